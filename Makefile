@@ -1,0 +1,45 @@
+# Two commands matter on a fresh machine: `make demo` and `make test`.
+PY ?= python3
+V := .venv
+STAMP := $(V)/.stamp
+THREADS := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
+WORKERS ?= 2
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PY) -c 'import sys; sys.exit("DreamSampler needs Python 3.11 or newer: try `make PY=python3.12 ...`" if sys.version_info < (3, 11) else 0)'
+	$(PY) -m venv $(V)
+	$(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+setup: $(STAMP)           ## a .venv with everything needed
+
+demo: $(STAMP)            ## edit a real picture with the bundled model
+	$(V)/bin/dreamsampler demo
+
+check: $(STAMP)           ## format, lint, floors, types
+	$(V)/bin/ruff format --check .
+	$(V)/bin/ruff check .
+	$(V)/bin/lint-imports
+	$(V)/bin/pyright
+	$(THREADS) $(V)/bin/python -m pytest tests/test_house.py
+
+test: $(STAMP)            ## the tests, without network or GPU
+	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)
+
+test-slow: $(STAMP)       ## statistics and full-size models
+	$(THREADS) $(V)/bin/python -m pytest -m slow
+
+test-gpu: $(STAMP)        ## what needs CUDA
+	$(V)/bin/python -m pytest -m gpu
+
+bench: $(STAMP)           ## the figures of the README, measured on this machine
+	$(THREADS) $(V)/bin/python -m benchmarks
+
+format: $(STAMP)
+	$(V)/bin/ruff format .
+	$(V)/bin/ruff check --fix .
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+.PHONY: setup demo check test test-slow test-gpu bench format help

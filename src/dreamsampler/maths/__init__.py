@@ -1,0 +1,47 @@
+"""The mathematics: pure functions and frozen data, on torch alone."""
+
+from dreamsampler.maths.estimate import TARGETS, Denoiser, Estimate, Target, to_estimate
+from dreamsampler.maths.level import (
+    Cosine,
+    Level,
+    RectifiedFlow,
+    Schedule,
+    VarianceExploding,
+    VariancePreserving,
+    Weight,
+    between,
+    weigh,
+)
+from dreamsampler.maths.linalg import conjugate_gradient
+from dreamsampler.maths.moment import Moment
+from dreamsampler.maths.noise import Renoise, Rng, ddpm, draw, fresh, generators, hold, keep
+from dreamsampler.maths.types import Image, Latent
+
+__all__ = [
+    "TARGETS",
+    "Cosine",
+    "Denoiser",
+    "Estimate",
+    "Image",
+    "Latent",
+    "Level",
+    "Moment",
+    "RectifiedFlow",
+    "Renoise",
+    "Rng",
+    "Schedule",
+    "Target",
+    "VarianceExploding",
+    "VariancePreserving",
+    "Weight",
+    "between",
+    "conjugate_gradient",
+    "ddpm",
+    "draw",
+    "fresh",
+    "generators",
+    "hold",
+    "keep",
+    "to_estimate",
+    "weigh",
+]

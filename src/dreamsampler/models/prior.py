@@ -1,0 +1,70 @@
+"""What the house asks of a diffusion model, whatever its family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule
+
+Condition: TypeAlias = Any
+"""What a prior makes of a prompt; opaque to everyone else."""
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A diffusion model seen from the loop.
+
+    Latents are float32 at this door whatever the network computes in; a family with packed or
+    otherwise odd latents packs them inside `predict`. Networks are frozen, and gradients pass
+    through `predict`, `encode` and `decode` where the caller has them on.
+    """
+
+    @property
+    def schedule(self) -> Schedule:
+        """The forward process that the model was trained on."""
+        ...
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent."""
+        ...
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent cell and side."""
+        ...
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths must be whole multiples of this many pixels; pad to it."""
+        ...
+
+    @property
+    def native_size(self) -> int:
+        """Side, in pixels, of the square pictures that the model knows best."""
+        ...
+
+    def condition(self, prompt: str | None) -> Condition:
+        """What the network is told for a prompt; None and "" are the null prompt."""
+        ...
+
+    def predict(
+        self, z: Latent | Sequence[Latent], level: Level, conditions: Sequence[Condition]
+    ) -> list[Estimate]:
+        """Estimates under several conditions, in one batched forward of the network.
+
+        Args:
+            z: one latent batch that every condition is asked about, or one batch per condition.
+            level: the level of all of them.
+            conditions: what to ask under; each serves its whole batch.
+        """
+        ...
+
+    def encode(self, x: Image) -> Latent:
+        """Picture in [-1, 1] to latent; the mean, never a sample."""
+        ...
+
+    def decode(self, z: Latent) -> Image:
+        """Latent to picture in [-1, 1]; not clamped, so that gradients live."""
+        ...

@@ -1,0 +1,52 @@
+"""Encoded shards and their tokenized captions; new shards are picked up while training runs."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from captions import caption
+from model import TOKENS
+
+CAPTIONS = 6
+
+
+class Latents:
+    """All shards found in a folder: latents (float16) and CAPTIONS tokenized captions for each."""
+
+    def __init__(self, folder: Path, tokenizer) -> None:
+        """Load what is there; call `refresh` later for more."""
+        self.folder, self.tokenizer = Path(folder), tokenizer
+        self.seen: set[str] = set()
+        self.latents = torch.empty(0, 8, 16, 16, dtype=torch.float16)
+        self.tokens = torch.empty(0, CAPTIONS, TOKENS, dtype=torch.int32)
+        self.empty = self._tokenize([""])[0]
+        self.refresh()
+
+    def _tokenize(self, texts: list[str]) -> torch.Tensor:
+        found = self.tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True)
+        return torch.tensor(found.input_ids, dtype=torch.int32)
+
+    def refresh(self) -> int:
+        """Add shards that have appeared; returns how many pictures there are now."""
+        for path in sorted(self.folder.glob("latents_*.npy")):
+            if path.name in self.seen:
+                continue
+            number = path.stem.split("_")[1]
+            labels = json.loads((self.folder / f"labels_{number}.json").read_text())
+            rng = random.Random(int(number))
+            texts = [caption(*label, rng) for label in labels for _ in range(CAPTIONS)]
+            tokens = self._tokenize(texts).view(-1, CAPTIONS, TOKENS)
+            self.latents = torch.cat([self.latents, torch.from_numpy(np.load(path))])
+            self.tokens = torch.cat([self.tokens, tokens])
+            self.seen.add(path.name)
+        return len(self.latents)
+
+    def batch(self, size: int, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random latents [size, 8, 16, 16] float32 and token ids [size, TOKENS]."""
+        rows = torch.randint(0, len(self.latents), (size,))
+        ids = self.tokens[rows, torch.randint(0, CAPTIONS, (size,))].long()
+        ids[torch.rand(size) < dropout] = self.empty.long()
+        z = self.latents[rows].float()
+        return z.contiguous(memory_format=torch.channels_last), ids
