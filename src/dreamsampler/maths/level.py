@@ -121,6 +121,7 @@ class Cosine(Schedule):
     """
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         _check_time(t)
         return Level(t, math.cos(math.pi * t / 2), math.sin(math.pi * t / 2))
 
@@ -139,6 +140,7 @@ class RectifiedFlow(Schedule):
     shift: float = 1.0
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         _check_time(t)
         sigma = self.shift * t / (1 + (self.shift - 1) * t)
         return Level(t, 1 - sigma, sigma)
@@ -159,6 +161,7 @@ class VarianceExploding(Schedule):
     sigma_max: float = 80.0
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         return Level(_check_time(t), 1.0, t * self.sigma_max)
 
 
@@ -203,6 +206,7 @@ class VariancePreserving(Schedule):
         return (timestep + 1) / self.size
 
     def __call__(self, t: float) -> Level:
+        """The level at time t; exact at the table's entries."""
         position = min(self.timestep(_check_time(t)) + 1, self.size)
         table: Sequence[float] = (1.0, *self.alphas_cumprod)
         low = int(position)
