@@ -2,8 +2,8 @@
 
     python training/encode.py --vae PATH --data training/runs/data
 
-Writes `latents_NNN.npy` (float16 [n, 8, 16, 16], times the scaling factor: about N(0, 1)) beside each
-`labels_NNN.json`. Safe to run in several processes with --part 0/2 and 1/2; --wait keeps looking.
+Writes `latents_NNN.npy` (float16 [n, 8, 16, 16], times the scaling factor: about N(0, 1)) beside
+each `labels_NNN.json`. Safe to run in several processes with --part 0/2 and 1/2.
 """
 
 import argparse

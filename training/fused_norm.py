@@ -105,7 +105,7 @@ class PlainAttention:
     """Attention by plain matrix products: faster than CPU scaled_dot_product at these sizes."""
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
-        """diffusers' attention-processor protocol, without masks."""
+        """Diffusers' attention-processor protocol, without masks."""
         x = hidden_states
         context = x if encoder_hidden_states is None else encoder_hidden_states
         batch, length, _ = x.shape

@@ -1,4 +1,4 @@
-"""Read the three icon sets (iconify packages from npm) and turn one drawing into a premultiplied glyph."""
+"""Read the three icon sets (iconify packages from npm) and rasterize their drawings."""
 
 import io
 import json

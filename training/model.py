@@ -23,7 +23,7 @@ SCHEDULER = {
 
 
 def scheduler() -> DDIMScheduler:
-    """Linear betas, whose last alpha-bar is 4e-5: flat backgrounds do not leak through the noise."""
+    """Linear betas; the last alpha-bar is 4e-5: no background leaks through the noise."""
     return DDIMScheduler(**SCHEDULER)
 
 

@@ -2,8 +2,8 @@
 
     python training/render.py --icons training/runs/icons --out training/runs/data --shards 10
 
-Each shard is `images_NNN.npy` (uint8 [n, 128, 128, 3]) and `labels_NNN.json` (icon, style, background
-word, gradient). Shards that exist are left alone.
+Each shard is `images_NNN.npy` (uint8 [n, 128, 128, 3]) and `labels_NNN.json` (icon, style,
+background word, gradient). Shards that exist are left alone.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""Train the text-conditional latent denoiser on a CPU: two single-thread workers, shared parameters.
+"""Train the text-conditional latent denoiser on a CPU: two workers that share parameters.
 
     python training/train_denoiser.py --tokenizer DIR --warm DIR --until 10:20
 
-Each worker does half the batch, then applies AdamW and the EMA to half of the flat parameter vector.
-The learning rate is constant after warm-up and follows a cosine to zero over the last --decay minutes
-before --until. A killed run continues exactly (parameters, EMA, optimizer, step) with the same command.
+Each single-thread worker does half the batch, then applies AdamW and the EMA to half of the flat
+parameter vector. The learning rate is constant after warm-up and follows a cosine to zero over the
+last --decay minutes before --until. A killed run continues exactly (parameters, EMA, optimizer,
+step) with the same command.
 """
 
 import argparse

@@ -1,0 +1,136 @@
+"""A sheet of samples from a checkpoint (EMA weights) or an exported pipeline folder.
+
+python training/sample.py --run training/runs/denoiser --vae PATH --out sheet.png
+python training/sample.py --pipeline src/dreamsampler/models/bundled --out sheet.png
+"""
+
+import argparse
+from pathlib import Path
+
+import fused_norm
+import model
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from PIL import Image, ImageDraw
+from transformers import CLIPTextModel
+
+PROMPTS = (
+    """
+cat face on a light blue background|dog face|grinning face on a white background
+smiling face with sunglasses on a pink background|crying face|a bear on a green background
+a panda on a yellow background|tiger face on a black background|lion|fox on a white background
+red apple on a white background|green apple on a light blue background|an emoji of a lemon
+strawberry on a purple background|pizza|red heart on a black background
+blue heart on a white background|an automobile on an orange background|taxi, white background
+rocket on a blue background|sun|umbrella on a gray background|soccer ball on a red background
+house, green background
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+
+
+class Sampler:
+    """DDIM with classifier-free guidance, on one thread."""
+
+    def __init__(self, tokenizer, text, unet, vae, scheduler) -> None:
+        """The five parts of a pipeline; latent size and channels come from the UNet."""
+        self.tokenizer, self.scheduler = tokenizer, scheduler
+        self.text, self.unet, self.vae = (m.float().eval() for m in (text, unet, vae))
+        for network in (self.unet, self.vae):
+            network.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def from_run(cls, run: Path, vae: Path, tokenizer: Path) -> "Sampler":
+        """The EMA of a training run."""
+        words = model.load_tokenizer(tokenizer)
+        text, unet = model.build(words)
+        flat, step = model.latest(run)
+        model.unflatten(flat, text, unet)
+        unet.set_attn_processor(fused_norm.PlainAttention())
+        print(f"checkpoint of step {step}")
+        return cls(words, text, unet, AutoencoderKL.from_pretrained(vae), model.scheduler())
+
+    @classmethod
+    def from_pipeline(cls, folder: Path) -> "Sampler":
+        """An exported StableDiffusionPipeline folder (of any v or epsilon model)."""
+        load = {"pretrained_model_name_or_path": str(folder)}
+        return cls(
+            model.load_tokenizer(Path(folder) / "tokenizer"),
+            CLIPTextModel.from_pretrained(str(folder), subfolder="text_encoder"),
+            UNet2DConditionModel.from_pretrained(**load, subfolder="unet"),
+            AutoencoderKL.from_pretrained(**load, subfolder="vae"),
+            DDIMScheduler.from_pretrained(**load, subfolder="scheduler"),
+        )
+
+    @torch.no_grad()
+    def embed(self, prompts: list[str]) -> torch.Tensor:
+        """[b, tokens, width]."""
+        length = self.text.config.max_position_embeddings
+        found = self.tokenizer(prompts, padding="max_length", max_length=length, truncation=True)
+        return self.text(input_ids=torch.tensor(found.input_ids)).last_hidden_state
+
+    def noise(self, count: int, seed: int) -> torch.Tensor:
+        """One seed for each picture, so that the batch size changes nothing."""
+        c, size = self.unet.config.in_channels, self.unet.config.sample_size
+        each = [torch.Generator().manual_seed(seed + i) for i in range(count)]
+        return torch.cat([torch.randn(1, c, size, size, generator=g) for g in each])
+
+    @torch.no_grad()
+    def __call__(self, prompts: list[str], scale: float, steps: int, seed: int) -> torch.Tensor:
+        """Pictures in [0, 1], [b, 3, h, w]."""
+        context = torch.cat([self.embed([""] * len(prompts)), self.embed(prompts)])
+        self.scheduler.set_timesteps(steps)
+        z = self.noise(len(prompts), seed)
+        for t in self.scheduler.timesteps:
+            with torch.autocast("cpu", torch.bfloat16):
+                both = torch.cat([z, z]).contiguous(memory_format=torch.channels_last)
+                out = self.unet(both, t, context).sample
+            plain, guided = out.float().chunk(2)
+            z = self.scheduler.step(plain + scale * (guided - plain), t, z).prev_sample
+        z = (z / self.vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            rows = [self.vae.decode(part).sample.float() for part in z.split(8)]
+        return (torch.cat(rows) / 2 + 0.5).clamp(0, 1)
+
+
+def sheet(rows: dict[str, torch.Tensor], titles: list[str]) -> Image.Image:
+    """One row of pictures for each key, prompts above, 12 pictures to a line."""
+    per, size, bar = 12, 128, 14
+    lines = (len(titles) + per - 1) // per
+    block = bar + len(rows) * size
+    page = Image.new("RGB", (per * size, lines * block), "white")
+    draw = ImageDraw.Draw(page)
+    for i, words in enumerate(titles):
+        x, y = i % per * size, i // per * block
+        draw.text((x + 2, y + 1), words[:21], fill="black")
+        for j, pictures in enumerate(rows.values()):
+            array = (pictures[i] * 255).round().byte().permute(1, 2, 0).numpy()
+            page.paste(Image.fromarray(array), (x, y + bar + j * size))
+    return page
+
+
+def main() -> None:
+    """Write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, help="training run with checkpoint.pt")
+    parser.add_argument("--vae", type=Path, help="autoencoder folder, with --run")
+    parser.add_argument("--tokenizer", type=Path, default=Path("training/runs/tokenizer"))
+    parser.add_argument("--pipeline", type=Path, help="or an exported folder")
+    parser.add_argument("--scales", type=float, nargs="+", default=[3.0, 5.0])
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.pipeline:
+        sampler = Sampler.from_pipeline(args.pipeline)
+    else:
+        sampler = Sampler.from_run(args.run, args.vae, args.tokenizer)
+    rows = {f"{s}": sampler(PROMPTS, s, args.steps, args.seed) for s in args.scales}
+    sheet(rows, PROMPTS).save(args.out)
+    print(f"{args.out}: {len(PROMPTS)} prompts, guidance {args.scales} from top to bottom")
+
+
+if __name__ == "__main__":
+    main()
