@@ -9,8 +9,8 @@ from dreamsampler.maths.level import (
     VarianceExploding,
     VariancePreserving,
     Weight,
-    between,
     weigh,
+    within,
 )
 from dreamsampler.maths.linalg import conjugate_gradient
 from dreamsampler.maths.moment import Moment
@@ -34,7 +34,6 @@ __all__ = [
     "VarianceExploding",
     "VariancePreserving",
     "Weight",
-    "between",
     "conjugate_gradient",
     "ddpm",
     "draw",
@@ -44,4 +43,5 @@ __all__ = [
     "keep",
     "to_estimate",
     "weigh",
+    "within",
 ]

@@ -29,7 +29,7 @@ class Estimate:
     eps: Latent
 
     def lerp(self, other: Estimate, w: float) -> Estimate:
-        """self + w (other - self), for both parts."""
+        """Self + w (other - self), for both parts."""
         return Estimate(
             self.z0 + w * (other.z0 - self.z0),
             self.eps + w * (other.eps - self.eps),

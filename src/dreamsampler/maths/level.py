@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def weigh(weight: Weight, level: Level) -> float:
     return weight(level) if callable(weight) else weight
 
 
-def between(weight: Weight, low: float, high: float, outside: float = 0.0) -> Weight:
+def within(weight: Weight, low: float, high: float, outside: float = 0.0) -> Weight:
     """A weight inside an interval of times, another number outside it.
 
     Source: Kynkäänniemi et al., "Applying guidance in a limited interval improves sample and
@@ -188,7 +189,7 @@ class VariancePreserving(Schedule):
 
     def __post_init__(self) -> None:
         table = (1.0, *self.alphas_cumprod)
-        if len(table) < 2 or any(not 0 <= b < a for a, b in zip(table, table[1:], strict=False)):
+        if len(table) < 2 or any(not 0 <= b < a for a, b in itertools.pairwise(table)):
             raise ValueError("alphas_cumprod must fall strictly from below 1 to 0 or above")
 
     @property

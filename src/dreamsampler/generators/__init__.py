@@ -1,0 +1,5 @@
+"""What is optimized."""
+
+from dreamsampler.generators.subject import Canvas, Generated, Subject
+
+__all__ = ["Canvas", "Generated", "Subject"]

@@ -1,0 +1,21 @@
+"""Published methods, each a few lines on the one loop."""
+
+from dreamsampler.methods.distillation import dds, pds, pds_weights, sdi, sds
+from dreamsampler.methods.editing import dreamsampler, flow_edit, flow_share, paper_levels
+from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
+
+__all__ = [
+    "cfg_plus_plus",
+    "ddim",
+    "ddpm",
+    "dds",
+    "dpm_solver",
+    "dreamsampler",
+    "flow_edit",
+    "flow_share",
+    "paper_levels",
+    "pds",
+    "pds_weights",
+    "sdi",
+    "sds",
+]

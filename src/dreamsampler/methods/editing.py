@@ -1,0 +1,146 @@
+"""Editing a real picture, each method a sentence on the one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import (
+    Estimate,
+    Latent,
+    Level,
+    Moment,
+    Renoise,
+    Rng,
+    VariancePreserving,
+    Weight,
+    draw,
+    fresh,
+)
+from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.objectives import (
+    Guided,
+    Regularizer,
+    chain,
+    delta,
+    distilled,
+    gamma,
+    plain,
+    relax,
+)
+from dreamsampler.samplers import dream, leading
+
+
+def paper_levels(
+    schedule: VariancePreserving, steps: int
+) -> tuple[list[Level], list[Level], list[Level]]:
+    """The levels of the published program: (of the inversion, of the edit, of the edit if right).
+
+    It prefixes the table with 1.0 and forgets to shift it back, so that the network's time n
+    meets alpha_bar[n - 1]; and its inversion asks the network about time n while the latent is
+    still one step below. The third list holds what n should have met.
+
+    Args:
+        schedule: the model's table.
+        steps: number of inference steps.
+    """
+    right = leading(schedule, steps)
+    table = (1.0, *schedule.alphas_cumprod)
+    shifted = [_with_rate(level, table[round(schedule.timestep(level.t))]) for level in right]
+    below = [*shifted[1:], _with_rate(right[-1], schedule.alphas_cumprod[0])]
+    up = [replace(b, t=level.t) for level, b in zip(shifted, below, strict=True)]
+    return up[::-1], shifted, right
+
+
+def _with_rate(level: Level, alpha_bar: float) -> Level:
+    return Level(level.t, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+
+
+def dreamsampler(
+    prior: Prior,
+    z_src: Latent,
+    condition: Condition,
+    null: Condition,
+    steps: int = 200,
+    weight: float = 0.2,
+    negligible: float = 0.0,
+) -> Iterator[Moment]:
+    """The published editing: invert with the null prompt, come back under gamma alpha_bar.
+
+        z0 = z0(null) + gamma alpha_bar (z0(c) - z0(null)),   renoise with eps(null)
+
+    Every level and its shift are the published program's (`paper_levels`). It needs 3 N network
+    evaluations where the program makes 4 N, because the inversion only uses one of the two.
+
+    Args:
+        prior: the model; needs a table of alphas_cumprod.
+        z_src: clean latent of the source.
+        condition: the target prompt's.
+        null: the empty prompt's.
+        steps: N.
+        weight: gamma.
+        negligible: leave the prompt out where gamma alpha_bar is at most this; 0.02 saves a
+            tenth to a quarter of the evaluations, 0 is exact.
+
+    Raises:
+        ValueError: a prior whose schedule is no table.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.1.
+    """
+    if not isinstance(prior.schedule, VariancePreserving):
+        raise ValueError("the published editing needs a model with a table of alphas_cumprod")
+    up, down, _ = paper_levels(prior.schedule, steps)
+    pair = Estimate(z_src, torch.zeros_like(z_src))
+    for now in dream(plain(prior, null), Canvas(z_src / up[0].alpha), up, pair.eps):
+        yield now
+        pair = now.estimate
+    edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
+    yield from dream(edit, Canvas(pair.z0), down, pair.eps)
+
+
+def flow_edit(
+    target: Guided,
+    source: Guided,
+    z_src: Latent,
+    levels: Sequence[Level],
+    rng: Rng,
+    renoise: Renoise | None = None,
+    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
+) -> Iterator[Moment]:
+    """FlowEdit: walk from source to target along the difference of two flows, without inversion.
+
+        target of a step = z_src + z0(tgt; z_t) - z0(src; z_t^src),   moved by 1 - u'/u
+
+    u = sigma / (alpha + sigma) is the rectified-flow time; on a flow model this is the published
+    update, on a variance-preserving one its exact twin (the same walk on z / (alpha + sigma)).
+
+    Args:
+        target: guidance towards the target prompt.
+        source: guidance towards the source prompt.
+        z_src: clean latent of the source.
+        levels: falling; the first one decides how much may change.
+        rng: one generator per image.
+        renoise: fresh noise every step (published) if left out; `hold` keeps one noise.
+        regularize: further maps on the target, before the partial move.
+
+    Source: Kulikov et al., "FlowEdit", ICCV 2025 (arXiv:2412.08629), algorithm 1.
+    """
+    canvas = Canvas(z_src)
+    return dream(
+        delta(target, source, canvas, z_src, coupling=lambda level: level.alpha + level.sigma),
+        canvas,
+        levels,
+        draw(z_src, rng),
+        regularize=chain(regularize, relax(flow_share(levels))),
+        renoise=fresh(1.0, rng) if renoise is None else renoise,
+    )
+
+
+def flow_share(levels: Sequence[Level]) -> Weight:
+    """The share of the way that a step of a flow covers: 1 - u'/u, and all of it at the end."""
+    share = {a: 1 - b.flow / a.flow for a, b in pairwise(levels)} | {levels[-1]: 1.0}
+    return lambda level: share[level]

@@ -1,0 +1,43 @@
+"""What bends the answer: guidance of the denoiser, regularizers of its estimate."""
+
+from dreamsampler.objectives.guidance import (
+    Guided,
+    cfg,
+    delta,
+    distilled,
+    gamma,
+    per_step,
+    plain,
+    second_order,
+    together,
+)
+from dreamsampler.objectives.regularizer import (
+    Regularizer,
+    anchored,
+    between,
+    chain,
+    descend,
+    every,
+    masked,
+    relax,
+)
+
+__all__ = [
+    "Guided",
+    "Regularizer",
+    "anchored",
+    "between",
+    "cfg",
+    "chain",
+    "delta",
+    "descend",
+    "distilled",
+    "every",
+    "gamma",
+    "masked",
+    "per_step",
+    "plain",
+    "relax",
+    "second_order",
+    "together",
+]

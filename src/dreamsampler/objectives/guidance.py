@@ -1,0 +1,251 @@
+"""Guidance: prompts become a denoiser.
+
+Each maker returns a `Guided`: weighted sums of what the prior sees under several prompts. It is
+called like any denoiser, and knows which prompts it needs, so that all of them - those of two
+denoisers as well (`together`) - go through the network in one batch, and those whose weight is
+negligible at a level not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeAlias, final
+
+from dreamsampler.generators import Subject
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight, weigh
+from dreamsampler.models.prior import Condition, Prior
+
+Terms: TypeAlias = tuple[tuple[Condition, Weight], ...]
+
+
+@final
+@dataclass(frozen=True)
+class Guided:
+    """A denoiser made of weighted prompts: z0 = sum_i a_i z0(c_i), eps = sum_i b_i eps(c_i).
+
+    Args:
+        prior: who is asked.
+        z0: (condition, weight) pairs for the clean estimate.
+        eps: pairs for the noise that the next step renoises with.
+        negligible: a condition none of whose weights exceeds this is not evaluated; the others
+            of its sum are scaled up so that the sum of the weights stays what it was.
+    """
+
+    prior: Prior
+    z0: Terms
+    eps: Terms
+    negligible: float = 0.0
+
+    def __call__(self, z: Latent, level: Level) -> Estimate:
+        """The estimate for z at a level."""
+        return together([(self, z)], level)[0]
+
+    def skipping(self, negligible: float) -> Guided:
+        """The same guidance, leaving out conditions of at most this weight."""
+        return replace(self, negligible=negligible)
+
+
+def together(asked: Sequence[tuple[Guided, Latent]], level: Level) -> list[Estimate]:
+    """Several guided denoisers at one level, in one forward of the network.
+
+    Args:
+        asked: (denoiser, its noisy latent) pairs; all denoisers share one prior.
+        level: the level of all of them.
+
+    Raises:
+        ValueError: denoisers of different priors.
+    """
+    prior = asked[0][0].prior
+    if any(guided.prior is not prior for guided, _ in asked):
+        raise ValueError("denoisers that are asked together must share one prior")
+    sums = [
+        (
+            _weights(guided.z0, level, guided.negligible),
+            _weights(guided.eps, level, guided.negligible),
+        )
+        for guided, _ in asked
+    ]
+    questions: list[tuple[int, int]] = []  # (id of the condition, which latent), in order
+    conditions: list[Condition] = []
+    latents: list[Latent] = []
+    for (_, z), parts in zip(asked, sums, strict=True):
+        for condition, _w in (*parts[0], *parts[1]):
+            if (id(condition), id(z)) not in questions:
+                questions.append((id(condition), id(z)))
+                conditions.append(condition)
+                latents.append(z)
+    one = all(z is latents[0] for z in latents)
+    answers = dict(
+        zip(
+            questions,
+            prior.predict(latents[0] if one else latents, level, conditions),
+            strict=True,
+        )
+    )
+    return [
+        Estimate(
+            sum_of([(w, answers[id(c), id(z)].z0) for c, w in parts[0]]),
+            sum_of([(w, answers[id(c), id(z)].eps) for c, w in parts[1]]),
+        )
+        for (_, z), parts in zip(asked, sums, strict=True)
+    ]
+
+
+def sum_of(terms: Sequence[tuple[float, Latent]]) -> Latent:
+    """sum_i w_i x_i, without touching x where its weight is 1 and it stands alone."""
+    (w, x), *rest = terms
+    total = x if w == 1 else w * x
+    for w, x in rest:
+        total = total + w * x
+    return total
+
+
+def _weights(terms: Terms, level: Level, negligible: float) -> list[tuple[Condition, float]]:
+    values = [(condition, weigh(weight, level)) for condition, weight in terms]
+    kept = [(c, w) for c, w in values if abs(w) > negligible] or values
+    whole, left = sum(w for _, w in values), sum(w for _, w in kept)
+    if len(kept) == len(values) or left == 0:
+        return kept
+    return [(c, w * whole / left) for c, w in kept]
+
+
+def plain(prior: Prior, condition: Condition) -> Guided:
+    """One prompt, no guidance: what the prior itself believes."""
+    return Guided(prior, ((condition, 1.0),), ((condition, 1.0),))
+
+
+def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> Guided:
+    """Classifier-free guidance: est(null) + w (est(c) - est(null)), for z0 and eps alike.
+
+    Args:
+        prior: who is asked.
+        condition: the prompt.
+        null: the negative or empty prompt.
+        scale: w, diffusers' guidance_scale; 1 is the prompt alone, and evaluates only it.
+
+    Source: Ho & Salimans, "Classifier-free diffusion guidance" (arXiv:2207.12598), eq. 6.
+    """
+    terms: Terms = ((null, lambda level: 1 - weigh(scale, level)), (condition, scale))
+    return Guided(prior, terms, terms)
+
+
+def distilled(prior: Prior, condition: Condition, null: Condition, weight: Weight) -> Guided:
+    """Guide the clean estimate, renoise without guidance (CFG++).
+
+        z0 = (1 - l) z0(null) + l z0(c),   eps = eps(null)
+
+    Args:
+        prior: who is asked.
+        condition: the prompt.
+        null: the empty prompt.
+        weight: l; see `per_step` for the l that means a given guidance_scale, and `gamma` for
+            the paper's.
+
+    Source: Chung et al., "CFG++" (arXiv:2406.08070), algorithm 2.
+    """
+    terms: Terms = ((null, lambda level: 1 - weigh(weight, level)), (condition, weight))
+    return Guided(prior, terms, ((null, 1.0),))
+
+
+def gamma(value: float) -> Weight:
+    """The paper's weight of an edit, l = gamma alpha_bar_t.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.1.
+    """
+    return lambda level: value * level.alpha_bar
+
+
+def per_step(guidance_scale: Weight, levels: Sequence[Level]) -> Weight:
+    """The l of a distilled step that moves as far as CFG of weight w does: l = w (1 - s' / s).
+
+    s = sigma / alpha; a prime marks the next level, s' = 0 after the last one. The strength of
+    an edit given as w does not depend on the number of steps; a constant l does.
+
+    Args:
+        guidance_scale: w.
+        levels: the falling levels of the run.
+
+    Raises:
+        ValueError: when it is asked at a level that is not among them.
+    """
+    share = {a: 1 - b.s / a.s for a, b in pairwise(levels)} | {levels[-1]: 1.0}
+
+    def weight(level: Level) -> float:
+        if level not in share:
+            raise ValueError(f"t = {level.t} is not one of the {len(levels)} levels of this run")
+        return weigh(guidance_scale, level) * share[level]
+
+    return weight
+
+
+def delta(
+    target: Guided,
+    source: Guided,
+    subject: Subject,
+    anchor: Latent,
+    coupling: Weight = lambda level: level.alpha,
+) -> Denoiser:
+    """The difference between two prompts, added to the source.
+
+        z_src = z - alpha (look - anchor)                the source in the very same noise
+        z_tgt = z_src + coupling (look - anchor)
+        z0    = anchor + z0(target; z_tgt) - z0(source; z_src)
+
+    What both prompts agree on cancels, the network's errors too; equal prompts return the anchor
+    exactly. The noise of the estimate is the one it came with.
+
+    Args:
+        target: guidance towards what is wanted.
+        source: guidance towards what is there.
+        subject: whose look this step has hidden in noise.
+        anchor: clean latent of the source.
+        coupling: how far the edit so far moves z_tgt away from z_src: alpha for delta denoising
+            score, alpha + sigma for FlowEdit.
+
+    Source: Hertz et al., "Delta denoising score", ICCV 2023 (arXiv:2304.07090), eq. 3; Kulikov
+    et al., "FlowEdit", ICCV 2025 (arXiv:2412.08629), algorithm 1.
+    """
+
+    def denoise(z: Latent, level: Level) -> Estimate:
+        shift = subject.look() - anchor
+        z_src = z - level.alpha * shift
+        far = weigh(coupling, level)
+        z_tgt = z if far == level.alpha else z_src + far * shift
+        tgt, src = together([(target, z_tgt), (source, z_src)], level)
+        return Estimate(anchor + tgt.z0 - src.z0, (z_src - level.alpha * anchor) / level.sigma)
+
+    return denoise
+
+
+def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:
+    """Extrapolate the estimate along log-SNR: DPM-Solver++(2M).
+
+        D = (1 + 1/2r) z0 - 1/2r z0_before,   r = h_before / h,   h = lambda' - lambda
+
+    lambda = log(alpha / sigma). The estimate's eps moves against z0 so that the pair still
+    explains the same z; the first and the last step are plain.
+
+    Args:
+        denoise: the denoiser to extrapolate.
+        levels: the falling levels of the run; its first one starts the memory anew.
+
+    Source: Lu et al., "DPM-Solver++" (arXiv:2211.01095), algorithm 2.
+    """
+    following = dict(pairwise(levels))
+    memory: list[tuple[Level, Latent]] = []
+
+    def extrapolated(z: Latent, level: Level) -> Estimate:
+        estimate = denoise(z, level)
+        z0, after = estimate.z0, following.get(level)
+        if level == levels[0]:
+            memory.clear()
+        if memory and after is not None and after.sigma > 0:
+            before, old = memory[-1]
+            ratio = (level.log_snr - before.log_snr) / (after.log_snr - level.log_snr)
+            z0 = z0 + (z0 - old) / (2 * ratio)
+        memory[:] = [(level, estimate.z0)]
+        return Estimate(z0, estimate.eps - level.alpha / level.sigma * (z0 - estimate.z0))
+
+    return extrapolated

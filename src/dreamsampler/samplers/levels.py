@@ -1,0 +1,92 @@
+"""Which noise levels a run visits."""
+
+from __future__ import annotations
+
+import torch
+
+from dreamsampler.maths import Level, Schedule, VariancePreserving
+
+
+def _check(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"num_inference_steps is {steps}, but a run takes at least one step")
+
+
+def leading(schedule: VariancePreserving, steps: int, offset: int = 1) -> list[Level]:
+    """Diffusers' "leading" spacing: network times offset + i floor(N / steps), falling.
+
+    Source: Lin et al., "Common diffusion noise schedules and sample steps are flawed",
+    WACV 2024, table 2.
+    """
+    _check(steps)
+    if steps > schedule.size:
+        raise ValueError(
+            f"num_inference_steps is {steps}, but this model has {schedule.size} noise levels"
+        )
+    skip = schedule.size // steps
+    times = [min(i * skip + offset, schedule.size - 1) for i in reversed(range(steps))]
+    return [schedule(schedule.time(n)) for n in times]
+
+
+def uniform(schedule: Schedule, steps: int, *, start: float = 1.0) -> list[Level]:
+    """Evenly spaced in t, from start down to start / steps; diffusers' "trailing" spacing."""
+    _check(steps)
+    return schedule.grid(steps, start)
+
+
+def by_noise(
+    schedule: Schedule, steps: int, *, start: float = 1.0, power: float = 1.0
+) -> list[Level]:
+    """Spaced evenly in the flow time u = sigma / (alpha + sigma), whatever the schedule.
+
+    The same fractions of noise for every model: few steps go where pictures are decided, not
+    where the table of one model happens to be dense.
+
+    Args:
+        schedule: the model's schedule.
+        steps: how many levels.
+        start: u of the first level, in (0, 1]; clipped to what the schedule reaches.
+        power: above 1 places more levels at low noise.
+    """
+    _check(steps)
+    top = min(start, schedule(1.0).flow)
+    marks = [top * (1 - i / steps) ** power for i in range(steps)]
+    return [schedule(_time_of(schedule, u)) for u in marks]
+
+
+def karras(
+    schedule: Schedule, steps: int, *, s_min: float = 0.03, s_max: float = 15.0, rho: float = 7.0
+) -> list[Level]:
+    """Karras' spacing in s = sigma / alpha: (s_max^(1/rho) + i/(n-1) (s_min^(1/rho) - ...))^rho.
+
+    Source: Karras et al., "Elucidating the design space of diffusion-based generative models",
+    NeurIPS 2022, eq. 5.
+    """
+    _check(steps)
+    high, low = s_max ** (1 / rho), s_min ** (1 / rho)
+    marks = [(high + i / max(steps - 1, 1) * (low - high)) ** rho for i in range(steps)]
+    return [schedule(_time_of(schedule, s / (1 + s))) for s in marks]
+
+
+def random_levels(
+    schedule: Schedule, steps: int, rng: torch.Generator, *, low: float = 0.02, high: float = 0.98
+) -> list[Level]:
+    """Drawn uniformly in t from [low, high]: the order of score distillation.
+
+    Source: Poole et al., "DreamFusion", ICLR 2023 (arXiv:2209.14988), t ~ U(0.02, 0.98).
+    """
+    _check(steps)
+    times = low + (high - low) * torch.rand(steps, generator=rng, dtype=torch.float64)
+    return [schedule(t) for t in times.tolist()]
+
+
+def _time_of(schedule: Schedule, flow: float) -> float:
+    """The t whose level has a given flow time; bisection, since every schedule rises."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if schedule(middle).flow < flow:
+            low = middle
+        else:
+            high = middle
+    return high
