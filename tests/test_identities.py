@@ -140,7 +140,7 @@ def test_dpm_solver_is_the_published_update():
     schedule = Cosine()
     prior, levels, z = mixture(schedule), uniform(schedule, 10, start=0.9), normal(8, 2)
     run = list(dpm_solver(prior, 1, None, z, levels, 2.0))
-    lam = [torch.tensor(l.alpha / l.sigma, dtype=torch.float64).log() for l in levels]
+    lam = [torch.tensor(at.alpha / at.sigma, dtype=torch.float64).log() for at in levels]
     old = None
     for i, now in enumerate(run[:-1]):
         close(now.z, z)
@@ -320,7 +320,7 @@ def test_flow_edit_is_the_published_update():
         null, cond = prior.predict(x, level, [None, c])
         return (null.eps - null.z0) + w * ((cond.eps - cond.z0) - (null.eps - null.z0))
 
-    for level, t_next in zip(levels, [*(l.t for l in levels[1:]), 0.0], strict=True):
+    for level, t_next in zip(levels, [*(at.t for at in levels[1:]), 0.0], strict=True):
         eps = torch.stack([torch.randn(2, generator=g, dtype=torch.float64) for g in rng])
         noisy_src = (1 - level.t) * z_src + level.t * eps
         noisy_tgt = z + noisy_src - z_src

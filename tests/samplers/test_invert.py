@@ -1,0 +1,91 @@
+import pytest
+import torch
+from oracles import gaussian, normal
+
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import Cosine
+from dreamsampler.objectives import cfg, plain
+from dreamsampler.samplers import (
+    dream,
+    finish,
+    invert,
+    invert_exactly,
+    leapfrog,
+    retrace,
+    split,
+    uniform,
+)
+
+Z_SRC = 0.7 * normal(8, 2)
+
+
+def levels(steps):
+    return uniform(Cosine(), steps, start=0.95)
+
+
+def ddim_gap(steps):
+    falling, denoise = levels(steps), plain(gaussian(), None)
+    end = finish(invert(denoise, Z_SRC, falling[::-1])).estimate
+    back = finish(dream(denoise, Canvas(end.z0), falling, end.eps))
+    return (back.z0 - Z_SRC).norm().item()
+
+
+def test_ddim_inversion_comes_back_to_first_order():
+    gaps = [ddim_gap(n) for n in (40, 80, 160)]
+    assert gaps[0] / gaps[1] == pytest.approx(2, abs=0.5)
+    assert gaps[1] / gaps[2] == pytest.approx(2, abs=0.4)
+
+
+@pytest.mark.parametrize("steps", [3, 10, 40])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_exact_inversion_comes_back_to_rounding_error(steps, scale):
+    """Even in three steps and under guidance, where DDIM inversion is far off."""
+    falling, denoise = levels(steps), cfg(gaussian(), 1, None, scale)
+    trail = invert_exactly(denoise, Z_SRC, falling[::-1])
+    last = finish(retrace(denoise, trail, falling[1:]))
+    torch.testing.assert_close(last.z / last.level.alpha, Z_SRC, rtol=1e-9, atol=1e-9)
+
+
+def test_the_exact_inversion_edits_under_another_prompt():
+    falling, prior = levels(40), gaussian(std=0.3)
+    trail = invert_exactly(plain(prior, 1), prior.means[1:] + 0.1, falling[::-1])
+    edited = finish(retrace(plain(prior, 0), trail, falling[1:])).z0
+    assert (edited - prior.means[0]).norm() < (edited - prior.means[1]).norm()
+
+
+def test_leapfrog_is_its_published_update():
+    prior, walk = gaussian(), levels(8)
+    denoise = plain(prior, None)
+    run = list(dream(leapfrog(denoise, walk), Canvas(0 * Z_SRC), walk, Z_SRC))
+
+    def ddim(now, level):
+        seen = denoise(now.z, now.level)
+        return level.alpha * seen.z0 + level.sigma * seen.eps
+
+    for i in range(1, len(walk) - 1):
+        before, now, after = run[i - 1], run[i], run[i + 1]
+        step = before.z + ddim(now, after.level) - ddim(now, before.level)
+        torch.testing.assert_close(after.z, step)
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.99, 1.0])
+def test_split_shows_the_latent_again(t):
+    level = Cosine()(t)
+    z0, eps = split(Z_SRC, level)
+    torch.testing.assert_close(level.alpha * z0 + level.sigma * eps, Z_SRC)
+
+
+def test_falling_levels_are_no_inversion():
+    with pytest.raises(ValueError, match="rising"):
+        invert(plain(gaussian(), None), Z_SRC, levels(5))
+    with pytest.raises(ValueError, match="rising"):
+        invert_exactly(plain(gaussian(), None), Z_SRC, levels(5))
+    with pytest.raises(ValueError, match="two rising"):
+        invert_exactly(plain(gaussian(), None), Z_SRC, levels(1))
+
+
+def test_a_trail_is_followed_from_its_end():
+    rising = levels(6)[::-1]
+    trail = invert_exactly(plain(gaussian(), None), Z_SRC, rising)
+    with pytest.raises(ValueError, match="the trail starts at"):
+        retrace(plain(gaussian(), None), trail, levels(6))

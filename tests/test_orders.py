@@ -1,0 +1,49 @@
+"""Convergence orders, fitted on a smooth exact prior: slope of log error over log steps."""
+
+import pytest
+import torch
+from oracles import gaussian, normal
+
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import Cosine, RectifiedFlow, VarianceExploding
+from dreamsampler.objectives import plain, second_order
+from dreamsampler.samplers import dream, finish, leapfrog
+
+WAYS = {
+    "ddim": (lambda denoise, levels: denoise, 1),
+    "dpm_solver_2m": (second_order, 2),
+    "leapfrog": (leapfrog, 2),
+}
+SCHEDULES = {"ve": VarianceExploding(6.0), "vp": Cosine(), "flow": RectifiedFlow()}
+
+
+def falling(schedule, steps):
+    """Even in log s from 4 to 0.25, so that refining halves every step; ends at one level."""
+    marks = [4.0 * (0.25 / 4.0) ** (i / steps) for i in range(steps + 1)]
+
+    def time(s):
+        low, high = 0.0, 1.0
+        for _ in range(80):
+            mid = (low + high) / 2
+            low, high = (mid, high) if schedule(mid).s < s else (low, mid)
+        return high
+
+    return [schedule(time(s)) for s in marks]
+
+
+def end(way, schedule, steps):
+    levels, eps = falling(schedule, steps), normal(32, 2)
+    denoise = way(plain(gaussian(schedule), None), levels)
+    return finish(dream(denoise, Canvas(0 * eps), levels, eps)).z
+
+
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_order(name, kind):
+    way, order = WAYS[name]
+    schedule = SCHEDULES[kind]
+    truth = end(second_order, schedule, 2048)
+    steps = [16, 32, 64, 128]
+    errors = torch.tensor([(end(way, schedule, n) - truth).norm() for n in steps])
+    slope = ((errors[0] / errors[-1]).log() / torch.tensor(steps[-1] / steps[0]).log()).item()
+    assert slope == pytest.approx(order, abs=0.25)
