@@ -1,0 +1,139 @@
+"""Files at the house's doors: written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import final
+
+
+@final
+class InputError(ValueError):
+    """What was given cannot be used: what came, what was wanted, what to do."""
+
+
+@final
+class OutputError(OSError):
+    """A result cannot be written: where, why, what to do."""
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file that appears under its name only when it is complete.
+
+    The bytes go to a hidden file in the same folder, are forced to the disk, and take the name by a
+    rename; whatever goes wrong before (a full disk, Ctrl-C) removes the hidden file and leaves an
+    older file of that name as it was.
+
+    Args:
+        path: where the file shall appear; missing folders are made, links are followed.
+        data: all of it.
+
+    Raises:
+        OutputError: if the folder or the disk does not take the file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "new" / "note.txt"
+        >>> write_whole(path, b"whole")
+        >>> path.read_bytes(), len(list(path.parent.iterdir()))
+        (b'whole', 1)
+    """
+    path = _target(Path(path))
+    part = _part(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(part, data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
+    """Refuse an output before anything is computed for it.
+
+    Makes the missing folders and tries a file beside the name, so that a run of minutes does not
+    fail at its end on something that was wrong at its start.
+
+    Args:
+        path: where a file shall be written later.
+        reserve: bytes that must fit.
+
+    Raises:
+        OutputError: if the name is a folder or a device, a part of it is a file, or the folder
+            takes no file of that size.
+    """
+    path = _target(Path(path))
+    probe = _part(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(probe, bytes(reserve))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse an output folder before anything is computed for it; makes it where it is missing.
+
+    Raises:
+        OutputError: if it is a file, cannot be made, or takes no files.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} is a file, and a folder was wanted: choose another name")
+    check_writable(path / "probe")
+
+
+def _part(path: Path) -> Path:
+    """A hidden name in the same folder, so that the rename never crosses a disk."""
+    return path.with_name(f".dreamsampler-{secrets.token_hex(6)}.part")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _target(path: Path) -> Path:
+    """The regular file that a name stands for, links followed."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:
+        raise _explained(path, error) from error
+    if mode is not None:
+        if stat.S_ISDIR(mode):
+            raise OutputError(f"{path} is a folder, and a file was wanted: write {path}/NAME.png")
+        if not stat.S_ISREG(mode):
+            raise OutputError(f"{path} is not a plain file: choose a file name such as out.png")
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path
+
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: make room or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up: make room or write elsewhere",
+    errno.EFBIG: "files of that size are not allowed here (ulimit -f): write elsewhere",
+    errno.EACCES: "the folder may not be written: choose another folder",
+    errno.EPERM: "the folder may not be written: choose another folder",
+    errno.EROFS: "the disk is read-only: choose another folder",
+    errno.ENOTDIR: "a part of that path is a file, not a folder: choose another path",
+    errno.EEXIST: "a part of that path is a file, not a folder: choose another path",
+    errno.ENOENT: "the folder cannot be made: choose another folder",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+def _explained(path: Path, error: OSError) -> OutputError:
+    reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}: choose another folder")
+    return OutputError(f"cannot write {path}: {reason}")

@@ -1,0 +1,131 @@
+"""What a picture file says about itself before it is decoded; needs neither torch nor numpy."""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamsampler.files import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SHORTEST_SIDE = 16
+"""Pixels; below it there is nothing to see."""
+MOST_PIXELS = 64_000_000
+"""Pixels; above it a picture is refused before it is decoded."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA")
+_WANTED = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
+_ORIENTATION = 0x0112
+
+
+def check_picture(path: str | Path) -> tuple[int, int]:
+    """Refuse what is no usable picture, from its first bytes alone.
+
+    Args:
+        path: a picture file; nothing of it is decoded.
+
+    Returns:
+        Height and width, in pixels, after EXIF rotation.
+
+    Raises:
+        InputError: if the file is missing, empty, a folder, no picture, too small or too large.
+    """
+    with open_header(path) as image:
+        width, height = image.size
+        turned = orientation(image) > 4
+        return (width, height) if turned else (height, width)
+
+
+def open_header(path: str | Path) -> Image.Image:
+    """Pillow's lazy image of a file that passed every check; close it, or use it in `with`."""
+    from PIL import Image, UnidentifiedImageError
+
+    path = checked_path(path)
+    Image.init()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        pixels = re.search(r"\d+", str(error))
+        raise _too_large(path, int(pixels[0]) if pixels else MOST_PIXELS) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a picture{_guess(path)}: pass a {_WANTED} file") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read: change its permissions") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise InputError(f"{path} is damaged ({one_line(error)}): get the file again") from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise _too_large(path, width * height, f"{width}x{height}, ")
+    if min(width, height) < SHORTEST_SIDE:
+        raise InputError(
+            f"{path} is {width}x{height} pixels and each side needs at least {SHORTEST_SIDE}: "
+            "pass a larger picture"
+        )
+    return image
+
+
+def checked_path(path: str | Path) -> Path:
+    """The path, if a file with something in it is there."""
+    if re.match(r"[a-z]+://", str(path)):
+        raise InputError(f"{path} is an address, and a file was wanted: download it first")
+    path = Path(path)
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"there is no file {path}: check the name and the folder") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}): check the path") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{path} is a folder, and a picture file was wanted: name a file in it")
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path} is not a plain file: save the picture to a file first")
+    if found.st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes): get the file again")
+    return path
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all of the file to look for one behind the pixels
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a damaged EXIF block must not cost the picture
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on a single line, or its name where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(path: Path, pixels: int, size: str = "") -> InputError:
+    return InputError(
+        f"{path} is {size}{pixels / 1e6:.0f} megapixels and at most {MOST_PIXELS // 10**6} "
+        "are taken: scale it down first"
+    )
+
+
+def _guess(path: Path) -> str:
+    """What else the file may be, from its first bytes."""
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if b"<svg" in start or (start.lstrip().startswith(b"<?xml") and path.suffix == ".svg"):
+        return " of pixels but an SVG drawing"
+    if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+        return " that can be read here but HEIC"
+    if start.startswith(b"%PDF"):
+        return " but a PDF document"
+    if start.lstrip()[:1] == b"<" or (start.isascii() and 0 not in start):
+        return " but text"
+    return " that can be read"
