@@ -1,0 +1,167 @@
+"""Models on the Hugging Face Hub: the local cache first, the network second."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.folder import CONFIGS, PARTS, check_configs, whole
+
+
+@final
+@dataclass(frozen=True)
+class Hub:
+    """Where and how to look on the hub; the options of diffusers' from_pretrained.
+
+    Args:
+        revision: branch, tag or commit; None for the newest, or whatever is in the cache.
+        variant: "fp16" for the half-size files where a repository has them.
+        cache_dir: another cache than the hub's own.
+        token: for private or gated repositories; None for the one that `hf auth login` stored.
+        local_files_only: never ask the network; None for what HF_HUB_OFFLINE says.
+    """
+
+    revision: str | None = None
+    variant: str | None = None
+    cache_dir: str | Path | None = None
+    token: str | bool | None = None
+    local_files_only: bool | None = None
+
+    def fetch(
+        self,
+        repositories: Sequence[str],
+        whole: Callable[[Path], bool],
+        download: Callable[[str, Hub], Path],
+    ) -> Path:
+        """The first repository that is whole in the cache, or else the first that can be had.
+
+        Args:
+            repositories: ids with the same content, in order.
+            whole: whether a cached snapshot has everything.
+            download: brings one repository from the network; ModelError ends the search.
+
+        Raises:
+            ModelError: not in the cache, and not to be had.
+        """
+        for repository in repositories:
+            cached = self._cached(repository)
+            if cached is not None and whole(cached):
+                return cached
+        if self.offline():
+            raise ModelError(
+                f"{repositories[0]} is not in the local cache and the network is off "
+                f"(local_files_only or HF_HUB_OFFLINE): run `hf download {repositories[0]}` where "
+                "there is one, or pass a folder"
+            )
+        gone: list[str] = []
+        for repository in repositories:
+            try:
+                return download(repository, self)
+            except _Gone as error:
+                gone.append(str(error))
+        raise ModelError(gone[0])
+
+    def offline(self) -> bool:
+        """Whether the network must not be asked."""
+        from huggingface_hub import constants
+
+        return constants.HF_HUB_OFFLINE if self.local_files_only is None else self.local_files_only
+
+    def _cached(self, repository: str) -> Path | None:
+        try:
+            return self._snapshot(repository, ["model_index.json"], local_files_only=True)
+        except Exception:  # whatever is wrong with the cache, the network comes next
+            return None
+
+    def download(self, repository: str, patterns: list[str]) -> Path:
+        """The folder of a repository's snapshot with the files that match; asks the network.
+
+        Raises:
+            ModelError: there is no way to it; the message says why.
+        """
+        try:
+            return self._snapshot(repository, patterns, local_files_only=False)
+        except Exception as error:
+            raise self._explain(repository, error) from None
+
+    def _snapshot(self, repository: str, patterns: list[str], *, local_files_only: bool) -> Path:
+        import huggingface_hub
+
+        options: dict[str, Any] = {"revision": self.revision, "token": self.token}
+        if self.cache_dir is not None:
+            options["cache_dir"] = Path(self.cache_dir).expanduser()
+        folder = huggingface_hub.snapshot_download(
+            repository, allow_patterns=patterns, local_files_only=local_files_only, **options
+        )
+        return Path(folder)
+
+    def _explain(self, repository: str, error: Exception) -> ModelError:
+        from huggingface_hub import errors
+
+        if isinstance(error, errors.GatedRepoError):
+            return ModelError(
+                f"{repository} is gated: accept its terms on its hub page, then `hf auth login`"
+            )
+        if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+            return _Gone(
+                f"there is no model {repository} on the hub, or it is private: check the name, or "
+                "`hf auth login` if it is yours"
+            )
+        if isinstance(error, errors.RevisionNotFoundError):
+            return _Gone(f"{repository} has no revision {self.revision!r}: leave revision out")
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return ModelError(f"the disk is full: {repository} could not be stored in the cache")
+        if isinstance(error, errors.HfHubHTTPError):
+            return ModelError(f"the hub refused {repository}: {one_line(error)}")
+        return ModelError(
+            f"{repository} is not in the local cache and the hub cannot be reached: run "
+            f"`hf download {repository}` where there is a network, or pass a folder "
+            f"({one_line(error, 100)})"
+        )
+
+
+class _Gone(ModelError):
+    """One repository is not there; a twin of it may be."""
+
+
+def download_pipeline(repository: str, hub: Hub) -> Path:
+    """A whole diffusers folder; its configuration is checked before its weights are fetched."""
+    folder = hub.download(repository, list(CONFIGS))
+    check_configs(folder)
+    folder = hub.download(repository, [*CONFIGS, *_weights(hub.variant)])
+    if hub.variant and not whole(folder, hub.variant):
+        folder = hub.download(repository, [*CONFIGS, *_weights(None)])
+    if not whole(folder, None):
+        raise ModelError(
+            f"no complete safetensors weights of {repository} came: it may hold only pickles (look "
+            f"for a converted copy), or the network broke off (try `hf download {repository}`)"
+        )
+    return folder
+
+
+def download_configs(repository: str, hub: Hub) -> Path:
+    """The small files of a diffusers folder: what a single checkpoint file lacks."""
+    folder = hub.download(repository, list(CONFIGS))
+    check_configs(folder)
+    return folder
+
+
+def _weights(variant: str | None) -> list[str]:
+    """Patterns of the weight files, of one variant only."""
+    names = [("text_encoder", "model")]
+    names += [(part, "diffusion_pytorch_model") for part in PARTS if part != "text_encoder"]
+    dot = f".{variant}" if variant else ""
+    return [
+        pattern
+        for part, stem in names
+        for pattern in (
+            f"{part}/{stem}{dot}.safetensors",
+            f"{part}/{stem}{dot}-0*.safetensors",
+            f"{part}/{stem}{dot}.safetensors.index.json",
+            f"{part}/{stem}.safetensors.index{dot}.json",
+        )
+    ]

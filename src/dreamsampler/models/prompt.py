@@ -1,0 +1,55 @@
+"""From words to the numbers that a network is told."""
+
+from __future__ import annotations
+
+import bisect
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dreamsampler.models.errors import PromptTruncated
+
+
+def embed(prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device) -> Tensor:
+    """Last hidden states of a CLIP text encoder, (1, n, d), padded to its full length.
+
+    Made outside of any graph, whatever the caller's mode, so that it can be kept.
+
+    Warns:
+        PromptTruncated: the prompt is too long; names the lost words.
+    """
+    length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
+    lost = lost_words(prompt, tokenizer, length)
+    if lost:
+        warnings.warn(
+            f"the prompt is longer than the {length - 2} tokens that this model reads, so its end "
+            f"is ignored: {lost!r}",
+            PromptTruncated,
+            stacklevel=3,
+        )
+    tokens = tokenizer(
+        prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    )
+    masked = getattr(text_encoder.config, "use_attention_mask", False)
+    mask = tokens.attention_mask.to(device) if masked else None
+    with torch.inference_mode(False), torch.no_grad():
+        return text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
+
+
+def lost_words(prompt: str, tokenizer: Any, length: int) -> str:
+    """The words at the end of a prompt that do not fit into so many tokens; "" if all do."""
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, verbose=False).input_ids)
+
+    if count(prompt) <= length:
+        return ""
+    words = prompt.split()
+    ends = range(1, len(words) + 1)
+    kept = bisect.bisect_right(ends, length, key=lambda end: count(" ".join(words[:end])))
+    if kept:
+        return " ".join(words[kept:])
+    ids = tokenizer(prompt, verbose=False).input_ids  # one endless word, or a script without spaces
+    return tokenizer.decode(ids[length - 1 : -1], skip_special_tokens=True).strip()

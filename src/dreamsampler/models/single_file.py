@@ -1,0 +1,134 @@
+"""A model in one .safetensors file, as it is passed around for web interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dreamsampler.models.alias import repositories
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.folder import PARTS, check_configs, has_configs, load_small, part_dtype
+from dreamsampler.models.hub import Hub, download_configs
+from dreamsampler.models.quiet import quiet
+from dreamsampler.models.support import SUPPORTED
+from dreamsampler.models.weights import read_header
+
+_UNET = "model.diffusion_model."
+_CROSS = f"{_UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+_FAMILIES = {768: "sd15", 1024: "sd21"}
+_OTHERS = {
+    "conditioner.embedders.": "a Stable Diffusion XL checkpoint",
+    f"{_UNET}joint_blocks.": "a Stable Diffusion 3 checkpoint",
+    f"{_UNET}double_blocks.": "a FLUX checkpoint",
+    "double_blocks.": "a FLUX transformer",
+    "lora_": "a LoRA: load it into a diffusers pipeline and use from_pipe",
+    "unet.": "a LoRA: load it into a diffusers pipeline and use from_pipe",
+    "control_model.": "a ControlNet",
+    "down_blocks.": "a bare UNet: pass the whole diffusers folder",
+    "encoder.": "a bare autoencoder",
+    "decoder.": "a bare autoencoder",
+}
+
+
+def check_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Raise ModelError unless a file is a whole Stable Diffusion 1.x or 2.x checkpoint.
+
+    Only its header is read, so that a refusal is immediate.
+    """
+    header = read_header(path)
+    for start, kind in _OTHERS.items():
+        if any(key.startswith(start) for key in header):
+            raise ModelError(f"{path} is {kind}; {SUPPORTED}")
+    first = header.get(f"{_UNET}input_blocks.0.0.weight")
+    if first is None:
+        raise ModelError(f"{path} holds no Stable Diffusion UNet; {SUPPORTED}")
+    if (channels := first["shape"][1]) != 4:
+        raise ModelError(
+            f"{path} has a UNet of {channels} channels (inpainting, editing or depth); {SUPPORTED}"
+        )
+    return header
+
+
+def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: Hub) -> Path:
+    """The folder with the configurations and the tokenizer that a checkpoint file lacks.
+
+    In this order: the one that was asked for, the folder that the file lies in, the hub's cache,
+    the network.
+
+    Args:
+        path: the checkpoint.
+        header: what check_checkpoint found.
+        config: a folder, an alias or a hub id; None to choose by the width of the text encoder.
+            768 means sd15 and 1024 sd21, whose v prediction sd21-base and sd20-base do not share:
+            name those.
+        hub: where to look.
+
+    Raises:
+        ModelError: there is none; the message says how to get one.
+    """
+    if config is None and (path.parent / "model_index.json").is_file():
+        config = str(path.parent)
+    width = (header.get(_CROSS) or {"shape": (0, 0)})["shape"][-1]
+    config = config or _FAMILIES.get(width)
+    if config is None:
+        raise ModelError(f"{path} attends to text of width {width}, not 768 or 1024; {SUPPORTED}")
+    folder = Path(config).expanduser()
+    if folder.is_dir():
+        check_configs(folder)
+        return folder
+    try:
+        folder = hub.fetch(repositories(config), has_configs, download_configs)
+    except ModelError:
+        repository = repositories(config)[0]
+        raise ModelError(
+            f"{path.name} comes without configuration and tokenizer, and those of {config} are not "
+            f'in the cache: run `hf download {repository} --include "*.json" "*.txt"` once, or '
+            "pass a diffusers folder as config"
+        ) from None
+    check_configs(folder)
+    return folder
+
+
+def load_file(path: Path, dtype: torch.dtype, config: Path) -> dict[str, Any]:
+    """The parts of a checked checkpoint file, ready for StableDiffusion(**parts).
+
+    Args:
+        path: the checkpoint.
+        dtype: what its networks shall compute in.
+        config: a folder that find_config found.
+    """
+    with quiet():
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
+            StableDiffusionPipeline,
+        )
+
+        options: dict[str, Any] = {"config": str(config), "local_files_only": True}
+        try:
+            vae = AutoencoderKL.from_single_file(
+                str(path), subfolder="vae", torch_dtype=part_dtype(config, "vae", dtype), **options
+            )
+            pipe: Any = StableDiffusionPipeline.from_single_file(
+                str(path),
+                torch_dtype=dtype,
+                vae=vae,
+                safety_checker=None,
+                feature_extractor=None,
+                image_encoder=None,
+                requires_safety_checker=False,
+                **load_small(config),
+                **options,
+            )
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{path} cannot be loaded: {one_line(error)}") from None
+    for part in PARTS:
+        if any(weight.is_meta for weight in getattr(pipe, part).parameters()):
+            raise ModelError(
+                f"{path} lacks weights of its {part}: {config} belongs to another model"
+            )
+    return {part: getattr(pipe, part) for part in (*PARTS, "tokenizer", "scheduler")}

@@ -1,0 +1,115 @@
+"""Weight files on disk: which there are, whether they are whole, and which version they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from dreamsampler.models.errors import ModelError, one_line
+
+PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+"""Ends of file names that mean a pickle, which runs code when it is opened."""
+
+_STEMS = {"text_encoder": "model"}
+_LARGEST_HEADER = 100 << 20
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise ModelError if a path names a pickle checkpoint."""
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(
+            f"{path.name} is a pickle checkpoint, which runs whatever code it holds when opened, "
+            "so only .safetensors is read: load it with diffusers where you trust it "
+            "(from_single_file or from_pretrained) and pass the folder that save_pretrained writes"
+        )
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Names, types and shapes of the tensors in a safetensors file; reads no weights.
+
+    Raises:
+        ModelError: not a safetensors file, or one that was cut short.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start.startswith(b"version "):
+            raise ModelError(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull`")
+        if size < 8 or length > min(size - 8, _LARGEST_HEADER):
+            raise _corrupt(path, "it has no safetensors header")
+        try:
+            header = json.loads(file.read(length))
+            tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+            end = 8 + length + max((e["data_offsets"][1] for e in tensors.values()), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise _corrupt(path, f"its header makes no sense ({one_line(error, 80)})") from None
+    if end != size:
+        raise _corrupt(path, f"it is {size} bytes long instead of {end}")
+    return tensors
+
+
+def _corrupt(path: Path, why: str) -> ModelError:
+    return ModelError(f"{path} is not a whole safetensors file, {why}: download or copy it again")
+
+
+def weight_files(folder: Path, part: str, variant: str | None = None) -> list[Path]:
+    """The files with the weights of one part of a diffusers folder; empty if there are none.
+
+    Args:
+        folder: a folder as save_pretrained writes it.
+        part: "unet", "vae" or "text_encoder".
+        variant: "fp16" for files named *.fp16.safetensors.
+    """
+    stem = _STEMS.get(part, "diffusion_pytorch_model") + (f".{variant}" if variant else "")
+    single = folder / part / f"{stem}.safetensors"
+    if single.is_file():
+        return [single]
+    base = stem.removesuffix(f".{variant}")
+    names = [f"{stem}.safetensors.index.json", f"{base}.safetensors.index.{variant}.json"]
+    index = next((p for n in names if (p := folder / part / n).is_file()), None)
+    if index is None:
+        return []
+    shards = {folder / part / name for name in read_json(index)["weight_map"].values()}
+    return sorted(shards) if all(shard.is_file() for shard in shards) else []
+
+
+def pickles(folder: Path, part: str) -> list[Path]:
+    """The pickle files in one part of a diffusers folder."""
+    return sorted(p for p in (folder / part).glob("*") if p.suffix.lower() in PICKLES)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of a model folder.
+
+    Raises:
+        ModelError: missing, or not JSON.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: download or copy the model again") from None
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be read ({one_line(error, 120)})") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object: download or copy the model again")
+    return value
+
+
+def fingerprint(paths: list[Path], pieces: int = 32, length: int = 1 << 14) -> str:
+    """A short name for the version of some weights: 16 hexadecimal digits.
+
+    The SHA-256 of each file's size, start, and evenly spread pieces; half a megabyte is read,
+    however large the file.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        size = path.stat().st_size
+        digest.update(size.to_bytes(8, "little"))
+        with path.open("rb") as file:
+            for piece in range(pieces):
+                file.seek(piece * max(size - length, 0) // max(pieces - 1, 1))
+                digest.update(file.read(length))
+    return digest.hexdigest()[:16]
