@@ -15,9 +15,16 @@ CAPTIONS = 6
 class Latents:
     """All shards found in a folder: latents (float16) and CAPTIONS tokenized captions for each."""
 
-    def __init__(self, folder: Path, tokenizer) -> None:
-        """Load what is there; call `refresh` later for more."""
-        self.folder, self.tokenizer = Path(folder), tokenizer
+    def __init__(self, folder: Path, tokenizer, often: dict[str, int] | None = None) -> None:
+        """Load what is there; call `refresh` later for more.
+
+        Args:
+            folder: where the shards are.
+            tokenizer: turns captions into ids.
+            often: style word -> how many times as often its pictures are drawn (default once).
+        """
+        self.folder, self.tokenizer, self.often = Path(folder), tokenizer, often or {}
+        self.order = torch.empty(0, dtype=torch.long)
         self.seen: set[str] = set()
         self.latents = torch.empty(0, 8, 16, 16, dtype=torch.float16)
         self.tokens = torch.empty(0, CAPTIONS, TOKENS, dtype=torch.int32)
@@ -38,6 +45,12 @@ class Latents:
             rng = random.Random(int(number))
             texts = [caption(*label, rng) for label in labels for _ in range(CAPTIONS)]
             tokens = self._tokenize(texts).view(-1, CAPTIONS, TOKENS)
+            rows = [
+                row
+                for row, label in enumerate(labels, start=len(self.latents))
+                for _ in range(self.often.get(label[1], 1))
+            ]
+            self.order = torch.cat([self.order, torch.tensor(rows)])
             self.latents = torch.cat([self.latents, torch.from_numpy(np.load(path))])
             self.tokens = torch.cat([self.tokens, tokens])
             self.seen.add(path.name)
@@ -45,7 +58,7 @@ class Latents:
 
     def batch(self, size: int, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Random latents [size, 8, 16, 16] float32 and token ids [size, TOKENS]."""
-        rows = torch.randint(0, len(self.latents), (size,))
+        rows = self.order[torch.randint(0, len(self.order), (size,))]
         ids = self.tokens[rows, torch.randint(0, CAPTIONS, (size,))].long()
         ids[torch.rand(size) < dropout] = self.empty.long()
         z = self.latents[rows].float()

@@ -105,7 +105,7 @@ class Worker:
         fused_norm.patch(self.unet)
         self.unet.set_attn_processor(fused_norm.PlainAttention())
         attach(shared, rank, model.parameters(self.text, self.unet))
-        self.data = Latents(args.data, tokenizer)
+        self.data = Latents(args.data, tokenizer, args.often)
         self.alpha_bar = model.scheduler().alphas_cumprod
         self.table = timestep_table(self.alpha_bar)
         size = len(shared.parameters)
@@ -190,7 +190,7 @@ class Worker:
     def rate(self, step: int) -> float:
         """The learning rate now; 0 when the time is over."""
         left = self.args.end - time.time()
-        if left <= 0:
+        if left <= 0 or step >= self.args.steps:
             return 0.0
         rate = self.args.lr * min(1.0, (step + 1) / WARM_UP)
         fraction = min(1.0, left / (60 * self.args.decay))
@@ -233,6 +233,11 @@ def first_parameters(args) -> torch.Tensor:
     return torch.cat([p.detach().reshape(-1) for p in model.parameters(text, unet)])
 
 
+def often(text: str) -> dict[str, int]:
+    """'noto=2,fluent=1' -> how many times as often each style is drawn."""
+    return {style: int(times) for style, times in (item.split("=") for item in text.split(","))}
+
+
 def arguments() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -242,12 +247,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, default=Path("training/runs/denoiser"))
     parser.add_argument("--until", help="end at this time of day, HH:MM")
     parser.add_argument("--minutes", type=float, help="or after so many minutes")
+    parser.add_argument("--steps", type=int, default=10**9, help="and never beyond this step")
     parser.add_argument("--decay", type=float, default=35.0, help="minutes of cosine at the end")
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--lr", type=float, default=7e-4)
     parser.add_argument("--dropout", type=float, default=0.12, help="share of empty captions")
     parser.add_argument("--ema", type=float, default=0.999)
     parser.add_argument("--save", type=float, default=4.0, help="minutes between checkpoints")
+    parser.add_argument("--often", type=often, default={}, help="such as noto=2,fluent=1")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     if not args.until and not args.minutes:
