@@ -51,5 +51,5 @@ def suggestion(model: str) -> str:
         'did you mean sd15? Known names: iconic, sd14, sd15, sd20, sd20-base, sd21, sd21-base'
     """
     names = [BUNDLED, *ALIASES]
-    near = difflib.get_close_matches(model.lower(), names, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"Known names: {', '.join(names)}"
+    best = difflib.get_close_matches(model.lower(), names, n=1)
+    return (f"did you mean {best[0]}? " if best else "") + f"Known names: {', '.join(names)}"

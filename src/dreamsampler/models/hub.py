@@ -120,8 +120,15 @@ class Hub:
         return ModelError(
             f"{repository} is not in the local cache and the hub cannot be reached: run "
             f"`hf download {repository}` where there is a network, or pass a folder "
-            f"({one_line(error, 100)})"
+            f"({one_line(_root(error), 100)})"
         )
+
+
+def _root(error: BaseException) -> BaseException:
+    """What went wrong in the first place."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 class _Gone(ModelError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from dreamsampler.models.alias import ALIASES, BUNDLED, repositories, suggestion
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     PARTS,
     check_configs,
@@ -161,8 +162,10 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
     try:
         chosen = torch.device(device)
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"device is {device!r}: {one_line(error, 120)}") from None
+    except (RuntimeError, ValueError):
+        raise ModelError(
+            f"device is {str(device)!r}, but must be cpu, cuda, cuda:0, ..., or mps"
+        ) from None
     if not has.get(chosen.type, True):
         raise ModelError(
             f"device is {str(chosen)!r}, but this PyTorch sees none: pass "
@@ -207,16 +210,19 @@ def _local(model: str) -> Path | None:
         return None
     path = Path(model).expanduser()
     refuse_pickle(path)
-    if path.is_dir():
+    if model and os.path.isdir(path):
         return path
-    if path.is_file():
+    if os.path.isfile(path):
         if path.suffix.lower() != ".safetensors":
             raise ModelError(f"{path} is no model: pass a .safetensors file or a diffusers folder")
         return path
     if path.suffix.lower() == ".safetensors" or model.startswith((".", "/", "~")):
         raise ModelError(f"there is no file or folder {model}: check the path")
     if model.count("/") != 1:
-        raise ModelError(f"there is no model {model!r}, neither as a path: {suggestion(model)}")
+        raise ModelError(
+            f"there is no model {model!r}, neither by that name nor as a file, a folder or a hub "
+            f"id org/name: {suggestion(model)}"
+        )
     return None
 
 

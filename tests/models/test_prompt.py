@@ -1,0 +1,47 @@
+"""Prompts that are too long say what they lost."""
+
+import warnings
+
+import pytest
+import torch
+
+from dreamsampler.models.errors import PromptTruncated
+from dreamsampler.models.prompt import lost_words
+
+
+def test_a_prompt_that_fits_is_silent_and_equals_the_pipelines(tiny, pipe):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        condition = tiny.condition("the cat sat")
+    with torch.no_grad():
+        wanted, null = pipe.encode_prompt("the cat sat", "cpu", 1, True, "")
+    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
+    assert torch.allclose(tiny.condition(None).embeddings, null, atol=1e-6)
+
+
+def test_the_lost_words_are_named(tiny, pipe):
+    prompt = "cat " * 80 + "Shiny Mirror"
+    with pytest.warns(PromptTruncated, match="Shiny Mirror"):
+        condition = tiny.condition(prompt)
+    with torch.no_grad():
+        wanted, _ = pipe.encode_prompt(prompt, "cpu", 1, False)
+    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
+
+
+def test_what_is_kept_fits_and_one_word_more_does_not(tiny):
+    words = [f"word{n}" for n in range(60)]
+    lost = lost_words(" ".join(words), tiny.tokenizer, 77).split()
+    kept = words[: -len(lost)]
+    assert kept + lost == words
+    count = lambda part: len(tiny.tokenizer(" ".join(part)).input_ids)
+    assert count(kept) <= 77 < count(words[: len(kept) + 1])
+
+
+def test_a_script_without_spaces(tiny):
+    assert lost_words("x" * 100 + "yz", tiny.tokenizer, 77).endswith("yz")
+
+
+def test_the_warning_points_at_the_caller(tiny):
+    with pytest.warns(PromptTruncated) as caught:
+        tiny.condition("dog " * 200)
+    assert caught[0].filename == __file__
