@@ -1,10 +1,17 @@
 """Published methods, each a few lines on the one loop."""
 
 from dreamsampler.methods.distillation import dds, pds, pds_weights, sdi, sds
-from dreamsampler.methods.editing import dreamsampler, flow_edit, flow_share, paper_levels
+from dreamsampler.methods.editing import (
+    anchored_edit,
+    dreamsampler,
+    flow_edit,
+    flow_share,
+    paper_levels,
+)
 from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 __all__ = [
+    "anchored_edit",
     "cfg_plus_plus",
     "ddim",
     "ddpm",

@@ -11,6 +11,7 @@ from dreamsampler.objectives.guidance import (
     second_order,
     together,
 )
+from dreamsampler.objectives.localized import localized
 from dreamsampler.objectives.regularizer import (
     Regularizer,
     anchored,
@@ -18,6 +19,7 @@ from dreamsampler.objectives.regularizer import (
     chain,
     descend,
     every,
+    inside,
     masked,
     relax,
 )
@@ -34,6 +36,8 @@ __all__ = [
     "distilled",
     "every",
     "gamma",
+    "inside",
+    "localized",
     "masked",
     "per_step",
     "plain",

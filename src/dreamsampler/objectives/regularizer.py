@@ -43,11 +43,7 @@ def masked(regularizer: Regularizer, mask: Tensor) -> Regularizer:
     """
 
     def apply(z0: Latent, now: Moment) -> Latent:
-        if mask.shape[-2:] != z0.shape[-2:] or mask.shape[0] not in (1, z0.shape[0]):
-            raise ValueError(
-                f"mask is {tuple(mask.shape)} but the latent is {tuple(z0.shape)}: "
-                "pass a (b, 1, h, w) mask at latent size"
-            )
+        _check_mask(mask, z0)
         return z0 + mask.to(z0) * (regularizer(z0, now) - z0)
 
     return apply
@@ -109,3 +105,31 @@ def anchored(anchor: Latent, weight: Weight) -> Regularizer:
         return torch.lerp(z0, anchor, w / (1 + w))
 
     return apply
+
+
+def inside(mask: Tensor, anchor: Latent) -> Regularizer:
+    """Only move where the mask is white: m z0 + (1 - m) anchor.
+
+    The prox of the indicator of {z = anchor where the mask is black}.
+
+    Args:
+        mask: (b, 1, h, w) at latent size, in [0, 1].
+        anchor: clean latent to keep where it is black.
+
+    Raises:
+        ValueError: a mask that does not fit the latent.
+    """
+
+    def apply(z0: Latent, now: Moment) -> Latent:
+        _check_mask(mask, z0)
+        return torch.lerp(anchor, z0, mask.to(z0))
+
+    return apply
+
+
+def _check_mask(mask: Tensor, z0: Latent) -> None:
+    if mask.shape[-2:] != z0.shape[-2:] or mask.shape[0] not in (1, z0.shape[0]):
+        raise ValueError(
+            f"mask is {tuple(mask.shape)} but the latent is {tuple(z0.shape)}: "
+            "pass a (b, 1, h, w) mask at latent size"
+        )

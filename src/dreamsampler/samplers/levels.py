@@ -77,7 +77,7 @@ def random_levels(
     """
     _check(steps)
     times = low + (high - low) * torch.rand(steps, generator=rng, dtype=torch.float64)
-    return [schedule(t) for t in times.tolist()]
+    return [schedule(float(t)) for t in times]
 
 
 def _time_of(schedule: Schedule, flow: float) -> float:

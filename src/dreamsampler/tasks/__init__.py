@@ -1,0 +1,11 @@
+"""Tasks: one frozen dataclass is one command, one form, one batch row, one recipe.
+
+Importing this floor's front door needs no torch, so that the command line answers at once.
+"""
+
+from dreamsampler.tasks.edit import PRESETS, Edit, Preset, Settings
+
+TASKS: tuple[type, ...] = (Edit,)
+"""Every task; a face makes a command or a form of each."""
+
+__all__ = ["PRESETS", "TASKS", "Edit", "Preset", "Settings"]

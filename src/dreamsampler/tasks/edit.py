@@ -1,0 +1,161 @@
+"""The task Edit: change what a prompt asks for, keep the rest.
+
+Importing this file needs no torch, so that `dreamsampler --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+if TYPE_CHECKING:
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.edit_run import EditRun
+
+Preset: TypeAlias = Literal["default", "flowedit", "paper"]
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """What a preset leaves open, and its choice; None marks an option that it does not have.
+
+    Args:
+        num_inference_steps: noise levels visited.
+        guidance_scale: CFG weight of the target prompt.
+        source_guidance_scale: CFG weight of the source prompt.
+        strength: where the walk begins, as a share of the way from clean (0) to noise (1).
+        gamma: weight of the target in the published update.
+        draws: whether the preset draws noise, so that seeds make different pictures.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float | None
+    source_guidance_scale: float | None
+    strength: float | None
+    gamma: float | None
+    draws: bool
+
+
+PRESETS: dict[Preset, Settings] = {
+    "default": Settings(20, 5.0, 1.0, 0.8, None, True),
+    "flowedit": Settings(28, 13.5, 3.5, 33 / 50, None, True),
+    "paper": Settings(200, None, None, None, 0.2, False),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Edit:
+    """Change a picture towards a prompt, and keep what the prompt does not ask for."""
+
+    image: Path
+    """picture to edit: any size, any common format"""
+    prompt: str
+    """what the picture should show"""
+    source_prompt: str | None = None
+    """what it shows now; naming it keeps more of the picture"""
+    negative_prompt: str | None = None
+    """what it should not show (the null prompt if left out)"""
+    preset: Preset = "default"
+    """default: best measured; flowedit: FlowEdit as published; paper: DreamSampler as published"""
+    num_inference_steps: int | None = None
+    """noise levels to visit; more is slower, not stronger"""
+    guidance_scale: float | None = None
+    """CFG weight of the prompt: higher changes more"""
+    source_guidance_scale: float | None = None
+    """CFG weight of the source prompt: higher moves further away from it"""
+    strength: float | None = None
+    """0 changes nothing, 1 starts from pure noise: higher may change larger shapes"""
+    gamma: float | None = None
+    """preset paper only: weight of the prompt in the published update"""
+    mask_image: Path | None = None
+    """white may change, black comes back bit for bit; of the size of the picture"""
+    seed: int = 0
+    """seed of the noise; image i of several takes seed + i"""
+    num_images: int = 1
+    """how many variations"""
+    size: int | None = None
+    """longer side in the model, in pixels (by default about the area the model knows best)"""
+
+    @property
+    def settings(self) -> Settings:
+        """The preset, with this task's own choices in it."""
+        base = PRESETS[self.preset]
+        chosen = {
+            f.name: getattr(self, f.name)
+            for f in fields(Settings)
+            if getattr(self, f.name, None) is not None
+        }
+        return Settings(**{f.name: getattr(base, f.name) for f in fields(Settings)} | chosen)
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before anything is loaded.
+
+        Raises:
+            ValueError: with one line that says what came, what was wanted and what to do.
+        """
+        if not self.prompt.strip():
+            raise ValueError("the prompt is empty: say what the picture should show")
+        if self.preset not in PRESETS:
+            known = ", ".join(PRESETS)
+            raise ValueError(f"there is no preset {self.preset!r}: choose one of {known}")
+        _check_numbers(self)
+        self._check_preset()
+
+    def _check_preset(self) -> None:
+        """An option that a preset does not have is refused, never ignored."""
+        base = PRESETS[self.preset]
+        for name in ("guidance_scale", "source_guidance_scale", "strength", "gamma"):
+            if getattr(self, name) is not None and getattr(base, name) is None:
+                has = [f.name for f in fields(Settings) if getattr(base, f.name) is not None]
+                options = ", ".join(n for n in has if n != "draws")
+                raise ValueError(f"preset {self.preset} has no {name}; it has {options}")
+        if base.draws:
+            return
+        if self.source_prompt is not None:
+            raise ValueError(
+                f"preset {self.preset} inverts without a source prompt, as published: "
+                "leave source_prompt out"
+            )
+        if self.num_images > 1 or self.seed:
+            raise ValueError(
+                f"preset {self.preset} draws no noise, so every seed gives the same picture: "
+                "leave seed and num_images out"
+            )
+
+    def start(self, prior: Prior) -> EditRun:
+        """Open the pictures and encode them; iterate over the result to run.
+
+        Example:
+            >>> from dreamsampler import Edit, from_pretrained        # doctest: +SKIP
+            >>> task = Edit("cat.png", "dog face", "cat face")        # doctest: +SKIP
+            >>> run = task.start(from_pretrained())                   # doctest: +SKIP
+            >>> for now in run: print(now.index, "of", run.total)     # doctest: +SKIP
+            >>> run.save("dog.png")                                   # doctest: +SKIP
+
+        Raises:
+            ValueError: options that cannot be meant, or pictures that cannot be used.
+        """
+        from dreamsampler.tasks.edit_run import EditRun
+
+        self.check()
+        return EditRun(self, prior)
+
+
+def _check_numbers(task: Edit) -> None:
+    limits: dict[str, tuple[float, float]] = {
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0, 100),
+        "source_guidance_scale": (0, 100),
+        "strength": (0, 1),
+        "gamma": (0, 100),
+        "seed": (0, 2**63 - 1),
+        "num_images": (1, 64),
+        "size": (16, 8192),
+    }
+    for name, (low, high) in limits.items():
+        value: Any = getattr(task, name)
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} is {value}, but must lie between {low:g} and {high:g}")

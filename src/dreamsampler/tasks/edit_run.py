@@ -1,0 +1,180 @@
+"""One run of the task Edit: pictures in, moments out, pictures at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.maths import Image, Latent, Level, Moment, generators
+from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
+from dreamsampler.objectives import Regularizer, cfg, chain, inside
+from dreamsampler.samplers import by_noise
+from dreamsampler.tasks.assemble import assemble
+from dreamsampler.tasks.picture import Fit, Picture, composite, open_mask, open_picture
+
+if TYPE_CHECKING:
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.edit import Edit
+
+
+@final
+class EditRun:
+    """An edit under way; made by `Edit.start`.
+
+    Iterating drives the loop, stopping cancels it. Pictures are there at the end.
+
+    Attributes:
+        task: what was asked.
+        source: the picture as it was read.
+        total: how many moments a whole run has.
+        seeds: one per image.
+        seconds: how long encoding, the loop and decoding took.
+    """
+
+    def __init__(self, task: Edit, prior: Prior) -> None:
+        self.task, self.prior = task, prior
+        self.source: Picture = open_picture(task.image)
+        mask = None if task.mask_image is None else open_mask(task.mask_image, self.source)
+        self.mask: Tensor | None = mask
+        self.fit = Fit.to(self.source.size, prior.native_size, prior.multiple, task.size)
+        self.seeds = [task.seed + i for i in range(task.num_images)]
+        self.seconds: dict[str, float] = {}
+        self._before = getattr(prior, "evaluations", 0)
+        self._last: Moment | None = None
+        self._walk = self._prepare()
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations of this run so far: images times prompts."""
+        return getattr(self.prior, "evaluations", 0) - self._before
+
+    def _prepare(self) -> Iterator[Moment]:
+        start = time.perf_counter()
+        shown = self.fit.down(self.source.flat()[None])
+        self._shown = shown
+        with torch.no_grad():
+            self._z_src = self.prior.encode(shown)
+        walk, self.total = self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1))
+        self.seconds["encode"] = time.perf_counter() - start
+        return walk
+
+    def _method(self, z_src: Latent) -> tuple[Iterator[Moment], int]:
+        """The preset's sentence, and its number of steps."""
+        task, chosen, prior = self.task, self.task.settings, self.prior
+        null, wanted = prior.condition(task.negative_prompt), prior.condition(task.prompt)
+        steps, stay = chosen.num_inference_steps, self._stay(z_src)
+        if task.preset == "paper":
+            weight = chosen.gamma or 0.0
+            walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=stay)
+            return walk, 2 * steps
+        there = null if task.source_prompt is None else prior.condition(task.source_prompt)
+        target = cfg(prior, wanted, null, chosen.guidance_scale or 0.0)
+        source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
+        levels = edit_levels(prior, steps, chosen.strength or 0.0)
+        if not levels:
+            return iter(()), 0
+        rng = generators(self.seeds)
+        sentence = flow_edit if task.preset == "flowedit" else anchored_edit
+        return sentence(target, source, z_src, levels, rng, regularize=stay), len(levels)
+
+    def _stay(self, z_src: Latent) -> Regularizer:
+        if self.mask is None:
+            return chain()
+        cells = self.fit.mask_to_latent(self.mask, self.prior.factor, touched=True)
+        return inside(cells.to(z_src), z_src)
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Run; every moment after its step."""
+        spent = 0.0
+        while True:
+            start = time.perf_counter()
+            now = next(self._walk, None)
+            spent += time.perf_counter() - start
+            self.seconds["loop"] = spent
+            if now is None:
+                return
+            self._last = now
+            yield now
+
+    def preview(self, now: Moment) -> Image:
+        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
+        with torch.no_grad():
+            return self.prior.decode(now.z0).clamp(-1, 1)
+
+    def pictures(self) -> list[Tensor]:
+        """The edited pictures, (3, h, w) in [0, 1], at the size of the source.
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        done = -1 if self._last is None else self._last.index
+        if self.total and (self._last is None or self._steps_left(done)):
+            raise ValueError("the edit is not finished: iterate over the run to its end first")
+        start = time.perf_counter()
+        edited = self._assembled()
+        self.seconds["decode"] = time.perf_counter() - start
+        return edited
+
+    def _steps_left(self, index: int) -> bool:
+        return index + 1 < (self.total // 2 if self.task.preset == "paper" else self.total)
+
+    def _assembled(self) -> list[Tensor]:
+        flat = self.source.flat()
+        if self._last is None:  # strength 0: nothing was asked to change
+            return [self.source.rgb.clone() for _ in self.seeds]
+        whole = self.task.preset == "paper"
+        finals: list[Tensor] = []
+        with torch.no_grad():
+            origin = None if whole else self.prior.decode(self._z_src)
+            for z0 in self._last.z0.split(1):
+                decoded = self.prior.decode(z0)
+                picture = assemble(flat, decoded, origin, self.fit)
+                if self.mask is not None:
+                    picture = composite(flat, picture, self.mask)
+                finals.append(self._given_back(picture))
+        return finals
+
+    def _given_back(self, flat: Tensor) -> Tensor:
+        """Under the source's alpha; what did not change keeps the source's own samples."""
+        same = flat == self.source.flat()
+        return torch.where(same, self.source.rgb, self.source.unflat(flat))
+
+    def run(self) -> EditRun:
+        """Iterate to the end."""
+        for _ in self:
+            pass
+        return self
+
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the pictures; several get -0, -1, ... before the suffix.
+
+        Args:
+            path: where to; the suffix chooses the format.
+            recipe: what the files should say about their making.
+        """
+        from dreamsampler.tasks.picture import save_picture
+
+        path, pictures = Path(path), self.pictures()
+        paths = [
+            path if len(pictures) == 1 else path.with_stem(f"{path.stem}-{i}")
+            for i in range(len(pictures))
+        ]
+        for each, picture in zip(paths, pictures, strict=True):
+            save_picture(each, picture, self.source, recipe)
+        return paths
+
+
+def edit_levels(prior: Prior, steps: int, strength: float) -> list[Level]:
+    """Levels of an edit: even in flow time from the strength down, so that models agree.
+
+    Args:
+        prior: whose schedule.
+        steps: how many.
+        strength: flow time u = sigma / (alpha + sigma) of the first; 0 gives no level at all.
+    """
+    return by_noise(prior.schedule, steps, start=strength) if strength > 0 else []
