@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dreamsampler.models.errors import PromptTruncated
-from dreamsampler.models.prompt import lost_words
+from dreamsampler.models.load import from_pipe
+from dreamsampler.models.prompt import lost_words, spell_out
 
 
 def test_a_prompt_that_fits_is_silent_and_equals_the_pipelines(tiny, pipe):
@@ -45,3 +46,15 @@ def test_the_warning_points_at_the_caller(tiny):
     with pytest.warns(PromptTruncated) as caught:
         tiny.condition("dog " * 200)
     assert caught[0].filename == __file__
+
+
+def test_learned_words_of_several_vectors(pipe):
+    vectors = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    pipe.load_textual_inversion({"<thing>": vectors}, token="<thing>")
+    condition = from_pipe(pipe).condition("a <thing> sat")
+    with torch.no_grad():
+        wanted, _ = pipe.encode_prompt("a <thing> sat", "cpu", 1, False)
+        once, _ = pipe.encode_prompt("a sat", "cpu", 1, False)
+    assert spell_out("a <thing> sat", pipe.tokenizer) == "a <thing> <thing>_1 <thing>_2 sat"
+    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
+    assert not torch.allclose(wanted, once)

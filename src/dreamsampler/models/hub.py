@@ -115,7 +115,8 @@ class Hub:
             return _Gone(f"{repository} has no revision {self.revision!r}: leave revision out")
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return ModelError(f"the disk is full: {repository} could not be stored in the cache")
-        if isinstance(error, errors.HfHubHTTPError):
+        unreachable = isinstance(error, errors.LocalEntryNotFoundError)
+        if isinstance(error, errors.HfHubHTTPError) and not unreachable:
             return ModelError(f"the hub refused {repository}: {one_line(error)}")
         return ModelError(
             f"{repository} is not in the local cache and the hub cannot be reached: run "

@@ -142,10 +142,9 @@ def from_pipe(pipeline: Any) -> Pretrained:
     if missing or second:
         why = "has a second text encoder" if second else f"has no {missing[0]}"
         raise ModelError(f"{type(pipeline).__name__} {why}: {SUPPORTED}")
-    source = Path(str(getattr(pipeline, "name_or_path", "") or type(pipeline).__name__))
     return StableDiffusion(
         **{name: getattr(pipeline, name) for name in names},
-        name=str(source),
+        name=str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__),
         revision=_weights_revision(pipeline.unet),
         remember=False,
     )

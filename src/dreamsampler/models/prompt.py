@@ -20,6 +20,7 @@ def embed(prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device) 
     Warns:
         PromptTruncated: the prompt is too long; names the lost words.
     """
+    prompt = spell_out(prompt, tokenizer)
     length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
     lost = lost_words(prompt, tokenizer, length)
     if lost:
@@ -36,6 +37,18 @@ def embed(prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device) 
     mask = tokens.attention_mask.to(device) if masked else None
     with torch.inference_mode(False), torch.no_grad():
         return text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
+
+
+def spell_out(prompt: str, tokenizer: Any) -> str:
+    """A prompt with every learned word (textual inversion) of several vectors named in full.
+
+    diffusers stores such a word as `<cat>`, `<cat>_1`, `<cat>_2`, ...; a prompt says `<cat>`.
+    """
+    added = getattr(tokenizer, "added_tokens_encoder", {})
+    for word in [w for w in added if w in prompt and f"{w}_1" in added]:
+        count = next(n for n in range(1, len(added) + 1) if f"{word}_{n}" not in added)
+        prompt = prompt.replace(word, " ".join([word, *(f"{word}_{n}" for n in range(1, count))]))
+    return prompt
 
 
 def lost_words(prompt: str, tokenizer: Any, length: int) -> str:
