@@ -61,7 +61,7 @@ class Recorder:
         self.trace: list[dict[str, Any]] = []
         self._preview, self._frames = preview, frames
         self._stride = every or 1
-        self._kept: list[Moment] = []
+        self._kept: list[tuple[int, Moment]] = []
         self._last: Moment | None = None
 
     def __call__(self, run: Iterable[Moment]) -> Iterator[Moment]:
@@ -89,11 +89,11 @@ class Recorder:
         folder = Path(folder)
         check_folder(folder)
         moments = self._spread()
-        frames = [_frame(self._preview(now)) for now in moments]
-        labels = [(f"step {now.index}", f"t {now.level.t:.3f}") for now in moments]
+        frames = [_frame(self._preview(now)) for _, now in moments]
+        labels = [(f"step {step}", f"t {now.level.t:.3f}") for step, now in moments]
         trace = {
             "steps": len(self.trace),
-            "frames": [now.index for now in moments],
+            "frames": [step for step, _ in moments],
             "trace": self.trace,
         }
         contents = {
@@ -107,18 +107,20 @@ class Recorder:
 
     def _remember(self, now: Moment, seconds: float) -> None:
         """Numbers of every moment; every stride-th moment itself, the stride growing as needed."""
-        self.trace.append(_numbers(now, self._last, seconds))
-        if (len(self.trace) - 1) % self._stride == 0:
-            self._kept.append(now)
+        step = len(self.trace)
+        self.trace.append({"step": step, **_numbers(now, self._last, seconds)})
+        if step % self._stride == 0:
+            self._kept.append((step, now))
         if len(self._kept) > 4 * self._frames:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
         self._last = now
 
-    def _spread(self) -> list[Moment]:
+    def _spread(self) -> list[tuple[int, Moment]]:
         """At most `frames` of the kept moments, evenly spread, first and last among them."""
         if self._last is None:
             raise ValueError("nothing was recorded: iterate the recorder over a run first")
-        kept = self._kept if self._kept[-1] is self._last else [*self._kept, self._last]
+        end = len(self.trace) - 1
+        kept = self._kept if self._kept[-1][0] == end else [*self._kept, (end, self._last)]
         count = min(self._frames, len(kept))
         if count == 1:
             return kept

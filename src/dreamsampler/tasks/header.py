@@ -42,6 +42,30 @@ def check_picture(path: str | Path) -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
+def check_mask(path: str | Path, size_hw: tuple[int, int]) -> None:
+    """Refuse a mask that cannot belong to a picture, from its first bytes alone.
+
+    Args:
+        path: a picture file.
+        size_hw: height and width of the picture.
+
+    Raises:
+        InputError: if the file is no usable picture, or one of another size.
+    """
+    check_mask_size(path, check_picture(path), size_hw)
+
+
+def check_mask_size(path: str | Path, mask_hw: tuple[int, int], size_hw: tuple[int, int]) -> None:
+    """Refuse a mask of another size than its picture."""
+    if mask_hw != size_hw:
+        turned = " (it lies on its side: rotate it)" if mask_hw == size_hw[::-1] else ""
+        raise InputError(
+            f"mask {path} is {mask_hw[1]}x{mask_hw[0]} pixels but the picture is "
+            f"{size_hw[1]}x{size_hw[0]}{turned}: draw the mask on the picture itself, or scale it "
+            "to that size"
+        )
+
+
 def open_header(path: str | Path) -> Image.Image:
     """Pillow's lazy image of a file that passed every check; close it, or use it in `with`."""
     from PIL import Image, UnidentifiedImageError
@@ -62,7 +86,15 @@ def open_header(path: str | Path) -> Image.Image:
         raise InputError(f"{path} may not be read: change its permissions") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise InputError(f"{path} is damaged ({one_line(error)}): get the file again") from error
-    width, height = image.size
+    try:
+        _check_size(path, *image.size)
+    except InputError:
+        image.close()
+        raise
+    return image
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
         raise _too_large(path, width * height, f"{width}x{height}, ")
     if min(width, height) < SHORTEST_SIDE:
@@ -70,7 +102,6 @@ def open_header(path: str | Path) -> Image.Image:
             f"{path} is {width}x{height} pixels and each side needs at least {SHORTEST_SIDE}: "
             "pass a larger picture"
         )
-    return image
 
 
 def checked_path(path: str | Path) -> Path:

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamsampler.files import InputError
-from dreamsampler.tasks.decode import Decoded, decode
+from dreamsampler.tasks.decode import decode
 from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.header import check_picture
+from dreamsampler.tasks.header import check_mask_size, check_picture
 from dreamsampler.tasks.save import read_recipe, save_picture
 
 __all__ = [
@@ -128,6 +127,7 @@ def open_mask(path: str | Path, like: Picture) -> Tensor:
         InputError: if the file cannot be read or is of another size.
     """
     found = decode(path)
+    check_mask_size(path, found.rgb.shape[:2], like.size)
     rgb = _tensor(found.rgb)
     red, green, blue = rgb
     mask = (green + LUMA[0] * (red - green) + LUMA[2] * (blue - green)).clamp(0, 1)[None]
@@ -135,8 +135,6 @@ def open_mask(path: str | Path, like: Picture) -> Tensor:
         mask = mask * _tensor(found.alpha[..., None])
     if found.lossy:  # JPEG leaves black at 1 or 2 of 255, which would let everything change
         mask = torch.where(mask < 0.04, 0.0, torch.where(mask > 0.96, 1.0, mask))
-    if mask.shape[-2:] != like.rgb.shape[-2:]:
-        raise InputError(_sizes(path, found, like))
     _warn_polarity(path, mask)
     return mask
 
@@ -167,15 +165,6 @@ def _tensor(samples: np.ndarray) -> Tensor:
 def _sha256(path: str | Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sizes(path: str | Path, found: Decoded, like: Picture) -> str:
-    height, width = found.rgb.shape[:2]
-    turned = " (it lies on its side: rotate it)" if (width, height) == like.size else ""
-    return (
-        f"mask {path} is {width}x{height} pixels but the picture is {like.size[1]}x{like.size[0]}"
-        f"{turned}: draw the mask on the picture itself, or scale it to that size"
-    )
 
 
 def _warn_polarity(path: str | Path, mask: Tensor) -> None:

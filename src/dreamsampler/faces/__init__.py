@@ -1,0 +1,1 @@
+"""The doors of the house: where people and programs come in."""

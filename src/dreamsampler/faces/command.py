@@ -1,0 +1,173 @@
+"""One task, from files to files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from dreamsampler.files import OutputError, check_folder
+from dreamsampler.tasks.header import check_mask, check_picture
+
+if TYPE_CHECKING:
+    from dreamsampler.faces.progress import Bar
+    from dreamsampler.models.load import Pretrained
+
+
+@final
+@dataclass(frozen=True)
+class Where:
+    """Which model, and where it runs."""
+
+    model: str = "iconic"
+    """iconic (comes with the package), an alias (sd15, sd21, ...), a hub id, a diffusers folder,
+    or a .safetensors file"""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """precision of the networks; auto takes float16 for large models on CUDA, else float32"""
+    device: str | None = None
+    """such as cpu or cuda:1 (the best one there is, if left out)"""
+    revision: str | None = None
+    """branch, tag or commit of a hub model"""
+    variant: str | None = None
+    """which files of a hub model, such as fp16"""
+    local_files_only: bool = False
+    """never ask the network for a model"""
+
+    def load(self) -> Pretrained:
+        """The prior; imports torch and diffusers."""
+        from dreamsampler.models.load import from_pretrained
+
+        return from_pretrained(
+            self.model,
+            dtype=self.dtype,
+            device=self.device,
+            revision=self.revision,
+            variant=self.variant,
+            local_files_only=self.local_files_only or None,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Output:
+    """What is written, and what is said."""
+
+    output: Path
+    """picture to write: .png, .jpg, .webp or .tif; with --num-images 2, OUT.png becomes OUT-0.png
+    and OUT-1.png; an older file is replaced once the new one is whole"""
+    record: Path | None = None
+    """folder for a film strip, a GIF and the trace of the run"""
+    json: bool = False
+    """print the recipe and the output paths as one JSON document"""
+    debug: bool = False
+    """show tracebacks, and the warnings of other packages"""
+
+    def paths(self, count: int) -> list[Path]:
+        """The name of every picture that is asked for."""
+        if count == 1:
+            return [self.output]
+        stem, suffix = self.output.stem, self.output.suffix
+        return [self.output.with_name(f"{stem}-{i}{suffix}") for i in range(count)]
+
+
+def perform(task: Any, where: Where, output: Output) -> None:
+    """Check everything that is cheap to check, then load, run, write and tell.
+
+    Args:
+        task: has `check()`, `start(prior)`, and perhaps `image`, `mask_image` and `num_images`.
+        where: the model.
+        output: the files.
+    """
+    from dreamsampler.faces.progress import Bar
+
+    began = time.perf_counter()
+    paths = output.paths(getattr(task, "num_images", 1))
+    check_files(task, paths, output.record)
+    with Bar() as bar:
+        bar.stage(f"loading {where.model}")
+        prior = where.load()
+        recipe, record = produce(
+            task, prior, paths, bar, output.record, load=time.perf_counter() - began
+        )
+    outputs = [str(path) for path in paths]
+    if output.json:
+        print(json.dumps({**recipe, "outputs": outputs, "record": [str(path) for path in record]}))
+    else:
+        total = time.perf_counter() - began
+        counted = f"{recipe['evaluations']} network evaluations, {total:.1f} s"
+        print(f"{', '.join(outputs)}: {counted}")
+
+
+def produce(
+    task: Any,
+    prior: Pretrained,
+    paths: list[Path],
+    bar: Bar,
+    record: Path | None = None,
+    *,
+    load: float = 0.0,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Run a task on a loaded prior and write its pictures.
+
+    Args:
+        task: see `perform`.
+        prior: the model.
+        paths: one name a picture.
+        bar: shows how far it is.
+        record: folder for the record of the run, if one is wanted.
+        load: seconds that loading the model took, for the recipe.
+
+    Returns:
+        The recipe (without what differs from picture to picture), and the files of the record.
+    """
+    from dreamsampler.samplers.record import Recorder
+    from dreamsampler.tasks.recipe import make_recipe, task_name
+    from dreamsampler.tasks.save import save_picture
+
+    bar.stage("reading and encoding")
+    run = task.start(prior)
+    recorder = Recorder(run.preview) if record is not None else None
+    moments: Iterable[Any] = run if recorder is None else recorder(run)
+    for _ in bar.steps(moments, run.total, task_name(task)):
+        pass
+    bar.stage("decoding")
+    pictures = run.pictures()
+    recipe = make_recipe(task, run, prior, {"load": load})
+    for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
+        own = {**recipe, "index": index, "seed": recipe["seeds"][index]}
+        save_picture(path, picture, like=run.source, recipe=own)
+    if recorder is None or record is None:
+        return recipe, []
+    bar.stage("drawing the record")
+    return recipe, recorder.save(record)
+
+
+def check_files(task: Any, paths: list[Path], record: Path | None = None) -> None:
+    """Refuse inputs and outputs that cannot work, before anything expensive starts.
+
+    Args:
+        task: is asked to `check()` itself; its `image` and `mask_image` are looked at.
+        paths: where its pictures shall go.
+        record: where its record shall go.
+
+    Raises:
+        ValueError: options that cannot be meant, or an input whose header says it is unusable.
+        OutputError: an output that cannot be written, or that would replace an input.
+    """
+    from dreamsampler.tasks.save import check_output
+
+    task.check()
+    image, mask = getattr(task, "image", None), getattr(task, "mask_image", None)
+    inputs = [Path(each) for each in (image, mask) if each is not None]
+    height, width = check_picture(image) if image is not None else (0, 0)
+    if mask is not None:
+        check_mask(mask, (height, width))
+    for path in paths:
+        if any(path.exists() and path.samefile(each) for each in inputs):
+            raise OutputError(f"{path} would replace its own input: choose another output name")
+        check_output(path, reserve=min(height * width * 4, 1 << 24) + (1 << 16))
+    if record is not None:
+        check_folder(record)

@@ -1,0 +1,131 @@
+"""How the command line speaks when something is wrong: one line, an exit code, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+WRONG = 2
+"""Exit code of everything the user can put right."""
+UNEXPECTED = 1
+"""Exit code of what should not have happened."""
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, on its way out by the same doors as Ctrl-C."""
+
+
+def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
+    """Do the work, and turn what it raises into one line on stderr and an exit code.
+
+    Args:
+        work: prints its own results.
+        debug: also show the traceback.
+
+    Returns:
+        0, or 2 for what the user can put right, 1 for the unexpected, 130 after Ctrl-C, 143 after
+        SIGTERM.
+    """
+    try:
+        with terminable(), warnings_on_one_line(debug=debug):
+            work()
+            sys.stdout.flush()
+        code = 0
+    except BrokenPipeError:  # the reader of our output has enough
+        code = 0
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit):
+            traceback.print_exc()
+        code = _report(error)
+    _flush_stdout()
+    return code
+
+
+def say(text: str) -> None:
+    """One line on stderr; never fails."""
+    with contextlib.suppress(OSError, ValueError):
+        line = " ".join(text.split())
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM stops the work as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def warnings_on_one_line(*, debug: bool = False) -> Iterator[None]:
+    """Inside, our own warnings are one line each, and those of other packages are left out.
+
+    Args:
+        debug: other packages' too.
+    """
+    said: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        ours = filename.startswith(_PACKAGE) or category.__module__.startswith("dreamsampler")
+        if (ours or debug) and str(message) not in said:
+            said.add(str(message))
+            say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _report(error: BaseException) -> int:
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else WRONG
+    if isinstance(error, KeyboardInterrupt):
+        terminated = isinstance(error, Terminated)
+        say(f"dreamsampler: {'terminated' if terminated else 'interrupted'}")
+        return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        say("dreamsampler: out of memory: pass a smaller --size or fewer --num-images")
+        return WRONG
+    if isinstance(error, ValueError | OSError):
+        say(f"dreamsampler: {error}")
+        return WRONG
+    say(f"dreamsampler: unexpected {type(error).__name__}: {error} (--debug shows where)")
+    return UNEXPECTED
+
+
+def _flush_stdout() -> None:
+    """Flush what help has printed, without a complaint about a closed pipe now or at exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,96 @@
+"""Tasks as command-line forms: one frozen dataclass of plain values, one subcommand."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+INPUT = "image"
+"""The field that is given by its place, not by its name."""
+
+_METAVARS: dict[type, str] = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
+_ALIASES = {"output": ["-o"]}
+
+
+def form(name: str, parts: Sequence[type]) -> type:
+    """One flat dataclass with the fields of several, dressed for tyro.
+
+    Help is the string below each field; a field called "image" is positional.
+
+    Args:
+        name: of the new class.
+        parts: frozen dataclasses without fields of the same name.
+    """
+    fields: list[Any] = []
+    for part in parts:
+        hints, docs = typing.get_type_hints(part), described(part)
+        for each in dataclasses.fields(part):
+            option = _option(each.name, hints[each.name], docs.get(each.name, ""), each.default)
+            default = {} if each.default is dataclasses.MISSING else {"default": each.default}
+            fields.append((each.name, option, dataclasses.field(**default)))
+    made = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
+    made.__doc__ = inspect.getdoc(parts[0])
+    return made
+
+
+def dressed(forms: Sequence[type]) -> Any:
+    """A choice between forms, as tyro takes it: each a subcommand called like its class."""
+    commands = [
+        Annotated[each, tyro.conf.subcommand(each.__name__.lower(), description=each.__doc__)]
+        for each in forms
+    ]
+    return tyro.conf.OmitSubcommandPrefixes[typing.Union[tuple(commands)]]  # noqa: UP007
+
+
+def take(part: type, values: Any) -> Any:
+    """The fields of one dataclass, out of a filled form."""
+    return part(**{each.name: getattr(values, each.name) for each in dataclasses.fields(part)})
+
+
+def described(part: type) -> dict[str, str]:
+    """Field name -> help, from the string below each field of a dataclass."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs: dict[str, str] = {}
+    for field, text in itertools.pairwise(body.body):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(words))),
+            ):
+                docs[name] = " ".join(words.split())
+    return docs
+
+
+def _option(name: str, kind: Any, text: str, default: Any) -> Any:
+    """A type with its help, short name and place."""
+    settings: dict[str, Any] = {"help": text, "aliases": _ALIASES.get(name)}
+    plain = _plain_type(kind)
+    if plain in _METAVARS:
+        settings["metavar"] = "INPUT" if name == INPUT else _METAVARS[plain]
+    if default is None:
+        settings["help_behavior_hint"] = ""
+    if name == INPUT:
+        return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
+    if kind is bool:
+        settings["help_behavior_hint"] = ""
+        return Annotated[kind, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(**settings)]
+    return Annotated[kind, tyro.conf.arg(**settings)]
+
+
+def _plain_type(kind: Any) -> Any:
+    """The type without its None."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kinds = [each for each in typing.get_args(kind) if each is not types.NoneType]
+        return kinds[0] if len(kinds) == 1 else None
+    return kind

@@ -1,0 +1,85 @@
+"""The recipe inside a result: all it takes to make it again, and what it took."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import math
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that take part in a result; imports none of them."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def task_name(task: Any) -> str:
+    """What a task is called on the command line, from its class or an instance of it."""
+    return (task if isinstance(task, type) else type(task)).__name__.lower()
+
+
+def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> dict[str, Any]:
+    """A recipe, of nothing but what JSON can say.
+
+    Args:
+        task: the frozen dataclass that was asked for; all its fields are kept.
+        run: the finished run, with `source`, `seeds`, `evaluations` and `seconds`.
+        prior: the model, with what it tells of `name`, `revision`, `device` and `dtype`.
+        seconds: how long the stages outside the run took.
+
+    Returns:
+        Keys dreamsampler, task, options, settings (preset and options in one), model, input,
+        seeds, evaluations, seconds, versions, date.
+    """
+    settings = getattr(task, "settings", None)
+    options = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    recipe = {
+        "dreamsampler": importlib.metadata.version("dreamsampler"),
+        "task": task_name(task),
+        "options": options,
+        "settings": dataclasses.asdict(settings) if settings is not None else {},
+        "model": {
+            "name": getattr(prior, "name", type(prior).__name__),
+            "revision": getattr(prior, "revision", None),
+            "dtype": _plain(getattr(prior, "dtype", None)),
+            "device": _plain(getattr(prior, "device", None)),
+        },
+        "input": {
+            "name": run.source.path.name if run.source.path is not None else None,
+            "sha256": run.source.sha256,
+            "width": run.source.size[1],
+            "height": run.source.size[0],
+            "mode": run.source.mode,
+        },
+        "seeds": list(run.seeds),
+        "evaluations": run.evaluations,
+        "seconds": {name: round(value, 4) for name, value in {**seconds, **run.seconds}.items()},
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return _plain(recipe)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: paths and dtypes become text, infinities their names."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, Path | bytes):
+        return [_plain(each) for each in value]
+    return str(value).removeprefix("torch.")
