@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
-from dreamsampler.objectives import Regularizer, cfg, chain, inside
+from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
 from dreamsampler.tasks.picture import Fit, Picture, composite, open_mask, open_picture
@@ -73,8 +73,13 @@ class EditRun:
             walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=stay)
             return walk, 2 * steps
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
-        target = cfg(prior, wanted, null, chosen.guidance_scale or 0.0)
-        source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
+        scale = chosen.guidance_scale or 0.0
+        if task.preset == "flowedit":
+            target = cfg(prior, wanted, null, scale)
+            source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
+        else:  # away from the source prompt, so that equal prompts cancel whatever the scale
+            target = cfg(prior, wanted, there if task.negative_prompt is None else null, scale)
+            source = plain(prior, there)
         levels = edit_levels(prior, steps, chosen.strength or 0.0)
         if not levels:
             return iter(()), 0

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from dreamsampler.tasks.assemble import assemble
+from dreamsampler.tasks.fit import Fit
+
+SIZES = [(32, 32), (64, 48), (100, 37)]
+
+
+def setting(size):
+    rng = torch.Generator().manual_seed(0)
+    fit = Fit.to(size, 32, 8)
+    source = torch.rand(3, *size, generator=rng)
+    origin = fit.down(source[None]) * 0.9  # an autoencoder that loses a little
+    return fit, source, origin
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_change_gives_the_source_back(size):
+    fit, source, origin = setting(size)
+    assert torch.equal(
+        (assemble(source, origin, origin, fit) * 255).round(), (source * 255).round()
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_redrawn_stands_alone(size):
+    """No ghost of the source where everything changed."""
+    fit, source, origin = setting(size)
+    edited = torch.where(origin > 0, -1.0, 1.0)
+    torch.testing.assert_close(assemble(source, edited, origin, fit), fit.up(edited)[0])
+
+
+def test_a_small_change_is_added_to_the_sources_own_pixels():
+    fit, source, origin = setting((32, 32))
+    source = source.clamp(0.1, 0.9)
+    edited = origin.clamp(-0.9, 0.9) + 0.02
+    moved = assemble(source, edited, origin.clamp(-0.9, 0.9), fit)
+    torch.testing.assert_close(moved, source + 0.01, rtol=0, atol=1e-5)
+
+
+def test_without_an_origin_it_is_the_decoded_picture():
+    fit, source, origin = setting((64, 48))
+    assert torch.equal(assemble(source, origin, None, fit), fit.up(origin.clamp(-1, 1))[0])
+
+
+def test_a_half_redrawn_picture_keeps_the_other_half():
+    fit, source, origin = setting((32, 32))
+    edited = origin.clone()
+    edited[..., :16] = -edited[..., :16].sign()
+    out = assemble(source, edited, origin, fit)
+    assert torch.equal((out[..., 20:] * 255).round(), (source[..., 20:] * 255).round())
+    assert (out[..., :12] - source[..., :12]).abs().mean() > 0.1

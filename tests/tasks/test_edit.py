@@ -1,0 +1,175 @@
+"""The task Edit, end to end on a model of random weights."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.maths import RectifiedFlow
+from dreamsampler.models import GaussianMixture
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.tasks import PRESETS, Edit
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return from_pretrained(TINY, device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def cat(tmp_path):
+    """72 x 56 pixels, all different."""
+    y, x = np.mgrid[:56, :72]
+    rgb = np.stack([x * 3, y * 4, (x * y) % 256], -1).astype(np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "cat.png")
+    return tmp_path / "cat.png"
+
+
+def quick(image, **options):
+    return Edit(**{"image": image, "prompt": "dog", "num_inference_steps": 3, **options})
+
+
+def bytes_of(picture):
+    return (picture * 255).round().byte()
+
+
+def pixels(path):
+    return torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_runs_and_keeps_the_size(preset, prior, cat):
+    run = quick(cat, preset=preset).start(prior)
+    moments = list(run)
+    assert len(moments) == run.total
+    (picture,) = run.pictures()
+    assert picture.shape == (3, 56, 72)
+    assert 0 <= picture.min() <= picture.max() <= 1
+    assert run.evaluations > 0
+    assert set(run.seconds) == {"encode", "loop", "decode"}
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_editing_to_the_source_prompt_returns_the_source(seed, prior, cat):
+    run = quick(cat, prompt="cat", source_prompt="cat", seed=seed).start(prior).run()
+    assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
+
+
+def test_another_prompt_changes_something(prior, cat):
+    run = quick(cat, source_prompt="cat").start(prior).run()
+    assert not torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
+
+
+def test_no_strength_is_the_source_without_any_evaluation(prior, cat):
+    run = quick(cat, strength=0.0).start(prior).run()
+    assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
+    assert run.evaluations == 0
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(prior, cat):
+    a, b, c = (quick(cat, seed=s).start(prior).run().pictures()[0] for s in (3, 3, 4))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_a_picture_does_not_depend_on_how_many_are_made_with_it(prior, cat):
+    both = quick(cat, seed=3, num_images=2).start(prior).run().pictures()
+    second = quick(cat, seed=4).start(prior).run().pictures()[0]
+    assert len(both) == 2
+    torch.testing.assert_close(both[1], second, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_pixels_outside_the_mask_come_back_bit_for_bit(preset, prior, cat, tmp_path):
+    mask = np.zeros((56, 72), np.uint8)
+    mask[20:40, 30:60] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    run = quick(cat, preset=preset, mask_image=tmp_path / "mask.png").start(prior).run()
+    changed = (bytes_of(run.pictures()[0]) != pixels(cat)).any(0).numpy()
+    assert not changed[mask == 0].any()
+    assert changed[mask == 255].any()
+
+
+def test_a_flow_model_without_a_table_edits_as_well(cat):
+    """The protocol fits other families: an exact mixture on a rectified flow, in pixels."""
+    means = torch.stack([torch.full((3, 8, 8), v) for v in (-0.5, 0.5)])
+    run = quick(cat, prompt="1", source_prompt="0", size=72).start(GaussianMixtureOfAnySize(means))
+    assert run.run().pictures()[0].shape == (3, 56, 72)
+
+
+class GaussianMixtureOfAnySize:
+    """The mixture's per-pixel answer, for pictures of any size."""
+
+    def __init__(self, means):
+        self.inner = GaussianMixture(means[:, :, 0, 0], 0.2, RectifiedFlow(3.0))
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def predict(self, z, level, conditions):
+        zs = [z] * len(conditions) if isinstance(z, torch.Tensor) else z
+        return [self._one(one, level, c) for one, c in zip(zs, conditions, strict=True)]
+
+    def _one(self, z, level, condition):
+        b, c, h, w = z.shape
+        flat = z.permute(0, 2, 3, 1).reshape(-1, c)
+        seen = self.inner.predict(flat, level, [condition])[0]
+        back = lambda x: x.view(b, h, w, c).permute(0, 3, 1, 2)
+        return type(seen)(back(seen.z0), back(seen.eps))
+
+
+def test_an_unfinished_run_gives_no_picture(prior, cat):
+    for preset in PRESETS:
+        run = quick(cat, preset=preset).start(prior)
+        list(islice(run, run.total - 1))
+        with pytest.raises(ValueError, match="not finished"):
+            run.pictures()
+
+
+def test_the_paper_preset_counts_its_evaluations(prior, cat):
+    run = quick(cat, preset="paper").start(prior).run()
+    assert (run.total, run.evaluations) == (6, 9)
+
+
+def test_transparent_pictures_keep_their_alpha(prior, tmp_path):
+    rgba = np.random.default_rng(0).integers(0, 256, (48, 48, 4), dtype=np.uint8)
+    rgba[:24, :, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "in.png")
+    run = quick(tmp_path / "in.png").start(prior).run()
+    (path,) = run.save(tmp_path / "out.png")
+    out = np.asarray(Image.open(path))
+    assert out.shape == (48, 48, 4)
+    assert (out[..., 3] == rgba[..., 3]).all()
+    assert (out[:24] == rgba[:24]).all()  # what nobody can see is not touched
+
+
+def test_several_images_get_numbers(prior, cat, tmp_path):
+    run = quick(cat, num_images=2).start(prior).run()
+    assert [p.name for p in run.save(tmp_path / "out.png")] == ["out-0.png", "out-1.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompt": "  "}, "prompt is empty"),
+        ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
+        ({"num_images": 0}, "num_images is 0"),
+        ({"preset": "best"}, "choose one of default"),
+        ({"preset": "paper", "strength": 0.5}, "preset paper has no strength"),
+        ({"preset": "paper", "guidance_scale": 5.0}, "preset paper has no guidance_scale"),
+        ({"preset": "paper", "source_prompt": "cat"}, "without a source prompt"),
+        ({"preset": "paper", "seed": 1}, "draws no noise"),
+        ({"preset": "paper", "num_images": 2}, "draws no noise"),
+        ({"gamma": 0.2}, "preset default has no gamma"),
+        ({"source_guidance_scale": 1.0}, "preset default has no source_guidance_scale"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(options, words, cat):
+    with pytest.raises(ValueError, match=words) as caught:
+        quick(cat, **options).check()
+    assert "\n" not in str(caught.value)
