@@ -148,6 +148,8 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
     before, after = np.asarray(Image.open(picture)), np.asarray(Image.open("out.png"))
     assert (before == after)[mask == 0].all()
     assert (before != after)[mask == 255].any()
+    said = cli("edit", picture, *WORDS, "--mask-image", "mask.png", "-o", "out.jpg")
+    assert said.lines == ["warning: out.jpg: JPEG changes every pixel a little, masked or not"]
 
 
 def test_the_run_is_recorded(cli, picture):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,8 @@ def check_files(task: Any, paths: list[Path], record: Path | None = None) -> Non
     height, width = check_picture(image) if image is not None else (0, 0)
     if mask is not None:
         check_mask(mask, (height, width))
+    if mask is not None and paths[0].suffix.lower() in (".jpg", ".jpeg"):
+        warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
     for path in paths:
         if any(path.exists() and path.samefile(each) for each in inputs):
             raise OutputError(f"{path} would replace its own input: choose another output name")

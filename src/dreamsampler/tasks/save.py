@@ -34,8 +34,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 
 RECIPE = "dreamsampler"
 """Keyword of the recipe's text chunk."""
-_EXIF, _COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
-_ASCII = b"ASCII\0\0\0"
+_DESCRIPTION = 0x010E
 
 
 def check_output(path: str | Path, reserve: int = 1 << 20) -> None:
@@ -58,7 +57,7 @@ def save_picture(
     """Write a picture, in the kind of file that `like` came from; whole or not at all.
 
     Alpha, 16 bits (PNG only) and the color profile of `like` are kept. The recipe goes into a PNG
-    as the iTXt chunk "dreamsampler", into the other formats as their EXIF comment or description.
+    as the iTXt chunk "dreamsampler", into the other formats as their EXIF description.
 
     Args:
         path: .png, .jpg, .webp or .tif; an older file of that name is replaced at the end.
@@ -92,9 +91,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     with open_header(path) as image:
         text = image.info.get(RECIPE)
         if text is None:
-            exif = image.getexif()
-            comment = exif.get_ifd(_EXIF).get(_COMMENT) or exif.get(_DESCRIPTION, "")
-            text = comment.removeprefix(_ASCII) if isinstance(comment, bytes) else str(comment)
+            text = str(image.getexif().get(_DESCRIPTION, ""))
     try:
         recipe = json.loads(text)
     except ValueError:
@@ -158,7 +155,9 @@ def _encoded(
     if format_ == "JPEG" and image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if text is not None:
-        options = {**options, "exif": _exif(json.dumps(json.loads(text)), format_)}
+        exif = Image.Exif()
+        exif[_DESCRIPTION] = json.dumps(json.loads(text))  # EXIF text is ASCII
+        options = {**options, "exif": exif}
     file = BytesIO()
     try:
         image.save(file, format=format_, **options)
@@ -168,16 +167,6 @@ def _encoded(
             f"({one_line(error)}): write a .png"
         ) from error
     return file.getvalue()
-
-
-def _exif(text: str, format_: str) -> Image.Exif | bytes:
-    """ASCII text as a comment; TIFF has no place for comments and takes it as its description."""
-    exif = Image.Exif()
-    if format_ == "TIFF":
-        exif[_DESCRIPTION] = text
-        return exif
-    exif.get_ifd(_EXIF)[_COMMENT] = _ASCII + text.encode("ascii")
-    return exif.tobytes()
 
 
 def _png(samples: np.ndarray, icc: bytes | None, text: str | None) -> bytes:
