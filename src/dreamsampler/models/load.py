@@ -146,7 +146,6 @@ def from_pipe(pipeline: Any) -> Pretrained:
         **{name: getattr(pipeline, name) for name in names},
         name=str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__),
         revision=_weights_revision(pipeline.unet),
-        remember=False,
     )
 
 
@@ -242,7 +241,6 @@ def _anywhere(hub: Hub) -> Hub:
 
 def _prior(parts: dict[str, Any], device: torch.device, name: str, revision: str) -> Pretrained:
     """The loaded parts, frozen, in the fast memory layout, on their device."""
-    prior = StableDiffusion(**parts, name=name, revision=revision)
     try:
         for part in PARTS:
             parts[part].eval().requires_grad_(False).to(device)
@@ -253,7 +251,7 @@ def _prior(parts: dict[str, Any], device: torch.device, name: str, revision: str
         raise ModelError(
             f"{name} does not fit on {device}: pass dtype='float16' or device='cpu'"
         ) from None
-    return prior
+    return StableDiffusion(**parts, name=name, revision=revision, owned=True)
 
 
 def _weights_revision(unet: Any) -> str:
