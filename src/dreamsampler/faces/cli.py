@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _version() -> int:
-    from importlib.metadata import version
+    from dreamsampler import __version__
 
-    print(f"dreamsampler {version('dreamsampler')}")
+    print(f"dreamsampler {__version__}")
     return 0
 
 

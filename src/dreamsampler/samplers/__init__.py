@@ -3,8 +3,10 @@
 from dreamsampler.samplers.dream import dream, finish
 from dreamsampler.samplers.invert import Trail, invert, invert_exactly, leapfrog, retrace, split
 from dreamsampler.samplers.levels import by_noise, karras, leading, random_levels, uniform
+from dreamsampler.samplers.record import Recorder
 
 __all__ = [
+    "Recorder",
     "Trail",
     "by_noise",
     "dream",

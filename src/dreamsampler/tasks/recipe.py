@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dreamsampler import __version__
+
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
 
 
@@ -46,7 +48,7 @@ def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> d
     settings = getattr(task, "settings", None)
     options = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
     recipe = {
-        "dreamsampler": importlib.metadata.version("dreamsampler"),
+        "dreamsampler": __version__,
         "task": task_name(task),
         "options": options,
         "settings": dataclasses.asdict(settings) if settings is not None else {},
