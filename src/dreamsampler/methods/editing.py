@@ -70,6 +70,8 @@ def dreamsampler(
     weight: float = 0.2,
     negligible: float = 0.0,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
+    *,
+    shifted: bool = True,
 ) -> Iterator[Moment]:
     """The published editing: invert with the null prompt, come back under gamma alpha_bar.
 
@@ -89,6 +91,9 @@ def dreamsampler(
             tenth to a quarter of the evaluations, 0 is exact.
         regularize: further maps on the way down, such as a mask; published: none.
 
+        shifted: pair the network's times with the published program's rates; False with the
+            model's own, on the way up as well.
+
     Raises:
         ValueError: a prior whose schedule is no table.
 
@@ -96,7 +101,9 @@ def dreamsampler(
     """
     if not isinstance(prior.schedule, VariancePreserving):
         raise ValueError("the published editing needs a model with a table of alphas_cumprod")
-    up, down, _ = paper_levels(prior.schedule, steps)
+    up, down, right = paper_levels(prior.schedule, steps)
+    if not shifted:
+        up, down = right[::-1], right
     pair = Estimate(z_src, torch.zeros_like(z_src))
     for now in dream(plain(prior, null), Canvas(z_src / up[0].alpha), up, pair.eps):
         yield now

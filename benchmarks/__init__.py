@@ -1,0 +1,1 @@
+"""Measurements: ratios taken in one run, on any machine. `python -m benchmarks` lists them."""

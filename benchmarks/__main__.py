@@ -1,0 +1,33 @@
+"""`python -m benchmarks [NAME ...]`: run measurements and print one table each."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+SUITES = {
+    "startup": "import and --help times",
+    "overhead": "time outside the networks in one edit",
+    "edit": "default preset against the published program: likeness, fidelity, evaluations",
+    "golden": "the paper preset against the published program's own output",
+    "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
+}
+QUICK = ("startup", "overhead", "golden", "edit")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named suites, or the quick ones."""
+    unknown = [name for name in arguments if name not in SUITES and not name.startswith("-")]
+    if unknown or "--help" in arguments:
+        print("usage: python -m benchmarks [NAME ...], or python -m benchmarks.NAME --help")
+        for name, what in SUITES.items():
+            print(f"  {name:10} {what}")
+        return 2 if unknown else 0
+    for name in arguments or QUICK:
+        print(f"\n## {name}: {SUITES[name]}\n", flush=True)
+        import_module(f"benchmarks.{name}").main([])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
