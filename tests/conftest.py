@@ -1,8 +1,11 @@
 """Shared set-up: one thread, so that two test workers do not fight over two cores."""
 
 import pytest
+import shapes
 import torch
 from hypothesis import settings
+
+shapes.install()
 
 # a shared machine is no stopwatch: speed is measured in benchmarks/, not by deadlines
 settings.register_profile("house", deadline=None)

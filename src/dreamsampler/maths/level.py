@@ -115,7 +115,7 @@ def _check_time(t: float) -> float:
 @final
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2).
+    """The cosine schedule: alpha = cos(pi t / 2), sigma = sin(pi t / 2).
 
     Source: Nichol & Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
     in its continuous form.
@@ -130,7 +130,7 @@ class Cosine(Schedule):
 @final
 @dataclass(frozen=True)
 class RectifiedFlow(Schedule):
-    """alpha = 1 - sigma, sigma = shift t / (1 + (shift - 1) t).
+    """Straight lines to noise: alpha = 1 - sigma, sigma = shift t / (1 + (shift - 1) t).
 
     Source: Esser et al., "Scaling rectified flow transformers", ICML 2024, eq. 23 for the shift.
 
@@ -150,7 +150,7 @@ class RectifiedFlow(Schedule):
 @final
 @dataclass(frozen=True)
 class VarianceExploding(Schedule):
-    """alpha = 1, sigma = t sigma_max.
+    """Noise on an untouched picture: alpha = 1, sigma = t sigma_max.
 
     Source: Karras et al., "Elucidating the design space of diffusion-based generative models",
     NeurIPS 2022.

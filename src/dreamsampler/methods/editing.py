@@ -48,6 +48,9 @@ def paper_levels(
     Args:
         schedule: the model's table.
         steps: number of inference steps.
+
+    Source: measured on the program published with Kim, Park & Ye, "DreamSampler", ECCV 2024
+    (arXiv:2403.11415).
     """
     right = leading(schedule, steps)
     table = (1.0, *schedule.alphas_cumprod)
@@ -180,6 +183,10 @@ def anchored_edit(
 
 
 def flow_share(levels: Sequence[Level]) -> Weight:
-    """The share of the way that a step of a flow covers: 1 - u'/u, and all of it at the end."""
+    """The share of the way that a step of a flow covers: 1 - u'/u, and all of it at the end.
+
+    Source: an Euler step of rectified flow, Liu, Gong & Liu, "Flow straight and fast", ICLR 2023
+    (arXiv:2209.03003), written in clean latents.
+    """
     share = {a: 1 - b.flow / a.flow for a, b in pairwise(levels)} | {levels[-1]: 1.0}
     return lambda level: share[level]

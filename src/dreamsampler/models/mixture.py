@@ -15,7 +15,7 @@ from dreamsampler.maths import Cosine, Estimate, Image, Latent, Level, Schedule
 @final
 @dataclass(frozen=True)
 class GaussianMixture:
-    """sum_k pi_k N(mu_k, std^2 I): the prior whose Tweedie estimate is exact.
+    """The prior whose Tweedie estimate is exact, sum_k pi_k N(mu_k, std^2 I).
 
         r_k ~ pi_k N(z; alpha mu_k, alpha^2 std^2 + sigma^2)
         E[z0 | z] = sum_k r_k (mu_k + alpha std^2 / (alpha^2 std^2 + sigma^2) (z - alpha mu_k))

@@ -50,8 +50,8 @@ def dream(
         >>> prior = GaussianMixture(torch.tensor([[2.0], [-2.0]]), std=0.1)
         >>> start, levels = torch.zeros(1, 1), prior.schedule.grid(50, start=0.99)
         >>> run = dream(plain(prior, None), Canvas(start), levels, torch.ones(1, 1))
-        >>> round([now.z0.item() for now in run][-1], 1)
-        2.1
+        >>> round([now.z0.item() for now in run][-1])
+        2
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), algorithm 1.
     """
