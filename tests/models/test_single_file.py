@@ -7,8 +7,10 @@ import torch
 from ldm import blank_checkpoint, write_single_file
 from tiny import TINY, edit_json, latents
 
+from dreamsampler.models import load
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.single_file import heard_target
 from dreamsampler.models.weights import fingerprint
 
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
@@ -73,6 +75,21 @@ def test_a_configuration_that_is_not_there_says_how_to_get_it(width, name, tmp_p
     path = blank_checkpoint(tmp_path / "a.safetensors", **shapes)
     text = refusal(path, cache_dir=tmp_path)
     assert f'{name} --include "*.json" "*.txt"` once, or pass a diffusers folder as config' in text
+
+
+@pytest.mark.parametrize("said", ["epsilon", "v"])
+def test_what_a_trained_network_says_is_heard(said):
+    prior = from_pretrained(device="cpu")
+    truth, prior.target = prior.target, said
+    assert heard_target(prior) == truth
+
+
+def test_second_versions_are_listened_to(single, monkeypatch):
+    monkeypatch.setattr(load, "is_second", lambda header: True)
+    monkeypatch.setattr(load, "find_config", lambda *_: TINY)
+    monkeypatch.setattr(load, "heard_target", lambda prior: "v")
+    assert from_pretrained(single, device="cpu").target == "v"
+    assert from_pretrained(single, config=TINY, device="cpu").target == "epsilon"
 
 
 def test_its_dtype(single):

@@ -98,6 +98,34 @@ def test_pictures_of_odd_shapes_are_refused(tiny, shape):
         tiny.encode(torch.zeros(shape))
 
 
+def test_latents_of_another_model_are_refused(tiny):
+    with pytest.raises(ValueError, match=r"latents of \(b, 4, h, w\)"):
+        tiny.predict(torch.zeros(1, 8, 8, 8), tiny.schedule(0.5), [tiny.condition("")])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
+    ],
+)
+def test_lack_of_memory_is_one_line(pipe, monkeypatch, error):
+    prior = from_pipe(pipe)
+
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pipe.vae, "decode", full)
+    with pytest.raises(MemoryError, match="ran out of memory on") as caught:
+        prior.decode(torch.zeros(1, 4, 8, 8))
+    assert "\n" not in str(caught.value)
+    assert pipe.vae.decoder.conv_in.weight.requires_grad
+    monkeypatch.setattr(pipe.vae, "encode", lambda _: pipe.vae.decoder.conv_in(torch.zeros(1)))
+    with pytest.raises(RuntimeError, match="Expected"):  # other errors pass as they are
+        prior.encode(torch.zeros(1, 3, 32, 32))
+
+
 def test_half_precision_network_and_float32_latents(tiny, tiny_folder):
     half = from_pretrained(tiny_folder, dtype="bfloat16", device="cpu")
     assert half.dtype == half.vae.dtype == torch.bfloat16

@@ -79,10 +79,10 @@ def check_weights(folder: Path, variant: str | None) -> None:
 
 
 def folder_revision(folder: Path, variant: str | None = None) -> str:
-    """The version of a model folder: the hub's commit in a hub cache, else of its UNet weights."""
+    """The version of a model folder: the hub's commit in a hub cache, else of its weights."""
     if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
         return folder.name
-    return fingerprint(_files(folder, "unet", variant))
+    return fingerprint([file for part in PARTS for file in _files(folder, part, variant)])
 
 
 def load_folder(folder: Path, dtype: torch.dtype, variant: str | None = None) -> dict[str, Any]:

@@ -21,7 +21,13 @@ from dreamsampler.models.folder import (
 )
 from dreamsampler.models.hub import Hub, download_pipeline
 from dreamsampler.models.prior import Prior
-from dreamsampler.models.single_file import check_checkpoint, find_config, load_file
+from dreamsampler.models.single_file import (
+    check_checkpoint,
+    find_config,
+    heard_target,
+    is_second,
+    load_file,
+)
 from dreamsampler.models.stable_diffusion import StableDiffusion
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import fingerprint, refuse_pickle
@@ -94,8 +100,9 @@ def from_pretrained(
         ModelError: one line that says what came, what was wanted and what to do.
 
     Example:
-        >>> prior = from_pretrained("runwayml/stable-diffusion-v1-5", dtype="bfloat16")
-        ... # doctest: +SKIP
+        >>> prior = from_pretrained("iconic", dtype="bfloat16", device="cpu")
+        >>> prior.name, prior.dtype, prior.factor
+        ('iconic', torch.bfloat16, 8)
     """
     text = str(model)
     where = choose_device(device)
@@ -106,7 +113,10 @@ def from_pretrained(
         header = check_checkpoint(path)
         version = _expect(path, revision, fingerprint([path]))
         folder = find_config(path, header, None if config is None else str(config), _anywhere(hub))
-        return _prior(load_file(path, kind, folder), where, text, version)
+        prior = _prior(load_file(path, kind, folder), where, text, version)
+        if config is None and is_second(header) and folder != path.parent:
+            prior.target = heard_target(prior)
+        return prior
     if config is not None:
         raise ModelError(f"config is for single files, but {text} is none: leave it out")
     folder = path or hub.fetch(repositories(text), lambda f: whole(f, variant), download_pipeline)
@@ -239,7 +249,9 @@ def _anywhere(hub: Hub) -> Hub:
     return Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
 
 
-def _prior(parts: dict[str, Any], device: torch.device, name: str, revision: str) -> Pretrained:
+def _prior(
+    parts: dict[str, Any], device: torch.device, name: str, revision: str
+) -> StableDiffusion:
     """The loaded parts, frozen, in the fast memory layout, on their device."""
     try:
         for part in PARTS:

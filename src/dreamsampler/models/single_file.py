@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from dreamsampler.maths import Target
 from dreamsampler.models.alias import repositories
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.folder import PARTS, check_configs, has_configs, load_small, part_dtype
 from dreamsampler.models.hub import Hub, download_configs
 from dreamsampler.models.quiet import quiet
+from dreamsampler.models.stable_diffusion import StableDiffusion
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import read_header
 
@@ -62,8 +64,8 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
         path: the checkpoint.
         header: what check_checkpoint found.
         config: a folder, an alias or a hub id; None to choose by the width of the text encoder.
-            768 means sd15 and 1024 sd21, whose v prediction sd21-base and sd20-base do not share:
-            name those.
+            768 means sd15 and 1024 sd21, of which some predict v and some epsilon: heard_target
+            finds out which.
         hub: where to look.
 
     Raises:
@@ -90,6 +92,36 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
         ) from None
     check_configs(folder)
     return folder
+
+
+def is_second(header: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is of Stable Diffusion 2.x, by the width of text it attends to."""
+    return _CROSS in header and header[_CROSS]["shape"][-1] == 1024
+
+
+def heard_target(prior: StableDiffusion) -> Target:
+    """Whether a network says epsilon or v, found by showing it noise at its last time.
+
+    The noise is nearly all of what it is shown there, so a network that says epsilon repeats it,
+    and one that says v = alpha eps - sigma z0 does not (cosine similarities of 0.99 and 0.2).
+    Stable Diffusion 2.x has networks of both kinds, and their files do not tell them apart.
+
+    Example:
+        >>> from dreamsampler.models.load import from_pretrained
+        >>> prior = from_pretrained(device="cpu")
+        >>> heard_target(prior) == prior.target
+        True
+    """
+    side = prior.native_size // prior.factor
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(1, prior.latent_channels, side, side, generator=rng)
+    level = prior.schedule(1.0)
+    with torch.no_grad():
+        (estimate,) = prior.predict(z, level, [prior.condition(None)])
+    said = estimate.eps if prior.target == "epsilon" else level.alpha * estimate.eps
+    said = said if prior.target == "epsilon" else said - level.sigma * estimate.z0
+    alike = torch.nn.functional.cosine_similarity(said.flatten(), z.flatten(), dim=0)
+    return "epsilon" if alike > 0.5 else "v"
 
 
 def load_file(path: Path, dtype: torch.dtype, config: Path) -> dict[str, Any]:

@@ -83,10 +83,12 @@ class StableDiffusion:
         ModelError: a UNet, scheduler or text encoder of another kind.
 
     Example:
-        >>> from dreamsampler.models.load import from_pretrained       # doctest: +SKIP
-        >>> prior = from_pretrained("sd15")                            # doctest: +SKIP
-        >>> cat, dog = prior.predict(z, prior.schedule(0.5), [         # doctest: +SKIP
-        ...     prior.condition("a cat"), prior.condition("a dog")])
+        >>> from dreamsampler.models.load import from_pretrained
+        >>> prior, z = from_pretrained(device="cpu"), torch.zeros(1, 8, 16, 16)
+        >>> conditions = [prior.condition("cat face"), prior.condition("dog face")]
+        >>> cat, dog = prior.predict(z, prior.schedule(0.5), conditions)
+        >>> cat.z0.shape, prior.evaluations
+        (torch.Size([1, 8, 16, 16]), 2)
 
     Source: Rombach et al., "High-resolution image synthesis with latent diffusion models",
     CVPR 2022.
@@ -191,13 +193,20 @@ class StableDiffusion:
 
         Raises:
             NetworkError: the UNet answered with NaN or infinity.
-            ValueError: as many latent batches as conditions were wanted, and another number came.
+            ValueError: another number of latent batches than of conditions, or of channels than
+                the model's.
+            MemoryError: the picture is too large.
         """
         zs = [z] * len(conditions) if isinstance(z, Tensor) else list(z)
         if len(zs) != len(conditions):
             raise ValueError(f"{len(zs)} latent batches came for {len(conditions)} conditions")
         if not zs:
             return []
+        if any(each.ndim != 4 or each.shape[1] != self.latent_channels for each in zs):
+            raise ValueError(
+                f"a latent is {tuple(zs[0].shape)}, but {self.name or 'this model'} has latents of "
+                f"(b, {self.latent_channels}, h, w): take them from encode"
+            )
         zs = [_at_least_float32(each) for each in zs]
         rows = [len(each) for each in zs]
         where, dtype = self._place(self.unet)
@@ -206,7 +215,7 @@ class StableDiffusion:
             [c.embeddings.expand(n, -1, -1) for c, n in zip(conditions, rows, strict=True)]
         )
         time = max(self._schedule.timestep(level.t), 0)
-        with self._frozen(self.unet):
+        with self._running(self.unet, shown):
             output = self.unet(
                 shown, time, encoder_hidden_states=text.to(where, dtype), return_dict=False
             )[0]
@@ -232,7 +241,7 @@ class StableDiffusion:
         x = _at_least_float32(x)
         where, dtype = self._place(self.vae)
         shown = x.to(where, dtype)
-        with self._frozen(self.vae):
+        with self._running(self.vae, shown):
             output = self.vae.encode(shown)
         mode = output.latent_dist.mode() if "latent_dist" in output else output.latents
         self._check(mode, shown, "the autoencoder's encoder", dtype)
@@ -251,7 +260,7 @@ class StableDiffusion:
         scale, shift = _scaling(self.vae.config)
         where, dtype = self._place(self.vae)
         shown = (z / scale + shift).to(where, dtype)
-        with self._frozen(self.vae):
+        with self._running(self.vae, shown):
             output = self.vae.decode(shown, return_dict=False)[0]
         self._check(output, shown, "the autoencoder's decoder", dtype)
         return output.to(z)
@@ -269,14 +278,22 @@ class StableDiffusion:
         return seen[1]
 
     @contextlib.contextmanager
-    def _frozen(self, module: nn.Module) -> Iterator[None]:
-        """No gradient reaches a module's weights from what is computed inside."""
+    def _running(self, module: nn.Module, shown: Tensor) -> Iterator[None]:
+        """No gradient reaches a module's weights from inside, and lack of memory is one line."""
         watch = torch.is_grad_enabled() and not self._owned
         live = [p for p in module.parameters() if p.requires_grad] if watch else []
         for parameter in live:
             parameter.requires_grad_(False)
         try:
             yield
+        except RuntimeError as error:
+            scarce = isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+            if not scarce:
+                raise
+            raise MemoryError(
+                f"{type(module).__name__} ran out of memory on {tuple(shown.shape)}: take a "
+                "smaller picture or fewer at a time, or load the model in half precision"
+            ) from None
         finally:
             for parameter in live:
                 parameter.requires_grad_(True)
