@@ -12,6 +12,7 @@ from dreamsampler.maths import RectifiedFlow
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import PRESETS, Edit
+from dreamsampler.tasks.picture import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,10 @@ def test_transparent_pictures_keep_their_alpha(prior, tmp_path):
 
 def test_several_images_get_numbers(prior, cat, tmp_path):
     run = quick(cat, num_images=2).start(prior).run()
-    assert [p.name for p in run.save(tmp_path / "out.png")] == ["out-0.png", "out-1.png"]
+    paths = run.save(tmp_path / "out.png")
+    assert [p.name for p in paths] == ["out-0.png", "out-1.png"]
+    recipe = read_recipe(paths[1])
+    assert (recipe["task"], recipe["seed"], recipe["options"]["prompt"]) == ("edit", 1, "dog")
 
 
 @pytest.mark.parametrize(

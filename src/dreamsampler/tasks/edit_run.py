@@ -15,7 +15,15 @@ from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
 from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
-from dreamsampler.tasks.picture import Fit, Picture, composite, open_mask, open_picture
+from dreamsampler.tasks.picture import (
+    Fit,
+    Picture,
+    composite,
+    open_mask,
+    open_picture,
+    save_picture,
+)
+from dreamsampler.tasks.recipe import make_recipe
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
@@ -160,17 +168,18 @@ class EditRun:
 
         Args:
             path: where to; the suffix chooses the format.
-            recipe: what the files should say about their making.
+            recipe: what the files should say about their making; by default all of it
+                (`make_recipe`).
         """
-        from dreamsampler.tasks.picture import save_picture
-
         path, pictures = Path(path), self.pictures()
+        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
         paths = [
             path if len(pictures) == 1 else path.with_stem(f"{path.stem}-{i}")
             for i in range(len(pictures))
         ]
-        for each, picture in zip(paths, pictures, strict=True):
-            save_picture(each, picture, self.source, recipe)
+        for i, (each, picture) in enumerate(zip(paths, pictures, strict=True)):
+            own = {**recipe, "index": i, "seed": self.seeds[i]}
+            save_picture(each, picture, self.source, own)
         return paths
 
 
