@@ -119,6 +119,28 @@ def test_variants(own_folder, tiny):
     assert "no files of variant 'bf16'" in refusal(own_folder, variant="bf16")
 
 
+def test_autoencoders_with_the_names_of_2022(own_folder, tiny):
+    from safetensors.torch import load_file, save_file
+
+    path = own_folder / "vae/diffusion_pytorch_model.safetensors"
+    old = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
+    weights = load_file(path)
+    for new, name in old.items():
+        weights = {k.replace(new, name): v for k, v in weights.items()}
+    save_file(weights, path, {"format": "pt"})
+    prior = from_pretrained(own_folder, device="cpu")
+    with torch.no_grad():
+        assert torch.equal(prior.decode(latents(prior, 1)), tiny.decode(latents(tiny, 1)))
+
+
+def test_the_schedulers_that_old_models_came_with(own_folder, tiny):
+    table = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    config = {**table, "_class_name": "PNDMScheduler", "skip_prk_steps": True, "steps_offset": 1}
+    (own_folder / "scheduler/scheduler_config.json").write_text(json.dumps(config))
+    prior = from_pretrained(own_folder, device="cpu")
+    assert (prior.target, prior.schedule) == ("epsilon", tiny.schedule)
+
+
 def test_shards_are_read(own_folder, tiny):
     from safetensors.torch import load_file, save_file
 
