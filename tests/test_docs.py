@@ -1,6 +1,7 @@
 """The documentation is true: its examples run, and what it points to exists."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from tiny import TINY
 
 import dreamsampler.models.load as load
+from dreamsampler.faces import cli
+from dreamsampler.faces.demo import Demo
+from dreamsampler.faces.form import form
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
@@ -36,6 +40,19 @@ def test_its_examples_run(page, tmp_path, monkeypatch):
     scope = {}
     for code in examples(page):
         exec(compile(code, page.name, "exec"), scope)
+
+
+COMMANDS = [
+    line
+    for page in PAGES
+    for line in re.findall(r"^dreamsampler (\w+ .+)$", page.read_text(), re.M)
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_one_that_the_program_takes(command):
+    forms = [*cli._forms(), form("Demo", [Demo])]
+    assert cli._parse(shlex.split(command, comments=True), forms)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
