@@ -9,6 +9,7 @@ import pytest
 from tiny import TINY
 
 import dreamsampler.models.load as load
+from dreamsampler import methods
 from dreamsampler.faces import cli
 from dreamsampler.faces.demo import Demo
 from dreamsampler.faces.form import form
@@ -29,6 +30,17 @@ def examples(page):
 
 def named(path):
     return path.name
+
+
+def test_the_architecture_names_every_room_and_every_method():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "dreamsampler"
+    rooms = [path for path in package.glob("*/*.py") if path.name != "__init__.py"]
+    assert [path.name for path in rooms if f"`{path.name}`" not in text] == []
+    floors = [path.parent.name for path in package.glob("*/__init__.py")]
+    assert [name for name in floors if f"| `{name}/` |" not in text] == []
+    made_of = {"flow_share", "pds_weights"}
+    assert [n for n in methods.__all__ if n not in made_of and f"`{n}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=named)
