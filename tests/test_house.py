@@ -75,6 +75,19 @@ def test_a_file_says_what_it_is(path):
     assert words and words.splitlines()[0].endswith((".", ":"))
 
 
+OPEN = ("Protocol", "ABC", "NamedTuple", "Error", "Warning", "Interrupt")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_classes_are_abstract_or_final_and_options_have_names(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ClassDef):
+            final = any(ast.unparse(each) == "final" for each in node.decorator_list)
+            assert final or any(ast.unparse(base).endswith(OPEN) for base in node.bases), node.name
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert node.args.kwarg is None, f"{node.name} takes any option at all"
+
+
 @pytest.mark.parametrize("floor", FLOORS, ids=named)
 def test_a_floor_exports_what_it_imports_in_order(floor):
     front = floor / "__init__.py"
