@@ -34,9 +34,19 @@ def test_a_difference_of_two_guided_prompts_is_one_call_too():
     """At the start both sides see the same latent: the shared null prompt is asked once."""
     prior, canvas = Counting(), Canvas(Z)
     target, source = cfg(prior, 1, None, 3.0), cfg(prior, 2, None, 1.5)
-    delta(target, source, canvas, Z)(normal(4, 2, seed=1), LEVEL)
-    assert len(prior.calls) == 1
-    assert len(prior.calls[0]) == 4  # two latents, each under its prompt and the null prompt
+    denoise = delta(target, source, canvas, Z)
+    denoise(normal(4, 2, seed=1), LEVEL)
+    canvas.pull(Z + 1)  # from now on, two latents, each under its prompt and the null prompt
+    denoise(normal(4, 2, seed=1), LEVEL)
+    assert prior.calls == [[None, 1, 2], [None, 1, None, 2]]
+
+
+def test_equal_prompts_return_the_anchor_to_the_last_digit():
+    """Whatever is left of a difference would be rounded apart by a network of half precision."""
+    prior, anchor = mixture(), normal(4, 2).float()
+    canvas, target, source = Canvas(anchor), cfg(prior, 1, 1, 7.3), plain(prior, 1)
+    denoise = delta(target, source, canvas, anchor, lambda level: level.alpha + level.sigma)
+    assert torch.equal(denoise(normal(4, 2, seed=1).float(), LEVEL).z0, anchor)
 
 
 @pytest.mark.parametrize(("scale", "asked"), [(1.0, [1]), (0.0, [None]), (2.0, [None, 1])])

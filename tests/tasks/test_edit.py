@@ -53,9 +53,18 @@ def test_every_preset_runs_and_keeps_the_size(preset, prior, cat):
     assert set(run.seconds) == {"encode", "loop", "decode"}
 
 
-@pytest.mark.parametrize("seed", [0, 5])
-def test_editing_to_the_source_prompt_returns_the_source(seed, prior, cat):
-    run = quick(cat, prompt="cat", source_prompt="cat", seed=seed).start(prior).run()
+@pytest.mark.parametrize("options", [{}, {"seed": 5}, {"guidance_scale": 7.3}])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_editing_to_the_source_prompt_returns_the_source(options, dtype, cat):
+    prior = from_pretrained(TINY, device="cpu", dtype=dtype)
+    run = quick(cat, prompt="cat", source_prompt="cat", **options).start(prior).run()
+    assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
+
+
+def test_it_does_so_in_a_pipeline_whose_prompts_are_read_anew(cat):
+    prior = from_pretrained(TINY, device="cpu", dtype="bfloat16")
+    prior._owned = False  # as from_pipe makes it
+    run = quick(cat, prompt="cat", source_prompt="cat").start(prior).run()
     assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
 
 
@@ -125,9 +134,22 @@ class GaussianMixtureOfAnySize:
 def test_an_unfinished_run_gives_no_picture(prior, cat):
     for preset in PRESETS:
         run = quick(cat, preset=preset).start(prior)
-        list(islice(run, run.total - 1))
-        with pytest.raises(ValueError, match="not finished"):
-            run.pictures()
+        for some in (run.total // 2, run.total - run.total // 2 - 1):
+            list(islice(run, some))
+            with pytest.raises(ValueError, match="not finished"):
+                run.pictures()
+
+
+def test_a_run_counts_its_own_work_only(prior, cat):
+    first = quick(cat).start(prior)
+    next(iter(first))
+    early = first.seconds["loop"]
+    second = quick(cat).start(prior).run()
+    first.run()
+    assert first.evaluations == second.evaluations
+    assert first.seconds["loop"] > early
+    spent = first.seconds["loop"]
+    assert first.run().seconds["loop"] >= spent  # once more, after its end
 
 
 def test_the_paper_preset_counts_its_evaluations(prior, cat):

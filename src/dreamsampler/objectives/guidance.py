@@ -127,10 +127,13 @@ def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> G
         prior: who is asked.
         condition: the prompt.
         null: the negative or empty prompt.
-        scale: w, diffusers' guidance_scale; 1 is the prompt alone, and evaluates only it.
+        scale: w, diffusers' guidance_scale; 1 is the prompt alone, and evaluates only it. Where
+            both conditions are one object, every w is.
 
     Source: Ho & Salimans, "Classifier-free diffusion guidance" (arXiv:2207.12598), eq. 6.
     """
+    if condition is null:  # (1 - w) x + w x is x, but not to the last digit
+        return plain(prior, condition)
     terms: Terms = ((null, lambda level: 1 - weigh(scale, level)), (condition, scale))
     return Guided(prior, terms, terms)
 
@@ -198,7 +201,8 @@ def delta(
         z0    = anchor + z0(target; z_tgt) - z0(source; z_src)
 
     What both prompts agree on cancels, the network's errors too; equal prompts return the anchor
-    exactly. The noise of the estimate is the one it came with.
+    exactly. Until the first change both sides see one latent, and are asked about it once. The
+    noise of the estimate is the one it came with.
 
     Args:
         target: guidance towards what is wanted.
@@ -214,11 +218,12 @@ def delta(
 
     def denoise(z: Latent, level: Level) -> Estimate:
         shift = subject.look() - anchor
-        z_src = z - level.alpha * shift
-        far = weigh(coupling, level)
-        z_tgt = z if far == level.alpha else z_src + far * shift
+        moved, far = bool(shift.any()), weigh(coupling, level)
+        z_src = z - level.alpha * shift if moved else z
+        z_tgt = z_src + far * shift if moved and far != level.alpha else z
         tgt, src = together([(target, z_tgt), (source, z_src)], level)
-        return Estimate(anchor + tgt.z0 - src.z0, (z_src - level.alpha * anchor) / level.sigma)
+        z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal answers give the anchor itself
+        return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
 
     return denoise
 

@@ -42,6 +42,7 @@ class EditRun:
         total: how many moments a whole run has.
         seeds: one per image.
         seconds: how long encoding, the loop and decoding took.
+        evaluations: network evaluations so far, images times prompts.
     """
 
     def __init__(self, task: Edit, prior: Prior) -> None:
@@ -52,14 +53,10 @@ class EditRun:
         self.fit = Fit.to(self.source.size, prior.native_size, prior.multiple, task.size)
         self.seeds = [task.seed + i for i in range(task.num_images)]
         self.seconds: dict[str, float] = {}
-        self._before = getattr(prior, "evaluations", 0)
+        self.evaluations = 0
+        self._done = 0
         self._last: Moment | None = None
         self._walk = self._prepare()
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations of this run so far: images times prompts."""
-        return getattr(self.prior, "evaluations", 0) - self._before
 
     def _prepare(self) -> Iterator[Moment]:
         start = time.perf_counter()
@@ -81,6 +78,7 @@ class EditRun:
             walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=stay)
             return walk, 2 * steps
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
+        there = wanted if task.source_prompt == task.prompt else there  # one object: it cancels
         scale = chosen.guidance_scale or 0.0
         if task.preset == "flowedit":
             target = cfg(prior, wanted, null, scale)
@@ -103,15 +101,15 @@ class EditRun:
 
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step."""
-        spent = 0.0
+        self.seconds.setdefault("loop", 0.0)
         while True:
-            start = time.perf_counter()
+            start, before = time.perf_counter(), getattr(self.prior, "evaluations", 0)
             now = next(self._walk, None)
-            spent += time.perf_counter() - start
-            self.seconds["loop"] = spent
+            self.seconds["loop"] += time.perf_counter() - start
+            self.evaluations += getattr(self.prior, "evaluations", 0) - before
             if now is None:
                 return
-            self._last = now
+            self._done, self._last = self._done + 1, now
             yield now
 
     def preview(self, now: Moment) -> Image:
@@ -125,16 +123,12 @@ class EditRun:
         Raises:
             ValueError: the run is not finished.
         """
-        done = -1 if self._last is None else self._last.index
-        if self.total and (self._last is None or self._steps_left(done)):
+        if self._done < self.total:
             raise ValueError("the edit is not finished: iterate over the run to its end first")
         start = time.perf_counter()
         edited = self._assembled()
         self.seconds["decode"] = time.perf_counter() - start
         return edited
-
-    def _steps_left(self, index: int) -> bool:
-        return index + 1 < (self.total // 2 if self.task.preset == "paper" else self.total)
 
     def _assembled(self) -> list[Tensor]:
         flat = self.source.flat()
