@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -57,8 +58,9 @@ def write_whole(path: str | Path, data: bytes) -> None:
 def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
     """Refuse an output before anything is computed for it.
 
-    Makes the missing folders and tries a file beside the name, so that a run of minutes does not
-    fail at its end on something that was wrong at its start.
+    Makes the missing folders, tries a file beside the name and removes all of it again, so that a
+    run of minutes does not fail at its end on something that was wrong at its start, and one that
+    is refused leaves nothing behind.
 
     Args:
         path: where a file shall be written later.
@@ -71,17 +73,19 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
     path = _target(Path(path))
     probe = _part(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        missing = [each for each in path.parents if not each.exists()]
+        with contextlib.ExitStack() as undo:
+            for folder in reversed(missing):
+                undo.callback(_remove_empty, folder)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            undo.callback(probe.unlink, missing_ok=True)
             _write(probe, bytes(reserve))
-        finally:
-            probe.unlink(missing_ok=True)
     except OSError as error:
         raise _explained(path, error) from error
 
 
 def check_folder(path: str | Path) -> None:
-    """Refuse an output folder before anything is computed for it; makes it where it is missing.
+    """Refuse an output folder before anything is computed for it.
 
     Raises:
         OutputError: if it is a file, cannot be made, or takes no files.
@@ -102,6 +106,11 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # never made, or in use by now
+        folder.rmdir()
 
 
 def _target(path: Path) -> Path:

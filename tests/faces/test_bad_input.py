@@ -158,6 +158,20 @@ def test_unwritable_outputs_are_found_before_the_work(refused, picture, tmp_path
         refused(picture, output="/proc/nowhere/out.png", match="cannot write")
 
 
+def test_a_record_replaces_neither_the_input_nor_the_output(refused, picture, tmp_path):
+    (tmp_path / "film").mkdir()
+    shutil.copy(picture, tmp_path / "film" / "strip.png")
+    refused("film/strip.png", "--record", "film", match="would replace its own input")
+    refused(picture, "--record", "film", output="film/../film/strip.png", match="of the record")
+
+
+def test_folders_that_were_tried_do_not_stay(refused, picture):
+    refused(
+        picture, "--record", "new", "--model", "nope", output="a/b/out.png", match="no model",
+        cheap=False,
+    )  # fmt: skip
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission(refused, picture, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)

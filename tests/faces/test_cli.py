@@ -159,6 +159,13 @@ def test_the_run_is_recorded(cli, picture):
     assert json.loads(Path("film/trace.json").read_text())["steps"] == 3
 
 
+def test_a_run_without_steps_has_no_record(cli, picture, tmp_path):
+    said = cli("edit", picture, *WORDS, "--strength", 0, "-o", "out.png", "--record", "film")
+    assert said.code == 0
+    assert said.lines == ["warning: no step was taken, so film gets no record"]
+    assert not (tmp_path / "film").exists()
+
+
 # --- the bar, and ways to stop --------------------------------------------------------------------
 
 

@@ -189,6 +189,7 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
         ({"preset": "paper", "strength": 0.5}, "preset paper has no strength"),
         ({"preset": "paper", "guidance_scale": 5.0}, "preset paper has no guidance_scale"),
         ({"preset": "paper", "source_prompt": "cat"}, "without a source prompt"),
+        ({"preset": "paper", "negative_prompt": "cat"}, "would be approached"),
         ({"preset": "paper", "seed": 1}, "draws no noise"),
         ({"preset": "paper", "num_images": 2}, "draws no noise"),
         ({"gamma": 0.2}, "preset default has no gamma"),

@@ -142,6 +142,9 @@ def produce(
         save_picture(path, picture, like=run.source, recipe=own)
     if recorder is None or record is None:
         return recipe, []
+    if not run.total:
+        warnings.warn(f"no step was taken, so {record} gets no record", stacklevel=2)
+        return recipe, []
     bar.stage("drawing the record")
     return recipe, recorder.save(record)
 
@@ -168,9 +171,22 @@ def check_files(task: Any, paths: list[Path], record: Path | None = None) -> Non
         check_mask(mask, (height, width))
     if mask is not None and paths[0].suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
-    for path in paths:
+    recorded = [] if record is None else _files_of(record, paths)
+    for path in [*paths, *recorded]:
         if any(path.exists() and path.samefile(each) for each in inputs):
             raise OutputError(f"{path} would replace its own input: choose another output name")
+    for path in paths:
         check_output(path, reserve=min(height * width * 4, 1 << 24) + (1 << 16))
     if record is not None:
         check_folder(record)
+
+
+def _files_of(record: Path, pictures: list[Path]) -> list[Path]:
+    """The files of a record, none of which is a picture of the task."""
+    from dreamsampler.samplers.record import FILES
+
+    files = [record / name for name in FILES]
+    for path in pictures:
+        if path.resolve() in [file.resolve() for file in files]:
+            raise OutputError(f"{path} is a file of the record too: choose another folder for it")
+    return files

@@ -17,6 +17,8 @@ from torch import Tensor
 from dreamsampler.files import check_folder, write_whole
 from dreamsampler.maths import Image, Latent, Moment
 
+FILES = ("strip.png", "film.gif", "trace.json")
+"""What a record consists of."""
 FRAME = 192
 """Longer side of a frame, in pixels, at most."""
 ROWS = 4
@@ -96,14 +98,11 @@ class Recorder:
             "frames": [step for step, _ in moments],
             "trace": self.trace,
         }
-        contents = {
-            "strip.png": _png(_strip(frames, labels)),
-            "film.gif": _gif(frames),
-            "trace.json": json.dumps(trace, indent=1, allow_nan=False).encode(),
-        }
-        for name, data in contents.items():
+        numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
+        contents = _png(_strip(frames, labels)), _gif(frames), numbers
+        for name, data in zip(FILES, contents, strict=True):
             write_whole(folder / name, data)
-        return [folder / name for name in contents]
+        return [folder / name for name in FILES]
 
     def _remember(self, now: Moment, seconds: float) -> None:
         """Numbers of every moment; every stride-th moment itself, the stride growing as needed."""

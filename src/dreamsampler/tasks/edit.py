@@ -119,6 +119,11 @@ class Edit:
                 f"preset {self.preset} inverts without a source prompt, as published: "
                 "leave source_prompt out"
             )
+        if self.negative_prompt:
+            raise ValueError(
+                f"preset {self.preset} keeps most of what it sees under the null prompt, so a "
+                "negative prompt would be approached: leave negative_prompt out"
+            )
         if self.num_images > 1 or self.seed:
             raise ValueError(
                 f"preset {self.preset} draws no noise, so every seed gives the same picture: "
