@@ -27,7 +27,8 @@ MODULES = [path for path in SOURCES if path.is_relative_to(PACKAGE)]
 FLOORS = [path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE]
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "base", "manager", "core"}
 HEAVY = {"torch", "numpy", "diffusers", "transformers", "gradio", "ray", "tyro", "rich"}
-OURS = {"Estimate", "Level", "Moment", "Schedule", "draw", "generators", "hold", "keep", "weigh"}
+DATA = {"Estimate", "Level", "Moment", "Schedule"}
+OURS = DATA | {"covered", "draw", "generators", "hold", "keep", "weigh"}
 """Exported mathematics that has no source: the house's own words."""
 
 

@@ -18,6 +18,13 @@ def test_it_solves(n, seed):
     torch.testing.assert_close(x @ m, b, rtol=1e-8, atol=1e-8)
 
 
+def test_a_row_that_is_not_finite_says_so():
+    b = torch.tensor([[8.0, 2.0], [torch.nan, 2.0], [torch.inf, 2.0]]).double()
+    x = conjugate_gradient(lambda v: 4 * v, b)
+    torch.testing.assert_close(x[0], b[0] / 4)
+    assert x[1:].isnan().all()
+
+
 def test_rows_do_not_know_each_other():
     """An easy row stands still, bit for bit, while a hard one goes on."""
     m, b = system(8, 3), normal(2, 8, seed=4)

@@ -37,6 +37,11 @@ def test_the_noise_is_minus_sigma_times_the_score(schedule):
     torch.testing.assert_close(eps, -level.sigma * score)
 
 
+def test_its_numbers_are_those_of_its_means():
+    prior = GaussianMixture(torch.zeros(2, 5, 4, 6), 0.1)
+    assert (prior.latent_channels, prior.native_size) == (5, 6)
+
+
 def test_prompts_are_numbers_of_components():
     prior = mixture()
     assert [prior.condition(p) for p in (None, "", "2")] == [None, None, 2]

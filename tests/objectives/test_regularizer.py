@@ -67,9 +67,10 @@ def test_a_mask_mixes_per_cell():
     torch.testing.assert_close(masked(double, mask)(Z, moment()), (1 + mask) * Z)
 
 
-def test_a_mask_of_another_size_is_refused():
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (3, 1, 4, 4), (1, 2, 4, 4), (4, 4)])
+def test_a_mask_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"pass a .* mask at latent size"):
-        masked(double, torch.ones(1, 1, 8, 8))(Z, moment())
+        masked(double, torch.ones(shape))(Z, moment())
 
 
 def test_every_counts_from_the_first_step():

@@ -33,6 +33,12 @@ def test_leading_is_what_diffusers_visits(steps):
     assert ours == [min(n, 999) for n in scheduler.timesteps.tolist()]
 
 
+@pytest.mark.parametrize("start", [0.0, -1.0])
+def test_a_walk_from_no_noise_is_refused(start):
+    with pytest.raises(ValueError, match="above 0"):
+        by_noise(Cosine(), 3, start=start)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_by_noise_is_even_in_flow_time(schedule):
     flows = [level.flow for level in by_noise(schedule, 5, start=0.8)]

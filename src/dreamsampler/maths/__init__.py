@@ -9,6 +9,7 @@ from dreamsampler.maths.level import (
     VarianceExploding,
     VariancePreserving,
     Weight,
+    covered,
     weigh,
     within,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "VariancePreserving",
     "Weight",
     "conjugate_gradient",
+    "covered",
     "ddpm",
     "draw",
     "fresh",

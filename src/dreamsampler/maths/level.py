@@ -88,6 +88,34 @@ def within(weight: Weight, low: float, high: float, outside: float = 0.0) -> Wei
     return lambda level: weigh(weight, level) if low <= level.t <= high else outside
 
 
+def covered(levels: Sequence[Level], noise: Callable[[Level], float]) -> Weight:
+    """The share of the way to clean that each step covers: 1 - x' / x, and all of it at the end.
+
+    Args:
+        levels: the falling levels of a run.
+        noise: x, a measure of a level's noise that is 0 where it is clean.
+
+    Raises:
+        ValueError: no levels, or when it is asked at one that is not among them.
+
+    Example:
+        >>> share = covered([Level(0.8, 0.6, 0.8), Level(0.2, 0.8, 0.6)], lambda level: level.t)
+        >>> share(Level(0.8, 0.6, 0.8)), share(Level(0.2, 0.8, 0.6))
+        (0.75, 1.0)
+    """
+    if not levels:
+        raise ValueError("a run without levels covers nothing: pass at least one")
+    pairs = itertools.pairwise(levels)
+    share = {a: 1 - noise(b) / noise(a) for a, b in pairs} | {levels[-1]: 1.0}
+
+    def weight(level: Level) -> float:
+        if level not in share:
+            raise ValueError(f"t = {level.t} is not one of the {len(levels)} levels of this run")
+        return share[level]
+
+    return weight
+
+
 class Schedule(abc.ABC):
     """The forward process: which signal and noise rates belong to a time t in [0, 1]."""
 

@@ -21,7 +21,7 @@ def conjugate_gradient(
         r = b - M x;   p <- r + (r'r / r_old'r_old) p;   x <- x + (r'r / p'Mp) p
 
     A row that has converged stands still while the others go on, so the batch size never changes
-    a solution.
+    a solution. A row whose b or M is not finite comes out as NaN.
 
     Args:
         apply: v -> M v, rows independent.
@@ -53,4 +53,4 @@ def conjugate_gradient(
         x, r = x + step * p, r - step * product
         rr, old = dot(r, r), rr
         p = r + torch.where(active, rr / old, 0.0) * p
-    return x
+    return torch.where(rr.isfinite(), x, torch.nan)

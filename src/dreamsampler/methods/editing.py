@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import torch
 
@@ -18,6 +17,7 @@ from dreamsampler.maths import (
     Rng,
     VariancePreserving,
     Weight,
+    covered,
     draw,
     fresh,
 )
@@ -188,5 +188,4 @@ def flow_share(levels: Sequence[Level]) -> Weight:
     Source: an Euler step of rectified flow, Liu, Gong & Liu, "Flow straight and fast", ICLR 2023
     (arXiv:2209.03003), written in clean latents.
     """
-    share = {a: 1 - b.flow / a.flow for a, b in pairwise(levels)} | {levels[-1]: 1.0}
-    return lambda level: share[level]
+    return covered(levels, lambda level: level.flow)

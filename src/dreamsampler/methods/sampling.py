@@ -22,6 +22,8 @@ def _from_noise(
     denoise: Denoiser, eps: Latent, levels: Sequence[Level], renoise: Renoise = keep
 ) -> Iterator[Moment]:
     """Start where all is noise: the first noisy latent is eps, scaled to its level."""
+    if not levels:
+        raise ValueError("there are no levels to sample at: pass at least one")
     first = levels[0]
     z0, noise = split((first.alpha**2 + first.sigma**2) ** 0.5 * eps, first)
     if first.alpha > first.sigma:  # a start so late that noise alone is no picture

@@ -45,10 +45,18 @@ class GaussianMixture:
     schedule: Schedule = field(default_factory=Cosine)
     weights: Tensor | None = None
 
-    latent_channels = 3
     factor = 1
     multiple = 1
-    native_size = 8
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a mean, and so of a latent."""
+        return self.means.shape[1]
+
+    @property
+    def native_size(self) -> int:
+        """Side of the means, the only size that this prior knows."""
+        return self.means.shape[-1]
 
     def condition(self, prompt: str | None) -> int | None:
         """The component that a prompt names by its number; None and "" mean all of them."""

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TypeAlias, final
 
 from dreamsampler.generators import Subject
-from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight, weigh
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight, covered, weigh
 from dreamsampler.models.prior import Condition, Prior
 
 Terms: TypeAlias = tuple[tuple[Condition, Weight], ...]
@@ -175,16 +175,10 @@ def per_step(guidance_scale: Weight, levels: Sequence[Level]) -> Weight:
         levels: the falling levels of the run.
 
     Raises:
-        ValueError: when it is asked at a level that is not among them.
+        ValueError: no levels, or when it is asked at one that is not among them.
     """
-    share = {a: 1 - b.s / a.s for a, b in pairwise(levels)} | {levels[-1]: 1.0}
-
-    def weight(level: Level) -> float:
-        if level not in share:
-            raise ValueError(f"t = {level.t} is not one of the {len(levels)} levels of this run")
-        return weigh(guidance_scale, level) * share[level]
-
-    return weight
+    share = covered(levels, lambda level: level.s)
+    return lambda level: weigh(guidance_scale, level) * weigh(share, level)
 
 
 def delta(
@@ -234,7 +228,8 @@ def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:
         D = (1 + 1/2r) z0 - 1/2r z0_before,   r = h_before / h,   h = lambda' - lambda
 
     lambda = log(alpha / sigma). The estimate's eps moves against z0 so that the pair still
-    explains the same z; the first and the last step are plain.
+    explains the same z; the first and the last step are plain, and those onto a clean level or
+    between equal ones.
 
     Args:
         denoise: the denoiser to extrapolate.
@@ -246,15 +241,13 @@ def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:
     memory: list[tuple[Level, Latent]] = []
 
     def extrapolated(z: Latent, level: Level) -> Estimate:
-        estimate = denoise(z, level)
-        z0, after = estimate.z0, following.get(level)
-        if level == levels[0]:
-            memory.clear()
-        if memory and after is not None and after.sigma > 0:
-            before, old = memory[-1]
-            ratio = (level.log_snr - before.log_snr) / (after.log_snr - level.log_snr)
-            z0 = z0 + (z0 - old) / (2 * ratio)
+        estimate, after = denoise(z, level), following.get(level)
+        before, old = memory[-1] if memory and level != levels[0] else (level, estimate.z0)
         memory[:] = [(level, estimate.z0)]
-        return Estimate(z0, estimate.eps - level.alpha / level.sigma * (z0 - estimate.z0))
+        if after is None or after.sigma == 0 or before == level or after == level:
+            return estimate
+        ratio = (level.log_snr - before.log_snr) / (after.log_snr - level.log_snr)
+        change = (estimate.z0 - old) / (2 * ratio)
+        return Estimate(estimate.z0 + change, estimate.eps - change / level.s)
 
     return extrapolated

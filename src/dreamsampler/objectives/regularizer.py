@@ -128,7 +128,8 @@ def inside(mask: Tensor, anchor: Latent) -> Regularizer:
 
 
 def _check_mask(mask: Tensor, z0: Latent) -> None:
-    if mask.shape[-2:] != z0.shape[-2:] or mask.shape[0] not in (1, z0.shape[0]):
+    fits = mask.ndim == 4 and mask.shape[0] in (1, z0.shape[0]) and mask.shape[1] == 1
+    if not fits or mask.shape[-2:] != z0.shape[-2:]:
         raise ValueError(
             f"mask is {tuple(mask.shape)} but the latent is {tuple(z0.shape)}: "
             "pass a (b, 1, h, w) mask at latent size"

@@ -47,8 +47,13 @@ def by_noise(
         steps: how many levels.
         start: u of the first level, in (0, 1]; clipped to what the schedule reaches.
         power: above 1 places more levels at low noise.
+
+    Raises:
+        ValueError: no steps, or a start that is not above 0.
     """
     _check(steps)
+    if start <= 0:
+        raise ValueError(f"start is {start}, but a run starts at noise above 0, at most 1")
     top = min(start, schedule(1.0).flow)
     marks = [top * (1 - i / steps) ** power for i in range(steps)]
     return [schedule(_time_of(schedule, u)) for u in marks]
