@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from captions import caption
+from concepts import icon_names, weights
 from model import TOKENS
 
 CAPTIONS = 6
+RENDERED = dict(zip(icon_names(), weights(), strict=True))
 
 
 class Latents:
@@ -21,7 +23,8 @@ class Latents:
         Args:
             folder: where the shards are.
             tokenizer: turns captions into ids.
-            often: style word -> how many times as often its pictures are drawn (default once).
+            often: style word -> how many times as often its pictures are drawn (default once);
+                "rare" stands for the concepts that were rendered least.
         """
         self.folder, self.tokenizer, self.often = Path(folder), tokenizer, often or {}
         self.order = torch.empty(0, dtype=torch.long)
@@ -30,6 +33,10 @@ class Latents:
         self.tokens = torch.empty(0, CAPTIONS, TOKENS, dtype=torch.int32)
         self.empty = self._tokenize([""])[0]
         self.refresh()
+
+    def _times(self, icon: str, style: str) -> int:
+        rare = self.often.get("rare", 1) if RENDERED[icon] <= 1 else 1
+        return rare * self.often.get(style, 1)
 
     def _tokenize(self, texts: list[str]) -> torch.Tensor:
         found = self.tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True)
@@ -48,7 +55,7 @@ class Latents:
             rows = [
                 row
                 for row, label in enumerate(labels, start=len(self.latents))
-                for _ in range(self.often.get(label[1], 1))
+                for _ in range(self._times(label[0], label[1]))
             ]
             self.order = torch.cat([self.order, torch.tensor(rows)])
             self.latents = torch.cat([self.latents, torch.from_numpy(np.load(path))])

@@ -234,7 +234,7 @@ def first_parameters(args) -> torch.Tensor:
 
 
 def often(text: str) -> dict[str, int]:
-    """'noto=2,fluent=1' -> how many times as often each style is drawn."""
+    """'noto=2,rare=2' -> how many times as often pictures of a kind are drawn."""
     return {style: int(times) for style, times in (item.split("=") for item in text.split(","))}
 
 
@@ -254,7 +254,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.12, help="share of empty captions")
     parser.add_argument("--ema", type=float, default=0.999)
     parser.add_argument("--save", type=float, default=4.0, help="minutes between checkpoints")
-    parser.add_argument("--often", type=often, default={}, help="such as noto=2,fluent=1")
+    parser.add_argument("--often", type=often, default={}, help="such as noto=2,rare=2")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     if not args.until and not args.minutes:
