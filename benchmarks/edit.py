@@ -111,9 +111,10 @@ def methods(bench: Bench, gammas: list[float]) -> dict[str, tuple[Callable[[], M
 
     def default() -> Moment:
         chosen = PRESETS["default"]
-        target = cfg(prior, bench.target, bench.source, chosen.guidance_scale or 0.0)
+        target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
+        source, by = plain(prior, bench.source), plain(prior, bench.target)
         levels = edit_levels(prior, chosen.num_inference_steps, chosen.strength or 0.0)
-        return finish(anchored_edit(target, plain(prior, bench.source), z, levels, rng()))
+        return finish(anchored_edit(target, source, z, levels, rng(), by=by))
 
     def flowedit() -> Moment:
         chosen = PRESETS["flowedit"]

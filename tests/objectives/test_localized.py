@@ -2,8 +2,10 @@ import pytest
 import torch
 from oracles import normal
 
+from dreamsampler.generators import Canvas
 from dreamsampler.maths import Cosine, Estimate, Moment
-from dreamsampler.objectives import inside, localized
+from dreamsampler.models import GaussianMixture
+from dreamsampler.objectives import cfg, delta, inside, localized, plain, spotlight
 
 ANCHOR = normal(2, 4, 12, 12)
 NOW = Moment(0, Cosine()(0.5), ANCHOR, ANCHOR, ANCHOR, Estimate(ANCHOR, ANCHOR), ANCHOR)
@@ -13,46 +15,82 @@ def spot(size=1.0, noise=0.02):
     """A change in one place, over a little of it everywhere."""
     change = noise * normal(2, 4, 12, 12, seed=3)
     change[:, :, 3:7, 3:7] += size
-    return ANCHOR + change
+    return change
 
 
-def test_no_change_is_no_change():
-    assert torch.equal(localized(ANCHOR)(ANCHOR, NOW), ANCHOR)
+def world():
+    """Two pictures that differ in one corner, and a third that differs everywhere."""
+    means = torch.zeros(3, 4, 8, 8, dtype=torch.float64)
+    means[1, :, :4, :4] = 2
+    means[2] = 1
+    return GaussianMixture(means, std=0.3)
 
 
-def test_the_little_that_changes_everywhere_is_taken_back():
-    z0 = localized(ANCHOR)(spot(), NOW)
-    assert torch.equal(z0[:, :, 9:, 9:], ANCHOR[:, :, 9:, 9:])
-    torch.testing.assert_close(z0[:, :, 4:6, 4:6], spot()[:, :, 4:6, 4:6])
+def test_no_change_is_black():
+    assert spotlight(0 * ANCHOR).eq(0).all()
 
 
-def test_it_is_relative_so_a_faint_edit_is_an_edit_too():
-    bold, faint = spot(1.0, 0.02) - ANCHOR, spot(0.01, 0.0002) - ANCHOR
-    act = lambda change: localized(ANCHOR)(ANCHOR + change, NOW) - ANCHOR
-    torch.testing.assert_close(act(bold) / 100, act(faint), rtol=1e-6, atol=1e-9)
+def test_the_little_that_changes_everywhere_is_black_and_the_spot_white():
+    mask = spotlight(spot(), 0.2, 0.5)
+    assert mask[:, :, 9:, 9:].eq(0).all()
+    assert mask[:, :, 4:6, 4:6].eq(1).all()
+
+
+def test_it_is_relative_so_a_faint_change_is_a_change_too():
+    torch.testing.assert_close(spotlight(spot(1.0, 0.02)), spotlight(spot(0.01, 0.0002)))
 
 
 def test_rows_do_not_know_each_other():
-    z0 = spot()
-    z0[1] += 5
-    alone = localized(ANCHOR[:1])(z0[:1], NOW)
-    torch.testing.assert_close(localized(ANCHOR)(z0, NOW)[:1], alone)
+    change = spot()
+    change[1] += 5
+    torch.testing.assert_close(spotlight(change)[:1], spotlight(change[:1]))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 0.5), (0.5, 0.5), (0.6, 0.2)])
 def test_thresholds_in_the_wrong_order_are_refused(low, high):
     with pytest.raises(ValueError, match="low < high"):
-        localized(ANCHOR, low, high)
+        spotlight(spot(), low, high)
+
+
+def test_it_is_delta_under_the_mask():
+    prior, level = world(), Cosine()(0.6)
+    anchor = prior.means[:1] + 0.1 * normal(1, 4, 8, 8)
+    canvas, z = Canvas(anchor + 0.2), normal(1, 4, 8, 8, seed=2)
+    target, source = cfg(prior, 1, None, 3.0), plain(prior, 0)
+    whole = delta(target, source, canvas, anchor)(z, level)
+    part = localized(target, source, canvas, anchor)(z, level)
+    mask = spotlight(whole.z0 - anchor)
+    torch.testing.assert_close(part.z0, anchor + mask * (whole.z0 - anchor))
+    torch.testing.assert_close(part.eps, whole.eps)
+
+
+def test_what_two_prompts_agree_on_stays():
+    prior, level = world(), Cosine()(0.6)
+    anchor = prior.means[:1] + 0.1 * normal(1, 4, 8, 8)
+    edit = localized(plain(prior, 1), plain(prior, 0), Canvas(anchor), anchor)
+    z0 = edit(normal(1, 4, 8, 8, seed=2), level).z0
+    assert torch.equal(z0[..., 6:, 6:], anchor[..., 6:, 6:])
+    assert (z0 - anchor)[..., :3, :3].abs().min() > 0.5
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 7.0])
+def test_equal_prompts_return_the_anchor_at_any_scale(scale):
+    prior, level = world(), Cosine()(0.6)
+    anchor = prior.means[:1] + 0.1 * normal(1, 4, 8, 8)
+    target, there = cfg(prior, 1, None, scale), plain(prior, 1)
+    edit = localized(target, there, Canvas(anchor), anchor, by=there)
+    assert torch.equal(edit(normal(1, 4, 8, 8, seed=2), level).z0, anchor)
 
 
 def test_inside_keeps_the_anchor_where_the_mask_is_black():
     mask = torch.zeros(1, 1, 12, 12, dtype=torch.float64)
     mask[..., 6:] = 1
     mask[..., 5] = 0.5
-    z0 = inside(mask, ANCHOR)(spot(), NOW)
+    moved = ANCHOR + spot()
+    z0 = inside(mask, ANCHOR)(moved, NOW)
     assert torch.equal(z0[..., :5], ANCHOR[..., :5])
-    assert torch.equal(z0[..., 6:], spot()[..., 6:])
-    torch.testing.assert_close(z0[..., 5], (ANCHOR[..., 5] + spot()[..., 5]) / 2)
+    assert torch.equal(z0[..., 6:], moved[..., 6:])
+    torch.testing.assert_close(z0[..., 5], (ANCHOR[..., 5] + moved[..., 5]) / 2)
 
 
 def test_inside_refuses_a_mask_of_another_size():

@@ -9,6 +9,7 @@ import torch
 
 from dreamsampler.generators import Canvas
 from dreamsampler.maths import (
+    Denoiser,
     Estimate,
     Latent,
     Level,
@@ -93,7 +94,6 @@ def dreamsampler(
         negligible: leave the prompt out where gamma alpha_bar is at most this; 0.02 saves a
             tenth to a quarter of the evaluations, 0 is exact.
         regularize: further maps on the way down, such as a mask; published: none.
-
         shifted: pair the network's times with the published program's rates; False with the
             model's own, on the way up as well.
 
@@ -143,14 +143,27 @@ def flow_edit(
     Source: Kulikov et al., "FlowEdit", ICCV 2025 (arXiv:2412.08629), algorithm 1.
     """
     canvas = Canvas(z_src)
-    return dream(
-        delta(target, source, canvas, z_src, coupling=lambda level: level.alpha + level.sigma),
-        canvas,
-        levels,
-        draw(z_src, rng),
-        regularize=chain(regularize, relax(flow_share(levels))),
-        renoise=fresh(1.0, rng) if renoise is None else renoise,
-    )
+    denoise = delta(target, source, canvas, z_src, _flow_coupling)
+    return _walk(denoise, canvas, levels, rng, renoise, regularize)
+
+
+def _flow_coupling(level: Level) -> float:
+    """FlowEdit moves the noisy latent by the whole shift, in the units of its level."""
+    return level.alpha + level.sigma
+
+
+def _walk(
+    denoise: Denoiser,
+    canvas: Canvas,
+    levels: Sequence[Level],
+    rng: Rng,
+    renoise: Renoise | None,
+    regularize: Regularizer,
+) -> Iterator[Moment]:
+    eps = draw(canvas.look(), rng)
+    steps = chain(regularize, relax(flow_share(levels)))
+    fresh_noise = fresh(1.0, rng) if renoise is None else renoise
+    return dream(denoise, canvas, levels, eps, regularize=steps, renoise=fresh_noise)
 
 
 def anchored_edit(
@@ -159,27 +172,32 @@ def anchored_edit(
     z_src: Latent,
     levels: Sequence[Level],
     rng: Rng,
+    *,
+    by: Guided | None = None,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
 ) -> Iterator[Moment]:
     """The house's own edit: FlowEdit's walk, kept to where the two prompts differ.
 
-    The difference of two prompts already cancels what they agree on; `localized` also removes the
-    little that is left of it, so that the background stands still. No inversion, and few steps:
-    three evaluations each.
+    The difference of two prompts already cancels what they agree on; a mask drawn from it
+    (`localized`) removes the little that is left, so that the background stands still. No
+    inversion, and few steps: three evaluations each.
 
     Args:
         target: guidance towards the target prompt.
-        source: guidance towards the source prompt.
+        source: the source prompt, without guidance.
         z_src: clean latent of the source.
         levels: falling; the first one decides how much may change.
         rng: one generator per image.
+        by: whose difference to the source says where to change; best the target prompt without
+            guidance; the target itself if left out.
         regularize: further maps on the target, such as a drawn mask.
 
     Source: ours; the walk is FlowEdit's (arXiv:2412.08629), the idea of the mask LEDITS++'s
-    (arXiv:2311.16711). Measured in benchmarks/.
+    (arXiv:2311.16711). Measured in benchmarks/edit.py.
     """
-    keep_rest = chain(localized(z_src, low=0.1, high=0.3), regularize)
-    return flow_edit(target, source, z_src, levels, rng, regularize=keep_rest)
+    canvas = Canvas(z_src)
+    denoise = localized(target, source, canvas, z_src, _flow_coupling, by=by)
+    return _walk(denoise, canvas, levels, rng, None, regularize)
 
 
 def flow_share(levels: Sequence[Level]) -> Weight:

@@ -11,7 +11,7 @@ from dreamsampler.objectives.guidance import (
     second_order,
     together,
 )
-from dreamsampler.objectives.localized import localized
+from dreamsampler.objectives.localized import localized, spotlight
 from dreamsampler.objectives.regularizer import (
     Regularizer,
     anchored,
@@ -43,5 +43,6 @@ __all__ = [
     "plain",
     "relax",
     "second_order",
+    "spotlight",
     "together",
 ]

@@ -211,15 +211,28 @@ def delta(
     """
 
     def denoise(z: Latent, level: Level) -> Estimate:
-        shift = subject.look() - anchor
-        moved, far = bool(shift.any()), weigh(coupling, level)
-        z_src = z - level.alpha * shift if moved else z
-        z_tgt = z_src + far * shift if moved and far != level.alpha else z
+        z_tgt, z_src = coupled(z, level, subject.look() - anchor, coupling)
         tgt, src = together([(target, z_tgt), (source, z_src)], level)
         z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal answers give the anchor itself
         return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
 
     return denoise
+
+
+def coupled(z: Latent, level: Level, shift: Latent, coupling: Weight) -> tuple[Latent, Latent]:
+    """Two noisy latents for one noise: (z_tgt, z_src) of `delta`, one object where they are equal.
+
+    Args:
+        z: alpha look + sigma eps.
+        level: its level.
+        shift: look - anchor.
+        coupling: how far the shift moves z_tgt away from z_src.
+    """
+    if not bool(shift.any()):
+        return z, z
+    far = weigh(coupling, level)
+    z_src = z - level.alpha * shift
+    return (z if far == level.alpha else z_src + far * shift), z_src
 
 
 def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:

@@ -39,7 +39,7 @@ class Settings:
 
 
 PRESETS: dict[Preset, Settings] = {
-    "default": Settings(12, 3.0, None, 0.8, None, True),
+    "default": Settings(12, 6.0, None, 0.8, None, True),
     "flowedit": Settings(28, 13.5, 3.5, 33 / 50, None, True),
     "paper": Settings(200, None, None, None, 0.2, False),
 }
@@ -57,7 +57,7 @@ class Edit:
     source_prompt: str | None = None
     """what it shows now; naming it keeps more of the picture"""
     negative_prompt: str | None = None
-    """what it should not show (the source prompt if left out, or nothing)"""
+    """what it should not show (the null prompt if left out)"""
     preset: Preset = "default"
     """default: best measured; flowedit: FlowEdit as published; paper: DreamSampler as published"""
     num_inference_steps: int | None = None

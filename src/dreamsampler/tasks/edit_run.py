@@ -80,18 +80,18 @@ class EditRun:
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
         there = wanted if task.source_prompt == task.prompt else there  # one object: it cancels
         scale = chosen.guidance_scale or 0.0
-        if task.preset == "flowedit":
-            target = cfg(prior, wanted, null, scale)
-            source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
-        else:  # away from the source prompt, so that equal prompts cancel whatever the scale
-            target = cfg(prior, wanted, there if task.negative_prompt is None else null, scale)
-            source = plain(prior, there)
-        levels = edit_levels(prior, steps, chosen.strength or 0.0)
+        levels, rng = edit_levels(prior, steps, chosen.strength or 0.0), generators(self.seeds)
+        target = cfg(prior, wanted, null, scale)
         if not levels:
             return iter(()), 0
-        rng = generators(self.seeds)
-        sentence = flow_edit if task.preset == "flowedit" else anchored_edit
-        return sentence(target, source, z_src, levels, rng, regularize=stay), len(levels)
+        if task.preset == "flowedit":
+            source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
+            walk = flow_edit(target, source, z_src, levels, rng, regularize=stay)
+        else:  # a negative prompt shall act where the other two agree as well
+            by = plain(prior, wanted) if task.negative_prompt is None else None
+            source = plain(prior, there)
+            walk = anchored_edit(target, source, z_src, levels, rng, by=by, regularize=stay)
+        return walk, len(levels)
 
     def _stay(self, z_src: Latent) -> Regularizer:
         if self.mask is None:

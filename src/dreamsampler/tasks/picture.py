@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dreamsampler.files import sha256
 from dreamsampler.tasks.decode import decode
 from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.header import check_mask_size, check_picture
@@ -110,7 +110,7 @@ def open_picture(path: str | Path) -> Picture:
         mode=found.mode,
         icc=found.icc,
         path=Path(path),
-        sha256=_sha256(path),
+        sha256=sha256(path),
     )
 
 
@@ -160,11 +160,6 @@ def _tensor(samples: np.ndarray) -> Tensor:
     top = {"u1": 255.0, "u2": 65535.0}.get(samples.dtype.str[1:], 1.0)
     numbers = samples.astype(np.float32) / np.float32(top)
     return torch.from_numpy(np.ascontiguousarray(numbers.transpose(2, 0, 1)))
-
-
-def _sha256(path: str | Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _warn_polarity(path: str | Path, mask: Tensor) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsampler import __version__
+from dreamsampler.files import sha256
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
 
@@ -46,6 +47,7 @@ def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> d
         seeds, evaluations, seconds, versions, date.
     """
     settings = getattr(task, "settings", None)
+    mask = getattr(task, "mask_image", None)
     options = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
     recipe = {
         "dreamsampler": __version__,
@@ -64,6 +66,7 @@ def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> d
             "width": run.source.size[1],
             "height": run.source.size[0],
             "mode": run.source.mode,
+            "mask_sha256": None if mask is None else sha256(mask),
         },
         "seeds": list(run.seeds),
         "evaluations": run.evaluations,
