@@ -26,12 +26,6 @@ check: $(STAMP)           ## format, lint, floors, types
 test: $(STAMP)            ## the tests, without network or GPU
 	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)
 
-test-slow: $(STAMP)       ## statistics and full-size models
-	$(THREADS) $(V)/bin/python -m pytest -m slow
-
-test-gpu: $(STAMP)        ## what needs CUDA
-	$(V)/bin/python -m pytest -m gpu
-
 bench: $(STAMP)           ## the figures of the README, measured on this machine
 	$(THREADS) $(V)/bin/python -m benchmarks
 
@@ -42,4 +36,4 @@ format: $(STAMP)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-.PHONY: setup demo check test test-slow test-gpu bench format help
+.PHONY: setup demo check test bench format help

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -94,6 +95,12 @@ def check_folder(path: str | Path) -> None:
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file, and a folder was wanted: choose another name")
     check_writable(path / "probe")
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _part(path: Path) -> Path:

@@ -22,6 +22,7 @@ from dreamsampler.faces.command import Output, Where
 from dreamsampler.faces.demo import show
 from dreamsampler.faces.form import described, form
 from dreamsampler.faces.progress import Bar
+from dreamsampler.files import sha256
 from dreamsampler.tasks import TASKS
 from dreamsampler.tasks.edit import PRESETS
 from dreamsampler.tasks.recipe import PACKAGES
@@ -117,6 +118,7 @@ def test_the_picture_carries_its_recipe(cli, picture):
     assert recipe["options"]["source_prompt"] == "cat"
     assert recipe["settings"]["num_inference_steps"] == 3
     assert recipe["input"]["sha256"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert recipe["input"]["mask_sha256"] is None
     assert recipe["model"]["name"] == str(TINY)
     assert recipe["model"]["revision"]
     assert recipe["model"]["dtype"] == "float32"
@@ -145,6 +147,7 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
     mask[10:30, 10:30] = 255
     Image.fromarray(mask).save("mask.png")
     assert cli("edit", picture, *WORDS, "--mask-image", "mask.png", "-o", "out.png").code == 0
+    assert read_recipe("out.png")["input"]["mask_sha256"] == sha256("mask.png")
     before, after = np.asarray(Image.open(picture)), np.asarray(Image.open("out.png"))
     assert (before == after)[mask == 0].all()
     assert (before != after)[mask == 255].any()
@@ -263,5 +266,5 @@ def test_the_demo_shows_before_and_after(cli, monkeypatch):
     assert said.out.startswith("shown/before-after.png: ")
     sheet = np.asarray(Image.open("shown/before-after.png").convert("RGB"))
     assert sheet.std() > 10
-    for path in Path("shown").glob("*-to-*.png"):
-        assert read_recipe(path)["task"] == "edit"
+    (path,) = Path("shown").glob("*-to-*.png")
+    assert read_recipe(path)["task"] == "edit"

@@ -87,5 +87,6 @@ def test_falling_levels_are_no_inversion():
 def test_a_trail_is_followed_from_its_end():
     rising = levels(6)[::-1]
     trail = invert_exactly(plain(gaussian(), None), Z_SRC, rising)
-    with pytest.raises(ValueError, match="the trail starts at"):
-        retrace(plain(gaussian(), None), trail, levels(6))
+    for elsewhere in (levels(6), []):
+        with pytest.raises(ValueError, match="the trail starts at"):
+            retrace(plain(gaussian(), None), trail, elsewhere)

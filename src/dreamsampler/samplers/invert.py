@@ -125,8 +125,9 @@ def retrace(denoise: Denoiser, trail: Trail, levels: Sequence[Level]) -> Iterato
     Raises:
         ValueError: levels that do not start where the trail does.
     """
-    if levels[0] != trail.level:
-        raise ValueError(f"the trail starts at t = {trail.level.t}, but levels at {levels[0].t}")
+    if not levels or levels[0] != trail.level:
+        first = f"at t = {levels[0].t}" if levels else "nowhere"
+        raise ValueError(f"the trail starts at t = {trail.level.t}, but the levels start {first}")
     z0, eps = split(trail.z, trail.level)
     walk = leapfrog(denoise, levels, (trail.above, trail.level_above))
     return dream(walk, Canvas(z0), levels, eps)
