@@ -109,3 +109,12 @@ def test_levels_are_plain_floats():
     level = TABLE(0.37)
     assert all(type(x) is float for x in (level.t, level.alpha, level.sigma))
     assert not isinstance(level.alpha, torch.Tensor)
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), *(RectifiedFlow(k / 20) for k in range(1, 100, 7))])
+def test_the_noisiest_level_has_no_trace_of_the_picture(schedule):
+    """Exactly none, so that an epsilon network is refused there instead of divided by 6e-17."""
+    assert schedule(1.0).alpha == 0
+    assert schedule(1.0).sigma == pytest.approx(1)
+    assert (schedule(0.0).alpha, schedule(0.0).sigma) == (1, 0)
+    assert all(schedule(k / 16).alpha > 0 for k in range(16))

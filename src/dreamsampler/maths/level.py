@@ -151,8 +151,8 @@ class Cosine(Schedule):
 
     def __call__(self, t: float) -> Level:
         """The level at time t."""
-        _check_time(t)
-        return Level(t, math.cos(math.pi * t / 2), math.sin(math.pi * t / 2))
+        _check_time(t)  # the sine of 1 - t, since the cosine of pi / 2 rounds to 6e-17
+        return Level(t, math.sin(math.pi * (1 - t) / 2), math.sin(math.pi * t / 2))
 
 
 @final
@@ -170,9 +170,8 @@ class RectifiedFlow(Schedule):
 
     def __call__(self, t: float) -> Level:
         """The level at time t."""
-        _check_time(t)
-        sigma = self.shift * t / (1 + (self.shift - 1) * t)
-        return Level(t, 1 - sigma, sigma)
+        scale = 1 + (self.shift - 1) * _check_time(t)
+        return Level(t, (1 - t) / scale, self.shift * t / scale)
 
 
 @final
