@@ -236,13 +236,12 @@ class VariancePreserving(Schedule):
     def __call__(self, t: float) -> Level:
         """The level at time t; exact at the table's entries."""
         position = min(self.timestep(_check_time(t)) + 1, self.size)
-        table: Sequence[float] = (1.0, *self.alphas_cumprod)
         low = int(position)
-        part = position - low
+        part, before = position - low, self.alphas_cumprod[low - 1] if low > 0 else 1.0
         if part == 0:
-            alpha_bar = table[low]
-        elif table[low + 1] > 0:
-            alpha_bar = table[low] ** (1 - part) * table[low + 1] ** part
+            alpha_bar = before
+        elif (after := self.alphas_cumprod[low]) > 0:
+            alpha_bar = before ** (1 - part) * after**part
         else:
-            alpha_bar = table[low] * (1 - part)
+            alpha_bar = before * (1 - part)
         return Level(t, math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar))

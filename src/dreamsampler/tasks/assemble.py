@@ -37,7 +37,7 @@ def assemble(source: Tensor, edited: Image, origin: Image | None, fit: Fit) -> T
     change = (edited.clamp(-1, 1) - origin.clamp(-1, 1)) / 2
     share = _redrawn(change)
     kept = source + (redrawn - fit.up(origin.clamp(-1, 1))[0])
-    share = (fit.up(2 * share.expand_as(edited) - 1))[0]
+    share = fit.up(2 * share - 1)[0]
     return torch.lerp(kept, redrawn, share).clamp(0, 1)
 
 
