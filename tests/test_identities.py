@@ -393,3 +393,9 @@ def test_per_step_needs_its_own_levels():
     assert per_step(2.0, levels)(levels[-1]) == 2.0
     with pytest.raises(ValueError, match="not one of the 5 levels"):
         per_step(2.0, levels)(Cosine()(0.123))
+
+
+def test_sdi_without_levels_says_so():
+    prior = mixture()
+    with pytest.raises(ValueError, match="at least one level"):
+        sdi(plain(prior, 1), plain(prior, None), Canvas(normal(1, 2)), Cosine(), [])

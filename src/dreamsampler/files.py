@@ -56,6 +56,19 @@ def write_whole(path: str | Path, data: bytes) -> None:
         raise _explained(path, error) from error
 
 
+def numbered(path: str | Path, count: int) -> list[Path]:
+    """The names of several outputs: OUT-0.png, OUT-1.png, ...; a single one keeps its name.
+
+    Example:
+        >>> [each.name for each in numbered("dog.png", 2)]
+        ['dog-0.png', 'dog-1.png']
+    """
+    path = Path(path)
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(count)]
+
+
 def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
     """Refuse an output before anything is computed for it.
 

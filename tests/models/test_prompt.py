@@ -58,3 +58,9 @@ def test_learned_words_of_several_vectors(pipe):
     assert spell_out("a <thing> sat", pipe.tokenizer) == "a <thing> <thing>_1 <thing>_2 sat"
     assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
     assert not torch.allclose(wanted, once)
+
+
+def test_a_prompt_that_was_cut_warns_every_time(tiny):
+    for _ in range(2):
+        with pytest.warns(PromptTruncated):
+            tiny.condition("word " * 200)

@@ -68,6 +68,21 @@ def test_it_does_so_in_a_pipeline_whose_prompts_are_read_anew(cat):
     assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
 
 
+def test_the_source_prompt_in_other_spaces_is_the_source_prompt(prior, cat):
+    run = quick(cat, prompt="a  cat ", source_prompt="a cat").start(prior).run()
+    assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
+
+
+def test_a_path_may_be_text(prior, cat):
+    assert quick(str(cat)).start(prior).run().pictures()[0].shape == (3, 56, 72)
+
+
+def test_the_paper_preset_refuses_a_model_without_a_table_at_once(cat):
+    means = torch.stack([torch.full((3, 8, 8), v) for v in (-0.5, 0.5)])
+    with pytest.raises(ValueError, match="table of alphas_cumprod"):
+        quick(cat, prompt="1", preset="paper").start(GaussianMixtureOfAnySize(means))
+
+
 def test_another_prompt_changes_something(prior, cat):
     run = quick(cat, source_prompt="cat").start(prior).run()
     assert not torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
@@ -181,7 +196,10 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
     ("options", "words"),
     [
         ({"prompt": "  "}, "prompt is empty"),
+        ({"prompt": None}, "prompt is empty"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"num_inference_steps": 2.5}, "must be a whole number from 1 to 1000"),
+        ({"strength": "much"}, "strength is much, but must be a number"),
         ({"strength": 1.5}, "strength is 1.5"),
         ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
         ({"num_images": 0}, "num_images is 0"),

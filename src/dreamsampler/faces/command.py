@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from dreamsampler.files import OutputError, check_folder
+from dreamsampler.files import OutputError, check_folder, numbered
 from dreamsampler.tasks.header import check_mask, check_picture
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Where:
     """branch, tag or commit of a hub model"""
     variant: str | None = None
     """which files of a hub model, such as fp16"""
+    config: str | None = None
+    """for a .safetensors file only: folder, alias or hub id of its configuration and tokenizer"""
     local_files_only: bool = False
     """never ask the network for a model"""
 
@@ -47,6 +49,7 @@ class Where:
             device=self.device,
             revision=self.revision,
             variant=self.variant,
+            config=self.config,
             local_files_only=self.local_files_only or None,
         )
 
@@ -68,10 +71,7 @@ class Output:
 
     def paths(self, count: int) -> list[Path]:
         """The name of every picture that is asked for."""
-        if count == 1:
-            return [self.output]
-        stem, suffix = self.output.stem, self.output.suffix
-        return [self.output.with_name(f"{stem}-{i}{suffix}") for i in range(count)]
+        return numbered(self.output, count)
 
 
 def perform(task: Any, where: Where, output: Output) -> None:
@@ -91,7 +91,7 @@ def perform(task: Any, where: Where, output: Output) -> None:
         bar.stage(f"loading {where.model}")
         prior = where.load()
         recipe, record = produce(
-            task, prior, paths, bar, output.record, load=time.perf_counter() - began
+            task, prior, output.output, bar, output.record, load=time.perf_counter() - began
         )
     outputs = [str(path) for path in paths]
     if output.json:
@@ -105,7 +105,7 @@ def perform(task: Any, where: Where, output: Output) -> None:
 def produce(
     task: Any,
     prior: Pretrained,
-    paths: list[Path],
+    path: Path,
     bar: Bar,
     record: Path | None = None,
     *,
@@ -116,7 +116,7 @@ def produce(
     Args:
         task: see `perform`.
         prior: the model.
-        paths: one name a picture.
+        path: its name; several pictures get numbers.
         bar: shows how far it is.
         record: folder for the record of the run, if one is wanted.
         load: seconds that loading the model took, for the recipe.
@@ -126,7 +126,6 @@ def produce(
     """
     from dreamsampler.samplers.record import Recorder
     from dreamsampler.tasks.recipe import make_recipe, task_name
-    from dreamsampler.tasks.save import save_picture
 
     bar.stage("reading and encoding")
     run = task.start(prior)
@@ -135,11 +134,9 @@ def produce(
     for _ in bar.steps(moments, run.total, task_name(task)):
         pass
     bar.stage("decoding")
-    pictures = run.pictures()
+    run.pictures()  # now, so that the recipe knows how long it took
     recipe = make_recipe(task, run, prior, {"load": load})
-    for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
-        own = {**recipe, "index": index, "seed": recipe["seeds"][index]}
-        save_picture(path, picture, like=run.source, recipe=own)
+    run.save(path, recipe)
     if recorder is None or record is None:
         return recipe, []
     if not run.total:

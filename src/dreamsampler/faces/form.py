@@ -92,5 +92,5 @@ def _plain_type(kind: Any) -> Any:
     """The type without its None."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kinds = [each for each in typing.get_args(kind) if each is not types.NoneType]
-        return kinds[0] if len(kinds) == 1 else None
+        return Path if Path in kinds else kinds[0] if len(kinds) == 1 else None
     return kind

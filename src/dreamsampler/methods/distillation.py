@@ -162,9 +162,17 @@ def sdi(
         step: share of the way, mu.
         inversion_steps: evaluations a step that the inversion costs.
 
+    The look is rendered once for the inversion and once for the step, so a generator must show the
+    same view twice.
+
+    Raises:
+        ValueError: no levels.
+
     Source: Lukoianov et al., "Score distillation via reparametrized DDIM", NeurIPS 2024
     (arXiv:2405.15891), algorithm 1.
     """
+    if not levels:
+        raise ValueError("the run has no steps: pass at least one level")
     renoise = _inverted(inverter, subject, schedule, inversion_steps)
     return dream(
         denoise,

@@ -107,12 +107,23 @@ def dreamsampler(
     up, down, right = paper_levels(prior.schedule, steps)
     if not shifted:
         up, down = right[::-1], right
+    edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
+    return _up_and_down(plain(prior, null), edit, z_src, up, down, regularize)
+
+
+def _up_and_down(
+    rise: Guided,
+    fall: Guided,
+    z_src: Latent,
+    up: Sequence[Level],
+    down: Sequence[Level],
+    regularize: Regularizer,
+) -> Iterator[Moment]:
     pair = Estimate(z_src, torch.zeros_like(z_src))
-    for now in dream(plain(prior, null), Canvas(z_src / up[0].alpha), up, pair.eps):
+    for now in dream(rise, Canvas(z_src / up[0].alpha), up, pair.eps):
         yield now
         pair = now.estimate
-    edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
-    yield from dream(edit, Canvas(pair.z0), down, pair.eps, regularize=regularize)
+    yield from dream(fall, Canvas(pair.z0), down, pair.eps, regularize=regularize)
 
 
 def flow_edit(

@@ -12,8 +12,10 @@ from torch import Tensor
 from dreamsampler.models.errors import PromptTruncated
 
 
-def embed(prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device) -> Tensor:
-    """Last hidden states of a CLIP text encoder, (1, n, d), padded to its full length.
+def embed(
+    prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device
+) -> tuple[Tensor, bool]:
+    """Last hidden states of a CLIP text encoder, (1, n, d), and whether the prompt was read whole.
 
     Made outside of any graph, whatever the caller's mode, so that it can be kept.
 
@@ -36,7 +38,7 @@ def embed(prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device) 
     masked = getattr(text_encoder.config, "use_attention_mask", False)
     mask = tokens.attention_mask.to(device) if masked else None
     with torch.inference_mode(False), torch.no_grad():
-        return text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
+        return text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0], not lost
 
 
 def spell_out(prompt: str, tokenizer: Any) -> str:

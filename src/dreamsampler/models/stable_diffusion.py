@@ -173,9 +173,9 @@ class StableDiffusion:
         if self._owned and words in self._conditions:
             return self._conditions[words]
         where, _ = self._place(self.text_encoder)
-        embeddings = embed(words, self.tokenizer, self.text_encoder, where)
+        embeddings, whole = embed(words, self.tokenizer, self.text_encoder, where)
         made = TextCondition(words, embeddings.to(self.device, self.dtype))
-        if self._owned:
+        if self._owned and whole:  # a prompt that was cut warns every time
             self._conditions[words] = made
             if len(self._conditions) > _REMEMBERED:
                 del self._conditions[next(iter(self._conditions))]

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, final
@@ -91,7 +92,7 @@ class Recorder:
         folder = Path(folder)
         check_folder(folder)
         moments = self._spread()
-        frames = [_frame(self._preview(now)) for _, now in moments]
+        frames = [_frame(self._preview(replace(now, z0=now.z0[:ROWS]))) for _, now in moments]
         labels = [(f"step {step}", f"t {now.level.t:.3f}") for step, now in moments]
         trace = {
             "steps": len(self.trace),

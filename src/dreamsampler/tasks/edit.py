@@ -50,7 +50,7 @@ PRESETS: dict[Preset, Settings] = {
 class Edit:
     """Change a picture towards a prompt, and keep what the prompt does not ask for."""
 
-    image: Path
+    image: Path | str
     """picture to edit: any size, any common format"""
     prompt: str
     """what the picture should show"""
@@ -70,7 +70,7 @@ class Edit:
     """0 changes nothing, 1 starts from pure noise: higher may change larger shapes"""
     gamma: float | None = None
     """preset paper only: weight of the prompt in the published update"""
-    mask_image: Path | None = None
+    mask_image: Path | str | None = None
     """white may change, black comes back bit for bit; of the size of the picture"""
     seed: int = 0
     """seed of the noise; image i of several takes seed + i"""
@@ -96,7 +96,7 @@ class Edit:
         Raises:
             ValueError: with one line that says what came, what was wanted and what to do.
         """
-        if not self.prompt.strip():
+        if not isinstance(self.prompt, str) or not self.prompt.strip():
             raise ValueError("the prompt is empty: say what the picture should show")
         if self.preset not in PRESETS:
             known = ", ".join(PRESETS)
@@ -152,15 +152,19 @@ class Edit:
 def _check_numbers(task: Edit) -> None:
     limits: dict[str, tuple[float, float]] = {
         "num_inference_steps": (1, 1000),
-        "guidance_scale": (0, 100),
-        "source_guidance_scale": (0, 100),
-        "strength": (0, 1),
-        "gamma": (0, 100),
+        "guidance_scale": (0.0, 100.0),
+        "source_guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "gamma": (0.0, 100.0),
         "seed": (0, 2**63 - 1),
         "num_images": (1, 64),
         "size": (16, 8192),
     }
     for name, (low, high) in limits.items():
         value: Any = getattr(task, name)
-        if value is not None and not low <= value <= high:
-            raise ValueError(f"{name} is {value}, but must lie between {low:g} and {high:g}")
+        if value is None:
+            continue
+        whole = isinstance(low, int)
+        if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
+from dreamsampler.files import numbered
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
 from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
@@ -56,6 +57,7 @@ class EditRun:
         self.evaluations = 0
         self._done = 0
         self._last: Moment | None = None
+        self._pictures: list[Tensor] | None = None
         self._walk = self._prepare()
 
     def _prepare(self) -> Iterator[Moment]:
@@ -78,7 +80,8 @@ class EditRun:
             walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=stay)
             return walk, 2 * steps
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
-        there = wanted if task.source_prompt == task.prompt else there  # one object: it cancels
+        if _words(task.source_prompt) == _words(task.prompt):
+            there = wanted  # one object: it cancels to the last bit
         scale = chosen.guidance_scale or 0.0
         levels, rng = edit_levels(prior, steps, chosen.strength or 0.0), generators(self.seeds)
         target = cfg(prior, wanted, null, scale)
@@ -125,10 +128,11 @@ class EditRun:
         """
         if self._done < self.total:
             raise ValueError("the edit is not finished: iterate over the run to its end first")
-        start = time.perf_counter()
-        edited = self._assembled()
-        self.seconds["decode"] = time.perf_counter() - start
-        return edited
+        if self._pictures is None:
+            start = time.perf_counter()
+            self._pictures = self._assembled()
+            self.seconds["decode"] = time.perf_counter() - start
+        return self._pictures
 
     def _assembled(self) -> list[Tensor]:
         flat = self.source.flat()
@@ -165,16 +169,17 @@ class EditRun:
             recipe: what the files should say about their making; by default all of it
                 (`make_recipe`).
         """
-        path, pictures = Path(path), self.pictures()
+        pictures = self.pictures()
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        paths = [
-            path if len(pictures) == 1 else path.with_stem(f"{path.stem}-{i}")
-            for i in range(len(pictures))
-        ]
+        paths = numbered(path, len(pictures))
         for i, (each, picture) in enumerate(zip(paths, pictures, strict=True)):
             own = {**recipe, "index": i, "seed": self.seeds[i]}
             save_picture(each, picture, self.source, own)
         return paths
+
+
+def _words(prompt: str | None) -> list[str] | None:
+    return None if prompt is None else prompt.split()
 
 
 def edit_levels(prior: Prior, steps: int, strength: float) -> list[Level]:

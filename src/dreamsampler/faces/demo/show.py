@@ -60,7 +60,7 @@ def show_demo(demo: Demo) -> None:
         bar.stage("loading the bundled model")
         prior = Where().load()
         for row, task, path in zip(EDITS, tasks, paths, strict=True):
-            recipe, _ = produce(task, prior, [path], bar)
+            recipe, _ = produce(task, prior, path, bar)
             label = f"{row.source_prompt} > {row.prompt}"
             rows.append(
                 (PICTURES / row.picture, path, label, f"{recipe['evaluations']} evaluations")
