@@ -39,7 +39,7 @@ class Settings:
 
 
 PRESETS: dict[Preset, Settings] = {
-    "default": Settings(12, 6.0, None, 0.8, None, True),
+    "default": Settings(12, 5.0, None, 0.8, None, True),
     "flowedit": Settings(28, 13.5, 3.5, 33 / 50, None, True),
     "paper": Settings(200, None, None, None, 0.2, False),
 }
