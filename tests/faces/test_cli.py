@@ -268,3 +268,10 @@ def test_the_demo_shows_before_and_after(cli, monkeypatch):
     assert sheet.std() > 10
     (path,) = Path("shown").glob("*-to-*.png")
     assert read_recipe(path)["task"] == "edit"
+
+
+def test_the_demo_edits_the_pictures_of_the_examples_folder():
+    """They lie in the package as well, so that an installed wheel has them."""
+    examples = Path(__file__).parents[2] / "examples"
+    for row in show.EDITS:
+        assert (show.PICTURES / row.picture).read_bytes() == (examples / row.picture).read_bytes()

@@ -22,9 +22,9 @@ class Row(NamedTuple):
 
 EDITS = (
     Row("cat.png", "cat face", "dog face"),
+    Row("grin.png", "grinning face", "smiling face with sunglasses"),
     Row("bear.png", "bear", "panda"),
-    Row("apple.png", "red apple", "lemon"),
-    Row("car.png", "automobile", "taxi"),
+    Row("apple.png", "red apple", "green apple"),
 )
 
 
