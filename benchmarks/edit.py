@@ -113,14 +113,14 @@ def methods(bench: Bench, gammas: list[float]) -> dict[str, tuple[Callable[[], M
         chosen = PRESETS["default"]
         target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
         source, by = plain(prior, bench.source), plain(prior, bench.target)
-        levels = edit_levels(prior, chosen.num_inference_steps, chosen.strength or 0.0)
+        levels = edit_levels(prior, chosen)
         return finish(anchored_edit(target, source, z, levels, rng(), by=by))
 
     def flowedit() -> Moment:
         chosen = PRESETS["flowedit"]
         target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
         source = cfg(prior, bench.source, bench.null, chosen.source_guidance_scale or 0.0)
-        levels = edit_levels(prior, chosen.num_inference_steps, chosen.strength or 0.0)
+        levels = edit_levels(prior, chosen)
         return finish(flow_edit(target, source, z, levels, rng()))
 
     table = {f"paper, gamma {g:g}": (published(g), True, 800) for g in gammas}

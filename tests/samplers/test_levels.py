@@ -68,3 +68,11 @@ def test_no_steps_are_refused(spacing):
 def test_more_steps_than_the_model_has_are_refused():
     with pytest.raises(ValueError, match="has 1000 noise levels"):
         leading(table(), 1001)
+
+
+def test_by_noise_with_a_shift_is_the_spacing_of_stable_diffusion_3():
+    """The last 33 of its 50 levels, on any schedule."""
+    published = [3 * t / (1 + 2 * t) for t in (i / 50 for i in range(33, 0, -1))]
+    for schedule in SCHEDULES:
+        levels = by_noise(schedule, 33, start=published[0], shift=3.0)
+        assert [level.flow for level in levels] == pytest.approx(published, abs=1e-6)

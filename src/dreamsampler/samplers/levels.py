@@ -35,7 +35,7 @@ def uniform(schedule: Schedule, steps: int, *, start: float = 1.0) -> list[Level
 
 
 def by_noise(
-    schedule: Schedule, steps: int, *, start: float = 1.0, power: float = 1.0
+    schedule: Schedule, steps: int, *, start: float = 1.0, shift: float = 1.0
 ) -> list[Level]:
     """Spaced evenly in the flow time u = sigma / (alpha + sigma), whatever the schedule.
 
@@ -46,17 +46,22 @@ def by_noise(
         schedule: the model's schedule.
         steps: how many levels.
         start: u of the first level, in (0, 1]; clipped to what the schedule reaches.
-        power: above 1 places more levels at low noise.
+        shift: above 1 keeps more of the levels at high noise, u = shift m / (1 + (shift - 1) m)
+            with m even; 1 leaves u even, 3 is Stable Diffusion 3's spacing.
 
     Raises:
         ValueError: no steps, or a start that is not above 0.
+
+    Source: Esser et al., "Scaling rectified flow transformers", ICML 2024, eq. 23 for the shift.
     """
     _check(steps)
     if start <= 0:
         raise ValueError(f"start is {start}, but a run starts at noise above 0, at most 1")
     top = min(start, schedule(1.0).flow)
-    marks = [top * (1 - i / steps) ** power for i in range(steps)]
-    return [schedule(_time_of(schedule, u)) for u in marks]
+    even = top / (shift - (shift - 1) * top)
+    marks = [even * (1 - i / steps) for i in range(steps)]
+    flows = [shift * m / (1 + (shift - 1) * m) for m in marks]
+    return [schedule(_time_of(schedule, u)) for u in flows]
 
 
 def karras(

@@ -26,6 +26,7 @@ class Settings:
         guidance_scale: CFG weight of the target prompt.
         source_guidance_scale: CFG weight of the source prompt.
         strength: where the walk begins, as a share of the way from clean (0) to noise (1).
+        shift: spacing of the levels (`samplers.by_noise`).
         gamma: weight of the target in the published update.
         draws: whether the preset draws noise, so that seeds make different pictures.
     """
@@ -34,14 +35,16 @@ class Settings:
     guidance_scale: float | None
     source_guidance_scale: float | None
     strength: float | None
+    shift: float | None
     gamma: float | None
     draws: bool
 
 
 PRESETS: dict[Preset, Settings] = {
-    "default": Settings(12, 5.0, None, 0.8, None, True),
-    "flowedit": Settings(28, 13.5, 3.5, 33 / 50, None, True),
-    "paper": Settings(200, None, None, None, 0.2, False),
+    "default": Settings(12, 5.0, None, 0.8, 1.0, None, True),
+    # published for Stable Diffusion 3: the last 33 of 50 steps, spaced with shift 3
+    "flowedit": Settings(33, 13.5, 3.5, 0.853, 3.0, None, True),
+    "paper": Settings(200, None, None, None, None, 0.2, False),
 }
 
 
@@ -110,7 +113,7 @@ class Edit:
         for name in ("guidance_scale", "source_guidance_scale", "strength", "gamma"):
             if getattr(self, name) is not None and getattr(base, name) is None:
                 has = [f.name for f in fields(Settings) if getattr(base, f.name) is not None]
-                options = ", ".join(n for n in has if n != "draws")
+                options = ", ".join(n for n in has if n not in ("draws", "shift"))
                 raise ValueError(f"preset {self.preset} has no {name}; it has {options}")
         if base.draws:
             return

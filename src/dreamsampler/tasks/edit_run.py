@@ -28,7 +28,7 @@ from dreamsampler.tasks.recipe import make_recipe
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.edit import Edit
+    from dreamsampler.tasks.edit import Edit, Settings
 
 
 @final
@@ -83,7 +83,7 @@ class EditRun:
         if _words(task.source_prompt) == _words(task.prompt):
             there = wanted  # one object: it cancels to the last bit
         scale = chosen.guidance_scale or 0.0
-        levels, rng = edit_levels(prior, steps, chosen.strength or 0.0), generators(self.seeds)
+        levels, rng = edit_levels(prior, chosen), generators(self.seeds)
         target = cfg(prior, wanted, null, scale)
         if not levels:
             return iter(()), 0
@@ -182,12 +182,14 @@ def _words(prompt: str | None) -> list[str] | None:
     return None if prompt is None else prompt.split()
 
 
-def edit_levels(prior: Prior, steps: int, strength: float) -> list[Level]:
-    """Levels of an edit: even in flow time from the strength down, so that models agree.
+def edit_levels(prior: Prior, chosen: Settings) -> list[Level]:
+    """Levels of an edit: spaced in flow time from the strength down, so that models agree.
 
     Args:
         prior: whose schedule.
-        steps: how many.
-        strength: flow time u = sigma / (alpha + sigma) of the first; 0 gives no level at all.
+        chosen: how many levels; the flow time u = sigma / (alpha + sigma) of the first, 0 for no
+            level at all; their spacing.
     """
-    return by_noise(prior.schedule, steps, start=strength) if strength > 0 else []
+    strength, steps = chosen.strength or 0.0, chosen.num_inference_steps
+    shift = 1.0 if chosen.shift is None else chosen.shift
+    return by_noise(prior.schedule, steps, start=strength, shift=shift) if strength > 0 else []
