@@ -41,8 +41,8 @@ SIDE = 128
 class Bench:
     """Pairs, pictures and the prior they are edited with."""
 
-    def __init__(self, model: str, limit: int | None, every: int) -> None:
-        self.pairs = json.loads((HERE / "edit_pairs.json").read_text())[::every][:limit]
+    def __init__(self, model: str, limit: int | None, every: int, first: int = 0) -> None:
+        self.pairs = json.loads((HERE / "edit_pairs.json").read_text())[first::every][:limit]
         self.prior: Any = from_pretrained(model, device="cpu", dtype="float32")
         self.prior.unet.to(torch.bfloat16, memory_format=torch.channels_last)
         self.judge = Judge.load()
@@ -151,11 +151,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default="iconic")
     parser.add_argument("--limit", type=int, default=None, help="only the first pairs")
     parser.add_argument("--every", type=int, default=1, help="every n-th pair")
+    parser.add_argument("--first", type=int, default=0, help="the pair to begin with")
     parser.add_argument("--gammas", type=float, nargs="*", default=[0.2])
     parser.add_argument("--out", type=Path, default=HERE / "runs" / "edit.png")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    bench = Bench(options.model, options.limit, options.every)
+    bench = Bench(options.model, options.limit, options.every, options.first)
     results = {}
     print(f"{len(bench.pairs)} pairs\n")
     print("| method | top-1 | top-5 | background dB | structure | evaluations | s an image |")
