@@ -11,7 +11,7 @@ from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight
 from dreamsampler.objectives.guidance import Guided, coupled, together
 
 
-def spotlight(change: Latent, low: float = 0.2, high: float = 0.5) -> Tensor:
+def spotlight(change: Latent, low: float = 0.12, high: float = 0.35) -> Tensor:
     """Where a change is large against the largest of its picture, (b, 1, h, w) in [0, 1].
 
         d = blur |change|,   m = smoothstep((d / d_max - low) / (high - low))
@@ -50,8 +50,8 @@ def localized(
     coupling: Weight = lambda level: level.alpha,
     *,
     by: Guided | None = None,
-    low: float = 0.2,
-    high: float = 0.5,
+    low: float = 0.12,
+    high: float = 0.35,
 ) -> Denoiser:
     """The difference between two prompts (`delta`), taken only where they differ.
 
