@@ -82,3 +82,9 @@ def test_its_headings_are_where_links_point(page):
         headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
         anchors = {re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in headings}
         assert anchor in anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_no_figure_is_left_open(page):
+    """Drafts mark what is still to be measured."""
+    assert "FIGURE" not in page.read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ class Settings:
 
 
 PRESETS: dict[Preset, Settings] = {
-    "default": Settings(16, 5.0, None, 0.77, 1.0, None, True),
+    "default": Settings(16, 5.0, None, 0.75, 1.0, None, True),
     # published for Stable Diffusion 3: the last 33 of 50 steps, spaced with shift 3
     "flowedit": Settings(33, 13.5, 3.5, 0.853, 3.0, None, True),
     "paper": Settings(200, None, None, None, None, 0.2, False),
