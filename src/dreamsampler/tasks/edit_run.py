@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -25,6 +24,7 @@ from dreamsampler.tasks.picture import (
     save_picture,
 )
 from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.walk import Walk
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
@@ -40,10 +40,7 @@ class EditRun:
     Attributes:
         task: what was asked.
         source: the picture as it was read.
-        total: how many moments a whole run has.
         seeds: one per image.
-        seconds: how long encoding, the loop and decoding took.
-        evaluations: network evaluations so far, images times prompts.
     """
 
     def __init__(self, task: Edit, prior: Prior) -> None:
@@ -53,22 +50,26 @@ class EditRun:
         self.mask: Tensor | None = mask
         self.fit = Fit.to(self.source.size, prior.native_size, prior.multiple, task.size)
         self.seeds = [task.seed + i for i in range(task.num_images)]
-        self.seconds: dict[str, float] = {}
-        self.evaluations = 0
-        self._done = 0
-        self._last: Moment | None = None
         self._pictures: list[Tensor] | None = None
-        self._walk = self._prepare()
+        self._walk = Walk(prior)
+        with self._walk.timed("encode"), torch.no_grad():
+            self._z_src = prior.encode(self.fit.down(self.source.flat()[None]))
+            self._walk.begin(*self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1)))
 
-    def _prepare(self) -> Iterator[Moment]:
-        start = time.perf_counter()
-        shown = self.fit.down(self.source.flat()[None])
-        self._shown = shown
-        with torch.no_grad():
-            self._z_src = self.prior.encode(shown)
-        walk, self.total = self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1))
-        self.seconds["encode"] = time.perf_counter() - start
-        return walk
+    @property
+    def total(self) -> int:
+        """How many moments a whole run has."""
+        return self._walk.total
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long encoding, the loop and decoding took."""
+        return self._walk.seconds
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far, images times prompts."""
+        return self._walk.evaluations
 
     def _method(self, z_src: Latent) -> tuple[Iterator[Moment], int]:
         """The preset's sentence, and its number of steps."""
@@ -104,16 +105,7 @@ class EditRun:
 
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step."""
-        self.seconds.setdefault("loop", 0.0)
-        while True:
-            start, before = time.perf_counter(), getattr(self.prior, "evaluations", 0)
-            now = next(self._walk, None)
-            self.seconds["loop"] += time.perf_counter() - start
-            self.evaluations += getattr(self.prior, "evaluations", 0) - before
-            if now is None:
-                return
-            self._done, self._last = self._done + 1, now
-            yield now
+        return iter(self._walk)
 
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
@@ -126,23 +118,21 @@ class EditRun:
         Raises:
             ValueError: the run is not finished.
         """
-        if self._done < self.total:
-            raise ValueError("the edit is not finished: iterate over the run to its end first")
+        self._walk.check_finished("edit")
         if self._pictures is None:
-            start = time.perf_counter()
-            self._pictures = self._assembled()
-            self.seconds["decode"] = time.perf_counter() - start
+            with self._walk.timed("decode"):
+                self._pictures = self._assembled()
         return self._pictures
 
     def _assembled(self) -> list[Tensor]:
         flat = self.source.flat()
-        if self._last is None:  # strength 0: nothing was asked to change
+        if self._walk.last is None:  # strength 0: nothing was asked to change
             return [self.source.rgb.clone() for _ in self.seeds]
         whole = self.task.preset == "paper"
         finals: list[Tensor] = []
         with torch.no_grad():
             origin = None if whole else self.prior.decode(self._z_src)
-            for z0 in self._last.z0.split(1):
+            for z0 in self._walk.last.z0.split(1):
                 decoded = self.prior.decode(z0)
                 picture = assemble(flat, decoded, origin, self.fit)
                 if self.mask is not None:
