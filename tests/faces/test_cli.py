@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.faces.command import Output, Where
+from dreamsampler.faces.command import Output, Record, Where
 from dreamsampler.faces.demo import show
 from dreamsampler.faces.form import described, form
 from dreamsampler.faces.progress import Bar
@@ -68,14 +68,14 @@ def test_help_lists_every_task_and_every_option(cli):
     for task in TASKS:
         assert task.__name__.lower() in said.out
         text = cli(task.__name__.lower(), "--help").out
-        for field in dataclasses.fields(form("F", [task, Output, Where])):
+        for field in dataclasses.fields(form("F", [task, Output, Record, Where])):
             name = "INPUT" if field.name == "image" else f"--{field.name.replace('_', '-')}"
             assert name in text
     assert "-o" in text
     assert "demo" in said.out
 
 
-@pytest.mark.parametrize("part", [*TASKS, Where, Output])
+@pytest.mark.parametrize("part", [*TASKS, Where, Output, Record])
 def test_every_option_is_described(part):
     assert set(described(part)) == {field.name for field in dataclasses.fields(part)}
 
@@ -118,7 +118,7 @@ def test_the_picture_carries_its_recipe(cli, picture):
     assert recipe["options"]["source_prompt"] == "cat"
     assert recipe["settings"]["num_inference_steps"] == 3
     assert recipe["input"]["sha256"] == hashlib.sha256(picture.read_bytes()).hexdigest()
-    assert recipe["input"]["mask_sha256"] is None
+    assert recipe["input"]["files"] == []
     assert recipe["model"]["name"] == str(TINY)
     assert recipe["model"]["revision"]
     assert recipe["model"]["dtype"] == "float32"
@@ -147,7 +147,9 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
     mask[10:30, 10:30] = 255
     Image.fromarray(mask).save("mask.png")
     assert cli("edit", picture, *WORDS, "--mask-image", "mask.png", "-o", "out.png").code == 0
-    assert read_recipe("out.png")["input"]["mask_sha256"] == sha256("mask.png")
+    assert read_recipe("out.png")["input"]["files"] == [
+        {"name": "mask.png", "sha256": sha256("mask.png")}
+    ]
     before, after = np.asarray(Image.open(picture)), np.asarray(Image.open("out.png"))
     assert (before == after)[mask == 0].all()
     assert (before != after)[mask == 255].any()

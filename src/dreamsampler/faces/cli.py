@@ -41,7 +41,7 @@ def _version() -> int:
 
 def _run(arguments: list[str]) -> None:
     """Parse, then hand over to the task or the demo; tyro leaves by SystemExit."""
-    from dreamsampler.faces.command import Output, Where, perform
+    from dreamsampler.faces.command import Output, Record, Where, perform
     from dreamsampler.faces.demo import Demo, show_demo
     from dreamsampler.faces.form import form, take
 
@@ -51,16 +51,16 @@ def _run(arguments: list[str]) -> None:
         show_demo(take(Demo, filled))
         return
     task = take(forms[type(filled)], filled)
-    perform(task, take(Where, filled), take(Output, filled))
+    perform(task, take(Where, filled), take(Output, filled), take(Record, filled))
 
 
 def _forms() -> dict[type, type]:
     """Form -> task."""
-    from dreamsampler.faces.command import Output, Where
+    from dreamsampler.faces.command import Output, Record, Where
     from dreamsampler.faces.form import form
     from dreamsampler.tasks import TASKS
 
-    return {form(task.__name__, (task, Output, Where)): task for task in TASKS}
+    return {form(task.__name__, (task, Output, Record, Where)): task for task in TASKS}
 
 
 def _parse(arguments: list[str], kinds: Sequence[type]) -> Any:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from dreamsampler.files import OutputError, check_folder, numbered
-from dreamsampler.tasks.header import check_mask, check_picture
+from dreamsampler.files import OutputError, check_folder
 
 if TYPE_CHECKING:
     from dreamsampler.faces.progress import Bar
     from dreamsampler.models.load import Pretrained
+    from dreamsampler.tasks.task import Task
 
 
 @final
@@ -60,38 +60,42 @@ class Output:
     """What is written, and what is said."""
 
     output: Path
-    """picture to write: .png, .jpg, .webp or .tif; with --num-images 2, OUT.png becomes OUT-0.png
-    and OUT-1.png; an older file is replaced once the new one is whole"""
-    record: Path | None = None
-    """folder for a film strip, a GIF and the trace of the run"""
+    """picture to write: .png, .jpg, .webp or .tif; of several, OUT.png becomes OUT-0.png and
+    OUT-1.png; an older file is replaced once the new one is whole"""
     json: bool = False
     """print the recipe and the output paths as one JSON document"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
-    def paths(self, count: int) -> list[Path]:
-        """The name of every picture that is asked for."""
-        return numbered(self.output, count)
+
+@final
+@dataclass(frozen=True)
+class Record:
+    """Whether the way to the result is kept."""
+
+    record: Path | None = None
+    """folder for a film strip, a GIF and the trace of the run"""
 
 
-def perform(task: Any, where: Where, output: Output) -> None:
+def perform(task: Task, where: Where, output: Output, kept: Record) -> None:
     """Check everything that is cheap to check, then load, run, write and tell.
 
     Args:
-        task: has `check()`, `start(prior)`, and perhaps `image`, `mask_image` and `num_images`.
+        task: what is wanted.
         where: the model.
         output: the files.
+        kept: the folder of the record, if there shall be one.
     """
     from dreamsampler.faces.progress import Bar
 
     began = time.perf_counter()
-    paths = output.paths(getattr(task, "num_images", 1))
-    check_files(task, paths, output.record)
+    paths = task.outputs(output.output)
+    check_files(task, paths, kept.record)
     with Bar() as bar:
         bar.stage(f"loading {where.model}")
         prior = where.load()
         recipe, record = produce(
-            task, prior, output.output, bar, output.record, load=time.perf_counter() - began
+            task, prior, output.output, bar, kept.record, load=time.perf_counter() - began
         )
     outputs = [str(path) for path in paths]
     if output.json:
@@ -99,11 +103,26 @@ def perform(task: Any, where: Where, output: Output) -> None:
     else:
         total = time.perf_counter() - began
         counted = f"{recipe['evaluations']} network evaluations, {total:.1f} s"
-        print(f"{', '.join(outputs)}: {counted}")
+        print("; ".join([f"{', '.join(outputs)}: {counted}", *told(recipe["report"])]))
+
+
+def told(report: dict[str, Any]) -> list[str]:
+    """A run's report, each entry in words.
+
+    Example:
+        >>> told({"residual": 0.0204, "noise": 0.02, "operator": "blur(sigma=3)"})
+        ['residual 0.0204', 'noise 0.02', 'operator blur(sigma=3)']
+    """
+    return [
+        f"{name.replace('_', ' ')} {value:.4g}"
+        if isinstance(value, float)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in report.items()
+    ]
 
 
 def produce(
-    task: Any,
+    task: Task,
     prior: Pretrained,
     path: Path,
     bar: Bar,
@@ -146,11 +165,11 @@ def produce(
     return recipe, recorder.save(record)
 
 
-def check_files(task: Any, paths: list[Path], record: Path | None = None) -> None:
+def check_files(task: Task, paths: list[Path], record: Path | None = None) -> None:
     """Refuse inputs and outputs that cannot work, before anything expensive starts.
 
     Args:
-        task: is asked to `check()` itself; its `image` and `mask_image` are looked at.
+        task: is asked to check itself and its input files.
         paths: where its pictures shall go.
         record: where its record shall go.
 
@@ -161,12 +180,9 @@ def check_files(task: Any, paths: list[Path], record: Path | None = None) -> Non
     from dreamsampler.tasks.save import check_output
 
     task.check()
-    image, mask = getattr(task, "image", None), getattr(task, "mask_image", None)
-    inputs = [Path(each) for each in (image, mask) if each is not None]
-    height, width = check_picture(image) if image is not None else (0, 0)
-    if mask is not None:
-        check_mask(mask, (height, width))
-    if mask is not None and paths[0].suffix.lower() in (".jpg", ".jpeg"):
+    height, width = task.check_files()
+    inputs = task.inputs()
+    if getattr(task, "mask_image", None) and paths[0].suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
     recorded = [] if record is None else _files_of(record, paths)
     for path in [*paths, *recorded]:

@@ -25,7 +25,8 @@ _ALIASES = {"output": ["-o"]}
 def form(name: str, parts: Sequence[type]) -> type:
     """One flat dataclass with the fields of several, dressed for tyro.
 
-    Help is the string below each field; a field called "image" is positional.
+    Help is the string below each field; a field called "image" is positional, and one that holds
+    a tuple may be given several times.
 
     Args:
         name: of the new class.
@@ -82,6 +83,10 @@ def _option(name: str, kind: Any, text: str, default: Any) -> Any:
         settings["help_behavior_hint"] = ""
     if name == INPUT:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
+    if typing.get_origin(kind) is tuple:
+        settings["help_behavior_hint"] = ""
+        settings["metavar"] = _METAVARS[_plain_type(typing.get_args(kind)[0])]
+        return Annotated[kind, tyro.conf.UseAppendAction, tyro.conf.arg(**settings)]
     if kind is bool:
         settings["help_behavior_hint"] = ""
         return Annotated[kind, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(**settings)]

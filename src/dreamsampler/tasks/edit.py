@@ -9,6 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
+from dreamsampler.files import numbered
+from dreamsampler.tasks.header import check_mask, check_picture
+
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.edit_run import EditRun
@@ -132,6 +135,21 @@ class Edit:
                 f"preset {self.preset} draws no noise, so every seed gives the same picture: "
                 "leave seed and num_images out"
             )
+
+    def inputs(self) -> list[Path]:
+        """The picture, and the mask if there is one."""
+        return [Path(each) for each in (self.image, self.mask_image) if each is not None]
+
+    def check_files(self) -> tuple[int, int]:
+        """Look at the headers of the inputs; height and width of the picture."""
+        size_hw = check_picture(self.image)
+        if self.mask_image is not None:
+            check_mask(self.mask_image, size_hw)
+        return size_hw
+
+    def outputs(self, path: Path) -> list[Path]:
+        """One picture, or OUT-0, OUT-1, ... for several."""
+        return numbered(path, self.num_images)
 
     def start(self, prior: Prior) -> EditRun:
         """Open the pictures and encode them; iterate over the result to run.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
-from dreamsampler.files import numbered
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
 from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
@@ -103,6 +102,11 @@ class EditRun:
         cells = self.fit.mask_to_latent(self.mask, self.prior.factor, touched=True)
         return inside(cells.to(z_src), z_src)
 
+    @property
+    def report(self) -> dict[str, Any]:
+        """Nothing is measured on an edit."""
+        return {}
+
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step."""
         return iter(self._walk)
@@ -161,7 +165,7 @@ class EditRun:
         """
         pictures = self.pictures()
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        paths = numbered(path, len(pictures))
+        paths = self.task.outputs(Path(path))
         for i, (each, picture) in enumerate(zip(paths, pictures, strict=True)):
             own = {**recipe, "index": i, "seed": self.seeds[i]}
             save_picture(each, picture, self.source, own)

@@ -9,10 +9,13 @@ import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dreamsampler import __version__
 from dreamsampler.files import sha256
+
+if TYPE_CHECKING:
+    from dreamsampler.tasks.task import Run, Task
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
 
@@ -33,22 +36,23 @@ def task_name(task: Any) -> str:
     return (task if isinstance(task, type) else type(task)).__name__.lower()
 
 
-def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> dict[str, Any]:
+def make_recipe(task: Task, run: Run, prior: Any, seconds: dict[str, float]) -> dict[str, Any]:
     """A recipe, of nothing but what JSON can say.
 
     Args:
         task: the frozen dataclass that was asked for; all its fields are kept.
-        run: the finished run, with `source`, `seeds`, `evaluations` and `seconds`.
+        run: the finished run.
         prior: the model, with what it tells of `name`, `revision`, `device` and `dtype`.
         seconds: how long the stages outside the run took.
 
     Returns:
         Keys dreamsampler, task, options, settings (preset and options in one), model, input,
-        seeds, evaluations, seconds, versions, date.
+        seeds, evaluations, report, seconds, versions, date. "input" names the picture, its size
+        and hash, and under "files" the hashes of what else was read (masks, kernels).
     """
     settings = getattr(task, "settings", None)
-    mask = getattr(task, "mask_image", None)
-    options = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    fields = dataclasses.fields(cast(Any, task))
+    options = {field.name: getattr(task, field.name) for field in fields}
     recipe = {
         "dreamsampler": __version__,
         "task": task_name(task),
@@ -66,10 +70,11 @@ def make_recipe(task: Any, run: Any, prior: Any, seconds: dict[str, float]) -> d
             "width": run.source.size[1],
             "height": run.source.size[0],
             "mode": run.source.mode,
-            "mask_sha256": None if mask is None else sha256(mask),
+            "files": [{"name": each.name, "sha256": sha256(each)} for each in task.inputs()[1:]],
         },
         "seeds": list(run.seeds),
         "evaluations": run.evaluations,
+        "report": run.report,
         "seconds": {name: round(value, 4) for name, value in {**seconds, **run.seconds}.items()},
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

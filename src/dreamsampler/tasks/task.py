@@ -1,0 +1,94 @@
+"""What the faces ask of a task and of its run; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamsampler.maths import Image, Moment
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.picture import Picture
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A frozen dataclass of plain values that says what is wanted."""
+
+    def check(self) -> None:
+        """Refuse options that cannot be meant, before anything is loaded; ValueError."""
+        ...
+
+    def check_files(self) -> tuple[int, int]:
+        """Refuse unusable input files by their headers; InputError.
+
+        Returns:
+            Height and width of the pictures that will be written.
+        """
+        ...
+
+    def inputs(self) -> list[Path]:
+        """Every file that is read, the picture itself first."""
+        ...
+
+    def outputs(self, path: Path) -> list[Path]:
+        """Every file that `Run.save(path)` writes."""
+        ...
+
+    def start(self, prior: Prior) -> Run:
+        """Open and encode; iterate over the result to run."""
+        ...
+
+
+@runtime_checkable
+class Run(Protocol):
+    """A task under way: iterating drives the loop, stopping cancels it."""
+
+    @property
+    def source(self) -> Picture:
+        """The picture as it was read."""
+        ...
+
+    @property
+    def seeds(self) -> list[int]:
+        """One per picture."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many moments a whole run has."""
+        ...
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Stage -> how long it took."""
+        ...
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far, images times prompts."""
+        ...
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was measured on the result, as plain values; empty where there is nothing."""
+        ...
+
+    def __iter__(self) -> Iterator[Moment]:
+        """The moments, each after its step."""
+        ...
+
+    def preview(self, now: Moment) -> Image:
+        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
+        ...
+
+    def pictures(self) -> list[Tensor]:
+        """The results, (3, h, w) in [0, 1]; ValueError before the end."""
+        ...
+
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the results; returns `Task.outputs(path)`."""
+        ...
