@@ -25,8 +25,14 @@ CHECKED = [
         "tasks.assemble",
     )
 ]
-WORDED = FrozenDict({Literal["sample", "epsilon", "v", "flow"]: str})
-"""Refused in words by `to_estimate` itself."""
+WORDED = FrozenDict(
+    {
+        Literal["sample", "epsilon", "v", "flow"]: str,
+        Literal["reflect", "circular", "zero"]: str,
+        Literal["bicubic", "area"]: str,
+    }
+)
+"""Refused in words by `to_estimate` and the operators themselves."""
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=WORDED))
 

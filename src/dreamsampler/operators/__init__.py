@@ -1,3 +1,36 @@
-"""Measurement operators; the first ones come with inpainting and restoration."""
+"""Measurement operators: what a camera, a file format or an accident did to a picture.
 
-__all__: list[str] = []
+They act on pictures x, (b, 3, h, w) in [0, 1], of any size and give their measurement y = A x in
+the same units; noise is not part of them. All are linear but JPEG. Numbers outside of [0, 1] are
+neither refused nor clipped, since the steps of an algorithm leave that range.
+"""
+
+from dreamsampler.operators.blur import GaussianBlur, KernelBlur, MotionBlur
+from dreamsampler.operators.fold import Boundary
+from dreamsampler.operators.mask import Mask
+from dreamsampler.operators.operator import (
+    LinearOperator,
+    Operator,
+    Proximal,
+    Sized,
+    input_size,
+    is_linear,
+    measured,
+    prox_l2,
+)
+
+__all__ = [
+    "Boundary",
+    "GaussianBlur",
+    "KernelBlur",
+    "LinearOperator",
+    "Mask",
+    "MotionBlur",
+    "Operator",
+    "Proximal",
+    "Sized",
+    "input_size",
+    "is_linear",
+    "measured",
+    "prox_l2",
+]

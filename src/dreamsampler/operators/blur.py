@@ -1,0 +1,229 @@
+"""Blurs: Gaussian, motion, and any kernel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
+from dreamsampler.operators.fold import (
+    Boundary,
+    check_boundary,
+    convolve,
+    convolve_adjoint,
+    spectrum,
+)
+from dreamsampler.operators.kernel import check_kernel, read_kernel
+
+Batch = Float[Tensor, "b c h w"]
+
+
+@final
+@dataclass(frozen=True)
+class GaussianBlur:
+    """A blur by a sampled Gaussian, cut at 4 sigma and of sum 1.
+
+        A = G_rows G_columns,   g[m] proportional to exp(-m^2 / 2 sigma^2)
+
+    Symmetric pictures stay symmetric: with the boundaries "reflect" and "circular" A^T = A. The
+    prox is diagonal in the cosine ("reflect") or Fourier ("circular") basis; "zero" has no closed
+    form.
+
+    Args:
+        sigma: width in pixels, > 0.
+        boundary: what lies beyond the edge: "reflect" (the picture mirrored, edge pixel twice; for
+            pictures cut out of the world), "circular" or "zero" (black).
+
+    Raises:
+        ValueError: for a width that is no positive number, or an unknown boundary.
+
+    Example:
+        >>> GaussianBlur(2.0).A(torch.ones(1, 3, 5, 1)).sum().round().item()
+        15.0
+    """
+
+    sigma: float
+    boundary: Boundary = "reflect"
+
+    def __post_init__(self) -> None:
+        check_boundary(self.boundary)
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise ValueError(
+                f"sigma is {self.sigma:g}, but the width of a blur is a number of pixels above 0: "
+                "leave the blur out where there is none"
+            )
+
+    @classmethod
+    def example(cls) -> GaussianBlur:
+        """A small instance, for tests and documentation."""
+        return cls(0.8)
+
+    @cached_property
+    def kernel(self) -> Float[Tensor, " k"]:
+        """The taps along one axis, float64, of odd length and sum 1."""
+        reach = max(1, math.ceil(4 * self.sigma))
+        m = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        taps = torch.exp(-0.5 * (m / self.sigma) ** 2)
+        return taps / taps.sum()
+
+    def A(self, x: Batch) -> Batch:
+        """Blur along both axes."""
+        x = convolve(x, self.kernel[:, None], self.boundary)
+        return convolve(x, self.kernel[None, :], self.boundary)
+
+    def A_adjoint(self, y: Batch) -> Batch:
+        """The transpose of A."""
+        y = convolve_adjoint(y, self.kernel[:, None], self.boundary)
+        return convolve_adjoint(y, self.kernel[None, :], self.boundary)
+
+    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
+        """(gamma G^2 + 1)^-1 (gamma G y + z) in the basis of cosines or waves."""
+        if self.boundary == "circular":
+            return circular_prox(self.kernel[:, None] * self.kernel, z, y, gamma)
+        if self.boundary == "zero":
+            return None
+        rows, columns = (even_spectrum(self.kernel, n) for n in z.shape[-2:])
+        gain = (rows[:, None] * columns).to(z.dtype).to(z.device)
+        return idct2((gamma * gain * dct2(y) + dct2(z)) / (gamma * gain**2 + 1))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class KernelBlur:
+    """A blur by any kernel: a bright point becomes the kernel, centered at (kh // 2, kw // 2).
+
+        y[i, j] = sum_mn k[m, n] x[i - m + kh // 2, j - n + kw // 2]
+
+    Args:
+        kernel: (kh, kw), any size, also larger than the picture; scaled to sum 1.
+        boundary: as for `GaussianBlur`; only "circular" has a closed-form prox.
+
+    Raises:
+        ValueError: for a kernel that is not two-dimensional, not finite, or whose sum is not
+            above 0; for an unknown boundary.
+
+    Example:
+        >>> blur = KernelBlur(torch.tensor([[1.0, 2.0, 1.0]]), boundary="zero")
+        >>> blur.A(torch.tensor([0.0, 1.0, 0.0]).view(1, 1, 1, 3)).tolist()
+        [[[[0.25, 0.5, 0.25]]]]
+    """
+
+    kernel: Tensor
+    boundary: Boundary = "reflect"
+
+    def __post_init__(self) -> None:
+        check_boundary(self.boundary)
+        object.__setattr__(self, "kernel", check_kernel(self.kernel))
+
+    @classmethod
+    def example(cls) -> KernelBlur:
+        """A small lopsided instance, for tests and documentation."""
+        return cls(torch.tensor([[1.0, 3.0], [0.0, 2.0], [-1.0, 4.0]]))
+
+    @classmethod
+    def read(cls, path: str | Path, boundary: Boundary = "reflect") -> KernelBlur:
+        """A kernel from a file: picture, .npy, .safetensors or a table of numbers.
+
+        Raises:
+            InputError: for a file that cannot be read as a kernel.
+        """
+        return cls(read_kernel(path), boundary)
+
+    def A(self, x: Batch) -> Batch:
+        """Blur every channel."""
+        return convolve(x, self.kernel, self.boundary)
+
+    def A_adjoint(self, y: Batch) -> Batch:
+        """The transpose of A."""
+        return convolve_adjoint(y, self.kernel, self.boundary)
+
+    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
+        """In the Fourier basis for the boundary "circular", else None."""
+        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+
+
+@final
+@dataclass(frozen=True)
+class MotionBlur:
+    """The mean over a straight path, as when the camera moves during the exposure.
+
+        y(p) = 1 / length integral x(p + s d) ds,   |s| <= length / 2,   x linear between pixels
+
+    Args:
+        length: pixels that the picture moves, > 0.
+        angle: direction in degrees, counterclockwise from the horizontal.
+        boundary: as for `GaussianBlur`; only "circular" has a closed-form prox.
+
+    Raises:
+        ValueError: for a length that is no positive number, an angle that is none, or an unknown
+            boundary.
+
+    Example:
+        >>> MotionBlur(2.0, angle=90.0).kernel.round(decimals=4).tolist()
+        [[0.25], [0.5], [0.25]]
+    """
+
+    length: float
+    angle: float = 0.0
+    boundary: Boundary = "reflect"
+
+    def __post_init__(self) -> None:
+        check_boundary(self.boundary)
+        if not (math.isfinite(self.length) and self.length > 0):
+            raise ValueError(
+                f"length is {self.length:g}, but a motion is a number of pixels above 0: "
+                "leave the blur out where there is none"
+            )
+        if not math.isfinite(self.angle):
+            raise ValueError(f"angle is {self.angle:g}, but must be a number of degrees")
+
+    @classmethod
+    def example(cls) -> MotionBlur:
+        """A small oblique instance, for tests and documentation."""
+        return cls(3.0, 30.0)
+
+    @cached_property
+    def kernel(self) -> Float[Tensor, "kh kw"]:
+        """The path, drawn on a grid of odd size; float64, of sum 1."""
+        points = 32 * math.ceil(self.length)
+        s = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
+        turn = math.radians(self.angle)
+        ends = (-math.sin(turn) * self.length, math.cos(turn) * self.length)
+        rows, columns = (_hats(s * end) for end in ends)
+        drawn = rows.T @ columns
+        return drawn / drawn.sum()
+
+    def A(self, x: Batch) -> Batch:
+        """Blur every channel."""
+        return convolve(x, self.kernel, self.boundary)
+
+    def A_adjoint(self, y: Batch) -> Batch:
+        """The transpose of A."""
+        return convolve_adjoint(y, self.kernel, self.boundary)
+
+    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
+        """In the Fourier basis for the boundary "circular", else None."""
+        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+
+
+def circular_prox(kernel: Tensor, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
+    """The prox of a circular convolution: (gamma |K|^2 + 1)^-1 (gamma K* Y + Z)."""
+    size = (z.shape[-2], z.shape[-1])
+    gain = spectrum(kernel, size)
+    gain = gain.to(torch.promote_types(z.dtype, torch.complex64)).to(z.device)
+    top = gamma * gain.conj() * torch.fft.rfft2(y) + torch.fft.rfft2(z)
+    return torch.fft.irfft2(top / (gamma * gain.abs() ** 2 + 1), s=size)
+
+
+def _hats(place: Float[Tensor, " points"]) -> Float[Tensor, "points k"]:
+    """Weights of linear interpolation at each place, on a grid around 0 that just holds them."""
+    reach = math.ceil(float(place.abs().max()) - 1e-9)
+    grid = torch.arange(-reach, reach + 1, dtype=place.dtype)
+    return (1 - (place[:, None] - grid).abs()).clamp_min(0)

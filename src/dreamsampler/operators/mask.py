@@ -1,0 +1,70 @@
+"""Masks: some pixels are measured, others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Keep what was measured; the rest comes out 0 (black).
+
+        A x = m x,   prox = (gamma m y + z) / (gamma m^2 + 1)
+
+    Args:
+        mask: 1 where measured, 0 where not, (1 or b, 1 or 3, h, w) in [0, 1]; numbers between
+            measure a part. Mind that a mask *file* is white where something may change, so
+            that files are read as 1 - mask.
+
+    Raises:
+        ValueError: for a mask of another shape or range.
+
+    Example:
+        >>> half = Mask(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
+        >>> half.A(torch.full((1, 1, 1, 2), 0.5)).tolist()
+        [[[[0.5, 0.0]]]]
+    """
+
+    mask: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.mask.shape)
+        if len(shape) != 4 or not self.mask.numel():
+            raise ValueError(f"the mask is {shape}, but must be (1 or b, 1 or 3, h, w)")
+        if not bool(((self.mask >= 0) & (self.mask <= 1)).all()):
+            raise ValueError("the mask holds numbers outside of 0 (not measured) to 1 (measured)")
+
+    @classmethod
+    def example(cls) -> Mask:
+        """One measured column and one lost one, in pictures one column wide or two."""
+        return cls(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
+
+    def A(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Multiply by the mask."""
+        return self._like(x) * x
+
+    def A_adjoint(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The same: a mask is its own transpose."""
+        return self._like(y) * y
+
+    def prox_l2(
+        self, z: Float[Tensor, "b c h w"], y: Float[Tensor, "b c h w"], gamma: float | Tensor
+    ) -> Float[Tensor, "b c h w"]:
+        """Pixel by pixel."""
+        m = self._like(z)
+        return (gamma * m * y + z) / (gamma * m**2 + 1)
+
+    def _like(self, x: Tensor) -> Tensor:
+        if self.mask.shape[-2:] != x.shape[-2:]:
+            came, wanted = ("x".join(map(str, t.shape[:-3:-1])) for t in (self.mask, x))
+            raise ValueError(
+                f"the mask is {came} and the picture {wanted} (width x height): pass a mask of "
+                "the picture's size"
+            )
+        return self.mask.to(dtype=x.dtype).to(x.device)

@@ -1,0 +1,132 @@
+"""What a measurement is: y = A x, its transpose, and the picture nearest to z that explains y."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeGuard, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from dreamsampler.maths import conjugate_gradient
+
+
+@runtime_checkable
+class Operator(Protocol):
+    """Anything that measures a picture: y = A(x), perhaps not linear in x."""
+
+    def A(self, x: Tensor) -> Tensor:
+        """Measure pictures, (b, 3, h, w) in [0, 1], every row on its own."""
+        ...
+
+
+@runtime_checkable
+class LinearOperator(Protocol):
+    """A linear measurement and its exact transpose, under deepinv's names.
+
+        <A x, y> = <x, A^T y>
+
+    Any of deepinv's linear physics fits as it is, and so does an object of yours with these two
+    methods. Capabilities that are used where an operator has them: `prox_l2(z, y, gamma)`
+    (`Proximal`), `input_size(y_size)` and `measured(shape)` (`Sized`).
+    """
+
+    def A(self, x: Tensor) -> Tensor:
+        """Measure pictures, (b, 3, h, w) in [0, 1], every row on its own."""
+        ...
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        """The transpose of A, from measurements to pictures."""
+        ...
+
+
+@runtime_checkable
+class Proximal(Protocol):
+    """An operator that knows its own prox in closed form."""
+
+    def prox_l2(self, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor | None:
+        """As the function `prox_l2`; None where this instance has no closed form."""
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """An operator whose measurement has another size or other channels than the picture."""
+
+    def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the picture that a measurement of this height and width is of."""
+        ...
+
+    def measured(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Channels, height and width of the measurement of a picture (c, h, w)."""
+        ...
+
+
+def is_linear(op: Operator) -> TypeGuard[LinearOperator]:
+    """Whether the operator is linear, which it says by having `A_adjoint`."""
+    return isinstance(op, LinearOperator)
+
+
+def prox_l2(
+    op: LinearOperator,
+    z: Float[Tensor, "b c h w"],
+    y: Tensor,
+    gamma: float | Tensor,
+    *,
+    steps: int = 100,
+    tol: float = 1e-5,
+) -> Float[Tensor, "b c h w"]:
+    """The picture nearest to z among those that explain y.
+
+        argmin_x  gamma/2 |A x - y|^2 + 1/2 |x - z|^2
+
+    The operator's own closed form where it has one; otherwise conjugate gradients on
+    (gamma A^T A + I) x = gamma A^T y + z, from z.
+
+    Args:
+        op: a linear operator.
+        z: where to stay near.
+        y: the measurement, the shape of `op.A(z)`.
+        gamma: trust in the measurement, >= 0 and finite; 0 returns z. With noise of variance
+            s^2 in y and a belief of variance r^2 in z it is r^2 / s^2. A number, or a tensor
+            (b, 1, 1, 1) with one for each row.
+        steps: most steps of conjugate gradients; a closed form needs none.
+        tol: their relative residual; about 1e-6 is the least that float32 can reach.
+
+    Raises:
+        ValueError: if the operator is not linear, or gamma is negative.
+
+    Example:
+        >>> import torch
+        >>> from dreamsampler.operators import Mask
+        >>> op = Mask(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
+        >>> one = torch.ones(1, 1, 1, 2)
+        >>> prox_l2(op, z=0 * one, y=one, gamma=3.0).tolist()
+        [[[[0.75, 0.0]]]]
+    """
+    if not is_linear(op):
+        raise ValueError(
+            f"{type(op).__name__} has no A_adjoint, so it is not linear and has no prox in closed "
+            "form: follow the gradient of |A x - y|^2 instead"
+        )
+    if not (gamma >= 0 if isinstance(gamma, float | int) else bool((gamma >= 0).all())):
+        raise ValueError(f"gamma is {gamma}, but trust in a measurement is a number >= 0")
+    if isinstance(op, Proximal) and (x := op.prox_l2(z, y, gamma)) is not None:
+        return x
+
+    def normal(x: Tensor) -> Tensor:
+        return gamma * op.A_adjoint(op.A(x)) + x
+
+    return conjugate_gradient(normal, gamma * op.A_adjoint(y) + z, z, steps=steps, tol=tol)
+
+
+def input_size(op: Operator, y_size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the picture that a measurement of this height and width is of.
+
+    That of the measurement, unless the operator says otherwise (`Sized`).
+    """
+    return op.input_size(y_size) if isinstance(op, Sized) else y_size
+
+
+def measured(op: Operator, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Channels, height and width of the measurement of a picture (c, h, w)."""
+    return op.measured(shape) if isinstance(op, Sized) else shape
