@@ -12,6 +12,7 @@ from dreamsampler.objectives.guidance import (
     together,
 )
 from dreamsampler.objectives.localized import localized, spotlight
+from dreamsampler.objectives.posterior import posterior
 from dreamsampler.objectives.regularizer import (
     Regularizer,
     anchored,
@@ -41,6 +42,7 @@ __all__ = [
     "masked",
     "per_step",
     "plain",
+    "posterior",
     "relax",
     "second_order",
     "spotlight",
