@@ -2,11 +2,14 @@
 
 They act on pictures x, (b, 3, h, w) in [0, 1], of any size and give their measurement y = A x in
 the same units; noise is not part of them. All are linear but JPEG. Numbers outside of [0, 1] are
-neither refused nor clipped, since the steps of an algorithm leave that range.
+neither refused nor clipped (but by JPEG), since the steps of an algorithm leave that range.
 """
 
 from dreamsampler.operators.blur import GaussianBlur, KernelBlur, MotionBlur
+from dreamsampler.operators.color import ColorMatrix, Grey
+from dreamsampler.operators.composition import Composition, LinearComposition, compose
 from dreamsampler.operators.fold import Boundary
+from dreamsampler.operators.jpeg import Jpeg, Subsampling
 from dreamsampler.operators.mask import Mask
 from dreamsampler.operators.operator import (
     LinearOperator,
@@ -18,17 +21,27 @@ from dreamsampler.operators.operator import (
     measured,
     prox_l2,
 )
+from dreamsampler.operators.resample import Downsample, Method
 
 __all__ = [
     "Boundary",
+    "ColorMatrix",
+    "Composition",
+    "Downsample",
     "GaussianBlur",
+    "Grey",
+    "Jpeg",
     "KernelBlur",
+    "LinearComposition",
     "LinearOperator",
     "Mask",
+    "Method",
     "MotionBlur",
     "Operator",
     "Proximal",
     "Sized",
+    "Subsampling",
+    "compose",
     "input_size",
     "is_linear",
     "measured",

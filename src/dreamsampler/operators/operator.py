@@ -93,7 +93,8 @@ def prox_l2(
         tol: their relative residual; about 1e-6 is the least that float32 can reach.
 
     Raises:
-        ValueError: if the operator is not linear, or gamma is negative.
+        ValueError: if the operator is not linear, gamma is negative, or y belongs to pictures of
+            another size than z.
 
     Example:
         >>> import torch
@@ -113,10 +114,17 @@ def prox_l2(
     if isinstance(op, Proximal) and (x := op.prox_l2(z, y, gamma)) is not None:
         return x
 
+    told = op.A_adjoint(y)
+    if told.shape != z.shape:
+        raise ValueError(
+            f"the measurement is of pictures {tuple(told.shape)}, but z is {tuple(z.shape)}: "
+            "start from a picture of `input_size`, or tell the operator its size"
+        )
+
     def normal(x: Tensor) -> Tensor:
         return gamma * op.A_adjoint(op.A(x)) + x
 
-    return conjugate_gradient(normal, gamma * op.A_adjoint(y) + z, z, steps=steps, tol=tol)
+    return conjugate_gradient(normal, gamma * told + z, z, steps=steps, tol=tol)
 
 
 def input_size(op: Operator, y_size: tuple[int, int]) -> tuple[int, int]:
