@@ -140,6 +140,11 @@ class Judge:
         return self.network.logits(self.prepare(images), self.concepts, self.backgrounds)[1]
 
     @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """What each picture shows, as a unit vector in the space of the names: [b, width]."""
+        return torch.cat([self.network.image(x)[0] for x in self.prepare(images).split(200)])
+
+    @torch.no_grad()
     def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps at 32, 16, 8 and 4 px, unit length along the channels."""
         return [F.normalize(m, dim=1) for m in self.network.image.maps(self.prepare(images))]

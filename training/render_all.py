@@ -1,10 +1,11 @@
-"""Render every plain icon of the three sets, and simple shapes, for the autoencoder.
+"""Render every plain icon of the chosen sets, and random vector drawings, for the autoencoder.
 
     python training/render_all.py --icons training/runs/icons --count 30000
 
-Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]) and `autoencoder_held.npy`. Skin tones, flags,
-clocks, arrows and buttons are left out by name. One picture in fifteen shows random shapes,
-gradients and textures, so that the autoencoder learns more than icons.
+Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held.npy` (other augmentations of
+the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
+tones, flags, clocks, arrows and buttons are left out by name. A fifth of the training pictures are
+random drawings (shapes.py); the two measured files hold icons only.
 """
 
 import argparse
@@ -14,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from icons import SETS, glyph, load_sets
-from PIL import Image, ImageDraw
 from render import SIZE, compose
-from train_judge import wide_affine
+from shapes import shapes
+from wide import wide_affine
 
 DROP = re.compile(
     r"skin|^flag|light|medium|dark-|woman|man-|-man|keycap|clock|oclock|thirty|button|japanese|"
@@ -40,61 +41,40 @@ def any_backdrop(rng: random.Random) -> np.ndarray:
     return np.clip(paper + ((np.cos(angle) * x + np.sin(angle) * y) * strength)[..., None], 0, 1)
 
 
-def shapes(rng: random.Random) -> np.ndarray:
-    """Ellipses, boxes, triangles and lines over a gradient, half of them textured: uint8."""
-    page = Image.fromarray((any_backdrop(rng) * 255).astype(np.uint8)).resize((256, 256))
-    draw = ImageDraw.Draw(page)
-    for _ in range(rng.randint(1, 8)):
-        color = tuple(rng.randrange(256) for _ in range(3))
-        x, y = rng.randint(-20, 255), rng.randint(-20, 255)
-        box = [x, y, x + rng.randint(10, 160), y + rng.randint(10, 160)]
-        points = [(rng.randrange(256), rng.randrange(256)) for _ in range(3)]
-        kind = rng.randrange(4)
-        if kind == 0:
-            draw.ellipse(box, fill=color)
-        elif kind == 1:
-            draw.rectangle(box, fill=color)
-        elif kind == 2:
-            draw.polygon(points, fill=color)
-        else:
-            draw.line(points, fill=color, width=rng.randint(2, 20))
-    picture = np.asarray(page.resize((SIZE, SIZE), Image.Resampling.LANCZOS)).astype(np.float32)
-    if rng.random() < 0.5:
-        side = 2 ** rng.randint(2, 5)
-        cells = np.random.default_rng(rng.randrange(2**31)).uniform(0, 255, (side, side, 3))
-        cells = Image.fromarray(cells.astype(np.uint8)).resize((SIZE, SIZE))
-        picture += (np.asarray(cells).astype(np.float32) - 128) * rng.uniform(0.1, 0.6)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def pictures(sets: dict, count: int, seed: int) -> np.ndarray:
-    """`count` augmented icons (and some shapes), every icon equally often."""
+def pictures(sets: dict, count: int, seed: int, drawn: float = 0.0) -> np.ndarray:
+    """`count` augmented icons, every icon equally often; a share of random drawings among them."""
     rng = random.Random(seed)
     icons = [(style, name) for style in sets for name in plain_names(sets[style])]
     rng.shuffle(icons)
-    found = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    found, used = np.empty((count, SIZE, SIZE, 3), np.uint8), 0
     for row in range(count):
-        if rng.random() < 1 / 15:
+        if rng.random() < drawn:
             found[row] = shapes(rng)
-        else:
-            style, name = icons[row % len(icons)]
-            found[row] = compose(glyph(sets[style], name), any_backdrop(rng), wide_affine(rng))
+            continue
+        style, name = icons[used % len(icons)]
+        found[row] = compose(glyph(sets[style], name), any_backdrop(rng), wide_affine(rng))
+        used += 1
     return found
 
 
 def main() -> None:
-    """Render both files."""
+    """Render the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--count", type=int, default=30_000)
-    parser.add_argument("--held", type=int, default=192)
+    parser.add_argument("--held", type=int, default=192, help="pictures in each measured file")
+    parser.add_argument("--drawn", type=float, default=0.2, help="share of random drawings")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
     args = parser.parse_args()
-    sets = {style: data for style, data in load_sets(args.icons).items() if style in args.styles}
+    every = load_sets(args.icons)
+    sets = {style: every[style] for style in args.styles}
+    unseen = {style: data for style, data in every.items() if style not in args.styles}
     args.out.mkdir(parents=True, exist_ok=True)
-    np.save(args.out / "autoencoder.npy", pictures(sets, args.count, 7))
     np.save(args.out / "autoencoder_held.npy", pictures(sets, args.held, 8))
+    if unseen:
+        np.save(args.out / "autoencoder_unseen.npy", pictures(unseen, args.held, 9))
+    np.save(args.out / "autoencoder.npy", pictures(sets, args.count, 7, args.drawn))
     print(f"{args.count} pictures of {sum(len(plain_names(d)) for d in sets.values())} icons")
 
 

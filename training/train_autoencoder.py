@@ -1,15 +1,20 @@
 """Train the autoencoder: 8 latent channels, f = 8, 128 px, latents folded to N(0, 1).
 
     python training/train_autoencoder.py --minutes 46
+    python training/train_autoencoder.py --data training/runs/ablation --out training/runs/ablation
 
-64-px crops for 85 % of the run (four times as many for the same cost), full pictures at the end,
-cosine to zero, colors permuted in 30 % of the batches so that every hue counts alike. Two
-single-thread processes average their gradients over gloo. To go on from an earlier result: --warm.
+64-px crops first (four times as many for the same cost), whole pictures at the end, cosine to zero,
+EMA. A killed run continues with the same command: parameters, EMA, Adam's moments, the step and
+the minutes spent are in `checkpoint.pt`, and the random numbers of a step depend only on the step.
+As it goes: `log.jsonl`, `loss.png`, `reconstructions.png`. On a CPU: bf16, channels_last, a fused
+GroupNorm kernel and `--workers` single-thread processes that average their gradients; on a GPU:
+bf16, channels_last, torch.compile and one process.
 """
 
 import argparse
+import json
 import math
-import random
+import os
 import time
 from pathlib import Path
 
@@ -18,168 +23,223 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from autoencoder import batch, build, fold, loss_of, psnr, reconstruct, sheet
+from muon import Muon
+from plot_autoencoder import plot
 from torch import Tensor
 
-SCALE = 0.18215
 PORT = 29617
 
 
-def build(warm: Path | None) -> AutoencoderKL:
-    """The network, fresh or from a folder."""
-    torch.manual_seed(0)
-    if warm:
-        vae = AutoencoderKL.from_pretrained(warm).float()
-    else:
-        vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(32, 32, 96, 160),
-            layers_per_block=1,
-            latent_channels=8,
-            norm_num_groups=8,
-            sample_size=128,
-            mid_block_add_attention=False,
-            scaling_factor=SCALE,
-        )
-    return vae.to(memory_format=torch.channels_last)
+class Trainer:
+    """One process of the run."""
 
+    def __init__(self, rank: int, args: argparse.Namespace) -> None:
+        self.rank, self.args, self.step, self.spent = rank, args, 0, 0.0
+        self.device = torch.device(args.device)
+        self.data = np.load(args.data / "autoencoder.npy", mmap_mode="r")
+        torch.manual_seed(args.seed)
+        self.vae = build(args.warm).to(self.device)
+        self.parameters = list(self.vae.parameters())
+        self.ema = [p.detach().clone() for p in self.parameters]
+        fused = fused_norm.patch(self.vae) if self.device.type == "cpu" else self.vae
+        self.loss = torch.compile(loss_of) if args.compile else loss_of
+        self.network = fused
+        self.optimizers = optimizers(self.parameters, args)
+        self.checkpoint = args.out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self.load()
 
-def batch(data: np.ndarray, full: bool) -> Tensor:
-    """Two full pictures or eight 64-px crops in [-1, 1]."""
-    count = 2 if full else 8
-    rows = np.random.randint(0, len(data), count)
-    if full:
-        part = data[rows]
-    else:
-        y, x = 8 * np.random.randint(0, 9, 2)
-        part = data[rows, y : y + 64, x : x + 64]
-    pictures = torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    if random.random() < 0.3:
-        pictures = pictures[:, torch.randperm(3)]
-    return pictures.contiguous(memory_format=torch.channels_last)
-
-
-def loss_of(vae: AutoencoderKL, x: Tensor) -> tuple[Tensor, float]:
-    """L1 + L2 + gradients + coarse colors + a little KL; and the PSNR of the batch."""
-    with torch.autocast("cpu", torch.bfloat16):
-        posterior = vae.encode(x).latent_dist
-        d = vae.decode(posterior.sample()).sample.float() - x
-    edges = d.diff(dim=3).abs().mean() + d.diff(dim=2).abs().mean()
-    loss = d.abs().mean() + 2 * d.pow(2).mean() + 0.5 * edges
-    loss = loss + 0.5 * F.avg_pool2d(d, 4).abs().mean()
-    loss = loss + 1e-4 * posterior.kl().mean() / posterior.mean[0].numel()
-    return loss, -10 * math.log10(d.detach().pow(2).mean().item() / 4)
-
-
-@torch.no_grad()
-def measure(vae: AutoencoderKL, held: np.ndarray) -> float:
-    """Mean PSNR of held-out augmentations in dB."""
-    found = []
-    for start in range(0, len(held), 16):
-        x = torch.from_numpy(held[start : start + 16]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.autocast("cpu", torch.bfloat16):
-            y = vae.decode(vae.encode(x).latent_dist.mean).sample.float().clamp(-1, 1)
-        found.append(-10 * ((y - x) / 2).pow(2).flatten(1).mean(1).log10())
-    return torch.cat(found).mean().item()
-
-
-@torch.no_grad()
-def fold(vae: AutoencoderKL, pictures: np.ndarray) -> None:
-    """Fold each channel's mean and scale into the 1 x 1 convolutions: latents become N(0, 1)."""
-    rows = []
-    for start in range(0, len(pictures), 16):
-        x = torch.from_numpy(pictures[start : start + 16]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        rows.append(vae.encode(x).latent_dist.mean)
-    z = torch.cat(rows)
-    mean, std = z.mean((0, 2, 3)), z.std((0, 2, 3)) * vae.config.scaling_factor
-    before, after, n = vae.quant_conv, vae.post_quant_conv, len(mean)
-    before.weight[:n] /= std.view(-1, 1, 1, 1)
-    before.bias[:n] = (before.bias[:n] - mean) / std
-    before.bias[n:] -= 2 * std.log()
-    after.bias += (after.weight[:, :, 0, 0] * mean).sum(1)
-    after.weight *= std.view(1, -1, 1, 1)
-
-
-def average(parameters: list, flat: Tensor) -> None:
-    """All-reduce the gradients through one flat vector."""
-    torch.cat([p.grad.reshape(-1) for p in parameters], out=flat)
-    dist.all_reduce(flat)
-    flat.div_(dist.get_world_size())
-    offset = 0
-    for p in parameters:
-        p.grad.copy_(flat[offset : offset + p.numel()].view(p.shape))
-        offset += p.numel()
-
-
-def progress(began: float, minutes: float) -> float:
-    """The share of the time that is over, as worker 0 sees it."""
-    share = torch.tensor([(time.time() - began) / (60 * minutes)])
-    dist.broadcast(share, 0)
-    return share.item()
-
-
-def train(vae: AutoencoderKL, data: np.ndarray, args, rank: int) -> list[Tensor]:
-    """Train until the time is over; returns the averaged weights."""
-    parameters = list(vae.parameters())
-    flat = torch.zeros(sum(p.numel() for p in parameters))
-    optimizer = torch.optim.AdamW(parameters, args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
-    ema = [p.detach().clone() for p in parameters]
-    began, step = time.time(), 0
-    while (share := progress(began, args.minutes)) < 1:
-        rate = args.lr * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
-        optimizer.param_groups[0]["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
-        loss, psnr = loss_of(vae, batch(data, full=share > 0.85))
-        loss.backward()
-        average(parameters, flat)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        decay = min(0.998, (1 + step) / (10 + step))
-        torch._foreach_lerp_(ema, [p.detach() for p in parameters], 1 - decay)
-        step += 1
-        if rank == 0 and step % 200 == 0:
-            print(f"step {step} loss {loss.item():.4f} psnr {psnr:.2f} lr {rate:.1e}", flush=True)
-    return ema
-
-
-def work(rank: int, args) -> None:
-    """One process."""
-    torch.set_num_threads(1)
-    address = f"tcp://127.0.0.1:{PORT}"
-    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=args.workers)
-    vae = fused_norm.patch(build(args.warm))
-    torch.manual_seed(rank + 1)
-    np.random.seed(rank + 1)
-    random.seed(rank + 1)
-    data = np.load(args.data / "autoencoder.npy", mmap_mode="r")
-    ema = train(vae, data, args, rank)
-    if rank == 0:
-        plain = build(args.warm)
+    def load(self) -> None:
+        """Go on from the checkpoint."""
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         with torch.no_grad():
-            for p, average_p in zip(plain.parameters(), ema, strict=True):
-                p.copy_(average_p)
-        fold(plain, np.array(data[:512]))
-        plain.save_pretrained(args.out)
-        held = np.load(args.data / "autoencoder_held.npy")
-        print(f"{args.out}: {measure(plain, held):.2f} dB on held-out augmentations")
-    dist.barrier()
-    dist.destroy_process_group()
+            for mine, theirs in zip(self.parameters, state["parameters"], strict=True):
+                mine.copy_(theirs)
+        self.ema = [e.to(self.device) for e in state["ema"]]
+        for mine, theirs in zip(self.optimizers, state["optimizers"], strict=True):
+            mine.load_state_dict(theirs)
+        self.step, self.spent = state["step"], state["spent"]
+        print(f"goes on from step {self.step}, {self.spent / 60:.1f} minutes", flush=True)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "parameters": [p.detach() for p in self.parameters],
+            "ema": self.ema,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "spent": self.spent,
+        }
+        torch.save(state, self.checkpoint.with_suffix(".tmp"))
+        os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
+
+    def averaged(self) -> torch.nn.Module:
+        """A plain network with the averaged weights."""
+        plain = build(self.args.warm).to(self.device)
+        with torch.no_grad():
+            for p, mean in zip(plain.parameters(), self.ema, strict=True):
+                p.copy_(mean)
+        return plain
+
+    def rate(self) -> float:
+        """Warm-up, then a cosine to zero at the end of the time."""
+        share = min(1.0, self.spent / (60 * self.args.minutes))
+        return self.args.lr * min(1, (self.step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
+
+    def update(self) -> tuple[float, float]:
+        """One step; loss and PSNR of its batch."""
+        share = self.spent / (60 * self.args.minutes)
+        rng = np.random.default_rng([self.args.seed, self.rank, self.step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        x = batch(self.data, self.args.batch, share > 1 - self.args.whole, rng).to(self.device)
+        for optimizer in self.optimizers:
+            optimizer.param_groups[0]["lr"] = self.rate()
+            optimizer.zero_grad(set_to_none=True)
+        loss, quality = self.loss(self.network, x)
+        loss.backward()
+        if self.args.workers > 1:
+            average(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        decay = min(0.998, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.ema, [p.detach() for p in self.parameters], 1 - decay)
+        self.step += 1
+        return loss.item(), quality.item()
+
+    def run(self) -> None:
+        """Train until the minutes are spent."""
+        before, recent, saved = time.time() - self.spent, [], self.spent
+        looked, first = self.spent, self.step
+        while self.spent < 60 * self.args.minutes:
+            recent.append(self.update())
+            self.spent = self.agree(time.time() - before)
+            if self.rank:
+                continue
+            if self.step % 100 == 0:
+                self.log(recent, first)
+                recent, first = [], self.step
+            if self.spent - looked > 60 * self.args.look:
+                self.look()
+                looked = self.spent
+            if self.spent - saved > 60 * self.args.save:
+                self.save()
+                saved = self.spent
+        if self.rank == 0:
+            self.save()
+
+    def agree(self, seconds: float) -> float:
+        """The seconds spent, as worker 0 counts them."""
+        if self.args.workers == 1:
+            return seconds
+        told = torch.tensor([seconds])
+        dist.broadcast(told, 0)
+        return told.item()
+
+    def log(self, recent: list[tuple[float, float]], first: int) -> None:
+        """One line on the screen and in log.jsonl."""
+        loss, quality = (sum(column) / len(recent) for column in zip(*recent, strict=True))
+        row = {"step": self.step, "minutes": self.spent / 60, "loss": loss, "psnr": quality}
+        row |= {"lr": self.rate()}
+        with (self.args.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps({k: round(v, 6) for k, v in row.items()}) + "\n")
+        print(" ".join(f"{k} {v:.5g}" for k, v in row.items()), flush=True)
+
+    def look(self) -> None:
+        """The measured files through the averaged weights: PSNR, sheet, plot."""
+        plain, row = self.averaged(), {"step": self.step, "minutes": self.spent / 60}
+        pages = []
+        for name in ("held", "unseen"):
+            path = self.args.data / f"autoencoder_{name}.npy"
+            if path.exists():
+                pictures = np.load(path)[:48]
+                others = reconstruct(plain, pictures)
+                row[name] = float(psnr(pictures, others).mean())
+                pages.append((pictures[:24], others[:24]))
+        with (self.args.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        both = [np.concatenate(part) for part in zip(*pages, strict=True)]
+        sheet(*both, self.args.out / "reconstructions.png")
+        plot(self.args.out / "log.jsonl", self.args.out / "loss.png")
+        print("averaged: " + " ".join(f"{k} {v:.5g}" for k, v in row.items()), flush=True)
 
 
-def main() -> None:
-    """Start the workers."""
+def optimizers(parameters: list[torch.nn.Parameter], args) -> list[torch.optim.Optimizer]:
+    """Muon for the convolutions and AdamW for the rest, or AdamW for everything."""
+    wide = [p for p in parameters if p.dim() == 4] if args.muon else []
+    rest = [p for p in parameters if not (args.muon and p.dim() == 4)]
+    adam = torch.optim.AdamW(rest, args.lr, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+    return [adam, Muon(wide, args.lr)] if wide else [adam]
+
+
+def average(parameters: list[torch.nn.Parameter]) -> None:
+    """All-reduce the gradients through one flat vector."""
+    flat = torch.cat([p.grad.reshape(-1) for p in parameters])
+    dist.all_reduce(flat)
+    parts: tuple[Tensor, ...] = flat.div_(dist.get_world_size()).split(
+        [p.numel() for p in parameters]
+    )
+    for p, part in zip(parameters, parts, strict=True):
+        p.grad.copy_(part.view(p.shape))
+
+
+def work(rank: int, args: argparse.Namespace) -> None:
+    """One process: train; the first one also saves, folds and measures."""
+    torch.set_num_threads(1)
+    if args.workers > 1:
+        address = f"tcp://127.0.0.1:{PORT}"
+        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=args.workers)
+    trainer = Trainer(rank, args)
+    trainer.run()
+    if rank == 0:
+        trainer.look()
+        plain = trainer.averaged()
+        fold(plain, np.array(trainer.data[:512]))
+        plain.save_pretrained(args.out / "vae")
+        print(f"{args.out / 'vae'}: written after {trainer.step} steps")
+    if args.workers > 1:
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def arguments() -> argparse.Namespace:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/autoencoder"))
     parser.add_argument("--warm", type=Path, help="autoencoder folder to start from")
-    parser.add_argument("--minutes", type=float, default=46.0)
+    parser.add_argument("--minutes", type=float, default=46.0, help="in all, kills not counted")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch", type=int, help="whole pictures a step (2 on a CPU, 64 on a GPU)")
+    parser.add_argument("--whole", type=float, default=0.18, help="last share with whole pictures")
+    parser.add_argument("--workers", type=int, help="processes (2 on a CPU, 1 on a GPU)")
+    parser.add_argument("--look", type=float, default=5.0, help="minutes between sheets")
+    parser.add_argument("--save", type=float, default=2.0, help="minutes between checkpoints")
+    parser.add_argument("--muon", action="store_true", help="Muon for the convolutions")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="(on a GPU: yes)")
     args = parser.parse_args()
-    fused_norm.kernel()
-    mp.spawn(work, args=(args,), nprocs=args.workers)
+    gpu = args.device != "cpu"
+    args.batch = args.batch or (64 if gpu else 2)
+    args.workers = args.workers or (1 if gpu else 2)
+    args.compile = gpu if args.compile is None else args.compile
+    if gpu and args.workers > 1:
+        parser.error(f"--workers {args.workers} is for CPUs; on {args.device} use --workers 1")
+    return args
+
+
+def main() -> None:
+    """Start the workers."""
+    args = arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.device == "cpu":
+        fused_norm.kernel()
+    if args.workers == 1:
+        work(0, args)
+    else:
+        mp.spawn(work, args=(args,), nprocs=args.workers)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
     python training/train_judge.py --icons training/runs/icons --minutes 10
 
 Rendered with other seeds and wider augmentation than the denoiser's data; blur, noise, fading and
-re-sampling make it robust to the soft pictures of a small model. Writes judge.safetensors (fp16)
-and judge.json, with its accuracy on held-out augmentations.
+re-sampling make it robust to the soft pictures of a small model. A killed run continues with the
+same command (checkpoint.pt in `--run`). Writes judge.safetensors (fp16) and judge.json, with its
+accuracy. One single-thread process on a CPU; bf16, channels_last and torch.compile on a GPU.
 """
 
 import argparse
 import json
 import math
+import os
 import random
 import sys
 import time
@@ -20,171 +22,139 @@ import torch
 import torch.nn.functional as F
 from captions import BACKGROUNDS
 from concepts import icon_names, title
-from icons import GLYPH, SETS, glyph, load_sets
-from render import SIZE, backdrop, compose
+from evaluate_judge import write
+from icons import SETS, load_sets
+from judge_data import Labeled, damage, render
 from safetensors.torch import save_file
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.judge import SIDE, DualEncoder, Judge
+from benchmarks.judge import DualEncoder
+
+SEED = 500_000
 
 
-def wide_affine(rng: random.Random) -> tuple[float, ...]:
-    """Larger changes of scale, angle and place than the denoiser sees."""
-    scale, angle = rng.uniform(0.62, 0.98), np.deg2rad(rng.gauss(0, 6))
-    x0, y0 = SIZE / 2 + rng.uniform(-9, 9), SIZE / 2 + rng.uniform(-9, 9)
-    mirror = -1 if rng.random() < 0.35 else 1
-    c, s, mid = np.cos(angle) / scale, np.sin(angle) / scale, GLYPH / 2
-    return (mirror * c, mirror * s, mid - mirror * (c * x0 + s * y0), -s, c, mid + s * x0 - c * y0)
+class Trainer:
+    """AdamW with label smoothing, and the average of the late weights."""
 
+    def __init__(self, data: Labeled, texts: tuple[list[str], list[str]], args) -> None:
+        self.args, self.texts, self.step, self.spent = args, texts, 0, 0.0
+        self.data = tuple(part.to(args.device) for part in data)
+        torch.manual_seed(0)
+        self.network = DualEncoder(*texts).to(args.device, memory_format=torch.channels_last)
+        decay = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+        self.late = torch.optim.swa_utils.AveragedModel(
+            self.network, multi_avg_fn=decay, use_buffers=True
+        )
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), args.lr, weight_decay=0.02)
+        self.checkpoint = args.run / "checkpoint.pt"
+        if self.checkpoint.exists():
+            state = torch.load(self.checkpoint, map_location=args.device, weights_only=True)
+            for part in ("network", "late", "optimizer"):
+                getattr(self, part).load_state_dict(state[part])
+            self.step, self.spent = state["step"], state["spent"]
+            print(f"goes on from step {self.step}", flush=True)
+        if args.device != "cpu":
+            self.network.image.compile()
 
-def render(sets: dict, count: int, seed: int, styles: list[str]) -> tuple[Tensor, Tensor, Tensor]:
-    """uint8 pictures [n, 3, 64, 64], concept and background indices; every concept alike often."""
-    rng, names, words = random.Random(seed), icon_names(), list(BACKGROUNDS)
-    glyphs = {(s, name): glyph(sets[s], name) for s in styles for name in names}
-    images = torch.empty(count, 3, SIDE, SIDE, dtype=torch.uint8)
-    concepts = torch.tensor([i % len(names) for i in range(count)])
-    behind = torch.tensor([rng.randrange(len(words)) for _ in range(count)])
-    for row in range(count):
-        paper = backdrop(words[behind[row]], rng.random() < 0.12, rng)
-        drawing = glyphs[rng.choice(styles), names[concepts[row]]]
-        picture = torch.from_numpy(compose(drawing, paper, wide_affine(rng))).permute(2, 0, 1)
-        small = F.interpolate(picture[None].float(), (SIDE, SIDE), mode="area")
-        images[row] = small[0].round().byte()
-    return images, concepts, behind
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        parts = {
+            part: getattr(self, part).state_dict() for part in ("network", "late", "optimizer")
+        }
+        partial = self.checkpoint.with_suffix(".tmp")
+        torch.save(parts | {"step": self.step, "spent": self.spent}, partial)
+        os.replace(partial, self.checkpoint)
 
+    def update(self) -> tuple[float, float]:
+        """One step on freshly damaged pictures; loss and top-1 of the batch."""
+        share = self.spent / (60 * self.args.minutes)
+        self.optimizer.param_groups[0]["lr"] = learning_rate(share, self.args.lr)
+        seed = int(np.random.default_rng([1, self.step]).integers(2**31))
+        torch.manual_seed(seed)
+        random.seed(seed)
+        images, concepts, behind = self.data
+        rows = torch.randint(0, len(images), (self.args.batch,)).to(images.device)
+        x = damage(images[rows].float() / 255).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            what, where = self.network.logits(x, *self.texts)
+        loss = F.cross_entropy(what.float(), concepts[rows], label_smoothing=0.05)
+        loss = loss + 0.3 * F.cross_entropy(where.float(), behind[rows], label_smoothing=0.05)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.late.update_parameters(self.network)
+        self.step += 1
+        return loss.item(), (what.argmax(1) == concepts[rows]).float().mean().item()
 
-def blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur."""
-    radius = max(1, math.ceil(2.5 * sigma))
-    line = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * sigma**2))
-    line = (line / line.sum()).view(1, 1, 1, -1).expand(3, 1, 1, -1)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), line, groups=3)
-    line = line.transpose(2, 3)
-    return F.conv2d(F.pad(x, (0, 0, radius, radius), mode="replicate"), line, groups=3)
-
-
-def damage(x: Tensor) -> Tensor:
-    """Soften, add noise, fade and tint a batch in [0, 1], as weak generators do."""
-    kind = random.random()
-    if kind < 0.45:
-        x = blur(x, random.uniform(0.4, 1.8))
-    elif kind < 0.6:
-        low = F.interpolate(x, scale_factor=random.choice([0.375, 0.5, 0.75]), mode="area")
-        x = F.interpolate(low, (SIDE, SIDE), mode="bilinear")
-    count = len(x)
-    x = x + torch.randn_like(x) * torch.rand(count, 1, 1, 1) * 0.06
-    blotch = torch.randn(count, 3, 5, 5) * torch.rand(count, 1, 1, 1) * 0.10
-    x = x + F.interpolate(blotch, (SIDE, SIDE), mode="bilinear")
-    gain = 1 + 0.12 * torch.randn(count, 1, 1, 1)
-    mean = x.mean((2, 3), keepdim=True)
-    x = (x - mean) * gain + mean + 0.03 * torch.randn(count, 3, 1, 1)
-    return x.clamp(0, 1)
+    def run(self) -> None:
+        """Until the minutes are spent."""
+        before, recent, saved = time.time() - self.spent, [], self.spent
+        while self.spent < 60 * self.args.minutes:
+            recent.append(self.update())
+            self.spent = time.time() - before
+            if self.step % 100 == 0:
+                loss, top = (sum(column) / len(recent) for column in zip(*recent, strict=True))
+                print(f"step {self.step} loss {loss:.3f} top-1 {top:.3f}", flush=True)
+                recent = []
+            if self.spent - saved > 30:
+                self.save()
+                saved = self.spent
+        self.save()
 
 
 def learning_rate(fraction: float, top: float) -> float:
     """Short warm-up, then a cosine."""
+    fraction = min(1.0, fraction)
     return top * min(1.0, fraction / 0.03 + 0.02) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-def train(network: DualEncoder, data, texts, minutes: float, batch: int = 96) -> DualEncoder:
-    """AdamW with label smoothing; returns the average of the late weights."""
-    images, concepts, behind = data
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.02)
-    began, step, seen = time.time(), 0, []
-    late = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
-    )
-    while (fraction := (time.time() - began) / (60 * minutes)) < 1:
-        optimizer.param_groups[0]["lr"] = learning_rate(fraction, 2e-3)
-        rows = torch.randint(0, len(images), (batch,))
-        x = damage(images[rows].float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            what, where = network.logits(x, *texts)
-        loss = F.cross_entropy(what.float(), concepts[rows], label_smoothing=0.05)
-        loss = loss + 0.3 * F.cross_entropy(where.float(), behind[rows], label_smoothing=0.05)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        late.update_parameters(network)
-        step += 1
-        seen.append((what.argmax(1) == concepts[rows]).float().mean().item())
-        if step % 100 == 0:
-            speed = step * batch / (time.time() - began)
-            top = sum(seen[-100:]) / 100
-            print(f"step {step} loss {loss.item():.3f} top-1 {top:.3f} {speed:.0f}/s", flush=True)
-    return late.module.eval()
-
-
-def accuracy(judge: Judge, data, change=None) -> dict[str, float]:
-    """Top-1 and top-5 of the concept, top-1 of the background, in percent."""
-    images, concepts, behind = data
-    what, where = [], []
-    for part in images.split(200):
-        x = part.float() / 255
-        x = change(x) if change else x
-        what.append(judge.rank(x))
-        where.append(judge.rank_backgrounds(x))
-    what, where = torch.cat(what), torch.cat(where)
-    best = what.topk(5).indices == concepts[:, None]
-    percent = {
-        "top1": best[:, 0].float().mean(),
-        "top5": best.any(1).float().mean(),
-        "background": (where.argmax(1) == behind).float().mean(),
+def export(trainer: Trainer, out: Path) -> None:
+    """judge.safetensors (fp16) and judge.json, without its accuracy."""
+    out.mkdir(parents=True, exist_ok=True)
+    network = trainer.late.module.cpu()
+    weights = {
+        k: (v.half() if v.is_floating_point() else v).contiguous()
+        for k, v in network.state_dict().items()
     }
-    return {k: round(100 * v.item(), 1) for k, v in percent.items()}
+    save_file(weights, out / "judge.safetensors")
+    (out / "judge.safetensors").chmod(0o644)
+    concepts, backgrounds = trainer.texts
+    config = {"width": 128, "concepts": concepts, "backgrounds": backgrounds}
+    config["parameters"] = sum(p.numel() for p in network.parameters())
+    config |= {"minutes": trainer.args.minutes, "styles": trainer.args.styles}
+    (out / "judge.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
-def report(judge: Judge, sets: dict, args) -> dict:
-    """Accuracy on held-out augmentations, clean and damaged, and on styles never seen."""
-    torch.manual_seed(1)
-    random.seed(1)
-    held = render(sets, args.held, 999_999, args.styles)
-    rows = {
-        "held-out augmentations": accuracy(judge, held),
-        "the same, blurred (sigma 1.5 px at 64)": accuracy(judge, held, lambda x: blur(x, 1.5)),
-        "the same, damaged": accuracy(judge, held, damage),
-    }
-    for style in set(SETS) - set(args.styles):
-        rows[f"style never seen: {style}"] = accuracy(
-            judge, render(sets, args.held, 999_998, [style])
-        )
-    return rows
-
-
-def main() -> None:
-    """Render, train, measure, save."""
+def arguments() -> argparse.Namespace:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/judge"))
+    parser.add_argument("--run", type=Path, help="checkpoints (default: OUT in training/runs)")
     parser.add_argument("--pictures", type=int, default=24_000)
     parser.add_argument("--held", type=int, default=2016, help="held-out pictures")
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="in all, kills not counted")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    args.run = args.run or Path("training/runs") / args.out.name
+    return args
+
+
+def main() -> None:
+    """Render, train, save, measure."""
+    args = arguments()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    random.seed(0)
+    args.run.mkdir(parents=True, exist_ok=True)
     sets = load_sets(args.icons)
-    data = render(sets, args.pictures, 500_000, args.styles)
+    data = render(sets, args.pictures, SEED, args.styles)
     print(f"{args.pictures} pictures rendered", flush=True)
-    concepts, backgrounds = [title(n) for n in icon_names()], list(BACKGROUNDS)
-    texts = (concepts, backgrounds)
-    network = DualEncoder(*texts).to(memory_format=torch.channels_last)
-    size = sum(p.numel() for p in network.parameters())
-    judge = Judge(train(network, data, texts, args.minutes), *texts)
-    args.out.mkdir(parents=True, exist_ok=True)
-    weights = {
-        k: v.half() if v.is_floating_point() else v for k, v in judge.network.state_dict().items()
-    }
-    save_file({k: v.contiguous() for k, v in weights.items()}, args.out / "judge.safetensors")
-    (args.out / "judge.safetensors").chmod(0o644)
-    config = {"width": 128, "concepts": concepts, "backgrounds": backgrounds}
-    (args.out / "judge.json").write_text(json.dumps(config, indent=1) + "\n")
-    rows = report(Judge.load(args.out), sets, args)
-    config |= {"parameters": size, "minutes": args.minutes, "styles": args.styles, "accuracy": rows}
-    (args.out / "judge.json").write_text(json.dumps(config, indent=1) + "\n")
-    print(json.dumps(rows, indent=1))
+    trainer = Trainer(data, ([title(n) for n in icon_names()], list(BACKGROUNDS)), args)
+    trainer.run()
+    export(trainer, args.out)
+    print(json.dumps(write(args.out, sets, args.held), indent=1))
 
 
 if __name__ == "__main__":
