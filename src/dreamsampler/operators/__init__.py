@@ -22,11 +22,13 @@ from dreamsampler.operators.operator import (
     prox_l2,
 )
 from dreamsampler.operators.resample import Downsample, Method
+from dreamsampler.operators.spec import Description, parse
 
 __all__ = [
     "Boundary",
     "ColorMatrix",
     "Composition",
+    "Description",
     "Downsample",
     "GaussianBlur",
     "Grey",
@@ -45,5 +47,6 @@ __all__ = [
     "input_size",
     "is_linear",
     "measured",
+    "parse",
     "prox_l2",
 ]

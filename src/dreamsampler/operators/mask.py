@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from dreamsampler.files import InputError
 
 
 @final
@@ -68,3 +72,33 @@ class Mask:
                 "the picture's size"
             )
         return self.mask.to(dtype=x.dtype).to(x.device)
+
+
+def read_mask(path: str | Path) -> Float[Tensor, "1 1 h w"]:
+    """What was measured, from a mask file: 1 where it is black, 0 where it is anything else.
+
+    White means in every mask file of the house that something may change; here, that nothing is
+    known. Soft edges count as lost, up to 4 % as black (JPEG's traces); transparent pixels are
+    black; EXIF's rotation is applied.
+
+    Raises:
+        InputError: for a file that is missing or no picture.
+    """
+    from PIL import Image as PillowImage
+    from PIL import ImageOps
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no mask file {path}: check the name")
+    try:
+        with PillowImage.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith(("I", "F")):
+                numbers = np.asarray(picture, dtype=np.float64)
+                light = numbers / max(1.0, 65535.0 if numbers.max() > 255 else 255.0)
+            else:
+                rgba = np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255
+                light = rgba[..., :3].mean(-1) * rgba[..., 3]
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} is no picture that can be read: pass a PNG") from error
+    return torch.from_numpy((light <= 0.04).astype(np.float32))[None, None]

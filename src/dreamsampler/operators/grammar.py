@@ -1,0 +1,132 @@
+"""The grammar of operator descriptions: words, arguments, quotes; nothing is ever evaluated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+
+@final
+@dataclass(frozen=True)
+class Argument:
+    """One argument: its name ("" if it goes by place) and its text, quotes and all."""
+
+    key: str
+    text: str
+
+
+@final
+@dataclass(frozen=True)
+class Word:
+    """One operator: a name and its arguments."""
+
+    name: str
+    arguments: tuple[Argument, ...] = ()
+
+
+Read: TypeAlias = float | int | str | tuple[float, ...] | None
+
+
+def split(text: str) -> list[Word]:
+    """Take a description apart.
+
+    Raises:
+        ValueError: of one line, for brackets or quotes that do not close and names left out.
+
+    Example:
+        >>> [word.name for word in split("blur(2) | grey")]
+        ['blur', 'grey']
+    """
+    return [_word(part, text) for part in _pieces(text, "|")]
+
+
+def read_argument(argument: Argument) -> Read:
+    """An argument's value: a number, several, a text, or None for `?`.
+
+    Example:
+        >>> [read_argument(Argument("", t)) for t in ("2", "2.5", "?", "a.png", "'2'", "1 0 0")]
+        [2, 2.5, None, 'a.png', '2', (1.0, 0.0, 0.0)]
+    """
+    text = argument.text
+    if text == "?":
+        return None
+    if text[0] in "'\"":
+        quote = text[0]
+        return text[1:-1].replace(2 * quote, quote)
+    number = _number(text)
+    if number is not None:
+        return number
+    row = [_number(each) for each in text.split()]
+    numbers = [float(each) for each in row if each is not None]
+    return tuple(numbers) if len(numbers) == len(row) else text
+
+
+def _number(text: str) -> float | int | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number: write one such as 2.5")
+    return int(value) if value == int(value) and text.lstrip("+-").isdigit() else value
+
+
+def _word(part: str, whole: str) -> Word:
+    name, bracket, rest = part.partition("(")
+    name = name.strip()
+    if not name.replace("_", "a").isalnum():
+        wanted = 'operators such as "blur(sigma=2) | downsample(4)" were wanted'
+        raise ValueError(
+            f"{whole!r} cannot be read at {part.strip() or 'an empty place'!r}: {wanted}"
+        )
+    if not bracket:
+        return Word(name)
+    rest = rest.rstrip()
+    if not rest.endswith(")"):
+        raise ValueError(f"{whole!r} cannot be read: after {part.strip()!r} a | was wanted")
+    inner = rest[:-1].strip()
+    if not inner:
+        return Word(name)
+    try:
+        pieces = _pieces(inner, ",")
+    except ValueError as error:  # the brackets of the whole do match, so these are two operators
+        raise ValueError(
+            f"{whole!r} cannot be read: between two operators a | was wanted"
+        ) from error
+    return Word(name, tuple(_argument(each, name) for each in pieces))
+
+
+def _argument(text: str, name: str) -> Argument:
+    text = text.strip()
+    key, equals, value = text.partition("=")
+    if not equals or text[:1] in ("'", '"'):
+        key, value = "", text
+    key, value = key.strip(), value.strip()
+    if not value:
+        raise ValueError(f"an argument of {name} is empty: write {name}(name=value)")
+    quoted = value[0] in "'\""
+    if quoted and (len(value) < 2 or value[-1] != value[0]):
+        raise ValueError(f"{value} in {name} cannot be read: a quoted text was wanted")
+    return Argument(key, value)
+
+
+def _pieces(text: str, separator: str) -> list[str]:
+    """Split where the separator stands outside of quotes and brackets."""
+    pieces, start, depth, quote = [], 0, 0, ""
+    for i, sign in enumerate(text):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+            if depth < 0:
+                break
+        elif sign == separator and not depth:
+            pieces.append(text[start:i])
+            start = i + 1
+    if quote or depth:
+        what = f"the quote {quote}" if quote else "a bracket"
+        raise ValueError(f"{text!r} cannot be read: {what} has no partner")
+    return [*pieces, text[start:]]
