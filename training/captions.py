@@ -48,3 +48,26 @@ def caption(icon: str, style: str, background: str, gradient: bool, rng: random.
     if rng.random() < 0.25:
         words += f", {style} style"
     return words
+
+
+def object_caption(label: dict, rng: random.Random) -> str:
+    """One caption of a 3D object: view in 70 %, background in 60 %, "3d" in 40 %.
+
+    What may be cut off at the end of a long caption is the background, so that the rest stays true.
+    """
+    kind, words = rng.random(), label["words"]
+    if kind < 0.15:
+        words = "3d " + words
+    if rng.random() < 0.6:
+        words = article(words)
+    if rng.random() < 0.7:
+        before = rng.random() < 0.2
+        words = f"{label['view']} of {words}" if before else f"{words}, {label['view']}"
+    plain = label["background"]
+    plain += " gradient" if label["gradient"] and rng.random() < 0.7 else ""
+    said = rng.random()
+    if said < 0.3:
+        words += f" on {article(plain)} background"
+    elif said < 0.6:
+        words += f", {plain} background"
+    return words + ", 3d render" if kind > 0.75 else words
