@@ -30,6 +30,7 @@ WORDED = FrozenDict(
         Literal["sample", "epsilon", "v", "flow"]: str,
         Literal["reflect", "circular", "zero"]: str,
         Literal["bicubic", "area"]: str,
+        Literal["4:2:0", "4:4:4"]: str,
     }
 )
 """Refused in words by `to_estimate` and the operators themselves."""

@@ -72,13 +72,20 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _numpy(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
+    numbers = np.load(path, allow_pickle=False)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"its numbers are {numbers.dtype}, and real ones were wanted")
+    return numbers
 
 
 def _safetensors(path: Path) -> np.ndarray:
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
     if len(tensors) != 1:
         raise ValueError(f"it holds {len(tensors)} tensors, and one was wanted")
     return next(iter(tensors.values())).double().numpy()

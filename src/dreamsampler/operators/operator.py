@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeGuard, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Protocol, TypeGuard, cast, final, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -67,7 +69,7 @@ def is_linear(op: Operator) -> TypeGuard[LinearOperator]:
 
 
 def prox_l2(
-    op: LinearOperator,
+    op: Operator,
     z: Float[Tensor, "b c h w"],
     y: Tensor,
     gamma: float | Tensor,
@@ -80,7 +82,8 @@ def prox_l2(
         argmin_x  gamma/2 |A x - y|^2 + 1/2 |x - z|^2
 
     The operator's own closed form where it has one; otherwise conjugate gradients on
-    (gamma A^T A + I) x = gamma A^T y + z, from z.
+    (gamma A^T A + I) x = gamma A^T y + z, from z. Gradients reach z, y, gamma and the operator's
+    parameters either way (once; the second solution is implicit in the first).
 
     Args:
         op: a linear operator.
@@ -124,7 +127,32 @@ def prox_l2(
     def normal(x: Tensor) -> Tensor:
         return gamma * op.A_adjoint(op.A(x)) + x
 
-    return conjugate_gradient(normal, gamma * told + z, z, steps=steps, tol=tol)
+    def solve(b: Tensor, start: Tensor | None = None) -> Tensor:
+        with torch.no_grad():
+            return conjugate_gradient(normal, b.detach(), start, steps=steps, tol=tol)
+
+    goal = gamma * told + z
+    x = solve(goal, z.detach())
+    misfit = goal - normal(x)
+    return cast(Tensor, _Implicit.apply(x, misfit, solve)) if misfit.requires_grad else x
+
+
+@final
+class _Implicit(torch.autograd.Function):
+    """The solution x of M x = b, with the gradient of M^-1 (b - M x) and the value of x.
+
+    The steps that found x need no graph: by the implicit function theorem a gradient g at x is the
+    gradient M^-1 g at the misfit, and so reaches whatever b and M were made of.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, misfit: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.solve = solve
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        return None, ctx.solve(gradients[0]), None
 
 
 def input_size(op: Operator, y_size: tuple[int, int]) -> tuple[int, int]:
