@@ -8,21 +8,31 @@ from dreamsampler.methods.editing import (
     flow_share,
     paper_levels,
 )
+from dreamsampler.methods.inpainting import (
+    anchored_inpainting,
+    dreamsampler_inpainting,
+    measured,
+    prompted,
+)
 from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 __all__ = [
     "anchored_edit",
+    "anchored_inpainting",
     "cfg_plus_plus",
     "ddim",
     "ddpm",
     "dds",
     "dpm_solver",
     "dreamsampler",
+    "dreamsampler_inpainting",
     "flow_edit",
     "flow_share",
+    "measured",
     "paper_levels",
     "pds",
     "pds_weights",
+    "prompted",
     "sdi",
     "sds",
 ]

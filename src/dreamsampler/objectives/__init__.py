@@ -13,6 +13,7 @@ from dreamsampler.objectives.guidance import (
 )
 from dreamsampler.objectives.localized import localized, spotlight
 from dreamsampler.objectives.posterior import posterior
+from dreamsampler.objectives.regional import regional, shares
 from dreamsampler.objectives.regularizer import (
     Regularizer,
     anchored,
@@ -43,8 +44,10 @@ __all__ = [
     "per_step",
     "plain",
     "posterior",
+    "regional",
     "relax",
     "second_order",
+    "shares",
     "spotlight",
     "together",
 ]

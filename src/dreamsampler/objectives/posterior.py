@@ -1,4 +1,4 @@
-"""A measurement as guidance: the estimate follows the gradient of how badly it explains the data."""
+"""A measurement as guidance: the estimate follows the gradient of what it leaves unexplained."""
 
 from __future__ import annotations
 

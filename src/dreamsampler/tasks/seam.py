@@ -1,0 +1,97 @@
+"""Where repainted pixels meet the ones that stay: no jump, and nothing outside is touched."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dreamsampler.maths import conjugate_gradient
+
+WIDTH = 12 / 512
+"""Default width of a seam, as a share of the side of a square picture of the same area."""
+
+
+def seam_width(size_hw: tuple[int, int]) -> float:
+    """The default feather of a picture, in its pixels: 12 at 512 x 512, and in proportion."""
+    return WIDTH * (size_hw[0] * size_hw[1]) ** 0.5
+
+
+def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tensor:
+    """The painted picture, shifted along the edge of the hole to meet the source there.
+
+        laplace c = 0   in the band of the hole that is at most `width` deep,
+              c = source - painted   outside of the hole
+        painted + (1 - smoothstep(depth / (width + 1))) c
+
+    The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
+    was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
+    flows over the inner side of the band or over the rim of the picture.
+
+    Args:
+        source: (3, h, w) in [0, 1].
+        painted: the same, whole, so also what was painted outside.
+        mask: (1, h, w) in [0, 1]; the hole is where it is above 0.
+        width: in pixels, >= 0; 0 changes nothing.
+
+    Returns:
+        (3, h, w) in [0, 1], equal to `painted` outside of the band.
+
+    Source: Perez, Gangnet & Blake, "Poisson image editing", SIGGRAPH 2003, eq. 4 for c = source -
+    painted, on a band.
+    """
+    hole = mask[0] > 0
+    deepest = round(width)
+    if deepest < 1 or not bool(hole.any()) or bool(hole.all()):
+        return painted
+    box = _around(hole)
+    inside = hole[box].to(painted.dtype)[None, None]
+    depth = _depth(inside, deepest)
+    band = inside * (depth <= deepest)
+    gap = (source - painted)[(slice(None), *box)][:, None] * (1 - inside)
+    degree = _neighbors(band + 1 - inside)
+
+    def system(c: Tensor) -> Tensor:
+        return band * (degree * c - _neighbors(band * c))
+
+    c = conjugate_gradient(system, band * _neighbors(gap), steps=400, tol=1e-3)
+    part = (depth / (deepest + 1)).clamp(0, 1)
+    fade = 1 - part * part * (3 - 2 * part)
+    whole = painted.clone()
+    whole[(slice(None), *box)] += (c * band * fade)[:, 0]
+    return torch.where(hole, whole.clamp(0, 1), painted)
+
+
+def _depth(inside: Tensor, deepest: int) -> Tensor:
+    """How many pixels a pixel lies inside: 1 next to the edge, counted up to deepest + 1.
+
+    The rim of the picture is no edge. Squares and diamonds in turn, so that it is nearly round.
+    """
+    depth, left = inside.clone(), inside
+    for turn in range(deepest):
+        away = functional.pad(1 - left, (1, 1, 1, 1))
+        if turn % 2:
+            reached = functional.max_pool2d(away, 3, stride=1)
+        else:
+            middle = away[..., 1:-1, 1:-1]
+            sides = (away[..., :-2, 1:-1], away[..., 2:, 1:-1], away[..., 1:-1, :-2])
+            reached = torch.stack([middle, *sides, away[..., 1:-1, 2:]]).amax(0)
+        left = 1 - reached
+        depth = depth + left
+    return depth
+
+
+def _around(hole: Tensor) -> tuple[slice, slice]:
+    """Rows and columns of the hole and the pixels next to it."""
+    spans: list[slice] = []
+    for axis in (1, 0):
+        marked = hole.any(axis).nonzero()
+        first, last = int(marked[0]), int(marked[-1])
+        spans.append(slice(max(first - 1, 0), last + 2))
+    return spans[0], spans[1]
+
+
+def _neighbors(x: Tensor) -> Tensor:
+    """The sum of the four neighbors; there are none beyond the rim. (b, 1, h, w)."""
+    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]).to(x)
+    return functional.conv2d(x, kernel[None, None], padding=1)
