@@ -10,8 +10,8 @@ from dreamsampler.methods.editing import (
 )
 from dreamsampler.methods.inpainting import (
     anchored_inpainting,
+    consistent,
     dreamsampler_inpainting,
-    measured,
     prompted,
 )
 from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
@@ -20,6 +20,7 @@ __all__ = [
     "anchored_edit",
     "anchored_inpainting",
     "cfg_plus_plus",
+    "consistent",
     "ddim",
     "ddpm",
     "dds",
@@ -28,7 +29,6 @@ __all__ = [
     "dreamsampler_inpainting",
     "flow_edit",
     "flow_share",
-    "measured",
     "paper_levels",
     "pds",
     "pds_weights",

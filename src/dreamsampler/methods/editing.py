@@ -21,6 +21,7 @@ from dreamsampler.maths import (
     covered,
     draw,
     fresh,
+    keep,
 )
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import (
@@ -108,22 +109,25 @@ def dreamsampler(
     if not shifted:
         up, down = right[::-1], right
     edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
-    return _up_and_down(plain(prior, null), edit, z_src, up, down, regularize)
+    return up_and_down(plain(prior, null), edit, z_src, up, down, regularize)
 
 
-def _up_and_down(
-    rise: Guided,
-    fall: Guided,
+def up_and_down(
+    rise: Denoiser,
+    fall: Denoiser,
     z_src: Latent,
     up: Sequence[Level],
     down: Sequence[Level],
     regularize: Regularizer,
+    renoise: Renoise = keep,
 ) -> Iterator[Moment]:
+    """The published way: invert under one denoiser, come back under another one."""
     pair = Estimate(z_src, torch.zeros_like(z_src))
     for now in dream(rise, Canvas(z_src / up[0].alpha), up, pair.eps):
         yield now
         pair = now.estimate
-    yield from dream(fall, Canvas(pair.z0), down, pair.eps, regularize=regularize)
+    canvas = Canvas(pair.z0)
+    yield from dream(fall, canvas, down, pair.eps, regularize=regularize, renoise=renoise)
 
 
 def flow_edit(

@@ -26,7 +26,7 @@ from dreamsampler.maths import (
     keep,
     weigh,
 )
-from dreamsampler.methods.editing import paper_levels
+from dreamsampler.methods.editing import paper_levels, up_and_down
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import (
     Regularizer,
@@ -41,7 +41,7 @@ Holes: TypeAlias = Sequence[tuple[Condition, Tensor]]
 """(prompt, where) pairs: masks (1 or b, 1, h, w) at latent size, 1 where the prompt paints."""
 
 
-def measured(prior: Prior, op: Mask, y: Image, trust: float, weight: Weight) -> Regularizer:
+def consistent(prior: Prior, op: Mask, y: Image, trust: float, weight: Weight) -> Regularizer:
     """The first of the paper's two steps: come nearer to the pixels that are known.
 
         x  = argmin_x |y - A x|^2 + lambda |x - D(z0)|^2,    z0 <- w E(x) + (1 - w) z0
@@ -141,17 +141,9 @@ def dreamsampler_inpainting(
     if not shifted:
         up, down = right[::-1], right
     dreaming = {level for i, level in enumerate(down) if i % every == 0 and i < until}
-    unmoved = dreaming | {down[-1]}
-    op = Mask(known)
-    null_prompt = plain(prior, null)
-
-    def unexplained(z0: Latent) -> Tensor:
-        return (y - op.A(prior.decode(z0))).flatten(1).norm(dim=1)
-
-    denoise = posterior(null_prompt, unexplained, lambda level: 0.0 if level in unmoved else 1.0)
-    data, text = measured(prior, op, y, 1 / weight, _alpha_bar), prompted(prior, holes, _alpha_bar)
+    data = consistent(prior, Mask(known), y, 1 / weight, _alpha_bar)
+    dreamed = chain(data, prompted(prior, holes, _alpha_bar))
     renewed = fresh(lambda level, following: level.alpha_bar, rng) if renoise is None else renoise
-    dreamed = chain(data, text)
 
     def regularize(z0: Latent, now: Moment) -> Latent:
         return dreamed(z0, now) if now.level in dreaming else z0
@@ -161,12 +153,18 @@ def dreamsampler_inpainting(
 
     with torch.no_grad():
         z_src = prior.encode(y)
-    pair = Estimate(z_src, torch.zeros_like(z_src))
-    for now in dream(null_prompt, Canvas(z_src / up[0].alpha), up, pair.eps):
-        yield now
-        pair = now.estimate
-    canvas = Canvas(pair.z0)
-    yield from dream(denoise, canvas, down, pair.eps, regularize=regularize, renoise=turn)
+    rise = plain(prior, null)
+    fall = _explaining(rise, prior, Mask(known), y, still=dreaming | {down[-1]})
+    return up_and_down(rise, fall, z_src, up, down, regularize, turn)
+
+
+def _explaining(denoise: Denoiser, prior: Prior, op: Mask, y: Image, still: set[Level]) -> Denoiser:
+    """The DPS steps: moved to where the known pixels are explained, but for some levels."""
+
+    def unexplained(z0: Latent) -> Tensor:
+        return (y - op.A(prior.decode(z0))).flatten(1).square().sum(1).sqrt()
+
+    return posterior(denoise, unexplained, lambda level: 0.0 if level in still else 1.0)
 
 
 def _alpha_bar(level: Level) -> float:
