@@ -84,8 +84,13 @@ class Fit:
             x = functional.interpolate(x, self.inner, mode="bicubic", antialias=True).clamp(0, 1)
         return self._pad(x * 2 - 1)
 
-    def up(self, x: Tensor) -> Tensor:
-        """The model's canvas in [-1, 1] to a picture (b, 3, h, w) in [0, 1] at the old size."""
+    def up(self, x: Tensor, *, clamp: bool = True) -> Tensor:
+        """The model's canvas in [-1, 1] to a picture (b, 3, h, w) in [0, 1] at the old size.
+
+        Args:
+            x: at the padded size.
+            clamp: cut what lies outside of [0, 1]; not where gradients shall pass.
+        """
         self._check(x, self.padded)
         left, _, top, _ = self._margins
         x = x[..., top : top + self.inner[0], left : left + self.inner[1]]
@@ -93,10 +98,17 @@ class Fit:
             x = functional.interpolate(
                 x, self.outer, mode="bicubic", antialias=self.scale > 1, align_corners=False
             )
-        return ((x + 1) / 2).clamp(0, 1)
+        x = (x + 1) / 2
+        return x.clamp(0, 1) if clamp else x
 
     def mask_to_latent(
-        self, mask: Tensor, factor: int, *, grow: int = 0, touched: bool = False
+        self,
+        mask: Tensor,
+        factor: int,
+        *,
+        grow: int = 0,
+        touched: bool = False,
+        least: bool = False,
     ) -> Tensor:
         """Mask (1, h, w) or (b, 1, h, w) to latent cells, (b, 1, H / factor, W / factor).
 
@@ -107,12 +119,16 @@ class Fit:
             factor: pixels per cell and side.
             grow: cells by which white is widened.
             touched: 1 for every cell with any white in it, instead of the mean.
+            least: the darkest pixel of the cell instead of the mean; white where all of it is.
         """
         mask = mask[None] if mask.ndim == 3 else mask
         self._check(mask, self.outer)
         if self.inner != self.outer:
             mask = functional.interpolate(mask, self.inner, mode="area")
-        cells = functional.avg_pool2d(self._pad(mask), factor)
+        if least:
+            cells = -functional.max_pool2d(-self._pad(mask), factor)
+        else:
+            cells = functional.avg_pool2d(self._pad(mask), factor)
         if touched:
             cells = (cells > 0).to(cells.dtype)
         if grow:

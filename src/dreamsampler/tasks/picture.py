@@ -24,6 +24,7 @@ __all__ = [
     "composite",
     "open_mask",
     "open_picture",
+    "read_mask",
     "read_recipe",
     "save_picture",
 ]
@@ -126,6 +127,17 @@ def open_mask(path: str | Path, like: Picture) -> Tensor:
     Raises:
         InputError: if the file cannot be read or is of another size.
     """
+    mask = read_mask(path, like)
+    _warn_polarity(path, mask)
+    return mask
+
+
+def read_mask(path: str | Path, like: Picture) -> Tensor:
+    """The luminance of a mask file, (1, h, w) in [0, 1]; 0 where it is transparent.
+
+    Raises:
+        InputError: if the file cannot be read or is of another size.
+    """
     found = decode(path)
     check_mask_size(path, found.rgb.shape[:2], like.size)
     rgb = _tensor(found.rgb)
@@ -135,7 +147,6 @@ def open_mask(path: str | Path, like: Picture) -> Tensor:
         mask = mask * _tensor(found.alpha[..., None])
     if found.lossy:  # JPEG leaves black at 1 or 2 of 255, which would let everything change
         mask = torch.where(mask < 0.04, 0.0, torch.where(mask > 0.96, 1.0, mask))
-    _warn_polarity(path, mask)
     return mask
 
 
