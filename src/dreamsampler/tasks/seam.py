@@ -95,3 +95,21 @@ def _neighbors(x: Tensor) -> Tensor:
     """The sum of the four neighbors; there are none beyond the rim. (b, 1, h, w)."""
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]).to(x)
     return functional.conv2d(x, kernel[None, None], padding=1)
+
+
+def jump(picture: Tensor, mask: Tensor) -> float:
+    """The mean step of a picture from a pixel outside of a hole to its neighbor inside.
+
+    Args:
+        picture: (3, h, w) in [0, 1].
+        mask: (1, h, w); the hole is where it is above 0.
+
+    Returns:
+        Mean absolute difference of the three colors over all such pairs; 0 if there are none.
+    """
+    hole, steps = mask[0] > 0, torch.zeros(0)
+    for axis in (0, 1):
+        crossing = hole.int().diff(dim=axis) != 0
+        sizes = picture.diff(dim=axis + 1).abs().mean(0)
+        steps = torch.cat([steps, sizes[crossing].to(steps)])
+    return steps.mean().item() if len(steps) else 0.0

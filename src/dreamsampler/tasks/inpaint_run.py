@@ -1,0 +1,225 @@
+"""One run of the task Inpaint: a picture and holes in, moments out, pictures at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dreamsampler.maths import Image, Latent, Moment, Rng, draw, generators
+from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
+from dreamsampler.objectives import cfg, regional, shares
+from dreamsampler.samplers import by_noise
+from dreamsampler.tasks.crop import Window
+from dreamsampler.tasks.hole import filled, open_hole, own_hole, widened
+from dreamsampler.tasks.picture import (
+    Fit,
+    Picture,
+    composite,
+    open_picture,
+    save_picture,
+)
+from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.seam import healed, jump, seam_width
+from dreamsampler.tasks.walk import Walk
+
+if TYPE_CHECKING:
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.inpaint import Inpaint
+
+PAPER_NOISE = 0.01
+"""Standard deviation of the noise that the published program adds to what it knows, in [-1, 1]."""
+
+
+@final
+class InpaintRun:
+    """An inpainting under way; made by `Inpaint.start`.
+
+    Iterating drives the loop, stopping cancels it. Pictures are there at the end.
+
+    Attributes:
+        task: what was asked.
+        source: the picture as it was read.
+        canvas: the picture to be written, with its new canvas and before its holes are painted.
+        masks: one hole for each prompt, (1, h, w) in [0, 1] on the canvas; they sum to at most 1.
+        mask: all holes, their sum.
+        window: the part of the canvas that the model sees.
+        seeds: one per image.
+    """
+
+    def __init__(self, task: Inpaint, prior: Prior) -> None:
+        self.task, self.prior = task, prior
+        self.source: Picture = open_picture(task.image)
+        self.canvas, holes = _opened(task, self.source)
+        self.masks: list[Tensor] = shares(holes)
+        self.mask: Tensor = torch.stack(self.masks).sum(0).clamp(0, 1)
+        self.window = self._window()
+        self._shown = self.window.cut(self.canvas.flat())
+        self._hole = self.window.cut(self.mask)
+        size_hw = (self.window.height, self.window.width)
+        self.fit = Fit.to(size_hw, prior.native_size, prior.multiple, task.size)
+        self.seeds = [task.seed + i for i in range(task.num_images)]
+        self._pictures: list[Tensor] | None = None
+        self._walk = Walk(prior)
+        with self._walk.timed("encode"), torch.no_grad():
+            begin = self._published if task.preset == "paper" else self._anchored
+            self._walk.begin(*begin(generators(self.seeds)))
+
+    def _window(self) -> Window:
+        if not self.task.crop:
+            return Window(0, 0, *self.canvas.size)
+        return Window.around(self.mask, self.task.padding_mask_crop, self.prior.native_size)
+
+    @property
+    def total(self) -> int:
+        """How many moments a whole run has."""
+        return self._walk.total
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long encoding, the loop and decoding took."""
+        return self._walk.seconds
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far, images times prompts."""
+        return self._walk.evaluations
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The share of the pixels that is painted; at the end, the mean step across its edge."""
+        told: dict[str, Any] = {"painted": self.mask.mean().item()}
+        if self._pictures is not None:
+            told["edge"] = max(jump(each, self.mask) for each in self._pictures)
+        return told
+
+    def _prompts(self) -> list[str]:
+        prompts = list(self.task.prompt)
+        return prompts * len(self.masks) if len(prompts) == 1 else prompts
+
+    def _cells(self, mask: Tensor, *, least: bool) -> Tensor:
+        factor = self.prior.factor
+        if least:
+            return self.fit.mask_to_latent(mask, factor, least=True)
+        return 1 - self.fit.mask_to_latent(1 - mask, factor, least=True)
+
+    def _anchored(self, rng: Rng) -> tuple[Iterator[Moment], int]:
+        """The house's own method, and its number of steps."""
+        task, chosen, prior = self.task, self.task.settings, self.prior
+        null = prior.condition(task.negative_prompt)
+        scale = chosen.guidance_scale or 0.0
+        targets = [cfg(prior, prior.condition(words), null, scale) for words in self._prompts()]
+        places = [self._cells(self.window.cut(mask), least=False) for mask in self.masks]
+        one = len(set(task.prompt)) == 1
+        denoise = targets[0] if one else regional(targets, places)
+        z_src = prior.encode(self.fit.down(filled(self._shown, self._hole)[None]))
+        z_src = z_src.repeat(len(rng), 1, 1, 1)
+        levels = by_noise(prior.schedule, chosen.num_inference_steps)
+        strength = painted_cells(
+            self._cells(self._hole, least=True), self._cells(self._hole, least=False)
+        )
+        share = chosen.fresh or 0.0
+        walk = anchored_inpainting(denoise, z_src, strength, levels, rng, share)
+        return walk, len(levels)
+
+    def _published(self, rng: Rng) -> tuple[Iterator[Moment], int]:
+        """The published method, with whole cells and weights that sum to at most 1."""
+        prior, steps = self.prior, self.task.settings.num_inference_steps
+        null = prior.condition(None)
+        known = 1 - self._cells_of_pixels()
+        x = self.fit.down(self._shown[None]).repeat(len(rng), 1, 1, 1)
+        y = known * (x + PAPER_NOISE * draw(x, rng))
+        places = shares([self._cells(self.window.cut(m), least=False) for m in self.masks])
+        pairs = zip(self._prompts(), places, strict=True)
+        holes = [(prior.condition(words), place) for words, place in pairs]
+        return dreamsampler_inpainting(prior, y, known, holes, null, rng, steps), 2 * steps
+
+    def _cells_of_pixels(self) -> Tensor:
+        """1 for every pixel of the model's canvas with any hole in it, (1, 1, H, W)."""
+        return self.fit.mask_to_latent(self._hole, 1, touched=True)
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Run; every moment after its step."""
+        return iter(self._walk)
+
+    def preview(self, now: Moment) -> Image:
+        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
+        with torch.no_grad():
+            return self.prior.decode(now.z0).clamp(-1, 1)
+
+    def pictures(self) -> list[Tensor]:
+        """The painted pictures, (3, h, w) in [0, 1], at the size of the canvas.
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        self._walk.check_finished("inpainting")
+        if self._pictures is None:
+            assert self._walk.last is not None
+            with self._walk.timed("decode"), torch.no_grad():
+                self._pictures = [self._assembled(z0) for z0 in self._walk.last.z0.split(1)]
+        return self._pictures
+
+    def _assembled(self, z0: Latent) -> Tensor:
+        """What was painted, healed along its edge, under the mask, in the window, in the canvas."""
+        painted = self.fit.up(self.prior.decode(z0).clamp(-1, 1))[0]
+        given = self.task.feather
+        width = seam_width((self.window.height, self.window.width)) if given is None else given
+        met = healed(self._shown, painted.to(self._shown), self._hole, width)
+        mixed = composite(self._shown, met, self._hole)
+        flat = self.window.paste(self.canvas.flat(), mixed)
+        return torch.where(self.mask == 0, self.canvas.rgb, self.canvas.unflat(flat))
+
+    def run(self) -> InpaintRun:
+        """Iterate to the end."""
+        for _ in self:
+            pass
+        return self
+
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the pictures; several get -0, -1, ... before the suffix.
+
+        Args:
+            path: where to; the suffix chooses the format.
+            recipe: what the files should say about their making; by default all of it
+                (`make_recipe`).
+        """
+        pictures = self.pictures()
+        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
+        paths = self.task.outputs(Path(path))
+        for i, (each, picture) in enumerate(zip(paths, pictures, strict=True)):
+            own = {**recipe, "index": i, "seed": self.seeds[i]}
+            save_picture(each, picture, self.canvas, own)
+        return paths
+
+
+def _opened(task: Inpaint, source: Picture) -> tuple[Picture, list[Tensor]]:
+    """The canvas, and one hole for each mask, for the picture's own, and for what is around it."""
+    canvas, holes = source, [open_hole(path, source, task.mask_mode) for path in task.mask_image]
+    if task.mask_mode == "alpha" and not holes:
+        canvas, own = own_hole(source)
+        holes = [own]
+    if task.expand is None:
+        return canvas, holes
+    left, top, right, bottom = task.expand
+    canvas, around = widened(canvas, task.expand)
+    inner = [functional.pad(hole, (left, right, top, bottom)) for hole in holes]
+    return canvas, [*inner, around]
+
+
+def painted_cells(least: Tensor, most: Tensor) -> Tensor:
+    """How strongly each latent cell is painted: as its least pixel, so that it stays in the hole.
+
+    A cell that the hole only touches is left to its surroundings and to the seam, unless no whole
+    cell is near: of a hole that is thinner than a cell, every cell it touches is painted.
+
+    Args:
+        least: (1, 1, h, w), the darkest pixel of each cell.
+        most: the brightest one.
+    """
+    near = functional.max_pool2d((least > 0).to(least), 3, stride=1, padding=1)
+    return torch.where(near > 0, least, most)
