@@ -17,10 +17,10 @@ import torch
 from diffusers import AutoencoderKL
 
 
-def load_vae(path: Path) -> AutoencoderKL:
+def load_vae(path: Path, device: str = "cpu") -> AutoencoderKL:
     """The frozen autoencoder, float32, channels_last."""
     vae = AutoencoderKL.from_pretrained(path).float().eval().requires_grad_(False)
-    return vae.to(memory_format=torch.channels_last)
+    return vae.to(device, memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -28,11 +28,12 @@ def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 40) -> np.ndarra
     """uint8 pictures -> scaled latent means, float16."""
     rows = []
     for start in range(0, len(images), batch):
-        x = torch.from_numpy(np.array(images[start : start + batch])).permute(0, 3, 1, 2)
+        x = torch.from_numpy(np.array(images[start : start + batch])).to(vae.device)
+        x = x.permute(0, 3, 1, 2)
         x = (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(vae.device.type, torch.bfloat16):
             mean = vae.encode(x).latent_dist.mean
-        rows.append((mean.float() * vae.config.scaling_factor).half().contiguous().numpy())
+        rows.append((mean.float() * vae.config.scaling_factor).half().contiguous().cpu().numpy())
     return np.concatenate(rows)
 
 
@@ -61,9 +62,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--part", default="0/1", help="this process' share, such as 0/2")
     parser.add_argument("--limit", type=int, default=10**6, help="stop after so many shards")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    vae = fused_norm.patch(load_vae(args.vae))
+    vae = load_vae(args.vae, args.device)
+    if args.device == "cpu":
+        fused_norm.patch(vae)
     part, parts = map(int, args.part.split("/"))
     done = 0
     for labels in sorted(args.data.glob("labels_*.json")):

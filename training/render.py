@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from captions import BACKGROUNDS
 from concepts import icon_names, weights
-from icons import GLYPH, SETS, glyph, load_sets
+from icons import GLYPH, SETS, load_glyphs
 from PIL import Image
 
 SIZE = 128
@@ -86,7 +86,8 @@ def render_shard(glyphs: dict, count: int, seed: int, flips: float) -> tuple[np.
 def main() -> None:
     """Render the missing shards."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
+    icons = Path("training/runs/icons")
+    parser.add_argument("--icons", type=Path, default=icons, help="packages, or icons.py's file")
     parser.add_argument("--out", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
@@ -94,8 +95,7 @@ def main() -> None:
     parser.add_argument("--flips", type=float, default=0.2, help="share of mirrored pictures")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    sets = load_sets(args.icons)
-    glyphs = {(s, name): glyph(sets[s], name) for s in sets for name in icon_names()}
+    glyphs = load_glyphs(args.icons)
     print(f"{len(icon_names())} concepts, {len(glyphs)} drawings", flush=True)
     for shard in range(args.first, args.first + args.shards):
         path = args.out / f"labels_{shard:03d}.json"

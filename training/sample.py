@@ -28,15 +28,31 @@ house, green background
     .replace("\n", "|")
     .split("|")
 )
+OBJECTS = (
+    """
+a red cube|a blue sphere on a white background|yellow cone, 3d render|a green torus
+a red cube on a blue cylinder|green cone on a yellow cube|purple capsule, light blue background
+red ball in front of a blue cube, front view
+a yellow toy duck, front view|a yellow toy duck, side view
+a yellow toy duck, back view|a yellow toy duck, overhead view
+a red toy car, front view|a red toy car, side view
+a red toy car, back view|a red toy car, overhead view
+a white toy house with a red roof, front view|a white toy house with a red roof, back view
+a blue mug, front view|a blue mug, side view|a blue mug, back view|a blue mug, overhead view
+white toy rocket with a red nose|blue toy snowman with a red hat, front view
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 
 
 class Sampler:
-    """DDIM with classifier-free guidance, on one thread."""
+    """DDIM with classifier-free guidance."""
 
-    def __init__(self, tokenizer, text, unet, vae, scheduler) -> None:
+    def __init__(self, tokenizer, text, unet, vae, scheduler, device: str = "cpu") -> None:
         """The five parts of a pipeline; latent size and channels come from the UNet."""
-        self.tokenizer, self.scheduler = tokenizer, scheduler
-        self.text, self.unet, self.vae = (m.float().eval() for m in (text, unet, vae))
+        self.tokenizer, self.scheduler, self.device = tokenizer, scheduler, device
+        self.text, self.unet, self.vae = (m.float().eval().to(device) for m in (text, unet, vae))
         for network in (self.unet, self.vae):
             network.to(memory_format=torch.channels_last)
 
@@ -68,30 +84,31 @@ class Sampler:
         """[b, tokens, width]."""
         length = self.text.config.max_position_embeddings
         found = self.tokenizer(prompts, padding="max_length", max_length=length, truncation=True)
-        return self.text(input_ids=torch.tensor(found.input_ids)).last_hidden_state
+        ids = torch.tensor(found.input_ids, device=self.device)
+        return self.text(input_ids=ids).last_hidden_state
 
     def noise(self, count: int, seed: int) -> torch.Tensor:
         """One seed for each picture, so that the batch size changes nothing."""
         c, size = self.unet.config.in_channels, self.unet.config.sample_size
         each = [torch.Generator().manual_seed(seed + i) for i in range(count)]
-        return torch.cat([torch.randn(1, c, size, size, generator=g) for g in each])
+        return torch.cat([torch.randn(1, c, size, size, generator=g) for g in each]).to(self.device)
 
     @torch.no_grad()
     def __call__(self, prompts: list[str], scale: float, steps: int, seed: int) -> torch.Tensor:
-        """Pictures in [0, 1], [b, 3, h, w]."""
+        """Pictures in [0, 1], [b, 3, h, w], on the CPU."""
         context = torch.cat([self.embed([""] * len(prompts)), self.embed(prompts)])
         self.scheduler.set_timesteps(steps)
         z = self.noise(len(prompts), seed)
         for t in self.scheduler.timesteps:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(self.device, torch.bfloat16):
                 both = torch.cat([z, z]).contiguous(memory_format=torch.channels_last)
                 out = self.unet(both, t, context).sample
             plain, guided = out.float().chunk(2)
             z = self.scheduler.step(plain + scale * (guided - plain), t, z).prev_sample
         z = (z / self.vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16):
             rows = [self.vae.decode(part).sample.float() for part in z.split(8)]
-        return (torch.cat(rows) / 2 + 0.5).clamp(0, 1)
+        return (torch.cat(rows) / 2 + 0.5).clamp(0, 1).cpu()
 
 
 def sheet(rows: dict[str, torch.Tensor], titles: list[str]) -> Image.Image:
@@ -120,6 +137,7 @@ def main() -> None:
     parser.add_argument("--scales", type=float, nargs="+", default=[3.0, 5.0])
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--objects", action="store_true", help="3D objects as well")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -127,9 +145,10 @@ def main() -> None:
         sampler = Sampler.from_pipeline(args.pipeline)
     else:
         sampler = Sampler.from_run(args.run, args.vae, args.tokenizer)
-    rows = {f"{s}": sampler(PROMPTS, s, args.steps, args.seed) for s in args.scales}
-    sheet(rows, PROMPTS).save(args.out)
-    print(f"{args.out}: {len(PROMPTS)} prompts, guidance {args.scales} from top to bottom")
+    prompts = [*PROMPTS, *OBJECTS] if args.objects else PROMPTS
+    rows = {f"{s}": sampler(prompts, s, args.steps, args.seed) for s in args.scales}
+    sheet(rows, prompts).save(args.out)
+    print(f"{args.out}: {len(prompts)} prompts, guidance {args.scales} from top to bottom")
 
 
 if __name__ == "__main__":
