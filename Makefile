@@ -29,11 +29,14 @@ test: $(STAMP)            ## the tests, without network or GPU
 bench: $(STAMP)           ## the figures of the README, measured on this machine
 	$(THREADS) $(V)/bin/python -m benchmarks
 
+evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
+	$(THREADS) $(V)/bin/python training/evaluate_model.py $(if $(QUICK),--quick)
+
 format: $(STAMP)
 	$(V)/bin/ruff format .
 	$(V)/bin/ruff check --fix .
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test bench format help
+.PHONY: setup demo check test bench evaluate-model format help

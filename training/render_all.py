@@ -5,7 +5,7 @@
 Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held.npy` (other augmentations of
 the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
 tones, flags, clocks, arrows and buttons are left out by name. A fifth of the training pictures are
-random drawings (shapes.py); the two measured files hold icons only.
+random drawings (random_drawings.py); the two measured files hold icons only.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from icons import SETS, glyph, load_sets
+from random_drawings import shapes
 from render import SIZE, compose
-from shapes import shapes
 from wide import wide_affine
 
 DROP = re.compile(

@@ -1,0 +1,148 @@
+"""The autoencoder's trainer: what it optimizes, what it folds, and that a kill costs nothing."""
+
+import argparse
+import math
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+pytest.importorskip("matplotlib")
+
+import autoencoder
+import muon
+import train_autoencoder
+from held_out import COLUMNS, read_sheet
+
+
+def tiny(warm=None):
+    """A network of the same kind, in milliseconds."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=128,
+        mid_block_add_attention=False,
+        scaling_factor=autoencoder.SCALE,
+    )
+
+
+@pytest.fixture
+def noise():
+    """uint8 pictures."""
+    return np.random.default_rng(0).integers(0, 256, (6, 128, 128, 3), dtype=np.uint8)
+
+
+def test_fold_makes_latents_unit_and_changes_no_picture(noise):
+    torch.manual_seed(0)
+    vae = tiny()
+    before = autoencoder.reconstruct(vae, noise)
+    autoencoder.fold(vae, noise)
+    z = vae.encode(autoencoder.as_batch(noise, vae)).latent_dist.mean.detach() * autoencoder.SCALE
+    assert z.mean((0, 2, 3)).abs().max() < 1e-3
+    assert (z.std((0, 2, 3)) - 1).abs().max() < 1e-3
+    assert np.abs(autoencoder.reconstruct(vae, noise).astype(int) - before).max() <= 1
+
+
+def test_fold_scales_the_spread_of_the_posterior_alike(noise):
+    torch.manual_seed(0)
+    vae = tiny()
+    x = autoencoder.as_batch(noise, vae)
+    with torch.no_grad():
+        old = vae.encode(x).latent_dist
+        autoencoder.fold(vae, noise)
+        new = vae.encode(x).latent_dist
+    ratio = old.mean.std((0, 2, 3)) / new.mean.std((0, 2, 3))
+    assert torch.allclose(old.std / new.std, ratio.view(1, -1, 1, 1).expand_as(old.std), rtol=1e-3)
+
+
+def test_psnr_is_the_formula():
+    zero = np.zeros((2, 4, 4, 3), np.uint8)
+    other = np.stack([zero[0] + 51, zero[0] + 255])
+    wanted = [-10 * math.log10(0.04), 0.0]
+    assert autoencoder.psnr(zero, other) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_the_loss_reports_the_same_psnr():
+    """A network that answers gray has the PSNR of the gray picture."""
+
+    class Gray:
+        def encode(self, x):
+            mean = torch.zeros(len(x), 4, 2, 2)
+            from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+            posterior = DiagonalGaussianDistribution(torch.cat([mean, mean], 1))
+            return argparse.Namespace(latent_dist=posterior)
+
+        def decode(self, z):
+            return argparse.Namespace(sample=torch.zeros(len(z), 3, 16, 16))
+
+    x = torch.full((2, 3, 16, 16), 0.4)
+    _, quality = autoencoder.loss_of(Gray(), x)  # ty: a stand-in
+    assert quality.item() == pytest.approx(-20 * math.log10(0.2), abs=1e-3)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_batches_are_a_function_of_their_seed(noise, whole):
+    one, two, other = (
+        autoencoder.batch(noise, 2, whole, np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
+    assert one.shape == ((2, 3, 128, 128) if whole else (8, 3, 64, 64))
+    assert one.abs().max() <= 1
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def options(tmp_path):
+    """What the command line would give."""
+    return argparse.Namespace(
+        data=tmp_path, out=tmp_path, warm=None, minutes=1.0, lr=1e-3, batch=1, whole=0.2,
+        workers=1, look=9.0, save=9.0, seed=0, device="cpu", compile=False, muon=True,
+    )  # fmt: skip
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, noise, monkeypatch):
+    monkeypatch.setattr(train_autoencoder, "build", tiny)
+    monkeypatch.setattr(train_autoencoder.fused_norm, "patch", lambda network: network)
+    np.save(tmp_path / "autoencoder.npy", noise)
+    whole = train_autoencoder.Trainer(0, options(tmp_path))
+    for _ in range(4):
+        whole.update()
+    first = train_autoencoder.Trainer(0, options(tmp_path))
+    for _ in range(2):
+        first.update()
+    first.save()
+    second = train_autoencoder.Trainer(0, options(tmp_path))
+    assert second.step == 2
+    for _ in range(2):
+        second.update()
+    for a, b in zip(whole.parameters + whole.ema, second.parameters + second.ema, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_newton_schulz_makes_matrices_orthogonal(rng):
+    for shape in ((12, 40), (40, 12), (16, 16)):
+        values = torch.linalg.svdvals(muon.orthogonal(torch.randn(shape, generator=rng)))
+        assert values.max() < 1.3
+        assert values.median() > 0.6
+
+
+def test_muon_moves_by_a_fifth_of_the_rate(rng):
+    """The update's root mean square is 0.2 lr, however large the gradient is."""
+    for size in (1e-3, 1e3):
+        weight = torch.zeros(32, 8, 3, 3, requires_grad=True)
+        weight.grad = size * torch.randn(weight.shape, generator=rng)
+        muon.Muon([weight], lr=0.1).step()
+        assert weight.detach().square().mean().sqrt().item() == pytest.approx(0.02, rel=0.25)
+
+
+@pytest.mark.parametrize("kind", ["concepts", "icons"])
+def test_held_out_pictures_are_there_and_differ(kind):
+    pictures = read_sheet(kind)
+    assert len(pictures) == 48
+    assert len(pictures) % COLUMNS == 0
+    assert len({picture.tobytes() for picture in pictures}) == 48

@@ -1,0 +1,136 @@
+"""PSNR of an autoencoder on held-out augmentations, set by set.
+
+    python training/evaluate_autoencoder.py --vae src/dreamsampler/models/bundled/vae --name shipped
+    python training/evaluate_autoencoder.py --vae training/runs/ablation/vae --name ablation \
+        --styles noto twemoji
+    python training/evaluate_autoencoder.py --sheets
+
+Renders new augmentations (seeds that no training run uses), of the 144 concepts as the denoiser
+sees them, and of all icons as the autoencoder sees them; `--objects` adds a folder of rendered
+objects. The figures go to `training/measured.json` under the name; `--styles` says on which sets
+the autoencoder was trained, and the others are a style that it never saw. `--sheets` writes the
+small sample of the same pictures that is committed for `make evaluate-model` (benchmarks/held_out).
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from autoencoder import build, psnr, reconstruct, sheet
+from captions import BACKGROUNDS
+from concepts import icon_names
+from held_out import COLUMNS, HELD_OUT
+from icons import SETS, glyph, load_sets
+from measured import remember
+from PIL import Image
+from render import affine, backdrop, compose
+from render_all import pictures
+
+SEED = 77_000
+
+
+def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
+    """Augmented pictures of the 144 concepts in one style: uint8 [count, 128, 128, 3]."""
+    rng, found = random.Random(seed), []
+    words, chances = list(BACKGROUNDS), [weight for _, weight in BACKGROUNDS.values()]
+    names = icon_names() * (count // len(icon_names())) + rng.sample(
+        icon_names(), count % len(icon_names())
+    )
+    for name in names:
+        word = rng.choices(words, chances)[0]
+        paper = backdrop(word, word != "white" and rng.random() < 0.12, rng)
+        found.append(compose(glyph(sets[style], name), paper, affine(rng, 0.2)))
+    return np.stack(found)
+
+
+def rendered(sets: dict, count: int) -> dict[str, dict[str, np.ndarray]]:
+    """Kind -> style -> `count` pictures."""
+    found: dict[str, dict[str, np.ndarray]] = {"concepts": {}, "icons": {}}
+    for k, style in enumerate(sets):
+        found["concepts"][style] = concepts(sets, style, count, SEED + k)
+        found["icons"][style] = pictures({style: sets[style]}, count, SEED + 100 + k)
+    return found
+
+
+def objects(folder: Path, count: int) -> np.ndarray:
+    """Every n-th picture of the shards (images_*.npy) in a folder: uint8 [<= count, h, w, 3]."""
+    shards = sorted(folder.glob("images_*.npy"))
+    if not shards:
+        raise SystemExit(f"no images_*.npy in {folder}: render the objects first (see README.md)")
+    last = np.load(shards[-1], mmap_mode="r")
+    return np.array(last[:: max(1, len(last) // count)][:count])
+
+
+def table(vae, found: dict, trained: list[str]) -> dict[str, dict[str, float]]:
+    """Kind -> mean PSNR of each style, of the trained and of the unseen ones, in dB."""
+    rows = {}
+    for kind, by_style in found.items():
+        each = {style: psnr(x, reconstruct(vae, x)) for style, x in by_style.items()}
+        row = {style: each[style].mean() for style in each}
+        seen = [each[style] for style in each if style in trained]
+        unseen = [each[style] for style in each if style not in trained]
+        for words, parts in (("trained", seen), ("never trained", unseen)):
+            if parts:
+                row[words] = np.concatenate(parts).mean()
+        rows[kind] = {k: round(float(v), 2) for k, v in row.items()}
+    return rows
+
+
+def write_sheets(sets: dict, each: int = 16) -> None:
+    """The committed sample: `each` pictures a style of either kind, lossless, 12 in a row."""
+    HELD_OUT.mkdir(parents=True, exist_ok=True)
+    for kind, by_style in rendered(sets, each).items():
+        cells = np.concatenate(list(by_style.values()))
+        rows = cells.reshape(-1, COLUMNS, 128, 128, 3).transpose(0, 2, 1, 3, 4)
+        page = Image.fromarray(rows.reshape(-1, 128 * COLUMNS, 3))
+        page.save(HELD_OUT / f"{kind}.webp", lossless=True, method=6)
+        print(f"{HELD_OUT.name}/{kind}.webp: {len(cells)} pictures")
+
+
+def arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
+    parser.add_argument("--vae", type=Path, default=Path("src/dreamsampler/models/bundled/vae"))
+    parser.add_argument("--name", help="store the figures under this name")
+    parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--pictures", type=int, default=288, help="for each kind and style")
+    parser.add_argument("--objects", type=Path, help="folder with images_*.npy of objects")
+    parser.add_argument("--out", type=Path, help="folder for sheets of reconstructions")
+    parser.add_argument("--sheets", action="store_true", help="write benchmarks/held_out instead")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the table; store it."""
+    args = arguments()
+    torch.set_num_threads(1)
+    sets = load_sets(args.icons)
+    if args.sheets:
+        write_sheets(sets)
+        return
+    vae = build(args.vae)
+    found = rendered(sets, args.pictures)
+    if args.objects:
+        found["objects"] = {"3D": objects(args.objects, args.pictures)}
+    rows = table(vae, found, [*args.styles, "3D"])
+    print("| pictures | " + " | ".join(rows["icons"]) + " |")
+    print("|---" * (len(rows["icons"]) + 1) + "|")
+    for kind, row in rows.items():
+        print(f"| {kind} | " + " | ".join(f"{v:.1f}" for v in row.values()) + " |")
+    if args.name:
+        command = f"python training/evaluate_autoencoder.py --vae {args.vae} --styles "
+        told = {"trained on": args.styles, "pictures for each kind and set": args.pictures}
+        told |= {"command": command + " ".join(args.styles), "PSNR in dB": rows}
+        remember("autoencoder", args.name, told)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for kind, by_style in found.items():
+            cells = np.concatenate([x[:24] for x in by_style.values()])
+            sheet(cells, reconstruct(vae, cells), args.out / f"autoencoder_{kind}.png")
+
+
+if __name__ == "__main__":
+    main()
