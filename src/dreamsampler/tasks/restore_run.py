@@ -1,0 +1,222 @@
+"""One run of the task Restore: a measured picture in, moments out, restored pictures at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.maths import Image, Latent, Level, Moment, generators
+from dreamsampler.methods.restoration import (
+    anchored_restoration,
+    dps,
+    dreamsampler_restoration,
+    flowdps,
+    treg,
+)
+from dreamsampler.objectives import Guided, cfg, plain
+from dreamsampler.objectives.measurement import Measurement
+from dreamsampler.operators.fit import fit_parameters, guess_parameters
+from dreamsampler.samplers import by_noise, uniform
+from dreamsampler.tasks.fit import Fit
+from dreamsampler.tasks.picture import Picture, open_picture, save_picture
+from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.verdict import Verdict, closed, first_guess, measurement_of, noise_of
+from dreamsampler.tasks.walk import Walk
+
+if TYPE_CHECKING:
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.restore import Restore
+
+REFIT = 3
+"""Levels between two fits of what the operator leaves open."""
+SPREAD_WHITE = 0.25
+"""Deviation over the samples that the picture of the spread shows as white."""
+
+
+@final
+class RestoreRun:
+    """A restoration under way; made by `Restore.start`.
+
+    Iterating drives the loop, stopping cancels it. Pictures are there at the end.
+
+    Attributes:
+        task: what was asked.
+        source: the measured picture as it was read.
+        seeds: one per sample.
+        described: the operator, with what has been fitted so far in it.
+        data: operator, measurement and noise, as they are known by now.
+        guess: the first guess, (1, 3, h, w) in [0, 1]; no model took part in it.
+    """
+
+    def __init__(self, task: Restore, prior: Prior) -> None:
+        self.task, self.prior = task, prior
+        self.source: Picture = open_picture(task.image)
+        self.seeds = [task.seed + i for i in range(task.samples)]
+        self._pictures: list[Tensor] | None = None
+        self._walk = Walk(prior)
+        with self._walk.timed("encode"), torch.no_grad():
+            self.data = self._measurement()
+            self.guess = first_guess(self.data.of_row(0))
+            self.fit = Fit.to(self.data.size, prior.native_size, prior.multiple, task.size)
+            # what the model is too small to see; nothing at its own size
+            self._fine = self.guess - self.fit.up(self.fit.down(self.guess))
+            self._walk.begin(*self._method())
+
+    def _measurement(self) -> Measurement:
+        asked = self.task.description
+        size_hw, depth = asked.input_size(self.source.size), self.source.depth
+        self.described = asked
+        if asked.unknown:
+            flat = self.source.flat()[None]
+            self.described = guess_parameters(asked, flat, noise_of(flat, self.task.noise, depth))
+        op = self.described.build(size_hw)
+        y = measurement_of(self.source, op, size_hw)
+        seen = op.A(y.new_ones(1, 3, *size_hw)) > 0.5
+        noise = noise_of(y, self.task.noise, depth, seen.to(y))
+        rows = y.expand(len(self.seeds), -1, -1, -1)
+        return Measurement(op, rows, noise, self._show, self._hide)
+
+    def _show(self, z: Latent) -> Tensor:
+        """Latent to picture in [0, 1] at full size; not clamped, so that gradients live."""
+        return self.fit.up(self.prior.decode(z), clamp=False) + self._fine
+
+    def _hide(self, x: Tensor) -> Latent:
+        return self.prior.encode(self.fit.down(x))
+
+    @property
+    def total(self) -> int:
+        """How many moments a whole run has."""
+        return self._walk.total
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long encoding, the loop and decoding took."""
+        return self._walk.seconds
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far, images times prompts."""
+        return self._walk.evaluations
+
+    def _method(self) -> tuple[Iterator[Moment], int]:
+        """The preset's sentence, and its number of steps."""
+        task, chosen, prior = self.task, self.task.settings, self.prior
+        rng, steps = generators(self.seeds), chosen.num_inference_steps
+        if task.preset == "paper":
+            told, null = prior.condition(task.prompt), prior.condition(None)
+            walk = dreamsampler_restoration(prior, self.data, told, null, rng, steps)
+            return walk, 2 * steps
+        denoise = self._denoise(chosen.guidance_scale or 0.0)
+        z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
+        if task.preset == "default":
+            levels = by_noise(prior.schedule, steps, start=chosen.start or 1.0)
+            rate = chosen.spread or 0.0
+
+            def spread(level: Level) -> float:
+                return rate * level.flow
+
+            walk = anchored_restoration(denoise, self.data, z, levels, rng, spread=spread)
+            return walk, steps
+        if task.preset == "flowdps":
+            levels = by_noise(prior.schedule, steps, shift=3.0)
+            return flowdps(denoise, self.data, z, levels, rng), steps
+        levels = uniform(prior.schedule, steps)
+        if task.preset == "treg":
+            return treg(denoise, self.data, z, levels, rng), steps
+        gluing = 0.1 if task.preset == "psld" else 0.0
+        return dps(denoise, self.data, z, levels, rng, gluing=gluing), steps
+
+    def _denoise(self, scale: float) -> Guided:
+        null = self.prior.condition(self.task.negative_prompt)
+        if not (self.task.prompt or "").strip():
+            return plain(self.prior, null)
+        return cfg(self.prior, self.prior.condition(self.task.prompt), null, scale)
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
+        for now in self._walk:
+            if self.task.description.unknown and now.index % REFIT == REFIT - 1:
+                with torch.no_grad(), self._walk.timed("fit"):
+                    self._refit(self._show(now.z0).clamp(0, 1))
+            yield now
+
+    def _refit(self, x: Tensor) -> None:
+        self.described = fit_parameters(self.task.description, self.data.y, x)
+        self.data.op = self.described.build(self.data.size)
+
+    def preview(self, now: Moment) -> Image:
+        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
+        with torch.no_grad():
+            return self.prior.decode(now.z0).clamp(-1, 1)
+
+    def pictures(self) -> list[Tensor]:
+        """The restored samples, (3, h, w) in [0, 1], at the size of what was measured.
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        self._walk.check_finished("restoration")
+        if self._pictures is None:
+            with self._walk.timed("decode"), torch.no_grad():
+                assert self._walk.last is not None
+                rows = enumerate(self._show(self._walk.last.z0).split(1))
+                self._pictures = [closed(self.data.of_row(i), x)[0] for i, x in rows]
+        return self._pictures
+
+    def mean(self) -> Tensor:
+        """The mean of the samples, (3, h, w)."""
+        return torch.stack(self.pictures()).mean(0)
+
+    def spread(self) -> Tensor:
+        """Deviation over the samples, root mean square over the colors, (1, h, w)."""
+        pictures = torch.stack(self.pictures())
+        return pictures.var(0, unbiased=True).mean(0, keepdim=True).sqrt()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How well the measurement is explained, of several samples by their mean.
+
+        Keys noise, residual, residual_expected, warning if the two are far apart, operator if it
+        had unknowns, and of several samples spread (mean deviation) and spread_white (the deviation
+        shown as white in OUT-spread).
+        """
+        verdict = Verdict.of(self.data.of_row(0), self.mean()[None])
+        told = verdict.told()
+        if self.task.description.unknown:
+            told["operator"] = str(self.described)
+        if len(self.seeds) > 1:
+            told["spread"] = round(float(self.spread().mean()), 5)
+            told["spread_white"] = SPREAD_WHITE
+        return told
+
+    def run(self) -> RestoreRun:
+        """Iterate to the end."""
+        for _ in self:
+            pass
+        return self
+
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the pictures; of several samples their mean and spread as well.
+
+        Args:
+            path: where to; the suffix chooses the format.
+            recipe: what the files should say about their making; by default all of it
+                (`make_recipe`).
+        """
+        pictures = self.pictures()
+        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
+        paths = self.task.outputs(Path(path))
+        own: list[dict[str, Any]] = [{"index": i, "seed": s} for i, s in enumerate(self.seeds)]
+        if len(pictures) > 1:
+            shown = (self.spread() / SPREAD_WHITE).clamp(0, 1).expand(3, -1, -1)
+            pictures = [*pictures, self.mean(), shown]
+            own += [{"shows": "mean"}, {"shows": "spread", "white": SPREAD_WHITE}]
+        for each, picture, more in zip(paths, pictures, own, strict=True):
+            like = replace(self.source, rgb=picture, alpha=None)
+            save_picture(each, picture, like, {**recipe, **more})
+        return paths
