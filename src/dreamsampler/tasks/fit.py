@@ -102,13 +102,7 @@ class Fit:
         return x.clamp(0, 1) if clamp else x
 
     def mask_to_latent(
-        self,
-        mask: Tensor,
-        factor: int,
-        *,
-        grow: int = 0,
-        touched: bool = False,
-        least: bool = False,
+        self, mask: Tensor, factor: int, *, grow: int = 0, touched: bool = False
     ) -> Tensor:
         """Mask (1, h, w) or (b, 1, h, w) to latent cells, (b, 1, H / factor, W / factor).
 
@@ -119,16 +113,12 @@ class Fit:
             factor: pixels per cell and side.
             grow: cells by which white is widened.
             touched: 1 for every cell with any white in it, instead of the mean.
-            least: the darkest pixel of the cell instead of the mean; white where all of it is.
         """
         mask = mask[None] if mask.ndim == 3 else mask
         self._check(mask, self.outer)
         if self.inner != self.outer:
             mask = functional.interpolate(mask, self.inner, mode="area")
-        if least:
-            cells = -functional.max_pool2d(-self._pad(mask), factor)
-        else:
-            cells = functional.avg_pool2d(self._pad(mask), factor)
+        cells = functional.avg_pool2d(self._pad(mask), factor)
         if touched:
             cells = (cells > 0).to(cells.dtype)
         if grow:

@@ -101,27 +101,23 @@ class InpaintRun:
         prompts = list(self.task.prompt)
         return prompts * len(self.masks) if len(prompts) == 1 else prompts
 
-    def _cells(self, mask: Tensor, *, least: bool) -> Tensor:
-        factor = self.prior.factor
-        if least:
-            return self.fit.mask_to_latent(mask, factor, least=True)
-        return 1 - self.fit.mask_to_latent(1 - mask, factor, least=True)
-
     def _anchored(self, rng: Rng) -> tuple[Iterator[Moment], int]:
-        """The house's own method, and its number of steps."""
+        """The house's own method, and its number of steps.
+
+        A cell is painted as strongly as its mean, times the share of it that is hole: what the
+        hole only touches is freed late, when shapes are settled, so that they keep inside of it.
+        """
         task, chosen, prior = self.task, self.task.settings, self.prior
         null = prior.condition(task.negative_prompt)
         scale = chosen.guidance_scale or 0.0
         targets = [cfg(prior, prior.condition(words), null, scale) for words in self._prompts()]
-        places = [self._cells(self.window.cut(mask), least=False) for mask in self.masks]
+        places = [self._cells(mask) for mask in self.masks]
         one = len(set(task.prompt)) == 1
         denoise = targets[0] if one else regional(targets, places)
         z_src = prior.encode(self.fit.down(filled(self._shown, self._hole)[None]))
         z_src = z_src.repeat(len(rng), 1, 1, 1)
         levels = by_noise(prior.schedule, chosen.num_inference_steps)
-        strength = painted_cells(
-            self._cells(self._hole, least=True), self._cells(self._hole, least=False)
-        )
+        strength = self._cells(self.mask) * self._cells((self.mask > 0).to(self.mask))
         share = chosen.fresh or 0.0
         walk = anchored_inpainting(denoise, z_src, strength, levels, rng, share)
         return walk, len(levels)
@@ -130,17 +126,17 @@ class InpaintRun:
         """The published method, with whole cells and weights that sum to at most 1."""
         prior, steps = self.prior, self.task.settings.num_inference_steps
         null = prior.condition(None)
-        known = 1 - self._cells_of_pixels()
+        known = 1 - self.fit.mask_to_latent(self._hole, 1, touched=True)
         x = self.fit.down(self._shown[None]).repeat(len(rng), 1, 1, 1)
         y = known * (x + PAPER_NOISE * draw(x, rng))
-        places = shares([self._cells(self.window.cut(m), least=False) for m in self.masks])
+        places = shares([self._cells(mask, touched=True) for mask in self.masks])
         pairs = zip(self._prompts(), places, strict=True)
         holes = [(prior.condition(words), place) for words, place in pairs]
         return dreamsampler_inpainting(prior, y, known, holes, null, rng, steps), 2 * steps
 
-    def _cells_of_pixels(self) -> Tensor:
-        """1 for every pixel of the model's canvas with any hole in it, (1, 1, H, W)."""
-        return self.fit.mask_to_latent(self._hole, 1, touched=True)
+    def _cells(self, mask: Tensor, *, touched: bool = False) -> Tensor:
+        """A mask of the canvas in the window's latent cells, (1, 1, h, w)."""
+        return self.fit.mask_to_latent(self.window.cut(mask), self.prior.factor, touched=touched)
 
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step."""
@@ -209,17 +205,3 @@ def _opened(task: Inpaint, source: Picture) -> tuple[Picture, list[Tensor]]:
     canvas, around = widened(canvas, task.expand)
     inner = [functional.pad(hole, (left, right, top, bottom)) for hole in holes]
     return canvas, [*inner, around]
-
-
-def painted_cells(least: Tensor, most: Tensor) -> Tensor:
-    """How strongly each latent cell is painted: as its least pixel, so that it stays in the hole.
-
-    A cell that the hole only touches is left to its surroundings and to the seam, unless no whole
-    cell is near: of a hole that is thinner than a cell, every cell it touches is painted.
-
-    Args:
-        least: (1, 1, h, w), the darkest pixel of each cell.
-        most: the brightest one.
-    """
-    near = functional.max_pool2d((least > 0).to(least), 3, stride=1, padding=1)
-    return torch.where(near > 0, least, most)
