@@ -40,7 +40,7 @@ class InpaintSettings:
 
 
 INPAINT_PRESETS: dict[InpaintPreset, InpaintSettings] = {
-    "default": InpaintSettings(20, 5.0, 0.7),
+    "default": InpaintSettings(20, 5.0, 0.5),
     "paper": InpaintSettings(200, None, None),
 }
 

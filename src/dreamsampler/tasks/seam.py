@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from dreamsampler.maths import conjugate_gradient
 
-WIDTH = 12 / 512
+WIDTH = 16 / 512
 """Default width of a seam, as a share of the side of a square picture of the same area."""
 
 
 def seam_width(size_hw: tuple[int, int]) -> float:
-    """The default feather of a picture, in its pixels: 12 at 512 x 512, and in proportion."""
+    """The default feather of a picture, in its pixels: 16 at 512 x 512, and in proportion."""
     return WIDTH * (size_hw[0] * size_hw[1]) ** 0.5
 
 
@@ -22,7 +22,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
               c = source - painted   outside of the hole
-        painted + (1 - smoothstep(depth / (width + 1))) c
+        painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
     was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
@@ -55,7 +55,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         return band * (degree * c - _neighbors(band * c))
 
     c = conjugate_gradient(system, band * _neighbors(gap), steps=400, tol=1e-3)
-    part = (depth / (deepest + 1)).clamp(0, 1)
+    part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
     whole = painted.clone()
     whole[(slice(None), *box)] += (c * band * fade)[:, 0]
