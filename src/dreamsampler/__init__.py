@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dreamsampler.models import GaussianMixture, Prior
     from dreamsampler.models.load import from_pipe, from_pretrained
     from dreamsampler.samplers import dream, finish, invert
-    from dreamsampler.tasks import Edit
+    from dreamsampler.tasks import Edit, Inpaint, Restore
 
 __version__ = "0.1.0"
 
@@ -32,10 +32,12 @@ _HOMES = {
     "Estimate": "maths",
     "GaussianMixture": "models",
     "Generated": "generators",
+    "Inpaint": "tasks",
     "Level": "maths",
     "Moment": "maths",
     "Prior": "models",
     "RectifiedFlow": "maths",
+    "Restore": "tasks",
     "Schedule": "maths",
     "Subject": "generators",
     "VarianceExploding": "maths",
@@ -54,10 +56,12 @@ __all__ = [
     "Estimate",
     "GaussianMixture",
     "Generated",
+    "Inpaint",
     "Level",
     "Moment",
     "Prior",
     "RectifiedFlow",
+    "Restore",
     "Schedule",
     "Subject",
     "VarianceExploding",

@@ -26,7 +26,7 @@ def form(name: str, parts: Sequence[type]) -> type:
     """One flat dataclass with the fields of several, dressed for tyro.
 
     Help is the string below each field; a field called "image" is positional, and one that holds
-    a tuple may be given several times.
+    a tuple of any length may be given several times.
 
     Args:
         name: of the new class.
@@ -77,13 +77,15 @@ def _option(name: str, kind: Any, text: str, default: Any) -> Any:
     """A type with its help, short name and place."""
     settings: dict[str, Any] = {"help": text, "aliases": _ALIASES.get(name)}
     plain = _plain_type(kind)
+    if typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is not ...:
+        settings["metavar"] = " ".join(_METAVARS[each] for each in typing.get_args(plain))
     if plain in _METAVARS:
         settings["metavar"] = "INPUT" if name == INPUT else _METAVARS[plain]
     if default is None:
         settings["help_behavior_hint"] = ""
     if name == INPUT:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
-    if typing.get_origin(kind) is tuple:
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is ...:
         settings["help_behavior_hint"] = ""
         settings["metavar"] = _METAVARS[_plain_type(typing.get_args(kind)[0])]
         return Annotated[kind, tyro.conf.UseAppendAction, tyro.conf.arg(**settings)]

@@ -4,8 +4,10 @@ Importing this floor's front door needs no torch, so that the command line answe
 """
 
 from dreamsampler.tasks.edit import PRESETS, Edit, Preset, Settings
+from dreamsampler.tasks.inpaint import Inpaint
+from dreamsampler.tasks.restore import Restore
 
-TASKS: tuple[type, ...] = (Edit,)
+TASKS: tuple[type, ...] = (Edit, Inpaint, Restore)
 """Every task; a face makes a command or a form of each."""
 
-__all__ = ["PRESETS", "TASKS", "Edit", "Preset", "Settings"]
+__all__ = ["PRESETS", "TASKS", "Edit", "Inpaint", "Preset", "Restore", "Settings"]
