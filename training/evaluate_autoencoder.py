@@ -6,10 +6,10 @@
     python training/evaluate_autoencoder.py --sheets
 
 Renders new augmentations (seeds that no training run uses), of the 144 concepts as the denoiser
-sees them, and of all icons as the autoencoder sees them; `--objects` adds a folder of rendered
-objects. The figures go to `training/measured.json` under the name; `--styles` says on which sets
-the autoencoder was trained, and the others are a style that it never saw. `--sheets` writes the
-small sample of the same pictures that is committed for `make evaluate-model` (benchmarks/held_out).
+sees them, and of all icons as the autoencoder sees them; `--objects` adds shaded 3D objects. The
+figures go to `training/measured.json` under the name; `--styles` says on which sets the autoencoder
+was trained: the others are a style that it never saw. `--sheets` writes the small sample of the
+same pictures that is committed for `make evaluate-model` (benchmarks/held_out).
 """
 
 import argparse
@@ -27,6 +27,7 @@ from measured import remember
 from PIL import Image
 from render import affine, backdrop, compose
 from render_all import pictures
+from render_objects import picture
 
 SEED = 77_000
 
@@ -54,13 +55,9 @@ def rendered(sets: dict, count: int) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def objects(folder: Path, count: int) -> np.ndarray:
-    """Every n-th picture of the shards (images_*.npy) in a folder: uint8 [<= count, h, w, 3]."""
-    shards = sorted(folder.glob("images_*.npy"))
-    if not shards:
-        raise SystemExit(f"no images_*.npy in {folder}: render the objects first (see README.md)")
-    last = np.load(shards[-1], mmap_mode="r")
-    return np.array(last[:: max(1, len(last) // count)][:count])
+def objects(count: int) -> np.ndarray:
+    """3D objects of seeds below those of the training shards: uint8 [count, 128, 128, 3]."""
+    return np.stack([picture(SEED + k)[0] for k in range(count)])
 
 
 def table(vae, found: dict, trained: list[str]) -> dict[str, dict[str, float]]:
@@ -97,14 +94,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--name", help="store the figures under this name")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--pictures", type=int, default=288, help="for each kind and style")
-    parser.add_argument("--objects", type=Path, help="folder with images_*.npy of objects")
+    parser.add_argument("--objects", action="store_true", help="3D objects as well")
     parser.add_argument("--out", type=Path, help="folder for sheets of reconstructions")
     parser.add_argument("--sheets", action="store_true", help="write benchmarks/held_out instead")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Print the table; store it."""
+    """Print the figures; store them."""
     args = arguments()
     torch.set_num_threads(1)
     sets = load_sets(args.icons)
@@ -114,12 +111,10 @@ def main() -> None:
     vae = build(args.vae)
     found = rendered(sets, args.pictures)
     if args.objects:
-        found["objects"] = {"3D": objects(args.objects, args.pictures)}
+        found["objects"] = {"3D": objects(args.pictures)}
     rows = table(vae, found, [*args.styles, "3D"])
-    print("| pictures | " + " | ".join(rows["icons"]) + " |")
-    print("|---" * (len(rows["icons"]) + 1) + "|")
     for kind, row in rows.items():
-        print(f"| {kind} | " + " | ".join(f"{v:.1f}" for v in row.values()) + " |")
+        print(f"{kind}: " + ", ".join(f"{words} {v:.2f} dB" for words, v in row.items()))
     if args.name:
         command = f"python training/evaluate_autoencoder.py --vae {args.vae} --styles "
         told = {"trained on": args.styles, "pictures for each kind and set": args.pictures}
