@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from dreamsampler.maths import (
     Level,
     Moment,
     Rng,
+    Schedule,
     VariancePreserving,
     Weight,
     ddpm,
@@ -27,15 +29,29 @@ from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import plain, posterior
 from dreamsampler.objectives.measurement import Measurement, corrected, descended, two_stages
 from dreamsampler.operators import is_linear
-from dreamsampler.samplers import dream
+from dreamsampler.samplers import by_noise, dream
 
 
-def map_spread(level: Level) -> float:
-    """How far an estimate is off under a prior N(0, 1): r = sigma / sqrt(alpha^2 + sigma^2).
+def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[Level]:
+    """Several falling walks in a row, each evenly spaced in flow time.
 
-    The posterior deviation of z0 given z_t, exactly; networks that know better are off by less.
+    Args:
+        schedule: the model's.
+        steps: how many levels in all, shared out in proportion to the starts; each walk gets one.
+        starts: flow time u = sigma / (alpha + sigma) of the first level of each walk.
+
+    Raises:
+        ValueError: no starts.
+
+    Source: Xu et al., "Restart sampling for improving generative processes", NeurIPS 2023
+    (arXiv:2306.14878).
     """
-    return level.sigma / (level.alpha**2 + level.sigma**2) ** 0.5
+    if not starts:
+        raise ValueError("a run without starts has no levels: pass at least one")
+    ends = [round(steps * share / sum(starts)) for share in accumulate(starts)]
+    counts = [max(1, b - a) for a, b in pairwise([0, *ends])]
+    walks = [by_noise(schedule, n, start=u) for n, u in zip(counts, starts, strict=True)]
+    return [level for walk in walks for level in walk]
 
 
 def anchored_restoration(
@@ -50,24 +66,27 @@ def anchored_restoration(
     """The house's own: noise on a first guess, few levels, and the data at each of them.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2
-        z0 <- z0 + E(x^) - E(D(z0)),   renoise with the network's own eps
+        z0 <- z0 + E(x^) - E(D(z0))
+        renoise with the network's own eps while the levels fall, afresh where they rise
 
-    A run without fresh noise comes nearer to the posterior mean than one with it: what is asked
-    for is one faithful picture, not a draw.
+    A walk without fresh noise comes nearer to the posterior mean than one with it: what is asked
+    for is one faithful picture, not a draw. Each restart averages out some of the noise that the
+    walk before it began with.
 
     Args:
         denoise: the prior under its prompt.
         data: the measurement.
         z: latent of the first guess, one row an image.
-        levels: falling; the first one says how little the first guess is believed.
-        rng: one generator per image, for the first noise.
+        levels: `restarts`; the first one says how little the first guess is believed.
+        rng: one generator per image.
         spread: r of a level, in [0, 1] units.
 
     Source: ours, measured in benchmarks/restore.py; the data step is that of Zhu et al.,
     "Denoising diffusion models for plug-and-play image restoration" (arXiv:2305.08995), eq. 12.
     """
     data_step = corrected(data, spread)
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=data_step, renoise=keep)
+    renewed = fresh(lambda level, following: float(following.sigma > level.sigma), rng)
+    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=data_step, renoise=renewed)
 
 
 def treg(
@@ -209,8 +228,9 @@ def dreamsampler_restoration(
         zbar = ab E(x) + (1 - ab) z0(null), then ab of the way to z0(c);  k = ab   every third step
         zbar = z0(null) - d/dz |y - A D(z0(null))|;                       k = 0        elsewhere
 
-    It begins with the inversion, under the null prompt, of A^T y (scaled by A^T 1, so that a
-    downsampled picture is not dim). The measurement's gradient is taken in [-1, 1] as published.
+    It begins with the inversion, under the null prompt, of A^T y over A^T 1 (`Measurement.seen`; a
+    downsampled picture would be dim), grey where nothing is known. The gradient is that of pictures
+    in [-1, 1], as published.
     Masks, the case that was published, come out as `dreamsampler_inpainting` has them; the other
     operators are our reading of "inverse problems" in the paper's title page.
 
@@ -230,7 +250,7 @@ def dreamsampler_restoration(
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
     """
-    op, y = data.op, data.y
+    op = data.op
     if not isinstance(prior.schedule, VariancePreserving):
         raise ValueError("the published program needs a model with a table of alphas_cumprod")
     if not is_linear(op):
@@ -256,8 +276,7 @@ def dreamsampler_restoration(
         asked, lambda z0: 2 * data.misfit(z0), lambda v: 0.0 if v in unmoved else 1.0
     )
     with torch.no_grad():
-        lit = op.A_adjoint(torch.ones_like(y)).clamp_min(1e-3)
-        z_src = data.hide((op.A_adjoint(y) / lit).clamp(0, 1))
+        z_src = data.hide(data.seen(0.5).clamp(0, 1))
     pair = Estimate(z_src, torch.zeros_like(z_src))
     for now in dream(asked, Canvas(z_src / up[0].alpha), up, pair.eps):
         yield now

@@ -62,15 +62,39 @@ class Measurement:
         # a row without any misfit has a gradient of 0, not of 0 / 0
         return misfit.flatten(1).square().sum(1).clamp_min(1e-20).sqrt()
 
+    def seen(self, unseen: float | Tensor) -> Tensor:
+        """A^T y over A^T 1, the measurement spread over the pixels that it is of, (b, 3, h, w).
+
+        Args:
+            unseen: what stands where a pixel takes no part in the measurement.
+
+        Raises:
+            ValueError: an operator that is not linear.
+        """
+        if not is_linear(self.op):
+            raise ValueError(f"{type(self.op).__name__} is not linear, so it has no transpose")
+        lit = self.op.A_adjoint(torch.ones_like(self.y))
+        known = lit > 0.05 * lit.amax()
+        return torch.where(known, self.op.A_adjoint(self.y) / lit.clamp_min(1e-6), unseen)
+
     def of_row(self, i: int) -> Measurement:
         """The same with the measurement of one image only."""
         return replace(self, y=self.y[i : i + 1])
 
-    def unexplained(self, x: Tensor) -> float:
-        """Root mean square of y - A(x) over what noise and clipping lead to expect; 1 is right."""
+    def balance(self, x: Tensor) -> tuple[float, float]:
+        """Root mean square of y - A(x), and what noise and clipping lead to expect of it.
+
+        Only where something was measured, that is where A sees a white picture.
+        """
         clean = self.op.A(x)
-        found = (self.y - clean).square().mean().sqrt()
-        return float(found) / expected_residual(clean, self.noise)
+        seen = (self.op.A(torch.ones_like(x)).abs() > 1e-6).expand_as(clean)
+        found = (self.y - clean)[seen].square().mean().sqrt()
+        return float(found), expected_residual(clean[seen], self.noise)
+
+    def unexplained(self, x: Tensor) -> float:
+        """Residual over expectation (`balance`); 1 is right."""
+        found, expected = self.balance(x)
+        return found / expected
 
     def explained(self, x: Tensor, spread: float | Tensor, *, steps: int = 30) -> Tensor:
         """The most probable picture if x is believed up to a deviation of `spread`.

@@ -29,19 +29,19 @@ class RestoreSettings:
     Args:
         num_inference_steps: noise levels visited.
         guidance_scale: CFG weight of the prompt; 1 is the prompt alone.
-        start: flow time u = sigma / (alpha + sigma) of the first level; None for all the way
-            from noise.
+        starts: flow time u = sigma / (alpha + sigma) of the first level of each walk; None for a
+            single one all the way from noise.
         spread: deviation that the estimate of a level is believed up to, over its u.
     """
 
     num_inference_steps: int
     guidance_scale: float | None
-    start: float | None = None
+    starts: tuple[float, ...] | None = None
     spread: float | None = None
 
 
 RESTORE_PRESETS: dict[RestorePreset, RestoreSettings] = {
-    "default": RestoreSettings(16, 1.0, 0.5, 0.3),
+    "default": RestoreSettings(20, 1.0, (0.3, 0.2, 0.2), 0.5),
     "treg": RestoreSettings(50, 7.5),
     "flowdps": RestoreSettings(28, 2.0),
     "dps": RestoreSettings(200, 1.0),

@@ -16,6 +16,7 @@ from dreamsampler.methods.restoration import (
     dps,
     dreamsampler_restoration,
     flowdps,
+    restarts,
     treg,
 )
 from dreamsampler.objectives import Guided, cfg, plain
@@ -25,7 +26,14 @@ from dreamsampler.samplers import by_noise, uniform
 from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.picture import Picture, open_picture, save_picture
 from dreamsampler.tasks.recipe import make_recipe
-from dreamsampler.tasks.verdict import Verdict, closed, first_guess, measurement_of, noise_of
+from dreamsampler.tasks.verdict import (
+    Verdict,
+    closed,
+    first_guess,
+    guessable,
+    measurement_of,
+    noise_of,
+)
 from dreamsampler.tasks.walk import Walk
 
 if TYPE_CHECKING:
@@ -114,14 +122,16 @@ class RestoreRun:
         denoise = self._denoise(chosen.guidance_scale or 0.0)
         z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
         if task.preset == "default":
-            levels = by_noise(prior.schedule, steps, start=chosen.start or 1.0)
+            first, *others = chosen.starts or (1.0,)
+            starts = [first if guessable(self.data.op, self.data.size) else 1.0, *others]
+            levels = restarts(prior.schedule, steps, starts)
             rate = chosen.spread or 0.0
 
             def spread(level: Level) -> float:
                 return rate * level.flow
 
             walk = anchored_restoration(denoise, self.data, z, levels, rng, spread=spread)
-            return walk, steps
+            return walk, len(levels)
         if task.preset == "flowdps":
             levels = by_noise(prior.schedule, steps, shift=3.0)
             return flowdps(denoise, self.data, z, levels, rng), steps
@@ -142,7 +152,7 @@ class RestoreRun:
         for now in self._walk:
             if self.task.description.unknown and now.index % REFIT == REFIT - 1:
                 with torch.no_grad(), self._walk.timed("fit"):
-                    self._refit(self._show(now.z0).clamp(0, 1))
+                    self._refit(self._show(now.estimate.z0).clamp(0, 1))
             yield now
 
     def _refit(self, x: Tensor) -> None:

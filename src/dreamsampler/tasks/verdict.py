@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.files import InputError
-from dreamsampler.objectives.measurement import Measurement, expected_residual
+from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.objectives.variation import flattest
-from dreamsampler.operators import Operator, is_linear, measured
+from dreamsampler.operators import Operator, is_linear, measured, prox_l2
 from dreamsampler.operators.noise import estimate_noise
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ BELIEF = 0.1
 """Deviation that the model's last picture is believed up to, before the measurement decides."""
 EDGES = 3.0
 """Weight of total variation: measured, see docs/restore.md."""
+COARSE = 0.05
+"""Share of a coarse picture's variance that may be lost before the model has to invent it."""
 UNEXPLAINED = 1.1
 """Ratio of residual and noise above which a picture does not explain its measurement. The ratio of
 a right picture scatters by 1 / sqrt(2 n) for n numbers: by 2 % for the smallest file that is
@@ -71,7 +73,9 @@ def measurement_of(source: Picture, op: Operator, size_hw: tuple[int, int]) -> T
             f"{source.path} is {source.size[1]}x{source.size[0]}, but the operator makes "
             f"{width}x{height} of a picture of {size_hw[1]}x{size_hw[0]}"
         )
-    return y.mean(1, keepdim=True) if channels == 1 else y
+    y = y.mean(1, keepdim=True) if channels == 1 else y
+    # whatever the file shows in a hole was not measured
+    return torch.where(op.A(y.new_ones(1, 3, *size_hw)).abs() > 1e-6, y, 0.0)
 
 
 def first_guess(data: Measurement, steps: int = 80) -> Tensor:
@@ -83,10 +87,29 @@ def first_guess(data: Measurement, steps: int = 80) -> Tensor:
     if not is_linear(op):
         start = functional.interpolate(y, data.size, mode="bicubic", antialias=True)
         return data.explained(start.expand(-1, 3, -1, -1), 0.1).clamp(0, 1)
-    lit = op.A_adjoint(torch.ones_like(y))
-    known = lit > 0.05 * lit.amax()
-    start = torch.where(known, op.A_adjoint(y) / lit.clamp_min(1e-6), y.mean())
-    return flattest(op, y, data.noise, start, weight=EDGES, steps=steps).clamp(0, 1)
+    return flattest(op, y, data.noise, data.seen(y.mean()), weight=EDGES, steps=steps).clamp(0, 1)
+
+
+def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
+    """Whether coarse forms and colors survive the operator, so that a first guess has them.
+
+    A cloud of random colors is measured without noise and the nearest picture to grey that
+    explains it is looked at: blurs and small factors give it back, holes and lost colors do not.
+    Operators that are not linear keep what is coarse, as those that are known do.
+
+    Args:
+        op: A.
+        size_hw: height and width of the picture.
+    """
+    if not is_linear(op):
+        return True
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, 4, 4, generator=rng)
+    cloud = functional.interpolate(coarse, size_hw, mode="bicubic", align_corners=False)
+    grey = torch.full_like(cloud, 0.5)
+    found = prox_l2(op, grey, op.A(cloud), 1e3)
+    lost = (found - cloud).square().mean() / (cloud - grey).square().mean()
+    return float(lost) < COARSE
 
 
 def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
@@ -142,9 +165,7 @@ class Verdict:
     @classmethod
     def of(cls, data: Measurement, x: Tensor) -> Verdict:
         """Measure a picture (b, 3, h, w)."""
-        clean = data.op.A(x)
-        residual = float((data.y - clean).square().mean().sqrt())
-        return cls(residual, expected_residual(clean, data.noise), data.noise)
+        return cls(*data.balance(x), data.noise)
 
     @property
     def ratio(self) -> float:
