@@ -8,9 +8,11 @@ neither refused nor clipped (but by JPEG), since the steps of an algorithm leave
 from dreamsampler.operators.blur import GaussianBlur, KernelBlur, MotionBlur
 from dreamsampler.operators.color import ColorMatrix, Grey
 from dreamsampler.operators.composition import Composition, LinearComposition, compose
+from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.operators.fold import Boundary
 from dreamsampler.operators.jpeg import Jpeg, Subsampling
 from dreamsampler.operators.mask import Mask
+from dreamsampler.operators.noise import estimate_noise
 from dreamsampler.operators.operator import (
     LinearOperator,
     Operator,
@@ -44,6 +46,9 @@ __all__ = [
     "Sized",
     "Subsampling",
     "compose",
+    "estimate_noise",
+    "fit_parameters",
+    "guess_parameters",
     "input_size",
     "is_linear",
     "measured",

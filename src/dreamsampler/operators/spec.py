@@ -62,7 +62,7 @@ OPERATORS: Final[Mapping[str, Mapping[str, Parameter]]] = {
     "grey": {},
     "color_matrix": {name: Parameter(tuple) for name in ("red", "green", "blue")},
     "jpeg": {
-        "quality": Parameter(int, 1, 100, fitted=(5, 95)),
+        "quality": Parameter(int, 1, 100, fitted=(1, 100)),
         "subsampling": Parameter(str, default="4:2:0", choices=("4:2:0", "4:4:4")),
     },
 }
