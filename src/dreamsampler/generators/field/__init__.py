@@ -1,19 +1,38 @@
 """A radiance field on a grid, and the cameras that see it."""
 
 from dreamsampler.generators.field.camera import Camera, view_word
+from dreamsampler.generators.field.film import Film
 from dreamsampler.generators.field.grid import Grid, cubic_size
 from dreamsampler.generators.field.harmonic import harmonics
+from dreamsampler.generators.field.mesh import Mesh, isosurface, surface
 from dreamsampler.generators.field.render import March, Rendering, march, render, shade
+from dreamsampler.generators.field.store import load_field, save_field
+from dreamsampler.generators.field.transforms import (
+    Shot,
+    read_transforms,
+    surroundings,
+    write_transforms,
+)
 
 __all__ = [
     "Camera",
+    "Film",
     "Grid",
     "March",
+    "Mesh",
     "Rendering",
+    "Shot",
     "cubic_size",
     "harmonics",
+    "isosurface",
+    "load_field",
     "march",
+    "read_transforms",
     "render",
+    "save_field",
     "shade",
+    "surface",
+    "surroundings",
     "view_word",
+    "write_transforms",
 ]

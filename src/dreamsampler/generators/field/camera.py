@@ -69,10 +69,8 @@ class Camera:
 
     Example:
         >>> camera = Camera.orbit(azimuth=90, elevation=0, distance=3, size=(4, 4))
-        >>> [round(x, 6) for x in camera.position]
-        [3.0, 0.0, 0.0]
-        >>> camera.view()
-        'side view'
+        >>> round(camera.position[0], 6), camera.view()
+        (3.0, 'side view')
     """
 
     matrix: Rows

@@ -1,0 +1,166 @@
+"""A field seen by several cameras: what the loop moves when it reconstructs a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.generators.field.camera import Camera
+from dreamsampler.generators.field.grid import Grid
+from dreamsampler.generators.field.render import March, Rendering, march, shade
+from dreamsampler.maths import Latent
+
+DENSITY_RATE, COLOR_RATE = 0.3, 0.1
+"""Adam's learning rates of the raw grids, which live between about -7 and 5."""
+BETAS = (0.9, 0.99)
+REFRESH = 50
+"""Optimizer steps after which it is looked anew where anything is."""
+
+
+@final
+class Film:
+    """A field and the cameras that look at it: a subject of the loop, one row a camera.
+
+        psi <- psi - step d/dpsi [ energy(rows, g(psi)) + beta/2 mean |E(g(psi)) - target|^2 ]
+
+    A pull is `steps` steps of Adam, each on `views` of the cameras in turn, so that its cost does
+    not grow with the number of cameras; `Generated` with all of them in every step is the special
+    case views = cameras (`test_a_film_of_all_views_is_generated`).
+
+    Args:
+        grid: the field.
+        cameras: all of one size.
+        encode: pictures (b, 3, h, w) in [0, 1] to latents.
+        energy: of rendered pictures in [0, 1] of the cameras `rows`; the data term and penalties.
+        beta: weight of the target; 0 leaves it out.
+        steps: optimizer steps a pull.
+        views: cameras in each of them.
+        decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
+            it comes nearer to g + D(target) - D(E(g)), with g the pictures of the last look. What
+            the code loses of a picture cancels, and no gradient passes the networks.
+        background: RGB in [0, 1] behind the field.
+        rng: draws the order of the cameras.
+        rate: multiplies the learning rates.
+
+    Raises:
+        ValueError: no cameras, several sizes of pictures, or fewer than one step or view.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        cameras: Sequence[Camera],
+        encode: Callable[[Tensor], Latent],
+        energy: Callable[[Sequence[int], Tensor], Tensor],
+        *,
+        beta: float,
+        steps: int,
+        views: int,
+        rng: torch.Generator,
+        decode: Callable[[Latent], Tensor] | None = None,
+        background: float = 1.0,
+        rate: float = 1.0,
+    ) -> None:
+        if not cameras or min(steps, views) < 1:
+            raise ValueError(
+                f"{len(cameras)} cameras, {steps} steps, {views} views: give at least one of each"
+            )
+        if len({camera.size for camera in cameras}) > 1:
+            raise ValueError("the cameras' pictures differ in size: resize them to one")
+        self.cameras, self.energy = list(cameras), energy
+        self.encode, self.decode = encode, decode
+        self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
+        self.background, self.rate, self.rng = background, rate, rng
+        self._rays = [camera.rays() for camera in cameras]
+        self._order: list[int] = []
+        self.adopt(grid)
+
+    def adopt(self, grid: Grid, everywhere: bool = False) -> None:
+        """Go on with another grid, such as a finer one, and a new optimizer.
+
+        Args:
+            grid: the field from now on.
+            everywhere: do not leave out what is empty now, so that it can still be filled.
+        """
+        self.grid, self._everywhere, self._age = grid, everywhere, 0
+        rates = ((grid.raw_density, DENSITY_RATE), (grid.raw_color, COLOR_RATE))
+        groups = [{"params": [p], "lr": self.rate * lr} for p, lr in rates]
+        self.optimizer = torch.optim.Adam(groups, betas=BETAS, eps=1e-15, fused=True)
+        self._marches: dict[int, March] = {}
+
+    def search(self, everywhere: bool) -> None:
+        """Whether to look where nothing is, too."""
+        self._everywhere, self._marches = everywhere, {}
+
+    def slow(self, share: float) -> None:
+        """Multiply the learning rates."""
+        for group in self.optimizer.param_groups:
+            group["lr"] *= share
+
+    def seen(self, row: int) -> Rendering:
+        """What a camera sees; gradients reach the grid."""
+        if row not in self._marches:
+            near = None if self._everywhere else self.grid.occupied()
+            self._marches[row] = march(self.grid, *self._rays[row], occupied=near)
+        return shade(self.grid, self._marches[row])
+
+    def pictures(self, rows: Sequence[int] | None = None) -> Tensor:
+        """What cameras see, (b, 3, h, w) in [0, 1]; all of them by default."""
+        rows = range(len(self.cameras)) if rows is None else rows
+        size = self.cameras[0].size
+        return torch.stack(
+            [self.seen(row).on(self.background).t().reshape(3, *size) for row in rows]
+        )
+
+    def look(self) -> Latent:
+        """The latents of all views."""
+        with torch.no_grad():
+            self._shown = self.pictures()
+            self._look = self.encode(self._shown)
+            return self._look
+
+    def pull(self, target: Latent) -> None:
+        """Take `steps` optimizer steps towards the target."""
+        with torch.no_grad():
+            if self.beta == 0:
+                aim = None
+            elif self.decode is None:
+                aim = target.detach()
+            else:
+                aim = self._shown + self.decode(target) - self.decode(self._look)
+        for _ in range(self.steps):
+            self.step(aim)
+
+    def step(self, aim: Tensor | None = None) -> float:
+        """One optimizer step on the next few cameras; the energy before it.
+
+        Args:
+            aim: latents of all views to come nearer to, or with `decode` their pictures; without
+                one there is only the energy.
+        """
+        rows = self._next()
+        with torch.enable_grad():
+            pictures = self.pictures(rows)
+            loss = energy = self.energy(rows, pictures)
+            if aim is not None:
+                seen = self.encode(pictures) if self.decode is None else pictures
+                loss = loss + 0.5 * self.beta * ((seen - aim[rows]) ** 2).mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+        self.optimizer.step()
+        self._age += 1
+        if self._age % REFRESH == 0:
+            self._marches = {}
+        return float(energy.detach())
+
+    def _next(self) -> list[int]:
+        """The next few cameras of a random order; every one has its turn before the next round."""
+        if len(self._order) < self.views:
+            self._order += torch.randperm(len(self.cameras), generator=self.rng).tolist()
+        rows, self._order = self._order[: self.views], self._order[self.views :]
+        return rows

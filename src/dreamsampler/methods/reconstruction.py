@@ -1,0 +1,135 @@
+"""A scene from its views: a radiance field under a data term, and a prior that sees every view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+import torch
+
+from dreamsampler.generators.field.film import Film
+from dreamsampler.generators.field.grid import cubic_size
+from dreamsampler.maths import (
+    Denoiser,
+    Estimate,
+    Latent,
+    Level,
+    Moment,
+    Renoise,
+    Rng,
+    draw,
+    hold,
+)
+from dreamsampler.objectives.guidance import Guided, together
+from dreamsampler.objectives.regularizer import Regularizer, chain
+from dreamsampler.samplers.dream import dream
+
+
+@final
+@dataclass(frozen=True)
+class Stage:
+    """One resolution of a field, and how long it is fitted there.
+
+    Args:
+        resolution: corners along the longest side of the box.
+        steps: optimizer steps.
+    """
+
+    resolution: int
+    steps: int
+
+
+def fitted(film: Film, stages: Sequence[Stage]) -> Iterator[int]:
+    """Fit a field to its data alone, from coarse to fine.
+
+    At each stage the box is tightened to what is there and the grid refined; half way through a
+    stage the learning rate falls to 0.4 of itself. In the first half of the first stage nothing is
+    left out, so that matter can appear anywhere.
+
+    Args:
+        film: the field, its cameras and its data term; it adopts a new grid each stage.
+        stages: resolutions and steps.
+
+    Yields:
+        The number of optimizer steps so far, after each of them.
+
+    Raises:
+        ValueError: no stages.
+
+    Source: Sun, Sun & Chen, "Direct voxel grid optimization", CVPR 2022 (arXiv:2111.11215),
+        section 5 (coarse search for the box, then a finer grid).
+    """
+    if not stages:
+        raise ValueError("there are no stages: fit at one resolution at least")
+    count = 0
+    for number, stage in enumerate(stages):
+        box = film.grid.box if number == 0 else film.grid.tight_box()
+        size = cubic_size(box, stage.resolution)
+        film.adopt(film.grid.resampled(size, box), everywhere=number == 0)
+        for step in range(stage.steps):
+            if step == stage.steps // 2:
+                film.slow(0.4)
+                film.search(False)
+            film.step()
+            count += 1
+            yield count
+
+
+def by_view(guided: Sequence[Guided]) -> Denoiser:
+    """One denoiser for views with prompts of their own, all of them in one forward.
+
+    Args:
+        guided: one per row; rows with the same object are asked together.
+
+    Raises:
+        ValueError: if it is asked about another number of rows.
+    """
+    kinds = list({id(each): each for each in guided}.values())
+    rows = [[i for i, each in enumerate(guided) if each is kind] for kind in kinds]
+    back = torch.tensor([i for each in rows for i in each]).argsort()
+
+    def denoise(z: Latent, level: Level) -> Estimate:
+        if len(z) != len(guided):
+            raise ValueError(f"{len(z)} views came, but there are prompts for {len(guided)}")
+        asked = [(kind, z[own]) for kind, own in zip(kinds, rows, strict=True)]
+        told = together(asked, level)
+        z0, eps = (torch.cat([getattr(e, name) for e in told])[back] for name in ("z0", "eps"))
+        return Estimate(z0, eps)
+
+    return denoise
+
+
+def reconstruct(
+    denoise: Denoiser,
+    film: Film,
+    levels: Sequence[Level],
+    rng: Rng,
+    *,
+    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
+    renoise: Renoise = hold,
+) -> Iterator[Moment]:
+    """Distill a prior into a field, at falling levels that all views share.
+
+        z_v = alpha E(g_v) + sigma eps_v,    z0_v = denoise(z_v | prompt, view word)
+        psi <- argmin_psi data + beta/2 mean |E(g_v) - z0_v|^2 + penalties    (a few steps)
+
+    Every view keeps its own noise (`hold`), so that between two levels only the field has changed.
+
+    Args:
+        denoise: what the prior believes of all views (`by_view`).
+        film: the field; its energy holds data term and penalties.
+        levels: falling.
+        rng: one generator per view.
+        regularize: bends the clean estimates.
+        renoise: the noise of the next level.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3 and the
+        conclusion's outlook on 3D; its settings were never published, ours are measured in
+        benchmarks/reconstruct.py.
+    """
+    if any(following.s >= level.s for level, following in pairwise(levels)):
+        raise ValueError("the levels must fall: noise over signal has to shrink at every step")
+    eps = draw(film.look(), rng)
+    yield from dream(denoise, film, levels, eps, regularize=regularize, renoise=renoise)
