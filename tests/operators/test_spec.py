@@ -154,6 +154,7 @@ def test_unknowns_are_counted_and_filled():
 def test_sizes_are_known_before_anything_is_built():
     assert parse("blur(2) | downsample(4) | downsample(2)").input_size((8, 5)) == (64, 40)
     assert parse("grey").input_size((8, 5)) == (8, 5)
+    assert parse("blur(2) | downsample(4) | downsample(2)").measured_size((33, 16)) == (5, 2)
     assert parse("mask('a b.png') | kernel(c.npy)").inputs() == [Path("a b.png"), Path("c.npy")]
 
 

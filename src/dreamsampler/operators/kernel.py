@@ -65,10 +65,13 @@ def read_kernel(path: str | Path) -> Float[Tensor, "kh kw"]:
 def _picture(path: Path) -> np.ndarray:
     from PIL import Image as PillowImage
 
-    with PillowImage.open(path) as picture:
-        if picture.mode.startswith(("I", "F")):
-            return np.asarray(picture, dtype=np.float64)
-        return np.asarray(picture.convert("RGB"), dtype=np.float64).mean(-1)
+    try:
+        with PillowImage.open(path) as picture:
+            if picture.mode.startswith(("I", "F")):
+                return np.asarray(picture, dtype=np.float64)
+            return np.asarray(picture.convert("RGB"), dtype=np.float64).mean(-1)
+    except PillowImage.DecompressionBombError as error:
+        raise ValueError("it is far too large") from error
 
 
 def _numpy(path: Path) -> np.ndarray:

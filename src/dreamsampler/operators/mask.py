@@ -99,6 +99,6 @@ def read_mask(path: str | Path) -> Float[Tensor, "1 1 h w"]:
             else:
                 rgba = np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255
                 light = rgba[..., :3].mean(-1) * rgba[..., 3]
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise InputError(f"{path} is no picture that can be read: pass a PNG") from error
     return torch.from_numpy((light <= 0.04).astype(np.float32))[None, None]

@@ -149,8 +149,14 @@ class Description:
 
     def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the picture that a measurement of this height and width is of."""
-        factor = math.prod(int(dict(step.values).get("factor") or 1) for step in self.steps)  # type: ignore[arg-type]
+        factor = math.prod(self._factors())
         return y_size[0] * factor, y_size[1] * factor
+
+    def measured_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the measurement of a picture of this height and width."""
+        for factor in self._factors():
+            size = -(-size[0] // factor), -(-size[1] // factor)
+        return size
 
     def inputs(self) -> list[Path]:
         """The files that it names."""
@@ -171,6 +177,10 @@ class Description:
         from dreamsampler.operators.build import build
 
         return build(self, size, device)
+
+    def _factors(self) -> list[int]:
+        values = [value for step in self.steps for name, value in step.values if name == "factor"]
+        return [value for value in values if isinstance(value, int)]
 
     def _unknown(self) -> Iterator[tuple[int, str]]:
         for i, step in enumerate(self.steps):
