@@ -25,7 +25,8 @@ class Flat:
         size = len(start)
         self.parameters, self.ema, self.m, self.v = (zeros(size) for _ in STORED)
         self.gradients = [zeros(size) for _ in range(workers)]
-        self.norms, self.rate = zeros(workers), zeros(1)
+        self.norms = zeros(workers)
+        self.rate = torch.zeros(1).share_memory_()
         self.step = torch.zeros(1, dtype=torch.long).share_memory_()
         self.parameters.copy_(start)
         self.ema.copy_(start)

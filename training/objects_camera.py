@@ -4,6 +4,9 @@ The world is right-handed: y is up, the ground is y = 0, an object's front looks
 
     position = target + distance (cos e sin a, sin e, cos e cos a)      a azimuth, e elevation
 
+In Blender's axes (z up, front towards -y), which a radiance field uses, the point (x, y, z) is
+(x, -z, y); azimuth, elevation and distance are the same numbers there.
+
 Azimuth 0 stands in front of the object, 90 at its left hand (+x), 180 behind it; +x is to the
 right in the front view. Pixel (row, column) has its center at (row + 0.5, column + 0.5).
 """
@@ -16,6 +19,8 @@ import numpy as np
 VIEWS = ("front view", "side view", "back view", "overhead view")
 OVERHEAD = 60.0
 """From this elevation on (degrees), a view is called overhead."""
+BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+"""(x, y, z) here -> (x, -z, y) in Blender's axes."""
 SECTOR = 45.0
 """Front and back are this many degrees wide on either side of azimuth 0 and 180."""
 
@@ -90,6 +95,12 @@ class Camera:
     def position(self) -> np.ndarray:
         """The pinhole, float64 [3]."""
         return np.array(self.target) + self.distance * self.axes()[2]
+
+    def matrix(self) -> np.ndarray:
+        """Camera to world in Blender's axes, float64 [4, 4]: as in transforms.json files."""
+        result = np.eye(4)
+        result[:3] = BLENDER @ np.column_stack([self.axes().T, self.position()])
+        return result
 
     def focal(self, size: int) -> float:
         """Focal length in pixels of a picture of `size` x `size`."""

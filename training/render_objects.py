@@ -23,6 +23,8 @@ from PIL import Image, ImageDraw
 
 SIZE = 128
 TARGET = (0.0, 0.78, 0.0)
+FIRST = 10**6
+"""Seeds of shard n begin at (n + 1) times this; the seeds below belong to sheets and tests."""
 
 
 def draw_camera(rng: random.Random) -> Camera:
@@ -104,7 +106,7 @@ def main() -> None:
         path = args.out / f"labels_{shard:03d}.json"
         if path.exists():
             continue
-        seeds = range(10**6 + shard * args.size, 10**6 + (shard + 1) * args.size)
+        seeds = range(FIRST * (shard + 1), FIRST * (shard + 1) + args.size)
         images, labels = zip(*map(picture, seeds), strict=True)
         np.save(args.out / f"images_{shard:03d}.npy", np.stack(images))
         path.write_text(json.dumps(labels))

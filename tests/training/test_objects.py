@@ -155,6 +155,20 @@ def test_where_front_left_and_up_are():
     assert level(0, 90).project(np.array([(0, 0, 1)]), 100)[0][0] > 50  # the front points down
 
 
+@given(azimuth=ANGLES, elevation=HEIGHTS)
+def test_the_matrix_is_that_of_a_camera_in_blenders_axes(azimuth, elevation):
+    """Front at -y, z up; the columns are right, up and backward."""
+    camera = Camera(azimuth, elevation, 3, target=(0.1, 0.8, 0.2))
+    matrix = camera.matrix()
+    a, e = np.deg2rad([azimuth, elevation])
+    away = np.array([np.cos(e) * np.sin(a), -np.cos(e) * np.cos(a), np.sin(e)])
+    assert np.allclose(matrix[:3, 2], away)
+    assert np.allclose(matrix[:3, 3], np.array([0.1, -0.2, 0.8]) + 3 * away)
+    assert np.allclose(matrix[2, 0], 0) and matrix[2, 1] > -1e-9  # upright
+    assert np.allclose(matrix[:3, :3].T @ matrix[:3, :3], np.eye(3))
+    assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
+
+
 def test_depth_and_hidden_parts():
     near = Part("cube", (0, 0, 1), (0.5, 0.5, 0.5), RED)
     far = Part("sphere", (0, 0, -1), (0.4, 0.4, 0.4), (0, 0, 1))
