@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from dreamsampler.models import GaussianMixture, Prior
     from dreamsampler.models.load import from_pipe, from_pretrained
     from dreamsampler.samplers import dream, finish, invert
-    from dreamsampler.tasks import Edit, Inpaint, Restore
+    from dreamsampler.tasks import Degrade, Edit, Inpaint, Restore
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Canvas": "generators",
     "Cosine": "maths",
+    "Degrade": "tasks",
     "Edit": "tasks",
     "Estimate": "maths",
     "GaussianMixture": "models",
@@ -52,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Canvas",
     "Cosine",
+    "Degrade",
     "Edit",
     "Estimate",
     "GaussianMixture",

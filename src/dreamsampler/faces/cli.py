@@ -42,8 +42,10 @@ def _version() -> int:
 def _run(arguments: list[str]) -> None:
     """Parse, then hand over to the task or the demo; tyro leaves by SystemExit."""
     from dreamsampler.faces.command import Output, Record, Where, perform
+    from dreamsampler.faces.degrade import degrade
     from dreamsampler.faces.demo import Demo, show_demo
     from dreamsampler.faces.form import form, take
+    from dreamsampler.tasks import Degrade
 
     forms = _forms()
     filled = _parse(arguments, [*forms, form("Demo", [Demo])])
@@ -51,6 +53,9 @@ def _run(arguments: list[str]) -> None:
         show_demo(take(Demo, filled))
         return
     task = take(forms[type(filled)], filled)
+    if isinstance(task, Degrade):
+        degrade(task, take(Output, filled))
+        return
     perform(task, take(Where, filled), take(Output, filled), take(Record, filled))
 
 
@@ -58,9 +63,10 @@ def _forms() -> dict[type, type]:
     """Form -> task."""
     from dreamsampler.faces.command import Output, Record, Where
     from dreamsampler.faces.form import form
-    from dreamsampler.tasks import TASKS
+    from dreamsampler.tasks import TASKS, Degrade
 
-    return {form(task.__name__, (task, Output, Record, Where)): task for task in TASKS}
+    forms = {form(task.__name__, (task, Output, Record, Where)): task for task in TASKS}
+    return {**forms, form("Degrade", (Degrade, Output)): Degrade}
 
 
 def _parse(arguments: list[str], kinds: Sequence[type]) -> Any:

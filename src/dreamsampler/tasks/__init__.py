@@ -3,11 +3,12 @@
 Importing this floor's front door needs no torch, so that the command line answers at once.
 """
 
+from dreamsampler.tasks.degrade import Degrade
 from dreamsampler.tasks.edit import PRESETS, Edit, Preset, Settings
 from dreamsampler.tasks.inpaint import Inpaint
 from dreamsampler.tasks.restore import Restore
 
 TASKS: tuple[type, ...] = (Edit, Inpaint, Restore)
-"""Every task; a face makes a command or a form of each."""
+"""Every task that asks a model; a face makes a command or a form of each."""
 
-__all__ = ["PRESETS", "TASKS", "Edit", "Inpaint", "Preset", "Restore", "Settings"]
+__all__ = ["PRESETS", "TASKS", "Degrade", "Edit", "Inpaint", "Preset", "Restore", "Settings"]
