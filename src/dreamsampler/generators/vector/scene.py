@@ -14,6 +14,7 @@ from torch import Tensor
 FillRule: TypeAlias = Literal["nonzero", "evenodd"]
 
 Points: TypeAlias = Float[Tensor, "m 2"]
+Loop: TypeAlias = Float[Tensor, "_ 2"]
 Segments: TypeAlias = Int[Tensor, "n 4"]
 Owners: TypeAlias = Int[Tensor, " n"]
 Colors: TypeAlias = Float[Tensor, "p 4"]

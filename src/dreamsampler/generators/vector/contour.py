@@ -1,0 +1,110 @@
+"""The closed loops that paths are made of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dreamsampler.generators.vector.scene import Colors, FillRule, Loop, Scene, Segments
+
+
+def contours(scene: Scene) -> list[list[list[int]]]:
+    """Of every path its loops, each as the numbers of its segments in the order of travel.
+
+    Example:
+        >>> two = Scene.circles(torch.tensor([[4.0, 4.0], [9.0, 9.0]]), torch.ones(2), 16, 16)
+        >>> contours(two)
+        [[[0, 1, 2, 3]], [[4, 5, 6, 7]]]
+    """
+    loops: list[list[list[int]]] = [[] for _ in range(scene.paths)]
+    leaving: dict[tuple[int, int], list[int]] = defaultdict(list)
+    rows, owners = scene.segments.tolist(), scene.path_of_segment.tolist()
+    for number in range(len(rows) - 1, -1, -1):
+        leaving[owners[number], rows[number][0]].append(number)
+    done = [False] * len(rows)
+    for first, path in enumerate(owners):
+        if done[first]:
+            continue
+        loop, here = [], rows[first][0]
+        while waiting := leaving[path, here]:
+            number = waiting.pop()
+            done[number] = True
+            loop.append(number)
+            here = rows[number][3]
+        loops[path].append(loop)
+    return loops
+
+
+def contour_of_segment(scene: Scene) -> Tensor:
+    """(n,) the number of the loop that each segment belongs to, counted over all paths."""
+    out, number = torch.empty(len(scene.segments), dtype=torch.long), 0
+    for loops in contours(scene):
+        for loop in loops:
+            out[loop] = number
+            number += 1
+    return out.to(scene.segments.device)
+
+
+def compound(
+    paths: Sequence[Sequence[Loop]],
+    color: Colors,
+    width: int,
+    height: int,
+    fill_rule: FillRule | tuple[FillRule, ...] = "nonzero",
+) -> Scene:
+    """A scene of paths that are made of several loops.
+
+    Args:
+        paths: of every path its loops, (3 s, 2) each: anchor, handle, handle, anchor, ...
+        color: one row a path.
+        width: of the canvas, pixels.
+        height: of the canvas, pixels.
+        fill_rule: for all paths or one each.
+
+    Raises:
+        ValueError: for a loop whose length is no multiple of 3.
+
+    Example:
+        >>> ring = [torch.rand(12, 2), torch.rand(9, 2)]
+        >>> compound([ring], torch.ones(1, 4), 8, 8).segments.shape
+        torch.Size([7, 4])
+    """
+    points, segments, owners, start = [], [], [], 0
+    for number, loops in enumerate(paths):
+        for loop in loops:
+            if len(loop) % 3 or not len(loop):
+                raise ValueError(
+                    f"a loop has {len(loop)} points, but takes 3 a segment: anchor, handle, handle"
+                )
+            points.append(loop)
+            segments.append(_loop(len(loop), start))
+            owners += [number] * (len(loop) // 3)
+            start += len(loop)
+    return Scene(
+        torch.cat(points) if points else color.new_zeros(0, 2),
+        (torch.cat(segments) if segments else torch.zeros(0, 4, dtype=torch.long)).to(color.device),
+        torch.tensor(owners, dtype=torch.long, device=color.device),
+        color,
+        width,
+        height,
+        fill_rule,
+    )
+
+
+def _loop(count: int, start: int) -> Segments:
+    first = torch.arange(0, count, 3)
+    return start + torch.stack([first, first + 1, first + 2, (first + 3) % count], 1)
+
+
+def straight(vertices: Loop) -> Loop:
+    """A polygon as a loop of straight cubics: (k, 2) to (3 k, 2).
+
+    Example:
+        >>> straight(torch.tensor([[0.0, 0.0], [3.0, 0.0]])).tolist()[:3]
+        [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]
+    """
+    step = (vertices.roll(-1, 0) - vertices) / 3
+    return torch.stack([vertices, vertices + step, vertices + 2 * step], 1).view(-1, 2)
