@@ -101,9 +101,10 @@ class Measurement:
 
             argmin_u  |y - A u|^2 / 2 noise^2 + |u - x|^2 / 2 spread^2
 
-        The operator's closed form or conjugate gradients where A is linear; gradient steps
-        1 / (1 + gamma) otherwise, which descend where A does not magnify (JPEG, and blurs before
-        it, do not).
+        The operator's closed form or conjugate gradients where A is linear; otherwise gradient
+        steps of 1 / (1 + gamma), which descend where A does not magnify (JPEG, and blurs before
+        it, do not). After them a third as many steps of 1/4 on the data alone: where A rounds,
+        the balance lies on the very edge between two of its values.
 
         Args:
             x: pictures (b, 3, h, w).
@@ -115,12 +116,18 @@ class Measurement:
             return prox_l2(self.op, x, self.y, gamma)
         u = x.detach()
         for _ in range(steps):
-            with torch.enable_grad():
-                point = u.requires_grad_()
-                loss = 0.5 * (self.op.A(point) - self.y).square().sum()
-                (gradient,) = torch.autograd.grad(loss, point)
-            u = (u - (gamma * gradient + u - x) / (1 + gamma)).detach()
+            u = u - (gamma * self._pull(u) + u - x) / (1 + gamma)
+        for _ in range(steps // 3):
+            u = u - 0.25 * self._pull(u)
         return u
+
+    def _pull(self, x: Tensor) -> Tensor:
+        """d/dx |A x - y|^2 / 2."""
+        with torch.enable_grad():
+            point = x.detach().requires_grad_()
+            loss = 0.5 * (self.op.A(point) - self.y).square().sum()
+            (gradient,) = torch.autograd.grad(loss, point)
+        return gradient
 
 
 def expected_residual(clean: Tensor, noise: float) -> float:

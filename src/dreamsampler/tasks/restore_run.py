@@ -156,7 +156,15 @@ class RestoreRun:
             yield now
 
     def _refit(self, x: Tensor) -> None:
-        self.described = fit_parameters(self.task.description, self.data.y, x)
+        known = [dict(step.values) for step in self.described.steps]
+        asked = [dict(step.values) for step in self.task.description.steps]
+        near = [
+            float(old[name])  # type: ignore[arg-type]  # what was unknown is a number now
+            for old, new in zip(known, asked, strict=True)
+            for name, value in new.items()
+            if value is None
+        ]
+        self.described = fit_parameters(self.task.description, self.data.y, x, near=near)
         self.data.op = self.described.build(self.data.size)
 
     def preview(self, now: Moment) -> Image:

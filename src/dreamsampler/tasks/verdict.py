@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1 / math.sqrt(12)
 """Deviation of what rounding to whole steps takes away, in steps."""
-BELIEF = 0.1
+BELIEF = 0.15
 """Deviation that the model's last picture is believed up to, before the measurement decides."""
 EDGES = 3.0
 """Weight of total variation: measured, see docs/restore.md."""
@@ -115,36 +115,38 @@ def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
 def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
     """The picture near an estimate that leaves as much of the measurement as there is noise.
 
-        x(r) = argmin |y - A x|^2 / 2 noise^2 + |x - near|^2 / 2 r^2 + w TV(x)
+        x(c) = argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x)
 
-    with r = 0.1, unless that explains less than the noise allows (then r grows) or more than 95 %
-    of it (then r shrinks, and noise is left alone): Morozov's discrepancy principle, with a
-    tolerance. An operator that is not linear is given gradient steps instead, and no edge weight.
+    with c = 1, unless that explains less than the noise allows (then c falls) or more than 95 % of
+    it (then c rises, and noise is left alone): Morozov's discrepancy principle, with a tolerance.
+    An operator that is not linear is given gradient steps instead, and no edge weight.
 
     Args:
         data: the measurement of one image.
         near: the estimate, (1, 3, h, w).
-        rounds: bisections of log r.
+        rounds: bisections of log c.
 
     Source: Morozov, Soviet Math. Dokl. 7 (1966).
     """
 
-    def at(r: float) -> Tensor:
+    def at(c: float) -> Tensor:
         if not is_linear(data.op):
-            return data.explained(near, r).clamp(0, 1)
-        x = flattest(data.op, data.y, data.noise, near, r, EDGES, steps=40)
+            return data.explained(near, BELIEF / c).clamp(0, 1)
+        x = flattest(data.op, data.y, c * data.noise, near, BELIEF, EDGES, steps=40)
         return x.clamp(0, 1)
 
-    r, low, high = BELIEF, BELIEF / 100, BELIEF * 10
-    x = at(r)
+    near, c, low, high = near.clamp(0, 1), 1.0, 0.1, 10.0
+    tried: list[tuple[float, Tensor]] = []
     for _ in range(rounds):
+        x = at(c)
         ratio = data.unexplained(x)
-        if 0.95 <= ratio <= 1:
+        # what cannot be explained at all ends with the least that was left of it
+        tried.append((max(ratio - 1, 0.95 - ratio, 0.0), x))
+        if tried[-1][0] == 0:
             break
-        low, high = (r, high) if ratio > 1 else (low, r)
-        r = math.sqrt(low * high)
-        x = at(r)
-    return x
+        low, high = (low, c) if ratio > 1 else (c, high)
+        c = math.sqrt(low * high)
+    return min(tried, key=lambda each: each[0])[1]
 
 
 @final

@@ -1,0 +1,282 @@
+"""The task Restore, end to end on a model of random weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.files import InputError
+from dreamsampler.models import GaussianMixture
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.objectives.measurement import Measurement
+from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
+from dreamsampler.tasks.picture import read_recipe
+from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
+from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable
+
+BLUR = "blur(sigma=1.5)"
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return from_pretrained(TINY, device="cpu", dtype="float32")
+
+
+def sharp(height=56, width=72):
+    """A grey field with a bright disk and a dark bar, (1, 3, h, w)."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    disk = ((y - height / 2) ** 2 + (x - width / 3) ** 2).sqrt() < height / 4
+    bar = (x > 0.7 * width) & (x < 0.8 * width)
+    picture = torch.full((3, height, width), 0.5)
+    picture[0] += 0.35 * disk - 0.3 * bar
+    picture[1] -= 0.2 * disk + 0.3 * bar
+    return picture[None]
+
+
+def write(path, y):
+    pixels = (y[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    Image.fromarray(pixels.squeeze()).save(path)
+    return path
+
+
+@pytest.fixture
+def blurred(tmp_path):
+    """72 x 56 pixels under a blur, noise 0.02."""
+    y = GaussianBlur(1.5).A(sharp())
+    y = y + 0.02 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    return write(tmp_path / "blurred.png", y)
+
+
+def quick(image, operator=BLUR, **options):
+    return Restore(image, operator, **{"num_inference_steps": 4, **options})
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.mark.parametrize("preset", RESTORE_PRESETS)
+def test_every_preset_runs_and_explains_its_measurement(preset, prior, blurred):
+    """Whatever a network of random weights says, the last step answers to the measurement."""
+    run = quick(blurred, preset=preset, noise=0.02).start(prior)
+    moments = list(run)
+    assert len(moments) == run.total
+    (picture,) = run.pictures()
+    assert picture.shape == (3, 56, 72)
+    assert 0 <= picture.min() <= picture.max() <= 1
+    assert run.evaluations > 0
+    assert run.preview(moments[-1]).shape[1] == 3
+    assert run.report["residual"] == pytest.approx(run.report["residual_expected"], rel=0.1)
+    assert "warning" not in run.report
+
+
+def test_the_files_that_are_announced_are_written(prior, blurred, tmp_path):
+    task = quick(blurred, samples=2, seed=7)
+    run = task.start(prior).run()
+    paths = run.save(tmp_path / "out.png")
+    assert paths == task.outputs(tmp_path / "out.png")
+    assert [p.name for p in paths] == ["out-0.png", "out-1.png", "out-mean.png", "out-spread.png"]
+    recipes = [read_recipe(path) for path in paths]
+    assert [recipe.get("seed") for recipe in recipes[:2]] == [7, 8]
+    assert recipes[3]["shows"] == "spread" and recipes[3]["white"] == run.report["spread_white"]
+    first, second, mean, spread = (pixels(path).astype(float) for path in paths)
+    assert np.abs((first + second) / 2 - mean).max() <= 1
+    wanted = np.sqrt(((first - second) ** 2 / 2).mean(-1)) / recipes[3]["white"]
+    assert np.abs(wanted - spread[..., 0]).max() <= 4
+
+
+def test_a_sample_does_not_depend_on_its_neighbors(prior, blurred):
+    both = quick(blurred, samples=2, seed=3).start(prior).run().pictures()
+    alone = quick(blurred, seed=4).start(prior).run().pictures()
+    torch.testing.assert_close(both[1], alone[0], rtol=0, atol=2e-3)
+
+
+def test_smaller_measurements_become_larger_pictures(prior, tmp_path):
+    path = write(tmp_path / "small.png", Downsample(2).A(sharp()))
+    task = quick(path, "downsample(2)", noise=0.01)
+    assert task.check_files() == (56, 72)
+    run = task.start(prior).run()
+    assert run.pictures()[0].shape == (3, 56, 72)
+    run.save(tmp_path / "large.png")
+    assert pixels(tmp_path / "large.png").shape == (56, 72, 3)
+
+
+def test_colors_of_a_grey_measurement_are_averaged(prior, tmp_path):
+    path = write(tmp_path / "grey.png", Grey().A(sharp()).expand(-1, 3, -1, -1))
+    run = quick(path, "grey", noise=0.01).start(prior)
+    assert run.data.y.shape == (1, 1, 56, 72)
+    (picture,) = run.run().pictures()
+    assert (Grey().A(picture[None]) - run.data.y).square().mean().sqrt() < 0.02
+
+
+def test_what_a_file_shows_in_a_hole_does_not_matter(prior, tmp_path):
+    mask = torch.zeros(1, 1, 56, 72)
+    mask[..., 20:30, 20:40] = 1
+    write(tmp_path / "mask.png", mask)
+    found = []
+    for filling in (0.0, 1.0):
+        path = write(tmp_path / f"{filling}.png", sharp() * (1 - mask) + filling * mask)
+        run = quick(path, f"mask({tmp_path / 'mask.png'})", noise=0.01).start(prior).run()
+        found.append(run.pictures()[0])
+        assert run.report["residual"] <= 1.05 * run.report["residual_expected"]
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_jpeg_goes_by_gradients(prior, tmp_path):
+    path = write(tmp_path / "jpeg.png", Jpeg(20).A(sharp()))
+    run = quick(path, "jpeg(quality=20)", noise=0.02).start(prior).run()
+    assert run.pictures()[0].isfinite().all()
+    assert "warning" not in run.report
+
+
+def test_an_unknown_width_is_found(tmp_path):
+    """A prior that knows the picture: its belief and the fit take turns and end at the truth."""
+    picture = sharp(48, 48)
+    known = GaussianMixture(2 * picture - 1, std=0.05)
+    y = GaussianBlur(2.2).A(picture)
+    y = y + 0.02 * torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+    run = quick(write(tmp_path / "y.png", y), "blur(sigma=?)", num_inference_steps=12).start(known)
+    guessed = dict(run.described.steps[0].values)["sigma"]
+    run.run().pictures()
+    (step,) = parse(run.report["operator"]).steps
+    found = dict(step.values)["sigma"]
+    assert abs(found - 2.2) < 0.03 < abs(guessed - 2.2)
+
+
+def test_noise_is_found(prior, blurred):
+    run = quick(blurred).start(prior)
+    assert run.data.noise == pytest.approx(0.02, rel=0.1)
+
+
+def test_no_noise_means_the_rounding_of_the_file(prior, blurred):
+    run = quick(blurred, noise=0).start(prior)
+    assert run.data.noise == pytest.approx(1 / 255 / 12**0.5)
+
+
+def test_a_wrong_operator_is_told(prior, tmp_path):
+    """A sharp picture is no blurred one: nothing in [0, 1] explains it."""
+    path = write(tmp_path / "sharp.png", sharp() * 0.9 + 0.1 * (sharp() > 0.6))
+    run = quick(path, "blur(sigma=6)", noise=0.01).start(prior).run()
+    run.pictures()
+    assert "not explained" in run.report["warning"]
+    assert run.report["residual"] > 1.1 * run.report["residual_expected"]
+
+
+def test_a_transparent_picture_lies_on_white(prior, tmp_path):
+    rgba = np.full((32, 40, 4), 120, np.uint8)
+    rgba[8:20, 8:30, 0] = 250
+    rgba[:16, :, 3] = 255
+    rgba[16:, :, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "rgba.png")
+    run = quick(tmp_path / "rgba.png", noise=0.02).start(prior).run()
+    assert (run.data.y[:, :, 24:] == 1).all()
+    run.save(tmp_path / "out.png")
+    assert Image.open(tmp_path / "out.png").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        (BLUR, True),
+        ("blur(sigma=5)", True),
+        ("downsample(4)", True),
+        ("jpeg(quality=10)", True),
+        ("none", True),
+        ("grey", False),
+    ],
+)
+def test_what_a_first_guess_can_know(text, known):
+    assert guessable(parse(text).build((64, 64)), (64, 64)) is known
+
+
+def test_a_hole_is_nothing_to_guess():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[..., 10:40, 10:40] = 0
+    assert not guessable(Mask(mask), (64, 64))
+
+
+def test_the_last_step_meets_the_noise_from_both_sides():
+    """From black (explains nothing) and from an exact fit (explains noise as well)."""
+    op, noise = GaussianBlur(1.5), 0.05
+    clean = op.A(sharp())
+    y = (
+        clean + noise * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    ).clamp(0, 1)
+    data = Measurement(op, y, noise, lambda z: z, lambda x: x)
+    fitted = data.explained(sharp(), 0.5)
+    assert data.unexplained(fitted) < 0.95
+    for near in (0 * y, fitted, sharp()):
+        assert 0.9 < data.unexplained(closed(data, near)) <= 1.05
+
+
+def test_the_first_guess_is_nearer_than_the_measurement():
+    op = GaussianBlur(1.5)
+    data = Measurement(op, op.A(sharp()), 0.01, lambda z: z, lambda x: x)
+    before = (data.y - sharp()).square().mean()
+    assert (first_guess(data) - sharp()).square().mean() < 0.3 * before
+
+
+def test_a_verdict_in_words():
+    assert "warning" not in Verdict(0.0205, 0.02, 0.02).told()
+    assert "1.50 times the noise" in Verdict(0.03, 0.02, 0.02).told()["warning"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"preset": "magic"}, "no preset 'magic'"),
+        ({"noise": -0.1}, "noise is -0.1"),
+        ({"noise": 2.0}, "from 0 to 1"),
+        ({"noise": float("nan")}, "noise is nan"),
+        ({"noise": "much"}, "'much'"),
+        ({"operator": "blurr(2)"}, "did you mean blur"),
+        ({"operator": "blur(sigma=-1)"}, "must be above 0"),
+        ({"operator": ""}, "operator is empty"),
+        ({"operator": "jpeg(50)", "preset": "treg"}, "linear"),
+        ({"operator": "jpeg(50)", "preset": "psld"}, "linear"),
+        ({"preset": "paper", "guidance_scale": 3.0}, "paper has no guidance_scale"),
+        ({"preset": "paper", "negative_prompt": "dog"}, "paper has no negative_prompt"),
+        ({"guidance_scale": 3.0}, "without a prompt"),
+        ({"negative_prompt": "dog"}, "without a prompt"),
+        ({"prompt": "cat", "negative_prompt": "dog"}, "at guidance_scale 1"),
+        ({"samples": 0}, "samples is 0"),
+        ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"size": 4}, "size is 4"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(options, words):
+    task = replace(Restore("a.png", BLUR), **options)
+    with pytest.raises(ValueError, match=words) as refusal:
+        task.check()
+    assert "\n" not in str(refusal.value)
+
+
+def test_files_that_cannot_be_used(prior, tmp_path):
+    plain = write(tmp_path / "plain.png", torch.full((1, 3, 32, 32), 0.4))
+    with pytest.raises(InputError, match="one color"):
+        quick(plain).start(prior)
+    with pytest.raises(InputError, match="no file"):
+        quick(plain, "kernel(nowhere.png)").check_files()
+    with pytest.raises(InputError, match="nowhere"):
+        quick(tmp_path / "nowhere.png").check_files()
+    mask = write(tmp_path / "mask.png", torch.zeros(1, 3, 20, 20))
+    picture = write(tmp_path / "picture.png", sharp())
+    with pytest.raises(ValueError, match="20x20"):
+        quick(picture, f"mask({mask})").start(prior)
+    with pytest.raises(InputError, match="crop the picture"):
+        quick(picture, "downsample(64) | downsample(64)").check_files()
+
+
+def test_the_inputs_are_the_picture_and_the_operators_files():
+    task = Restore("a.png", "mask(m.png) | kernel(k.npy)")
+    assert task.inputs() == [Path("a.png"), Path("m.png"), Path("k.npy")]
+
+
+def test_pictures_before_the_end_are_refused(prior, blurred):
+    with pytest.raises(ValueError, match="not finished"):
+        quick(blurred).start(prior).pictures()
