@@ -1,4 +1,4 @@
-"""3D objects from text, judged: the right thing, the right color, the right view?
+"""3D objects from text, judged: whether thing, color and view are right.
 
     python training/objects_judge.py --pipeline new=DIR --pipeline old=DIR
 
