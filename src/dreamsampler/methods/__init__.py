@@ -14,25 +14,39 @@ from dreamsampler.methods.inpainting import (
     dreamsampler_inpainting,
     prompted,
 )
+from dreamsampler.methods.restoration import (
+    anchored_restoration,
+    dps,
+    dreamsampler_restoration,
+    flowdps,
+    restarts,
+    treg,
+)
 from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 __all__ = [
     "anchored_edit",
     "anchored_inpainting",
+    "anchored_restoration",
     "cfg_plus_plus",
     "consistent",
     "ddim",
     "ddpm",
     "dds",
     "dpm_solver",
+    "dps",
     "dreamsampler",
     "dreamsampler_inpainting",
+    "dreamsampler_restoration",
     "flow_edit",
     "flow_share",
+    "flowdps",
     "paper_levels",
     "pds",
     "pds_weights",
     "prompted",
+    "restarts",
     "sdi",
     "sds",
+    "treg",
 ]

@@ -12,6 +12,13 @@ from dreamsampler.objectives.guidance import (
     together,
 )
 from dreamsampler.objectives.localized import localized, spotlight
+from dreamsampler.objectives.measurement import (
+    Measurement,
+    corrected,
+    descended,
+    expected_residual,
+    two_stages,
+)
 from dreamsampler.objectives.posterior import posterior
 from dreamsampler.objectives.regional import regional, shares
 from dreamsampler.objectives.regularizer import (
@@ -25,18 +32,24 @@ from dreamsampler.objectives.regularizer import (
     masked,
     relax,
 )
+from dreamsampler.objectives.variation import flattest
 
 __all__ = [
     "Guided",
+    "Measurement",
     "Regularizer",
     "anchored",
     "between",
     "cfg",
     "chain",
+    "corrected",
     "delta",
     "descend",
+    "descended",
     "distilled",
     "every",
+    "expected_residual",
+    "flattest",
     "gamma",
     "inside",
     "localized",
@@ -50,4 +63,5 @@ __all__ = [
     "shares",
     "spotlight",
     "together",
+    "two_stages",
 ]
