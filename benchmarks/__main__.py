@@ -9,6 +9,7 @@ SUITES = {
     "startup": "import and --help times",
     "overhead": "time outside the networks in one edit",
     "edit": "default preset against the published program: likeness, fidelity, evaluations",
+    "inpaint": "default preset against the published program: likeness, seam, evaluations, time",
     "golden": "the paper preset against the published program's own output",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }
