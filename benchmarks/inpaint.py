@@ -6,9 +6,11 @@ them, one picture at a time, from the files.
 
 Target-likeness: the judge (benchmarks/judge.py) names the target first, or among its first five, of
 all its concepts; all but the hole is the source's. Outside: whether every pixel there is the
-source's, bit for bit. Edge: mean step of the colors (of 255) across the edge of the hole, in the
-result, in the source, and in the icon set's own drawing of the target, whose eyes or hat cross that
-line as well. Time is that of one core, so that other programs on the machine do not count.
+source's, bit for bit. Edge: mean step of the colors (of 255) across the edge of the hole; what is
+painted may rightly have outlines there, so the icon set's own drawing of the target is measured
+along the same line. Seam: by how much that step exceeds the mean of the two steps beside it, one
+pixel further in and one further out; a picture without a seam has none on average. Time is that of
+one core, so that other programs on the machine do not count.
 """
 
 from __future__ import annotations
@@ -92,21 +94,39 @@ class Bench:
         """Mean step across the edge of each hole, of 255."""
         return torch.tensor([255 * jump(p, m) for p, m in zip(pictures, self.holes, strict=True)])
 
+    def seams(self, pictures: list[Tensor]) -> Tensor:
+        """Excess of the step across the edge of each hole over its neighbors, of 255."""
+        pairs = zip(pictures, self.holes, strict=True)
+        return torch.tensor([255 * excess(picture, hole) for picture, hole in pairs])
+
     def figures(self, pictures: list[Tensor]) -> dict[str, float]:
         """Likeness, what happened outside, and the edge."""
         order = self.judge.rank(torch.stack(pictures)).argsort(1, descending=True)
         place = (order == torch.tensor(self.wanted)[:, None]).float().argmax(1)
         rows = zip(pictures, self.x, self.holes, strict=True)
         same = [torch.equal(_bytes(p)[:, m[0] == 0], _bytes(x)[:, m[0] == 0]) for p, x, m in rows]
-        edges = self.edges(pictures)
+        edges, seams = self.edges(pictures), self.seams(pictures)
         return {
             "top-1": (place == 0).float().mean().item(),
             "top-5": (place < 5).float().mean().item(),
             "outside": sum(same) / len(same),
             "edge": edges.mean().item(),
             "median": edges.median().item(),
-            "calmer": (edges <= self.edges(self.drawn)).float().mean().item(),
+            "seam": seams.mean().item(),
+            "worst": seams.max().item(),
         }
+
+
+def excess(picture: Tensor, hole: Tensor) -> float:
+    """Mean of: step across the edge, less half the sum of the steps on both sides of it."""
+    found: list[Tensor] = []
+    for axis in (0, 1):
+        crossing = hole[0].diff(dim=axis) != 0
+        steps = picture.diff(dim=axis + 1).abs().mean(0)
+        count = steps.shape[axis]
+        middle, before, after = (steps.narrow(axis, i, count - 2) for i in (1, 0, 2))
+        found.append((middle - (before + after) / 2)[crossing.narrow(axis, 1, count - 2)])
+    return torch.cat(found).mean().item()
 
 
 def _bytes(picture: Tensor) -> Tensor:
@@ -135,22 +155,24 @@ def sheet(bench: Bench, results: dict[str, list[Tensor]], path: Path) -> None:
 
 def report(bench: Bench, presets: list[str], steps: int | None) -> dict[str, list[Tensor]]:
     """The table, line by line as it is measured; the results."""
-    source, drawn = bench.edges(bench.x), bench.edges(bench.drawn)
-    print(f"{len(bench.pairs)} pictures; edge in the sources {source.mean():.2f} (median "
-          f"{source.median():.2f}), in drawings of the targets {drawn.mean():.2f} "
-          f"({drawn.median():.2f})\n")  # fmt: skip
-    print("| preset | top-1 | top-5 | outside | edge (median) | no more edge than the drawing "
-          "| evaluations | s of a core an image |")  # fmt: skip
+    print(f"{len(bench.pairs)} pictures\n")
+    print("| picture | top-1 | top-5 | outside | edge (median) | seam (largest) | evaluations "
+          "| s of a core an image |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|", flush=True)
+    for name, pictures in (("source", bench.x), ("drawing of the target", bench.drawn)):
+        _line(name, bench.figures(pictures), "", "")
     results: dict[str, list[Tensor]] = {}
     for preset in presets:
         own = {"num_inference_steps": steps} if steps and preset == "default" else {}
         results[preset], used, took = bench.run({"preset": preset, **own})
-        row = bench.figures(results[preset])
-        cells = f"{row['top-1']:.0%} | {row['top-5']:.0%} | {row['outside']:.0%} bit for bit "
-        edge = f"{row['edge']:.2f} ({row['median']:.2f}) | {row['calmer']:.0%}"
-        print(f"| {preset} | {cells}| {edge} | {used:.0f} | {took:.1f} |", flush=True)
+        _line(preset, bench.figures(results[preset]), f"{used:.0f}", f"{took:.1f}")
     return results
+
+
+def _line(name: str, row: dict[str, float], used: str, took: str) -> None:
+    cells = f"{row['top-1']:.0%} | {row['top-5']:.0%} | {row['outside']:.0%} bit for bit"
+    edge = f"{row['edge']:.2f} ({row['median']:.2f}) | {row['seam']:.2f} ({row['worst']:.2f})"
+    print(f"| {name} | {cells} | {edge} | {used} | {took} |", flush=True)
 
 
 @torch.no_grad()
