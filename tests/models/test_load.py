@@ -11,6 +11,8 @@ from tiny import edit_json, latents
 
 from dreamsampler.models import load
 from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.families import StableDiffusion
+from dreamsampler.models.folder import load_folder
 from dreamsampler.models.load import Pretrained, choose_device, choose_dtype, from_pretrained
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -27,7 +29,7 @@ def refusal(*args, **options):
 
 def test_a_folder_gives_a_frozen_prior(tiny, tiny_folder):
     assert isinstance(tiny, Pretrained)
-    for module in (tiny.unet, tiny.vae, tiny.text_encoder):
+    for module in (tiny.network, tiny.vae, tiny.family.encoders["text_encoder"]):
         assert not module.training
         assert not any(weight.requires_grad for weight in module.parameters())
     assert tiny.name == str(tiny_folder)
@@ -97,13 +99,12 @@ def test_bad_dtypes_and_devices(monkeypatch):
 
 
 def test_a_float16_model_keeps_its_autoencoder_in_float32(own_folder):
-    from dreamsampler.models.folder import load_folder
-
-    parts = load_folder(own_folder, torch.float16)
+    parts = load_folder(own_folder, StableDiffusion, torch.float16)
     assert parts["unet"].dtype == parts["text_encoder"].dtype == torch.float16
     assert parts["vae"].dtype == torch.float32
     edit_json(own_folder / "vae/config.json", force_upcast=False)
-    assert load_folder(own_folder, torch.float16)["vae"].dtype == torch.float16
+    parts = load_folder(own_folder, StableDiffusion, torch.float16)
+    assert parts["vae"].dtype == torch.float16
 
 
 def test_variants(own_folder, tiny):
@@ -154,7 +155,7 @@ def test_shards_are_read(own_folder, tiny):
     index = {"metadata": {"total_size": 0}, "weight_map": where}
     (own_folder / f"{UNET}.index.json").write_text(json.dumps(index))
     prior = from_pretrained(own_folder, device="cpu")
-    assert torch.equal(prior.unet.conv_in.weight, tiny.unet.conv_in.weight)
+    assert torch.equal(prior.network.conv_in.weight, tiny.network.conv_in.weight)
     (own_folder / "unet" / names[1]).unlink()
     assert "download or copy" in refusal(own_folder)
 
@@ -246,16 +247,16 @@ def test_weights_that_are_not_all_there(own_folder):
         assert lost.split(".")[-2] in refusal(own_folder)
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionXLPipeline", "FluxPipeline", None])
+@pytest.mark.parametrize("name", ["WuerstchenPipeline", "FluxFillPipeline", None])
 def test_other_families_say_what_is_supported(own_folder, name):
     edit_json(own_folder / "model_index.json", _class_name=name)
-    assert f"for {name}, which cannot be used yet: supported now are" in refusal(own_folder)
+    assert f"for {name}, which cannot be used: supported are" in refusal(own_folder)
 
 
 def test_special_unets_are_refused_before_their_weights_are_read(own_folder):
-    edit_json(own_folder / "unet/config.json", in_channels=9)
+    edit_json(own_folder / "unet/config.json", in_channels=8)
     (own_folder / UNET).unlink()
-    assert "inpainting" in refusal(own_folder)
+    assert "instruction-editing" in refusal(own_folder)
 
 
 def test_a_flow_scheduler(own_folder):

@@ -31,15 +31,15 @@ def test_the_lost_words_are_named(tiny, pipe):
 
 def test_what_is_kept_fits_and_one_word_more_does_not(tiny):
     words = [f"word{n}" for n in range(60)]
-    lost = lost_words(" ".join(words), tiny.tokenizer, 77).split()
+    lost = lost_words(" ".join(words), tiny.family.tokenizer, 77).split()
     kept = words[: -len(lost)]
     assert kept + lost == words
-    count = lambda part: len(tiny.tokenizer(" ".join(part)).input_ids)
+    count = lambda part: len(tiny.family.tokenizer(" ".join(part)).input_ids)
     assert count(kept) <= 77 < count(words[: len(kept) + 1])
 
 
 def test_a_script_without_spaces(tiny):
-    assert lost_words("x" * 100 + "yz", tiny.tokenizer, 77).endswith("yz")
+    assert lost_words("x" * 100 + "yz", tiny.family.tokenizer, 77).endswith("yz")
 
 
 def test_the_warning_points_at_the_caller(tiny):

@@ -48,7 +48,7 @@ def test_a_file_equals_its_folder(single, tiny, capfd):
     assert same(prior, tiny)
     assert prior.name == str(single)
     assert prior.revision == fingerprint([single])
-    assert not any(weight.requires_grad for weight in prior.unet.parameters())
+    assert not any(weight.requires_grad for weight in prior.network.parameters())
 
 
 def test_a_file_in_a_folder_finds_the_configuration_there(single, tiny, own_folder):
@@ -56,7 +56,7 @@ def test_a_file_in_a_folder_finds_the_configuration_there(single, tiny, own_fold
     shutil.copy(single, own_folder / "mine.safetensors")
     prior = from_pretrained(own_folder / "mine.safetensors", device="cpu", local_files_only=True)
     assert prior.target == "v"
-    assert torch.equal(prior.unet.conv_in.weight, tiny.unet.conv_in.weight)
+    assert torch.equal(prior.network.conv_in.weight, tiny.network.conv_in.weight)
 
 
 def test_a_file_finds_its_configuration_in_the_cache(single, tiny, tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.folder import CONFIGS, PARTS, check_configs, whole
+from dreamsampler.models.folder import CONFIGS, check_configs, networks, whole
+from dreamsampler.models.weights import stem_of
 
 
 @final
@@ -36,6 +37,7 @@ class Hub:
         repositories: Sequence[str],
         whole: Callable[[Path], bool],
         download: Callable[[str, Hub], Path],
+        small: Sequence[str] = ("model_index.json",),
     ) -> Path:
         """The first repository that is whole in the cache, or else the first that can be had.
 
@@ -43,12 +45,13 @@ class Hub:
             repositories: ids with the same content, in order.
             whole: whether a cached snapshot has everything.
             download: brings one repository from the network; ModelError ends the search.
+            small: files whose presence in the cache makes a repository worth looking at.
 
         Raises:
             ModelError: not in the cache, and not to be had.
         """
         for repository in repositories:
-            cached = self._cached(repository)
+            cached = self._cached(repository, list(small))
             if cached is not None and whole(cached):
                 return cached
         if self.offline():
@@ -71,9 +74,9 @@ class Hub:
 
         return constants.HF_HUB_OFFLINE if self.local_files_only is None else self.local_files_only
 
-    def _cached(self, repository: str) -> Path | None:
+    def _cached(self, repository: str, small: list[str]) -> Path | None:
         try:
-            return self._snapshot(repository, ["model_index.json"], local_files_only=True)
+            return self._snapshot(repository, small, local_files_only=True)
         except Exception:  # whatever is wrong with the cache, the network comes next
             return None
 
@@ -139,10 +142,10 @@ class _Gone(ModelError):
 def download_pipeline(repository: str, hub: Hub) -> Path:
     """A whole diffusers folder; its configuration is checked before its weights are fetched."""
     folder = hub.download(repository, list(CONFIGS))
-    check_configs(folder)
-    folder = hub.download(repository, [*CONFIGS, *_weights(hub.variant)])
+    parts = networks(check_configs(folder), folder)
+    folder = hub.download(repository, [*CONFIGS, *_weights(parts, hub.variant)])
     if hub.variant and not whole(folder, hub.variant):
-        folder = hub.download(repository, [*CONFIGS, *_weights(None)])
+        folder = hub.download(repository, [*CONFIGS, *_weights(parts, None)])
     if not whole(folder, None):
         raise ModelError(
             f"no complete safetensors weights of {repository} came: it may hold only pickles (look "
@@ -158,14 +161,13 @@ def download_configs(repository: str, hub: Hub) -> Path:
     return folder
 
 
-def _weights(variant: str | None) -> list[str]:
-    """Patterns of the weight files, of one variant only."""
-    names = [("text_encoder", "model")]
-    names += [(part, "diffusion_pytorch_model") for part in PARTS if part != "text_encoder"]
+def _weights(parts: Sequence[str], variant: str | None) -> list[str]:
+    """Patterns of the weight files of some parts, of one variant only."""
     dot = f".{variant}" if variant else ""
     return [
         pattern
-        for part, stem in names
+        for part in parts
+        for stem in [stem_of(part)]
         for pattern in (
             f"{part}/{stem}{dot}.safetensors",
             f"{part}/{stem}{dot}-0*.safetensors",

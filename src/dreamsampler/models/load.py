@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 
-from dreamsampler.models.alias import ALIASES, BUNDLED, repositories, suggestion
+from dreamsampler.models.adapter import Adapters, adapt
+from dreamsampler.models.alias import ALIASES, BUNDLED, pin, repositories, suggestion
+from dreamsampler.models.codec import Codec
+from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.errors import ModelError
+from dreamsampler.models.families import FAMILIES, StableDiffusion
+from dreamsampler.models.family import FamilyKind
+from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
-    PARTS,
     check_configs,
     check_weights,
     folder_revision,
+    is_text,
     load_folder,
+    networks,
     whole,
 )
 from dreamsampler.models.hub import Hub, download_pipeline
+from dreamsampler.models.means import Means, Offload
+from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.preview import load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import (
     check_checkpoint,
@@ -28,19 +40,10 @@ from dreamsampler.models.single_file import (
     is_second,
     load_file,
 )
-from dreamsampler.models.stable_diffusion import StableDiffusion
 from dreamsampler.models.support import SUPPORTED
-from dreamsampler.models.weights import fingerprint, refuse_pickle
+from dreamsampler.models.weights import fingerprint, read_json, refuse_pickle
 
 _BUNDLED = Path(__file__).parent / "bundled"
-_DTYPES = {
-    "float32": torch.float32,
-    "fp32": torch.float32,
-    "float16": torch.float16,
-    "fp16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-}
 
 
 @runtime_checkable
@@ -73,19 +76,31 @@ def from_pretrained(
     cache_dir: str | Path | None = None,
     token: str | bool | None = None,
     local_files_only: bool | None = None,
-) -> Pretrained:
+    lora: Sequence[str | Path] | Mapping[str | Path, float] = (),
+    textual_inversion: Sequence[str | Path] = (),
+    distilled: Distillation | None = None,
+    offload: Offload | None = None,
+    release_text_encoders: bool = False,
+    tiling: int | None = None,
+    gradient_checkpointing: bool = False,
+    channels_last: bool | None = None,
+    compile: bool = False,
+    preview: str | Path | None = None,
+) -> NetworkPrior:
     """A prior from the package, an alias, a folder, a hub repository, or a single file.
 
     The local cache is tried first, and the network only if the model is not whole in there. Only
     safetensors are read, and no code that comes with a model is run. No safety checker is loaded.
 
     Args:
-        model: "iconic" (in the package), an alias (sd14, sd15, sd20, sd20-base, sd21, sd21-base),
-            a diffusers folder, a hub id "org/name", or a .safetensors file. A folder that is
-            called like an alias is written ./sd15.
+        model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
+            or one pinned to a version (sdxl@COMMIT),
+            a diffusers folder, a hub id "org/name", or a .safetensors file of Stable Diffusion 1.x
+            or 2.x. A folder that is called like an alias is written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.
-            None or "auto": float16 on CUDA for all but the small bundled model, else float32. On a
-            recent CPU bfloat16 is two to three times faster than float32.
+            None or "auto": on CUDA the 16 bits that the family was published in, for all but the
+            small bundled model; else float32. On a recent CPU bfloat16 is two to three times
+            faster than float32.
         device: None for CUDA if there is one, else MPS, else CPU.
         revision: branch, tag or commit on the hub. For a folder or file, the version that it must
             have (`prior.revision`, as recipes hold it).
@@ -95,6 +110,18 @@ def from_pretrained(
         cache_dir: another cache than the hub's own.
         token: for private or gated repositories.
         local_files_only: never ask the network; None for what HF_HUB_OFFLINE says.
+        lora: .safetensors files of low-rank changes, added to the weights; with a mapping, each in
+            its strength (1 as it was trained).
+        textual_inversion: .safetensors files of learned words, each named by its file.
+        distilled: "turbo", "lcm", "lightning" or "none" for a model whose name does not say which
+            few levels it was distilled to (`few_steps`).
+        offload: see `Means`, as are the following ones.
+        release_text_encoders: forget them once the network is asked.
+        tiling: side of the tiles, in pixels, in which pictures are encoded and decoded.
+        gradient_checkpointing: less memory for gradients, for a third more time.
+        channels_last: memory layout; None chooses.
+        compile: torch.compile the network at its first use.
+        preview: a folder or hub id of a tiny autoencoder (TAESD) that `prior.preview` uses.
 
     Raises:
         ModelError: one line that says what came, what was wanted and what to do.
@@ -104,31 +131,100 @@ def from_pretrained(
         >>> prior.name, prior.dtype, prior.factor
         ('iconic', torch.bfloat16, 8)
     """
-    text = str(model)
-    where = choose_device(device)
-    kind = choose_dtype(dtype, where, small=text == BUNDLED)
+    means = Means(
+        offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
+    )
+    means.check()
+    text, pinned = (str(model), None) if os.path.exists(model) else pin(str(model))
+    if pinned and revision not in (None, pinned):
+        raise ModelError(f"{model} names one revision, but {revision} is asked for: leave one out")
+    revision = revision or pinned
     hub = Hub(revision, variant, cache_dir, token, local_files_only)
+    asked = _Asked(text, dtype, choose_device(device), revision, hub, means)
     path = _local(text)
     if path is not None and path.is_file():
-        header = check_checkpoint(path)
-        version = _expect(path, revision, fingerprint([path]))
-        folder = find_config(path, header, None if config is None else str(config), _anywhere(hub))
-        prior = _prior(load_file(path, kind, folder), where, text, version)
-        if config is None and is_second(header) and folder != path.parent:
-            prior.target = heard_target(prior)
-        return prior
-    if config is not None:
-        raise ModelError(f"config is for single files, but {text} is none: leave it out")
-    folder = path or hub.fetch(repositories(text), lambda f: whole(f, variant), download_pipeline)
-    check_configs(folder)
-    check_weights(folder, variant)
-    version = folder_revision(folder, variant)
+        source = _from_file(path, asked, config)
+    else:
+        if config is not None:
+            raise ModelError(f"config is for single files, but {text} is none: leave it out")
+        source = _from_folder(path, asked)
+    small = None if preview is None else load_preview(preview, hub, asked.device)
+    changes = Adapters.of(lora, textual_inversion)
+    return _prior(source, asked, changes, small, distilled)
+
+
+@final
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for, decided."""
+
+    name: str
+    dtype: str | torch.dtype | None
+    device: torch.device
+    revision: str | None
+    hub: Hub
+    means: Means
+
+    def kind(self, half: torch.dtype) -> torch.dtype:
+        """The dtype of the networks, for a family of such 16 bits."""
+        return choose_dtype(self.dtype, self.device, self.name == BUNDLED, half)
+
+
+@final
+@dataclass(frozen=True)
+class _Source:
+    """A model's parts in main memory, and how to get its text encoders once more."""
+
+    family: FamilyKind
+    parts: dict[str, Any]
+    settings: Mapping[str, Any]
+    revision: str
+    encoders: Callable[[], dict[str, Any]]
+    scheduler: str = ""
+    heard: bool = False
+
+
+def _from_folder(path: Path | None, asked: _Asked) -> _Source:
+    """The parts of a diffusers folder, from here or from the hub."""
+    hub, name = asked.hub, asked.name
+    folder = path or hub.fetch(
+        repositories(name), lambda f: whole(f, hub.variant), download_pipeline
+    )
+    family = check_configs(folder)
+    check_weights(folder, family, hub.variant)
+    version = folder_revision(folder, family, hub.variant)
     if path is not None:
-        _expect(path, revision, version)
-    return _prior(load_folder(folder, kind, variant), where, text, version)
+        _expect(path, asked.revision, version)
+    kind, settings = asked.kind(family.half), read_json(folder / "model_index.json")
+    parts = load_folder(folder, family, kind, hub.variant)
+    others = tuple(part for part in networks(family) if not is_text(part))
+
+    def encoders() -> dict[str, Any]:
+        return load_folder(folder, family, kind, hub.variant, without=others)
+
+    scheduler = read_json(folder / "scheduler/scheduler_config.json").get("_class_name", "")
+    return _Source(family, parts, settings, version, encoders, str(scheduler))
 
 
-def from_pipe(pipeline: Any) -> Pretrained:
+def _from_file(path: Path, asked: _Asked, config: str | Path | None) -> _Source:
+    """The parts of a single checkpoint file."""
+    header = check_checkpoint(path)
+    version = _expect(path, asked.revision, fingerprint([path]))
+    hub = asked.hub
+    anywhere = Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
+    folder = find_config(path, header, None if config is None else str(config), anywhere)
+    kind = asked.kind(StableDiffusion.half)
+
+    def encoders() -> dict[str, Any]:
+        parts = load_file(path, kind, folder)
+        return {name: part for name, part in parts.items() if is_text(name)}
+
+    heard = config is None and is_second(header) and folder != path.parent
+    parts = load_file(path, kind, folder)
+    return _Source(StableDiffusion, parts, {}, version, encoders, heard=heard)
+
+
+def from_pipe(pipeline: Any) -> NetworkPrior:
     """A prior around the networks of a diffusers pipeline that is already loaded.
 
     The very same modules: no weight is copied, moved, cast, or set to require gradients or not.
@@ -137,8 +233,8 @@ def from_pipe(pipeline: Any) -> Pretrained:
     from here; with gradient checkpointing on, freeze them first (`unet.requires_grad_(False)`).
 
     Args:
-        pipeline: a StableDiffusionPipeline or another one with the same five parts (image to
-            image, for one).
+        pipeline: one of a family in `dreamsampler.models.families`, or another one with the same
+            parts.
 
     Raises:
         ModelError: another family of pipelines.
@@ -146,66 +242,38 @@ def from_pipe(pipeline: Any) -> Pretrained:
     Example:
         >>> prior = from_pipe(StableDiffusionPipeline.from_pretrained(...))    # doctest: +SKIP
     """
-    names = (*PARTS, "tokenizer", "scheduler")
-    missing = [name for name in names if getattr(pipeline, name, None) is None]
-    second = getattr(pipeline, "text_encoder_2", None) is not None
-    if missing or second:
-        why = "has a second text encoder" if second else f"has no {missing[0]}"
-        raise ModelError(f"{type(pipeline).__name__} {why}: {SUPPORTED}")
-    return StableDiffusion(
-        **{name: getattr(pipeline, name) for name in names},
-        name=str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__),
-        revision=_weights_revision(pipeline.unet),
+    family = _family_of_parts(pipeline)
+    parts = {
+        name: part
+        for name in (*family.classes, "scheduler")
+        if (part := getattr(pipeline, name, None)) is not None
+    }
+    name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
+    spoken = family(parts, dict(getattr(pipeline, "config", None) or {}))
+    prior = NetworkPrior(
+        spoken, Codec(parts["vae"]), name=name, revision=_weights_revision(spoken.network)
     )
+    few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
+    return prior
 
 
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that was asked for, if it is there; None for the best one.
-
-    Raises:
-        ModelError: no such device.
-    """
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device is None:
-        return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, ValueError):
-        raise ModelError(
-            f"device is {str(device)!r}, but must be cpu, cuda, cuda:0, ..., or mps"
-        ) from None
-    if not has.get(chosen.type, True):
-        raise ModelError(
-            f"device is {str(chosen)!r}, but this PyTorch sees none: pass "
-            f"{' or '.join(repr(name) for name, there in has.items() if there)}"
+def _family_of_parts(pipeline: Any) -> FamilyKind:
+    """The family that a pipeline is of, by its name or else by its parts."""
+    name = type(pipeline).__name__
+    named = next((kind for kind in FAMILIES if name in kind.pipelines), None)
+    for kind in (named,) if named is not None else FAMILIES:
+        wanted = [n for n in (*kind.classes, "scheduler") if n not in kind.optional]
+        missing = [n for n in wanted if getattr(pipeline, n, None) is None]
+        fits = all(
+            type(getattr(pipeline, n)).__name__ in kind.classes[n]
+            for n in networks(kind)
+            if getattr(pipeline, n, None) is not None
         )
-    return chosen
-
-
-def choose_dtype(
-    dtype: str | torch.dtype | None, device: torch.device, small: bool = False
-) -> torch.dtype:
-    """The dtype that was asked for, if the device is good at it; None or "auto" for its default.
-
-    Args:
-        dtype: its name, or itself.
-        device: where the network will compute.
-        small: a model so small that float16 saves nothing.
-
-    Raises:
-        ModelError: no such dtype, or float16 on a CPU.
-    """
-    if dtype is None or dtype == "auto":
-        return torch.float16 if device.type == "cuda" and not small else torch.float32
-    chosen = _DTYPES.get(str(dtype).removeprefix("torch."))
-    if chosen is None:
-        raise ModelError(f"dtype is {str(dtype)!r}, but must be float32, float16, bfloat16 or auto")
-    if chosen == torch.float16 and device.type == "cpu":
-        raise ModelError(
-            "dtype is float16, which a CPU is slow and inexact at: pass bfloat16 (fast, half the "
-            "memory) or float32"
-        )
-    return chosen
+        if not missing and (named is not None or fits):
+            return kind
+        if named is not None:
+            raise ModelError(f"{name} has no {missing[0]}: {SUPPORTED}")
+    raise ModelError(f"{name} has not the parts of any known family: {SUPPORTED}")
 
 
 def _local(model: str) -> Path | None:
@@ -244,32 +312,54 @@ def _expect(path: Path, wanted: str | None, found: str) -> str:
     return found
 
 
-def _anywhere(hub: Hub) -> Hub:
-    """The hub for a file's configuration, whose versions are not the file's."""
-    return Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
-
-
 def _prior(
-    parts: dict[str, Any], device: torch.device, name: str, revision: str
-) -> StableDiffusion:
-    """The loaded parts, frozen, in the fast memory layout, on their device."""
+    source: _Source,
+    asked: _Asked,
+    changes: Adapters,
+    small: Codec | None,
+    distilled: Distillation | None,
+) -> NetworkPrior:
+    """The loaded parts, changed, frozen, in place, and spoken to."""
+    parts, means = source.parts, asked.means
+    names = [name for name in networks(source.family) if name in parts]
+    denoiser = next(name for name in names if name in ("unet", "transformer"))
+    adapt(parts, changes, source.family)
     try:
-        for part in PARTS:
-            parts[part].eval().requires_grad_(False).to(device)
-        for part in ("unet", "vae"):  # in float32 it gains nothing and rounds differently
-            if parts[part].dtype != torch.float32:
-                parts[part].to(memory_format=torch.channels_last)
+        means.settle({name: parts[name] for name in names}, denoiser, asked.device)
     except torch.OutOfMemoryError:
         raise ModelError(
-            f"{name} does not fit on {device}: pass dtype='float16' or device='cpu'"
+            f"{asked.name} does not fit on {asked.device}: pass dtype='bfloat16', "
+            "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
         ) from None
-    return StableDiffusion(**parts, name=name, revision=revision, owned=True)
+
+    def encoders() -> dict[str, Any]:
+        again = source.encoders()
+        words = {name: part for name, part in parts.items() if name.startswith("tokenizer")}
+        adapt({**words, **again}, changes, source.family)
+        means.settle(again, denoiser, asked.device)
+        return again
+
+    family = source.family(parts, source.settings)
+    prior = NetworkPrior(
+        family,
+        Codec(parts["vae"], means.tiling),
+        name=asked.name,
+        revision=source.revision,
+        owned=True,
+        reload=encoders if means.release_text_encoders else None,
+        preview=small,
+    )
+    if source.heard:
+        prior.target = heard_target(prior)
+    loras = [path.name for path, _ in changes.lora]
+    few_steps([asked.name, *loras], source.scheduler, distilled).apply(prior)
+    return prior
 
 
-def _weights_revision(unet: Any) -> str:
+def _weights_revision(network: Any) -> str:
     """A short name for the version of a network in memory: its first numbers, everywhere."""
     digest = hashlib.sha256()
-    for key, weight in sorted(unet.state_dict().items()):
+    for key, weight in sorted(network.state_dict().items()):
         digest.update(f"{key}{tuple(weight.shape)}".encode())
         if not weight.is_meta:
             digest.update(weight.detach().flatten()[:16].float().cpu().numpy().tobytes())

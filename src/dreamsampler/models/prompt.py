@@ -1,44 +1,71 @@
-"""From words to the numbers that a network is told."""
+"""From words to the numbers that a text encoder reads."""
 
 from __future__ import annotations
 
 import bisect
-import warnings
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.models.errors import PromptTruncated
 
+@final
+@dataclass(frozen=True)
+class Tokens:
+    """A prompt in the numbers of a tokenizer.
 
-def embed(
-    prompt: str, tokenizer: Any, text_encoder: Any, device: torch.device
-) -> tuple[Tensor, bool]:
-    """Last hidden states of a CLIP text encoder, (1, n, d), and whether the prompt was read whole.
-
-    Made outside of any graph, whatever the caller's mode, so that it can be kept.
-
-    Warns:
-        PromptTruncated: the prompt is too long; names the lost words.
+    Args:
+        ids: (1, n).
+        mask: (1, n), 1 where a token is no padding.
+        lost: the words at the end that did not fit; "" if all did.
+        room: how many tokens of the prompt fit.
     """
-    prompt = spell_out(prompt, tokenizer)
-    length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
-    lost = lost_words(prompt, tokenizer, length)
-    if lost:
-        warnings.warn(
-            f"the prompt is longer than the {length - 2} tokens that this model reads, so its end "
-            f"is ignored: {lost!r}",
-            PromptTruncated,
-            stacklevel=3,
-        )
+
+    ids: Tensor
+    mask: Tensor
+    lost: str
+    room: int
+
+
+def tokenize(
+    prompt: str,
+    tokenizer: Any,
+    length: int,
+    *,
+    frame: Callable[[str], str] = str,
+    padding: str | bool = "max_length",
+) -> Tokens:
+    """A prompt as token ids, cut where it is too long.
+
+    Args:
+        prompt: the words.
+        tokenizer: of the text encoder.
+        length: how many tokens fit, with those that a frame and the tokenizer add.
+        frame: puts the words into the sentence that the encoder is used to.
+        padding: "max_length" to fill up with padding, False for as many tokens as there are.
+    """
+    lost = lost_words(prompt, tokenizer, length, frame)
+    room = length - len(tokenizer(frame("")).input_ids)
     tokens = tokenizer(
-        prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        frame(prompt), padding=padding, max_length=length, truncation=True, return_tensors="pt"
     )
-    masked = getattr(text_encoder.config, "use_attention_mask", False)
-    mask = tokens.attention_mask.to(device) if masked else None
+    return Tokens(tokens.input_ids, tokens.attention_mask, lost, room)
+
+
+def clip_tokens(prompt: str, tokenizer: Any, text_encoder: Any) -> Tokens:
+    """`tokenize` for a CLIP text encoder, learned words of several vectors named in full."""
+    length = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
+    return tokenize(spell_out(prompt, tokenizer), tokenizer, length)
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """Embeddings are made outside of any graph, whatever the caller's mode, so as to be kept."""
     with torch.inference_mode(False), torch.no_grad():
-        return text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0], not lost
+        yield
 
 
 def spell_out(prompt: str, tokenizer: Any) -> str:
@@ -53,11 +80,11 @@ def spell_out(prompt: str, tokenizer: Any) -> str:
     return prompt
 
 
-def lost_words(prompt: str, tokenizer: Any, length: int) -> str:
+def lost_words(prompt: str, tokenizer: Any, length: int, frame: Callable[[str], str] = str) -> str:
     """The words at the end of a prompt that do not fit into so many tokens; "" if all do."""
 
     def count(text: str) -> int:
-        return len(tokenizer(text, verbose=False).input_ids)
+        return len(tokenizer(frame(text), verbose=False).input_ids)
 
     if count(prompt) <= length:
         return ""
@@ -67,4 +94,6 @@ def lost_words(prompt: str, tokenizer: Any, length: int) -> str:
     if kept:
         return " ".join(words[kept:])
     ids = tokenizer(prompt, verbose=False).input_ids  # one endless word, or a script without spaces
-    return tokenizer.decode(ids[length - 1 : -1], skip_special_tokens=True).strip()
+    room = length - count("")
+    start = room + (ids[0] in tokenizer.all_special_ids)
+    return tokenizer.decode(ids[start:], skip_special_tokens=True).strip()

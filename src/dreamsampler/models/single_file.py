@@ -11,13 +11,15 @@ import torch
 from dreamsampler.maths import Target
 from dreamsampler.models.alias import repositories
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.folder import PARTS, check_configs, has_configs, load_small, part_dtype
+from dreamsampler.models.families import StableDiffusion
+from dreamsampler.models.folder import check_configs, has_configs, load_small, part_dtype
 from dreamsampler.models.hub import Hub, download_configs
+from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.quiet import quiet
-from dreamsampler.models.stable_diffusion import StableDiffusion
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import read_header
 
+_PARTS = ("unet", "vae", "text_encoder")
 _UNET = "model.diffusion_model."
 _CROSS = f"{_UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 _FAMILIES = {768: "sd15", 1024: "sd21"}
@@ -26,8 +28,8 @@ _OTHERS = {
     f"{_UNET}joint_blocks.": "a Stable Diffusion 3 checkpoint",
     f"{_UNET}double_blocks.": "a FLUX checkpoint",
     "double_blocks.": "a FLUX transformer",
-    "lora_": "a LoRA: load it into a diffusers pipeline and use from_pipe",
-    "unet.": "a LoRA: load it into a diffusers pipeline and use from_pipe",
+    "lora_": "a LoRA: pass it as lora, beside its model",
+    "unet.": "a LoRA: pass it as lora, beside its model",
     "control_model.": "a ControlNet",
     "down_blocks.": "a bare UNet: pass the whole diffusers folder",
     "encoder.": "a bare autoencoder",
@@ -99,7 +101,7 @@ def is_second(header: Mapping[str, Any]) -> bool:
     return _CROSS in header and header[_CROSS]["shape"][-1] == 1024
 
 
-def heard_target(prior: StableDiffusion) -> Target:
+def heard_target(prior: NetworkPrior) -> Target:
     """Whether a network says epsilon or v, found by showing it noise at its last time.
 
     The noise is nearly all of what it is shown there, so a network that says epsilon repeats it,
@@ -125,7 +127,7 @@ def heard_target(prior: StableDiffusion) -> Target:
 
 
 def load_file(path: Path, dtype: torch.dtype, config: Path) -> dict[str, Any]:
-    """The parts of a checked checkpoint file, ready for StableDiffusion(**parts).
+    """The parts of a checked checkpoint file, by their names.
 
     Args:
         path: the checkpoint.
@@ -151,16 +153,16 @@ def load_file(path: Path, dtype: torch.dtype, config: Path) -> dict[str, Any]:
                 feature_extractor=None,
                 image_encoder=None,
                 requires_safety_checker=False,
-                **load_small(config),
+                **load_small(config, StableDiffusion),
                 **options,
             )
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"{path} cannot be loaded: {one_line(error)}") from None
-    for part in PARTS:
+    for part in _PARTS:
         if any(weight.is_meta for weight in getattr(pipe, part).parameters()):
             raise ModelError(
                 f"{path} lacks weights of its {part}: {config} belongs to another model"
             )
-    return {part: getattr(pipe, part) for part in (*PARTS, "tokenizer", "scheduler")}
+    return {part: getattr(pipe, part) for part in (*_PARTS, "tokenizer", "scheduler")}

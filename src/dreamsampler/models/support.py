@@ -1,4 +1,4 @@
-"""Which networks the Stable Diffusion prior can speak to; all others are refused by name."""
+"""Which networks can be spoken to; all others are refused by name."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 from dreamsampler.maths import Target
 from dreamsampler.models.errors import ModelError
 
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
-"""Names of the diffusers pipelines whose folders are read."""
-
-SUPPORTED = "supported now are Stable Diffusion 1.x and 2.x text-to-image models (epsilon and v)"
+SUPPORTED = (
+    "supported are text-to-image models of Stable Diffusion 1.x, 2.x (and their inpainting "
+    "networks), XL, 3 and 3.5, FLUX.1, PixArt-Sigma, Sana, Qwen-Image and Z-Image"
+)
 
 _TARGETS: dict[str, Target] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 
 
-def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
-    """Raise ModelError if a UNet of this configuration wants more than a latent and a text.
+def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | None = None) -> None:
+    """Raise ModelError if a UNet of this configuration wants what a family does not feed.
 
     Args:
         unet: configuration of the UNet.
         vae: configuration of the autoencoder.
+        added: the addition_embed_type that the family feeds.
     """
     channels = vae.get("latent_channels", 4)
     came, made = unet.get("in_channels", 4), unet.get("out_channels", 4)
-    if came != channels:
-        kind = {9: "an inpainting", 8: "an instruction-editing or upscaling", 5: "a depth"}
+    if came not in (channels, 2 * channels + 1):
+        kind = {2 * channels: "an instruction-editing or upscaling", channels + 1: "a depth"}
         raise ModelError(
             f"the UNet takes {came} channels and the autoencoder makes {channels} "
             f"({kind.get(came, 'a specialized')} model): {SUPPORTED}"
@@ -34,20 +35,27 @@ def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
     if made != channels:
         raise ModelError(f"the UNet outputs {made} channels instead of {channels}: {SUPPORTED}")
     wants = {
-        "addition_embed_type": "pooled text and picture sizes (SDXL)",
+        "addition_embed_type": "pooled text and picture sizes in another way than SDXL",
         "class_embed_type": "class labels or image embeddings (upscaler, unCLIP)",
         "num_class_embeds": "class labels (upscaler)",
         "encoder_hid_dim_type": "a projected or image prompt (IP-Adapter, Kandinsky, DeepFloyd)",
-        "time_cond_proj_dim": "its guidance scale (latent consistency model)",
     }
+    fed = {"addition_embed_type": added}
     for key, meaning in wants.items():
-        if unet.get(key) is not None:
-            raise ModelError(f"the UNet also wants {meaning}, which is not fed yet: {SUPPORTED}")
+        if unet.get(key) not in (None, fed.get(key)):
+            raise ModelError(f"the UNet also wants {meaning}, which is not fed: {SUPPORTED}")
+    if added is not None and unet.get("addition_embed_type") != added:
+        raise ModelError("the UNet is not told sizes, so it is no Stable Diffusion XL")
+
+
+def entry(config: Any, key: str) -> Any:
+    """An entry of a configuration: a mapping, but in transformers an object."""
+    return config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
 
 
 def check_text_encoder(text_encoder: Any, unet: Mapping[str, Any]) -> None:
     """Raise ModelError if the text encoder's width is not what the UNet attends to."""
-    width, wanted = getattr(text_encoder, "hidden_size", None), unet.get("cross_attention_dim")
+    width, wanted = entry(text_encoder, "hidden_size"), unet.get("cross_attention_dim")
     if width != wanted:
         raise ModelError(
             f"the text encoder is {width} wide but the UNet attends to {wanted}: "
@@ -63,16 +71,6 @@ def check_scheduler(scheduler: Any) -> None:
             f"variance-preserving model: {SUPPORTED}"
         )
     target_of(scheduler.config)
-
-
-def check_pipeline(name: object) -> None:
-    """Raise ModelError if a folder's pipeline is of another family.
-
-    Args:
-        name: what model_index.json calls its class.
-    """
-    if name not in PIPELINES:
-        raise ModelError(f"the model is for {name}, which cannot be used yet: {SUPPORTED}")
 
 
 def target_of(scheduler: Mapping[str, Any]) -> Target:

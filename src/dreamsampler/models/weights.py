@@ -12,7 +12,6 @@ from dreamsampler.models.errors import ModelError, one_line
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """Ends of file names that mean a pickle, which runs code when it is opened."""
 
-_STEMS = {"text_encoder": "model"}
 _LARGEST_HEADER = 100 << 20
 
 
@@ -60,10 +59,10 @@ def weight_files(folder: Path, part: str, variant: str | None = None) -> list[Pa
 
     Args:
         folder: a folder as save_pretrained writes it.
-        part: "unet", "vae" or "text_encoder".
+        part: "unet", "transformer", "vae", "text_encoder", ...
         variant: "fp16" for files named *.fp16.safetensors.
     """
-    stem = _STEMS.get(part, "diffusion_pytorch_model") + (f".{variant}" if variant else "")
+    stem = stem_of(part) + (f".{variant}" if variant else "")
     single = folder / part / f"{stem}.safetensors"
     if single.is_file():
         return [single]
@@ -74,6 +73,11 @@ def weight_files(folder: Path, part: str, variant: str | None = None) -> list[Pa
         return []
     shards = {folder / part / name for name in read_json(index)["weight_map"].values()}
     return sorted(shards) if all(shard.is_file() for shard in shards) else []
+
+
+def stem_of(part: str) -> str:
+    """How the weight files of a part are called: transformers and diffusers differ."""
+    return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
 
 
 def pickles(folder: Path, part: str) -> list[Path]:

@@ -1,0 +1,271 @@
+"""What is added to a model after its training: LoRA, and learned words (textual inversion)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.family import FamilyKind
+from dreamsampler.models.weights import read_header, refuse_pickle
+
+_ENDS = (
+    (".lora_A.weight", ".lora_B.weight"),
+    (".lora.down.weight", ".lora.up.weight"),
+    ("_lora.down.weight", "_lora.up.weight"),
+    (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
+    (".lora_down.weight", ".lora_up.weight"),
+)
+_OTHERS = {"lokr_": "LoKr", "hada_": "LoHa", "dora_scale": "DoRA", "oft_": "OFT"}
+
+
+@final
+@dataclass(frozen=True)
+class Adapters:
+    """Files that change a model.
+
+    Args:
+        lora: (file, strength) pairs; each adds strength alpha / rank B A to the weights it names.
+        words: files of learned words.
+    """
+
+    lora: tuple[tuple[Path, float], ...] = ()
+    words: tuple[Path, ...] = ()
+
+    @staticmethod
+    def of(
+        lora: Sequence[str | Path] | Mapping[str | Path, float], words: Sequence[str | Path]
+    ) -> Adapters:
+        """From what users write.
+
+        Raises:
+            ModelError: a file is missing, or no safetensors.
+        """
+        if isinstance(lora, str | Path) or isinstance(words, str | Path):
+            raise ModelError("lora and textual_inversion are lists: write [file]")
+        pairs = lora.items() if isinstance(lora, Mapping) else [(file, 1.0) for file in lora]
+        made = Adapters(
+            tuple((Path(f).expanduser(), float(w)) for f, w in pairs),
+            tuple(Path(f).expanduser() for f in words),
+        )
+        for path in (*(f for f, _ in made.lora), *made.words):
+            refuse_pickle(path)
+            if not path.is_file() or path.suffix.lower() != ".safetensors":
+                raise ModelError(f"{path} is no .safetensors file: check the path")
+            read_header(path)
+        return made
+
+
+def adapt(parts: dict[str, Any], changes: Adapters, kind: FamilyKind) -> None:
+    """Add LoRAs to the weights of loaded networks, and learned words to the text encoders.
+
+    Args:
+        parts: name -> network or tokenizer; changed.
+        changes: what to add.
+        kind: the family, whose naming of weights is known.
+
+    Raises:
+        ModelError: a file is of another kind, or belongs to another model.
+    """
+    for path in changes.words:
+        learn(parts, path)
+    for path, strength in changes.lora:
+        merge(parts, path, strength, kind)
+
+
+def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKind) -> None:
+    """Add one LoRA to the weights: W + strength alpha / rank B A.
+
+    Merged, it costs nothing per step. Names may be those of diffusers, peft or kohya.
+
+    Args:
+        parts: name -> network; a LoRA's part that is not there is left out.
+        path: a .safetensors file.
+        strength: 1 as it was trained.
+        kind: the family.
+
+    Raises:
+        ModelError: names or shapes that are not this model's, or another kind of change.
+
+    Source: Hu et al., "LoRA", ICLR 2022 (arXiv:2106.09685), eq. 3.
+    """
+    weights, alphas = _read(path, parts, kind)
+    done = 0
+    for down_name, (module_name, up_name) in _pairs(weights).items():
+        module = _module(module_name, parts, path)
+        if module is None:
+            continue
+        down, up = weights[down_name].float(), weights[up_name].float()
+        alpha = alphas.get(module_name, float(len(down)))
+        change = _product(up, down) * (strength * alpha / len(down))
+        weight = module.weight
+        if change.numel() != weight.numel():
+            raise ModelError(
+                f"{path.name} changes {module_name} by {tuple(change.shape)}, but this model has "
+                f"{tuple(weight.shape)}: it belongs to another model"
+            )
+        with torch.no_grad():
+            weight.copy_((weight.float() + change.view_as(weight).to(weight.device)).to(weight))
+        done += 1
+    if not done and not any(name.startswith("text_encoder") for name in parts):
+        raise ModelError(f"{path.name} holds no LoRA: pass a LoRA of this model's family")
+
+
+def _read(
+    path: Path, parts: Mapping[str, Any], kind: FamilyKind
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """A LoRA's tensors under diffusers' names, and the alphas by module."""
+    from safetensors.torch import load_file
+
+    raw = load_file(path)
+    for key in raw:
+        other = next((name for mark, name in _OTHERS.items() if mark in key), None)
+        if other is not None:
+            raise ModelError(
+                f"{path.name} is a {other}, not a LoRA: load it with diffusers, "
+                "and pass the pipeline to from_pipe"
+            )
+    try:
+        converted = _converted(raw, parts, kind)
+    except Exception as error:
+        raise ModelError(f"{path.name} is no LoRA of {kind.title}: {one_line(error)}") from None
+    alphas = {
+        key.removesuffix(".alpha"): float(value)
+        for key, value in converted.items()
+        if key.endswith(".alpha")
+    }
+    return {k: v for k, v in converted.items() if not k.endswith(".alpha")}, alphas
+
+
+def _converted(
+    raw: dict[str, Tensor], parts: Mapping[str, Any], kind: FamilyKind
+) -> dict[str, Any]:
+    """Kohya's flat names (lora_unet_down_blocks_0_...) as diffusers' dotted ones."""
+    prefixes = {
+        "lora_unet": kind_network(kind),
+        "lora_transformer": "transformer",
+        "lora_te1": "text_encoder",
+        "lora_te2": "text_encoder_2",
+        "lora_te": "text_encoder",
+    }
+    if not any(key.startswith("lora_") for key in raw):
+        return dict(raw)
+    made: dict[str, Any] = {}
+    flat = {
+        part: {name.replace(".", "_"): name for name, _ in module.named_modules()}
+        for part, module in parts.items()
+        if isinstance(module, nn.Module)
+    }
+    for key, value in raw.items():
+        head, _, rest = key.partition(".")
+        start = next((p for p in prefixes if head.startswith(f"{p}_")), None)
+        if start is None:
+            raise ValueError(f"no part of a model is called {head!r}")
+        part, name = prefixes[start], head.removeprefix(f"{start}_")
+        if part not in flat:
+            continue
+        known = flat[part]
+        place = known.get(name) or known.get(name.removeprefix("text_model_"))
+        if place is None:
+            raise ValueError(f"the {part} has no module {name!r}")
+        made[f"{part}.{place}.{rest}"] = value
+    return made
+
+
+def kind_network(kind: FamilyKind) -> str:
+    """What a family's denoiser is called among its parts."""
+    return "unet" if "unet" in kind.classes else "transformer"
+
+
+def _pairs(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
+    """Name of every A -> (its module, name of its B)."""
+    found: dict[str, tuple[str, str]] = {}
+    for key in weights:
+        for down, up in _ENDS:
+            if key.endswith(down):
+                module = key.removesuffix(down)
+                found[key] = (module.replace(".processor.", "."), module + up)
+                break
+    return {down: pair for down, pair in found.items() if pair[1] in weights}
+
+
+def _module(name: str, parts: Mapping[str, Any], path: Path) -> Any:
+    """The module that a LoRA's name means; None if its part is not there."""
+    part, _, rest = name.partition(".")
+    if part not in ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3"):
+        raise ModelError(f"{path.name} changes {name}, which is no part of a model")
+    if part not in parts:
+        return None
+    known = dict(parts[part].named_modules())
+    candidates = (rest, rest.removeprefix("text_model."), f"text_model.{rest}", f"{rest}.0")
+    module = next((known[c] for c in candidates if c in known), None)
+    if module is None or getattr(module, "weight", None) is None:
+        raise ModelError(
+            f"{path.name} changes {name}, which this model does not have: it belongs to another "
+            "model"
+        )
+    return module
+
+
+def _product(up: Tensor, down: Tensor) -> Tensor:
+    """B A, for matrices and for convolutions."""
+    if down.ndim == 2:
+        return up @ down
+    return torch.einsum("or,rikl->oikl", up.flatten(1), down)
+
+
+def learn(parts: Mapping[str, Any], path: Path) -> None:
+    """Teach the tokenizers and text encoders a learned word, called as its file or its key.
+
+    A word of several vectors is stored as `<word>`, `<word>_1`, ...; a prompt says `<word>`.
+
+    Args:
+        parts: name -> text encoder or tokenizer; changed.
+        path: a .safetensors file with one tensor (n, d) under the word's name or "emb_params",
+            or with "clip_l" and "clip_g" for two encoders.
+
+    Raises:
+        ModelError: vectors of another width than the encoder's.
+
+    Source: Gal et al., "An image is worth one word", ICLR 2023 (arXiv:2208.01618).
+    """
+    from safetensors.torch import load_file
+
+    raw = load_file(path)
+    two = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
+    if set(raw) <= set(two):
+        vectors = {two[key]: value for key, value in raw.items()}
+        word = path.stem
+    elif len(raw) == 1:
+        ((key, value),) = raw.items()
+        word, vectors = (path.stem if key == "emb_params" else key), {"text_encoder": value}
+    else:
+        raise ModelError(f"{path.name} holds {len(raw)} tensors, but a learned word has one")
+    for name, value in vectors.items():
+        if name not in parts:
+            raise ModelError(f"{path.name} is for a model with a {name}, which this one lacks")
+        tokenizer = parts.get(name.replace("text_encoder", "tokenizer"))
+        _add_word(parts[name], tokenizer, word, value.view(-1, value.shape[-1]), path)
+
+
+def _add_word(encoder: Any, tokenizer: Any, word: str, vectors: Tensor, path: Path) -> None:
+    """One word in one text encoder."""
+    table = encoder.get_input_embeddings().weight
+    if table.shape[1] != vectors.shape[1]:
+        raise ModelError(
+            f"{path.name} holds vectors of {vectors.shape[1]} numbers, but the text encoder reads "
+            f"{table.shape[1]}: it belongs to another model"
+        )
+    names = [word, *(f"{word}_{n}" for n in range(1, len(vectors)))]
+    tokenizer.add_tokens([name for name in names if name not in tokenizer.get_vocab()])
+    if len(tokenizer) > len(table):
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    ids = tokenizer.convert_tokens_to_ids(names)
+    with torch.no_grad():
+        weight = encoder.get_input_embeddings().weight
+        weight[torch.tensor(ids)] = vectors.to(weight)

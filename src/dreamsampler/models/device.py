@@ -1,0 +1,69 @@
+"""Where a network computes, and in what."""
+
+from __future__ import annotations
+
+import torch
+
+from dreamsampler.models.errors import ModelError
+
+_DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+}
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device that was asked for, if it is there; None for the best one.
+
+    Raises:
+        ModelError: no such device.
+    """
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device is None:
+        return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, ValueError):
+        raise ModelError(
+            f"device is {str(device)!r}, but must be cpu, cuda, cuda:0, ..., or mps"
+        ) from None
+    if not has.get(chosen.type, True):
+        raise ModelError(
+            f"device is {str(chosen)!r}, but this PyTorch sees none: pass "
+            f"{' or '.join(repr(name) for name, there in has.items() if there)}"
+        )
+    return chosen
+
+
+def choose_dtype(
+    dtype: str | torch.dtype | None,
+    device: torch.device,
+    small: bool = False,
+    half: torch.dtype = torch.float16,
+) -> torch.dtype:
+    """The dtype that was asked for, if the device is good at it; None or "auto" for its default.
+
+    Args:
+        dtype: its name, or itself.
+        device: where the network will compute.
+        small: a model so small that 16 bits save nothing.
+        half: the 16-bit dtype that the model was published in.
+
+    Raises:
+        ModelError: no such dtype, or float16 on a CPU.
+    """
+    if dtype is None or dtype == "auto":
+        return half if device.type == "cuda" and not small else torch.float32
+    chosen = _DTYPES.get(str(dtype).removeprefix("torch."))
+    if chosen is None:
+        raise ModelError(f"dtype is {str(dtype)!r}, but must be float32, float16, bfloat16 or auto")
+    if chosen == torch.float16 and device.type == "cpu":
+        raise ModelError(
+            "dtype is float16, which a CPU is slow and inexact at: pass bfloat16 (fast, half the "
+            "memory) or float32"
+        )
+    return chosen

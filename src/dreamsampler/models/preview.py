@@ -1,0 +1,52 @@
+"""Tiny autoencoders, for looking at a run without paying for the large one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dreamsampler.models.codec import Codec
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.hub import Hub
+from dreamsampler.models.quiet import quiet
+from dreamsampler.models.weights import refuse_pickle
+
+_FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
+
+
+def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
+    """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see.
+
+    Args:
+        model: a folder of an AutoencoderTiny, or a hub id such as madebyollin/taesdxl; it must be
+            of the same latents as the model.
+        hub: where to look.
+        device: where it computes, in float32.
+
+    Raises:
+        ModelError: there is none.
+    """
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+    refuse_pickle(Path(model))
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        if str(model).count("/") != 1:
+            raise ModelError(f"there is no folder {model}: pass one, or a hub id org/name")
+        anywhere = Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
+        folder = anywhere.fetch(
+            (str(model),),
+            lambda found: all((found / name).is_file() for name in _FILES),
+            lambda name, at: at.download(name, _FILES),
+            _FILES,
+        )
+    try:
+        with quiet():
+            vae: Any = AutoencoderTiny.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:
+        raise ModelError(f"{model} is no tiny autoencoder: {one_line(error)}") from None
+    return Codec(vae.eval().requires_grad_(False).to(device))
