@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from dreamsampler.models.stable_diffusion import TextCondition
+from dreamsampler.models import TextCondition
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, model: str, limit: int | None, every: int, first: int = 0) -> None:
         self.pairs = json.loads((HERE / "edit_pairs.json").read_text())[first::every][:limit]
         self.prior: Any = from_pretrained(model, device="cpu", dtype="float32")
-        self.prior.unet.to(torch.bfloat16, memory_format=torch.channels_last)
+        self.prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
         self.judge = Judge.load()
         self.x = torch.stack([_read(HERE / pair["image"]) for pair in self.pairs])
         self.z = torch.cat([self.prior.encode(row[None] * 2 - 1) for row in self.x])

@@ -47,10 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     prior: Any = from_pretrained(options.model, device="cpu", dtype="float32")
     parts = {
-        "unet": prior.unet,
+        "network": prior.network,
         "encoder": prior.vae.encoder,
         "decoder": prior.vae.decoder,
-        "text": prior.text_encoder,
+        "text": prior.family.encoders["text_encoder"],
     }
     anchored = options.preset == "default"
     task = Edit(CAT, "dog face", "cat face" if anchored else None, preset=options.preset)

@@ -17,7 +17,7 @@ import families
 import numpy as np
 import torch
 
-from dreamsampler.maths import Estimate, Level
+from dreamsampler.maths import Estimate, Level, weigh
 from dreamsampler.models.errors import PromptTruncated
 from dreamsampler.models.load import from_pipe, from_pretrained
 
@@ -118,7 +118,8 @@ def level_of(prior, time):
     """The level that a pipeline's time means."""
     if prior.target == "flow":
         return Level(float(time) / 1000, 1 - float(time) / 1000, float(time) / 1000)
-    return prior.schedule(prior.schedule.time(float(time)))
+    table = prior.family.schedule
+    return table(table.time(float(time)))
 
 
 def guided(name, prior, z, level, null, condition, scale):
@@ -126,8 +127,8 @@ def guided(name, prior, z, level, null, condition, scale):
     terms = prior.guided(condition, null, scale)
     told = prior.predict(z, level, [c for c, _ in terms])
     total = Estimate(
-        sum(w * e.z0 for (_, w), e in zip(terms, told, strict=True)),
-        sum(w * e.eps for (_, w), e in zip(terms, told, strict=True)),
+        sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, told, strict=True)),
+        sum(weigh(w, level) * e.eps for (_, w), e in zip(terms, told, strict=True)),
     )
     output = output_of(total, level, prior.target)
     if name != "qwen-image":
@@ -245,7 +246,7 @@ def gradient(name):
     def energy(z):
         terms = prior.guided(cat, null, SCALE)
         told = prior.predict(z, level, [c for c, _ in terms])
-        z0 = sum(w * e.z0 for (_, w), e in zip(terms, told, strict=True))
+        z0 = sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, told, strict=True))
         return prior.decode(z0).pow(2).mean()
 
     free = z.clone().requires_grad_()

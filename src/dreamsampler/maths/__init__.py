@@ -3,6 +3,7 @@
 from dreamsampler.maths.estimate import TARGETS, Denoiser, Estimate, Target, to_estimate
 from dreamsampler.maths.level import (
     Cosine,
+    FewLevels,
     Level,
     RectifiedFlow,
     Schedule,
@@ -23,6 +24,7 @@ __all__ = [
     "Cosine",
     "Denoiser",
     "Estimate",
+    "FewLevels",
     "Image",
     "Latent",
     "Level",

@@ -245,3 +245,32 @@ class VariancePreserving(Schedule):
         else:
             alpha_bar = before * (1 - part)
         return Level(t, math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar))
+
+
+@final
+@dataclass(frozen=True)
+class FewLevels(Schedule):
+    """The levels that a model was distilled to: another schedule's at t = 1/n, 2/n, ..., 1.
+
+    Any time above 0 means the nearest of them, and 0 the clean level.
+
+    Args:
+        schedule: the forward process.
+        count: n.
+
+    Example:
+        >>> schedule = FewLevels(RectifiedFlow(), 4)
+        >>> [schedule(t).t for t in (0.0, 0.01, 0.6, 0.9)]
+        [0.0, 0.25, 0.5, 1.0]
+
+    Source: Sauer et al., "Adversarial diffusion distillation", ECCV 2024 (arXiv:2311.17042),
+    section 3.1, for n = 4.
+    """
+
+    schedule: Schedule
+    count: int
+
+    def __call__(self, t: float) -> Level:
+        """The nearest level to time t."""
+        nearest = math.ceil(_check_time(t) * self.count - 0.5)
+        return self.schedule((max(nearest, 1) if t > 0 else 0) / self.count)

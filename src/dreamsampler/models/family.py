@@ -107,37 +107,36 @@ def stack(
     pairs = [(c.to(device, dtype), n) for c, n in zip(conditions, rows, strict=True)]
     longest = max(c.embeddings.shape[1] for c, _ in pairs)
 
-    def spread(each: Tensor, n: int) -> Tensor:
-        return each.expand(n, *each.shape[1:])
-
-    def padded(each: Tensor) -> Tensor:
-        short = longest - each.shape[1]
-        if not short:
-            return each
-        end = each.new_zeros(len(each), short, *each.shape[2:])
-        return torch.cat([each, end], dim=1)
-
     def together(name: str) -> Tensor | None:
         parts = [(getattr(c, name), n) for c, n in pairs]
-        return None if parts[0][0] is None else torch.cat([spread(each, n) for each, n in parts])
+        return None if parts[0][0] is None else torch.cat([_spread(each, n) for each, n in parts])
 
     mask = None
     if any(c.mask is not None or c.embeddings.shape[1] < longest for c, _ in pairs):
-        masks = [
-            torch.ones(c.embeddings.shape[:2], dtype=torch.bool, device=device)
-            if c.mask is None
-            else c.mask
-            for c, _ in pairs
-        ]
-        mask = torch.cat([spread(padded(m), n) for m, (_, n) in zip(masks, pairs, strict=True)])
+        mask = torch.cat([_spread(_padded(_words_of(c), longest), n) for c, n in pairs])
     told = [c.told for c, n in pairs for _ in range(n)]
     return Told(
-        torch.cat([spread(padded(c.embeddings), n) for c, n in pairs]),
+        torch.cat([_spread(_padded(c.embeddings, longest), n) for c, n in pairs]),
         together("pooled"),
         mask,
         None if told[0] is None else [float(each or 0) for each in told],
         together("beside"),
     )
+
+
+def _spread(each: Tensor, n: int) -> Tensor:
+    return each.expand(n, *each.shape[1:])
+
+
+def _padded(each: Tensor, longest: int) -> Tensor:
+    """With zeros behind the last token."""
+    end = each.new_zeros(len(each), longest - each.shape[1], *each.shape[2:])
+    return torch.cat([each, end], dim=1) if end.shape[1] else each
+
+
+def _words_of(condition: TextCondition) -> Tensor:
+    every = torch.ones(condition.embeddings.shape[:2], dtype=torch.bool)
+    return every.to(condition.embeddings.device) if condition.mask is None else condition.mask
 
 
 @runtime_checkable

@@ -135,22 +135,30 @@ def from_pretrained(
         offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
     )
     means.check()
-    text, pinned = (str(model), None) if os.path.exists(model) else pin(str(model))
-    if pinned and revision not in (None, pinned):
-        raise ModelError(f"{model} names one revision, but {revision} is asked for: leave one out")
-    revision = revision or pinned
+    text, revision = _named(str(model), revision)
     hub = Hub(revision, variant, cache_dir, token, local_files_only)
     asked = _Asked(text, dtype, choose_device(device), revision, hub, means)
-    path = _local(text)
-    if path is not None and path.is_file():
-        source = _from_file(path, asked, config)
-    else:
-        if config is not None:
-            raise ModelError(f"config is for single files, but {text} is none: leave it out")
-        source = _from_folder(path, asked)
+    source = _source(asked, config)
     small = None if preview is None else load_preview(preview, hub, asked.device)
-    changes = Adapters.of(lora, textual_inversion)
-    return _prior(source, asked, changes, small, distilled)
+    return _prior(source, asked, Adapters.of(lora, textual_inversion), small, distilled)
+
+
+def _named(model: str, revision: str | None) -> tuple[str, str | None]:
+    """A model's name and the version of it that is wanted, be it said as NAME@REVISION."""
+    name, pinned = (model, None) if os.path.exists(model) else pin(model)
+    if pinned and revision not in (None, pinned):
+        raise ModelError(f"{model} names one revision, but {revision} is asked for: leave one out")
+    return name, revision or pinned
+
+
+def _source(asked: _Asked, config: str | Path | None) -> _Source:
+    """The parts of a model, from wherever its name leads."""
+    path = _local(asked.name)
+    if path is not None and path.is_file():
+        return _from_file(path, asked, config)
+    if config is not None:
+        raise ModelError(f"config is for single files, but {asked.name} is none: leave it out")
+    return _from_folder(path, asked)
 
 
 @final
@@ -324,13 +332,7 @@ def _prior(
     names = [name for name in networks(source.family) if name in parts]
     denoiser = next(name for name in names if name in ("unet", "transformer"))
     adapt(parts, changes, source.family)
-    try:
-        means.settle({name: parts[name] for name in names}, denoiser, asked.device)
-    except torch.OutOfMemoryError:
-        raise ModelError(
-            f"{asked.name} does not fit on {asked.device}: pass dtype='bfloat16', "
-            "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
-        ) from None
+    _settle({name: parts[name] for name in names}, denoiser, asked)
 
     def encoders() -> dict[str, Any]:
         again = source.encoders()
@@ -354,6 +356,17 @@ def _prior(
     loras = [path.name for path, _ in changes.lora]
     few_steps([asked.name, *loras], source.scheduler, distilled).apply(prior)
     return prior
+
+
+def _settle(parts: Mapping[str, Any], denoiser: str, asked: _Asked) -> None:
+    """Networks frozen and in place, or one line that says that they do not fit."""
+    try:
+        asked.means.settle(parts, denoiser, asked.device)
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            f"{asked.name} does not fit on {asked.device}: pass dtype='bfloat16', "
+            "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
+        ) from None
 
 
 def _weights_revision(network: Any) -> str:

@@ -11,7 +11,18 @@ from typing import Any, TypeAlias, final
 import torch
 from torch import Tensor, nn
 
-from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule, Target, to_estimate
+from dreamsampler.maths import (
+    Estimate,
+    FewLevels,
+    Image,
+    Latent,
+    Level,
+    Schedule,
+    Target,
+    Weight,
+    to_estimate,
+    weigh,
+)
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
 from dreamsampler.models.family import Family, TextCondition, place_of, stack
@@ -98,8 +109,9 @@ class NetworkPrior:
 
     @property
     def schedule(self) -> Schedule:
-        """The forward process that the network was trained on."""
-        return self.family.schedule
+        """The forward process that the network was trained on, at the levels that it knows."""
+        whole = self.family.schedule
+        return whole if self.grid is None else FewLevels(whole, self.grid)
 
     @property
     def latent_channels(self) -> int:
@@ -160,8 +172,8 @@ class NetworkPrior:
         return made
 
     def guided(
-        self, condition: TextCondition, null: TextCondition, scale: float
-    ) -> list[tuple[TextCondition, float]]:
+        self, condition: TextCondition, null: TextCondition, scale: Weight
+    ) -> list[tuple[TextCondition, Weight]]:
         """The conditions, with their weights, by which this model is guided by so much.
 
             free:  (1 - w) null + w condition
@@ -176,11 +188,16 @@ class NetworkPrior:
             scale: w, diffusers' guidance_scale.
 
         Raises:
-            ModelError: guidance away from nothing, of a network with guidance baked in.
+            ModelError: guidance away from nothing, of a network with guidance baked in; a scale
+                that changes with the level, of a network that is told one.
         """
-        free = [(null, 1 - scale), (condition, scale)]
         if self.family.guidance == "free" or null.prompt:
-            return free
+            return [(null, lambda level: 1 - weigh(scale, level)), (condition, scale)]
+        if callable(scale):
+            raise ModelError(
+                f"{self.name or 'this model'} was distilled to one guidance scale for a whole run, "
+                "so it cannot change with the level: pass a number"
+            )
         if self.family.guidance == "told":
             return [(replace(condition, told=scale), 1.0)]
         if scale != 1:
@@ -190,6 +207,14 @@ class NetworkPrior:
                 "guidance_scale 1, or a negative prompt to be guided away from"
             )
         return [(condition, 1.0)]
+
+    def usual_scale(self, scale: float) -> float:
+        """The guidance scale to take where nobody asked for one: the model's, if it has its own.
+
+        Args:
+            scale: what the task would take.
+        """
+        return scale if self.family.guidance == "free" else self.family.default_scale
 
     def under(self, condition: TextCondition, x: Image, mask: Tensor) -> TextCondition:
         """A condition of an inpainting network (9 channels) that also shows what is known.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule
+from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule, Weight
 
 Condition: TypeAlias = Any
 """What a prior makes of a prompt; opaque to everyone else."""
@@ -68,3 +68,38 @@ class Prior(Protocol):
     def decode(self, z: Latent) -> Image:
         """Latent to picture in [-1, 1]; not clamped, so that gradients live."""
         ...
+
+
+@runtime_checkable
+class Guiding(Protocol):
+    """A prior that knows how it can be guided; any other one is guided by two questions."""
+
+    def guided(
+        self, condition: Condition, null: Condition, scale: Weight
+    ) -> list[tuple[Condition, Weight]]:
+        """The conditions, with weights that add up to 1, by which it is guided by so much.
+
+        Args:
+            condition: the prompt's.
+            null: the negative or null prompt's.
+            scale: 1 is the prompt alone.
+        """
+        ...
+
+    def usual_scale(self, scale: float) -> float:
+        """The scale to take where nobody asked for one and the task would take this."""
+        ...
+
+
+def scale_for(prior: Prior, asked: float | None, usual: float | None) -> float:
+    """The guidance scale of a run: what was asked for, or what suits the model.
+
+    Args:
+        prior: the model.
+        asked: by the user; None if nothing was.
+        usual: the task's own choice for models that can be guided freely.
+    """
+    if asked is not None:
+        return asked
+    scale = 0.0 if usual is None else usual
+    return prior.usual_scale(scale) if isinstance(prior, Guiding) else scale

@@ -15,7 +15,7 @@ from typing import TypeAlias, final
 
 from dreamsampler.generators import Subject
 from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight, covered, weigh
-from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.models.prior import Condition, Guiding, Prior
 
 Terms: TypeAlias = tuple[tuple[Condition, Weight], ...]
 
@@ -123,6 +123,8 @@ def plain(prior: Prior, condition: Condition) -> Guided:
 def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> Guided:
     """Classifier-free guidance: est(null) + w (est(c) - est(null)), for z0 and eps alike.
 
+    A model that was distilled to be told its scale is told w, and asked once.
+
     Args:
         prior: who is asked.
         condition: the prompt.
@@ -134,7 +136,10 @@ def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> G
     """
     if condition is null:  # (1 - w) x + w x is x, but not to the last digit
         return plain(prior, condition)
-    terms: Terms = ((null, lambda level: 1 - weigh(scale, level)), (condition, scale))
+    if isinstance(prior, Guiding):
+        terms: Terms = tuple(prior.guided(condition, null, scale))
+    else:
+        terms = ((null, lambda level: 1 - weigh(scale, level)), (condition, scale))
     return Guided(prior, terms, terms)
 
 

@@ -31,7 +31,7 @@ def leading(schedule: VariancePreserving, steps: int, offset: int = 1) -> list[L
 def uniform(schedule: Schedule, steps: int, *, start: float = 1.0) -> list[Level]:
     """Evenly spaced in t, from start down to start / steps; diffusers' "trailing" spacing."""
     _check(steps)
-    return schedule.grid(steps, start)
+    return _apart(schedule.grid(steps, start))
 
 
 def by_noise(
@@ -61,7 +61,7 @@ def by_noise(
     even = top / (shift - (shift - 1) * top)
     marks = [even * (1 - i / steps) for i in range(steps)]
     flows = [shift * m / (1 + (shift - 1) * m) for m in marks]
-    return [schedule(_time_of(schedule, u)) for u in flows]
+    return _apart([schedule(_time_of(schedule, u)) for u in flows])
 
 
 def karras(
@@ -75,7 +75,7 @@ def karras(
     _check(steps)
     high, low = s_max ** (1 / rho), s_min ** (1 / rho)
     marks = [(high + i / max(steps - 1, 1) * (low - high)) ** rho for i in range(steps)]
-    return [schedule(_time_of(schedule, s / (1 + s))) for s in marks]
+    return _apart([schedule(_time_of(schedule, s / (1 + s))) for s in marks])
 
 
 def random_levels(
@@ -88,6 +88,11 @@ def random_levels(
     _check(steps)
     times = low + (high - low) * torch.rand(steps, generator=rng, dtype=torch.float64)
     return [schedule(float(t)) for t in times]
+
+
+def _apart(levels: list[Level]) -> list[Level]:
+    """Each level once: a model that was distilled to few has no others in between."""
+    return list(dict.fromkeys(levels))
 
 
 def _time_of(schedule: Schedule, flow: float) -> float:

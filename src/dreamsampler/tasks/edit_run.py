@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
+from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
@@ -82,13 +83,14 @@ class EditRun:
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
         if _words(task.source_prompt) == _words(task.prompt):
             there = wanted  # one object: it cancels to the last bit
-        scale = chosen.guidance_scale or 0.0
+        scale = scale_for(prior, task.guidance_scale, chosen.guidance_scale)
         levels, rng = edit_levels(prior, chosen), generators(self.seeds)
         target = cfg(prior, wanted, null, scale)
         if not levels:
             return iter(()), 0
         if task.preset == "flowedit":
-            source = cfg(prior, there, null, chosen.source_guidance_scale or 0.0)
+            own = scale_for(prior, task.source_guidance_scale, chosen.source_guidance_scale)
+            source = cfg(prior, there, null, own)
             walk = flow_edit(target, source, z_src, levels, rng, regularize=stay)
         else:  # a negative prompt shall act where the other two agree as well
             by = plain(prior, wanted) if task.negative_prompt is None else None

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Moment, Rng, draw, generators
 from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
+from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import cfg, regional, shares
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.crop import Window
@@ -109,7 +110,7 @@ class InpaintRun:
         """
         task, chosen, prior = self.task, self.task.settings, self.prior
         null = prior.condition(task.negative_prompt)
-        scale = chosen.guidance_scale or 0.0
+        scale = scale_for(prior, task.guidance_scale, chosen.guidance_scale)
         targets = [cfg(prior, prior.condition(words), null, scale) for words in self._prompts()]
         places = [self._cells(mask) for mask in self.masks]
         one = len(set(task.prompt)) == 1

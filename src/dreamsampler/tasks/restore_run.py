@@ -19,6 +19,7 @@ from dreamsampler.methods.restoration import (
     restarts,
     treg,
 )
+from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import Guided, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
@@ -119,7 +120,7 @@ class RestoreRun:
             told, null = prior.condition(task.prompt), prior.condition(None)
             walk = dreamsampler_restoration(prior, self.data, told, null, rng, steps)
             return walk, 2 * steps
-        denoise = self._denoise(chosen.guidance_scale or 0.0)
+        denoise = self._denoise(scale_for(prior, task.guidance_scale, chosen.guidance_scale))
         z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
         if task.preset == "default":
             first, *others = chosen.starts or (1.0,)
@@ -134,12 +135,12 @@ class RestoreRun:
             return walk, len(levels)
         if task.preset == "flowdps":
             levels = by_noise(prior.schedule, steps, shift=3.0)
-            return flowdps(denoise, self.data, z, levels, rng), steps
+            return flowdps(denoise, self.data, z, levels, rng), len(levels)
         levels = uniform(prior.schedule, steps)
         if task.preset == "treg":
-            return treg(denoise, self.data, z, levels, rng), steps
+            return treg(denoise, self.data, z, levels, rng), len(levels)
         gluing = 0.1 if task.preset == "psld" else 0.0
-        return dps(denoise, self.data, z, levels, rng, gluing=gluing), steps
+        return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
 
     def _denoise(self, scale: float) -> Guided:
         null = self.prior.condition(self.task.negative_prompt)
