@@ -156,6 +156,12 @@ def test_the_alpha_of_a_picture_is_kept(prior, mask, tmp_path):
     assert (out[..., :3] == colors())[box() == 0].all()
 
 
+def test_a_hole_that_nobody_will_see_warns(prior, mask, tmp_path):
+    image = stored(tmp_path, "in.png", np.dstack([colors(), 255 - box()]))
+    with pytest.warns(UserWarning, match="most of the hole is transparent"):
+        quick(image, mask_image=mask).start(prior)
+
+
 def test_several_masks_each_with_its_prompt_in_one_pass(prior, face, tmp_path):
     left = stored(tmp_path, "left.png", box(right=40))
     right = stored(tmp_path, "right.png", box(left=32))
@@ -288,6 +294,19 @@ def test_a_seam_changes_the_hole_only_and_stays_a_picture(high, wide, seed, widt
     assert torch.equal(healed(other, other, mask, width), other)  # no mismatch, no change
 
 
+def test_a_seam_is_a_membrane():
+    """Harmonic in the band: on a straight edge the mismatch goes on unchanged, then fades."""
+    y = torch.linspace(0, 6.28, 64).view(1, 64, 1)
+    source = (0.5 + 0.2 * y.cos()).expand(3, 64, 40)
+    mask = torch.zeros(1, 64, 40)
+    mask[..., 20:] = 1
+    met = healed(source, torch.full_like(source, 0.5), mask, 4)
+    assert (met[:, :, 20] - source[:, :, 19]).abs().max() < 0.01
+    assert (met[:, :, 25:] - 0.5).abs().max() < 1e-6
+    middle = (met[:, :, 22] - 0.5).norm() / (source[:, :, 22] - 0.5).norm()
+    assert middle == pytest.approx(0.5, abs=0.05)
+
+
 def test_the_seam_grows_with_the_picture():
     assert seam_width((512, 512)) == 16
     assert seam_width((128, 128)) == 4
@@ -324,6 +343,7 @@ def test_filling_takes_the_colors_around_and_nothing_from_inside():
         ({"expand": (0, 0, 0, 0)}, "not all of them 0"),
         ({"expand": (0, -4, 0, 0)}, "expand is 0 -4 0 0"),
         ({"expand": (8, 8)}, "four whole numbers"),
+        ({"expand": 8}, "four whole numbers"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"guidance_scale": float("inf")}, "guidance_scale is inf"),
         ({"preset": "paper", "guidance_scale": 5.0}, "preset paper has no guidance_scale"),

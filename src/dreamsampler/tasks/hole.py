@@ -13,6 +13,7 @@ from torch.nn import functional
 from dreamsampler.files import InputError
 from dreamsampler.tasks.inpaint import MaskMode
 from dreamsampler.tasks.picture import Picture, open_picture, read_mask
+from dreamsampler.tasks.pyramid import spread
 
 
 def open_hole(path: str | Path, like: Picture, mode: MaskMode) -> Tensor:
@@ -79,31 +80,30 @@ def widened(source: Picture, expand: tuple[int, int, int, int]) -> tuple[Picture
 def filled(x: Tensor, hole: Tensor) -> Tensor:
     """The picture with its holes closed by the colors around them, smoothly.
 
-        pull: means of the known pixels on ever coarser grids
-        push: cells without any known pixel from the grid below
-
     So that an encoder sees neither what is to be painted over nor an edge that is not there. Grey
     of the hole below a half keeps the picture, since that much is not painted anew.
 
     Args:
         x: (3, h, w).
         hole: (1, h, w) in [0, 1].
-
-    Source: Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4.
     """
     known = (hole == 0).to(x)[None]
     if not bool(known.any()):
         return x
-    steps = [(x[None] * known, known)]
-    while max(steps[-1][0].shape[-2:]) > 1:
-        color, weight = (functional.avg_pool2d(each, 2, ceil_mode=True) for each in steps[-1])
-        steps.append((color, weight))
-    color, weight = steps.pop()
-    guess = color / weight
-    for color, weight in reversed(steps):
-        coarse = functional.interpolate(guess, color.shape[-2:], mode="bilinear")
-        guess = torch.where(weight > 0, color / weight.clamp_min(1e-12), coarse)
-    return torch.lerp(x, guess[0], (2 * hole - 1).clamp(0, 1))
+    return torch.lerp(x, spread(x[None], known)[0], (2 * hole - 1).clamp(0, 1))
+
+
+def warn_unseen(canvas: Picture, mask: Tensor) -> None:
+    """Warn of a hole most of which is transparent in the picture to be written."""
+    if canvas.alpha is None:
+        return
+    hidden = (mask * (canvas.alpha == 0)).sum() / mask.sum().clamp_min(1e-9)
+    if hidden > 0.5:
+        warnings.warn(
+            "most of the hole is transparent in the picture, whose transparency is kept, so that "
+            "little of the painting will be seen: mask mode alpha makes it opaque",
+            stacklevel=4,
+        )
 
 
 def _warn_extent(path: str | Path, hole: Tensor, mode: MaskMode) -> None:

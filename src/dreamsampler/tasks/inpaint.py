@@ -85,7 +85,7 @@ class Inpaint:
         object.__setattr__(self, "prompt", _several(self.prompt))
         object.__setattr__(self, "mask_image", tuple(Path(m) for m in _several(self.mask_image)))
         if self.expand is not None:
-            object.__setattr__(self, "expand", tuple(self.expand))
+            object.__setattr__(self, "expand", _several(self.expand))
 
     @property
     def settings(self) -> InpaintSettings:
@@ -206,7 +206,7 @@ def _several(value: Any) -> Sequence[Any]:
     """A tuple of what may be one thing."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str | Path) else tuple(value)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _counted(task: Inpaint) -> str:

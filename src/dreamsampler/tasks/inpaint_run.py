@@ -16,7 +16,7 @@ from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import cfg, regional, shares
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.crop import Window
-from dreamsampler.tasks.hole import filled, open_hole, own_hole, widened
+from dreamsampler.tasks.hole import filled, open_hole, own_hole, warn_unseen, widened
 from dreamsampler.tasks.picture import (
     Fit,
     Picture,
@@ -58,6 +58,7 @@ class InpaintRun:
         self.canvas, holes = _opened(task, self.source)
         self.masks: list[Tensor] = shares(holes)
         self.mask: Tensor = torch.stack(self.masks).sum(0).clamp(0, 1)
+        warn_unseen(self.canvas, self.mask)
         self.window = self._window()
         self._shown = self.window.cut(self.canvas.flat())
         self._hole = self.window.cut(self.mask)

@@ -7,9 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.maths import conjugate_gradient
+from dreamsampler.tasks.pyramid import spread
 
 WIDTH = 16 / 512
 """Default width of a seam, as a share of the side of a square picture of the same area."""
+
+
+STEPS = 80
+"""Most steps towards the membrane: what is left then is smooth and far from the edge."""
 
 
 def seam_width(size_hw: tuple[int, int]) -> float:
@@ -54,7 +59,8 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     def system(c: Tensor) -> Tensor:
         return band * (degree * c - _neighbors(band * c))
 
-    c = conjugate_gradient(system, band * _neighbors(gap), steps=400, tol=1e-3)
+    guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
+    c = conjugate_gradient(system, band * _neighbors(gap), guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
     whole = painted.clone()
