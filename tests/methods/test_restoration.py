@@ -292,9 +292,17 @@ def test_total_variation_is_the_minimizer():
     )
 
 
+def test_total_variation_keeps_to_black_and_white():
+    """Denoised without edges: the nearest picture of [0, 1] is the clipped one."""
+    y = 2 * normal(1, 3, SIDE, SIDE)
+    identity = Mask(torch.ones(1, 1, SIDE, SIDE, dtype=torch.float64))
+    x = flattest(identity, y, 1.0, y, weight=1e-3, steps=2000)
+    torch.testing.assert_close(x, y.clamp(0, 1), rtol=0, atol=5e-3)
+
+
 def test_total_variation_without_weight_is_the_data_step():
     data = measured(GaussianBlur(1.0))
-    x = flattest(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60)
+    x = flattest(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60, bounded=False)
     torch.testing.assert_close(x, data.explained(MU, STD), rtol=0, atol=1e-3)
 
 

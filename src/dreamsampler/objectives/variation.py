@@ -7,8 +7,8 @@ from torch import Tensor
 
 from dreamsampler.operators import LinearOperator, prox_l2
 
-_NORM = 8.0
-"""Largest eigenvalue of grad^T grad in two dimensions."""
+_NORM = 9.0
+"""Largest eigenvalue of grad^T grad + 1 in two dimensions."""
 _RISE = 0.05
 """How far a pixel typically still has to move; only the speed of convergence depends on it."""
 
@@ -21,11 +21,13 @@ def flattest(
     spread: float = float("inf"),
     weight: float = 4.0,
     *,
+    start: Tensor | None = None,
     steps: int = 60,
+    bounded: bool = True,
 ) -> Tensor:
     """The picture with the least edges among those that explain a measurement.
 
-        argmin_x  |A x - y|^2 / 2 noise^2  +  |x - near|^2 / 2 spread^2  +  w TV(x)
+        argmin_x  |A x - y|^2 / 2 noise^2  +  |x - near|^2 / 2 spread^2  +  w TV(x),   0 <= x <= 1
         TV(x) = sum over pixels of sqrt(sum over colors and both directions of differences^2)
 
     Primal-dual steps; the quadratic part is one `prox_l2` a step, so any linear operator will do.
@@ -34,10 +36,12 @@ def flattest(
         op: A.
         y: the measurement.
         noise: its standard deviation, > 0.
-        near: a picture (b, c, h, w), where the steps begin, and what x stays near.
+        near: a picture (b, c, h, w), what x stays near.
         spread: standard deviation of the belief in `near`; infinite is no belief.
         weight: w, in 1 / pixel value: 1 / w is the edge that the penalty expects per pixel.
+        start: where the steps begin; near if left out.
         steps: how many.
+        bounded: keep to [0, 1]; where a file has cut the light off, that says much.
 
     Source: Rudin, Osher & Fatemi, Physica D 60 (1992); Chambolle & Pock, "A first-order
     primal-dual algorithm", JMIV 40 (2011), algorithm 1; colors coupled as in Blomgren & Chan,
@@ -47,13 +51,16 @@ def flattest(
     tau, dual_step = (ratio / _NORM) ** 0.5, (1 / (ratio * _NORM)) ** 0.5
     belief = 0.0 if spread == float("inf") else 1 / spread**2
     trust = 1 / (noise**2 * (belief + 1 / tau))
-    x = ahead = near
-    down, right = torch.zeros_like(near), torch.zeros_like(near)
+    x = ahead = near if start is None else start
+    down, right, push = (torch.zeros_like(near) for _ in range(3))
     for _ in range(steps):
         down, right = _clipped(
             down + dual_step * _rise(ahead, -2), right + dual_step * _rise(ahead, -1), weight
         )
-        goal = x - tau * (_rise_adjoint(down, -2) + _rise_adjoint(right, -1))
+        if bounded:
+            push = push + dual_step * ahead
+            push = push - dual_step * (push / dual_step).clamp(0, 1)
+        goal = x - tau * (_rise_adjoint(down, -2) + _rise_adjoint(right, -1) + push)
         goal = (belief * near + goal / tau) / (belief + 1 / tau)
         # what a step solves for moves with the next step: a rough solution is as good as a fine one
         old, x = x, prox_l2(op, goal, y, trust, steps=20, tol=1e-3)

@@ -34,6 +34,7 @@ from dreamsampler.tasks.verdict import (
     guessable,
     measurement_of,
     noise_of,
+    tidied,
 )
 from dreamsampler.tasks.walk import Walk
 
@@ -131,7 +132,9 @@ class RestoreRun:
             def spread(level: Level) -> float:
                 return rate * level.flow
 
-            walk = anchored_restoration(denoise, self.data, z, levels, rng, spread=spread)
+            walk = anchored_restoration(
+                denoise, self.data, z, levels, rng, spread=spread, tidy=self._tidy
+            )
             return walk, len(levels)
         if task.preset == "flowdps":
             levels = by_noise(prior.schedule, steps, shift=3.0)
@@ -141,6 +144,10 @@ class RestoreRun:
             return treg(denoise, self.data, z, levels, rng), len(levels)
         gluing = 0.1 if task.preset == "psld" else 0.0
         return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
+
+    def _tidy(self, x: Tensor, spread: float) -> Tensor:
+        """What a walk ends with: few edges, near what the walk found."""
+        return tidied(self.data, x)
 
     def _denoise(self, scale: float) -> Guided:
         null = self.prior.condition(self.task.negative_prompt)

@@ -112,14 +112,34 @@ def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
     return float(lost) < COARSE
 
 
+def tidied(
+    data: Measurement, near: Tensor, noisier: float = 1.0, start: Tensor | None = None
+) -> Tensor:
+    """The picture near an estimate that explains the measurement with few edges, in [0, 1].
+
+        argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x),   r = 0.15
+
+    An operator that is not linear is given gradient steps instead, and no edge weight.
+
+    Args:
+        data: the measurement.
+        near: the estimate, (b, 3, h, w) in [0, 1].
+        noisier: c.
+        start: where the steps begin; near if left out.
+    """
+    if not is_linear(data.op):
+        return data.explained(near, BELIEF / noisier).clamp(0, 1)
+    noise = noisier * data.noise
+    x = flattest(data.op, data.y, noise, near, BELIEF, EDGES, start=start, steps=40)
+    return x.clamp(0, 1)
+
+
 def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
     """The picture near an estimate that leaves as much of the measurement as there is noise.
 
-        x(c) = argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x)
-
-    with c = 1, unless that explains less than the noise allows (then c falls) or more than 95 % of
-    it (then c rises, and noise is left alone): Morozov's discrepancy principle, with a tolerance.
-    An operator that is not linear is given gradient steps instead, and no edge weight.
+    That is `tidied` with c = 1, unless that explains less than the noise allows (then c falls) or
+    more than 95 % of it (then c rises, and noise is left alone): Morozov's discrepancy principle,
+    with a tolerance.
 
     Args:
         data: the measurement of one image.
@@ -128,17 +148,11 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
 
     Source: Morozov, Soviet Math. Dokl. 7 (1966).
     """
-
-    def at(c: float) -> Tensor:
-        if not is_linear(data.op):
-            return data.explained(near, BELIEF / c).clamp(0, 1)
-        x = flattest(data.op, data.y, c * data.noise, near, BELIEF, EDGES, steps=40)
-        return x.clamp(0, 1)
-
-    near, c, low, high = near.clamp(0, 1), 1.0, 0.1, 10.0
+    x = near = near.clamp(0, 1)
+    c, low, high = 1.0, 0.1, 10.0
     tried: list[tuple[float, Tensor]] = []
     for _ in range(rounds):
-        x = at(c)
+        x = tidied(data, near, c, x)
         ratio = data.unexplained(x)
         # what cannot be explained at all ends with the least that was left of it
         tried.append((max(ratio - 1, 0.95 - ratio, 0.0), x))
