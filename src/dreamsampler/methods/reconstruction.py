@@ -77,26 +77,23 @@ def fitted(film: Film, stages: Sequence[Stage]) -> Iterator[int]:
             yield count
 
 
-def by_view(guided: Sequence[Guided]) -> Denoiser:
-    """One denoiser for views with prompts of their own, all of them in one forward.
+def by_view(guided: Sequence[Guided], batch: int = 32) -> Denoiser:
+    """One denoiser for views with prompts of their own, many of them in one forward.
 
     Args:
-        guided: one per row; rows with the same object are asked together.
+        guided: one per row.
+        batch: most rows in one forward.
 
     Raises:
         ValueError: if it is asked about another number of rows.
     """
-    kinds = list({id(each): each for each in guided}.values())
-    rows = [[i for i, each in enumerate(guided) if each is kind] for kind in kinds]
-    back = torch.tensor([i for each in rows for i in each]).argsort()
 
     def denoise(z: Latent, level: Level) -> Estimate:
         if len(z) != len(guided):
             raise ValueError(f"{len(z)} views came, but there are prompts for {len(guided)}")
-        asked = [(kind, z[own]) for kind, own in zip(kinds, rows, strict=True)]
-        told = together(asked, level)
-        z0, eps = (torch.cat([getattr(e, name) for e in told])[back] for name in ("z0", "eps"))
-        return Estimate(z0, eps)
+        asked = list(zip(guided, z.split(1), strict=True))
+        told = [e for i in range(0, len(z), batch) for e in together(asked[i : i + batch], level)]
+        return Estimate(torch.cat([e.z0 for e in told]), torch.cat([e.eps for e in told]))
 
     return denoise
 

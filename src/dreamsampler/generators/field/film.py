@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import final
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from dreamsampler.generators.field.camera import Camera
 from dreamsampler.generators.field.grid import Grid
-from dreamsampler.generators.field.render import March, Rendering, march, shade
+from dreamsampler.generators.field.render import March, Rendering, march, render, shade
 from dreamsampler.maths import Latent
 
 DENSITY_RATE, COLOR_RATE = 0.3, 0.1
@@ -18,6 +19,8 @@ DENSITY_RATE, COLOR_RATE = 0.3, 0.1
 BETAS = (0.9, 0.99)
 REFRESH = 50
 """Optimizer steps after which it is looked anew where anything is."""
+KEPT = 1 << 16
+"""Pixels of a view up to which its march is kept; larger ones are rendered this many at a time."""
 
 
 @final
@@ -104,8 +107,10 @@ class Film:
 
     def seen(self, row: int) -> Rendering:
         """What a camera sees; gradients reach the grid."""
+        near = None if self._everywhere else self.grid.occupied()
+        if math.prod(self.cameras[row].size) > KEPT:
+            return render(self.grid, *self._rays[row], occupied=near, chunk=KEPT)
         if row not in self._marches:
-            near = None if self._everywhere else self.grid.occupied()
             self._marches[row] = march(self.grid, *self._rays[row], occupied=near)
         return shade(self.grid, self._marches[row])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -32,6 +32,7 @@ class Shot:
         name: what the file calls it.
         held_out: whether it is kept for testing (nerfstudio's test_filenames or val_filenames,
             Blender's transforms_test.json).
+        mask: nerfstudio's mask_path, a picture that is black where the view shall be ignored.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Shot:
     intrinsics: tuple[tuple[str, float], ...]
     name: str
     held_out: bool = False
+    mask: Path | None = None
 
     def camera(self, size: tuple[int, int]) -> Camera:
         """The camera of the picture, (height, width) pixels.
@@ -109,7 +111,7 @@ def read_transforms(scene: str | Path) -> list[Shot]:
 
 
 def _held(shot: Shot) -> Shot:
-    return Shot(shot.path, shot.matrix, shot.intrinsics, shot.name, True)
+    return replace(shot, held_out=True)
 
 
 def _read(path: Path) -> list[Shot]:
@@ -150,8 +152,15 @@ def _shot(path: Path, told: dict[str, Any], frame: Any, held: set[str]) -> Shot:
         raise InputError(
             f"{path}, view {name}: the lens is no pinhole ({what}): undistort the pictures first"
         )
-    picture = _picture(path.parent, name)
-    return Shot(picture, matrix, tuple(numbers.items()), name, Path(name).as_posix() in held)
+    mask = frame.get("mask_path")
+    return Shot(
+        _picture(path.parent, name),
+        matrix,
+        tuple(numbers.items()),
+        name,
+        Path(name).as_posix() in held,
+        None if mask is None else _picture(path.parent, str(mask)),
+    )
 
 
 def _picture(folder: Path, name: str) -> Path:
@@ -165,7 +174,11 @@ def _picture(folder: Path, name: str) -> Path:
 
 
 def write_transforms(
-    folder: str | Path, cameras: Sequence[Camera], names: Sequence[str], held_out: Sequence[bool]
+    folder: str | Path,
+    cameras: Sequence[Camera],
+    names: Sequence[str],
+    held_out: Sequence[bool],
+    beside: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Path:
     """Write transforms.json for pictures in a folder; nerfstudio and Blender's readers take it.
 
@@ -174,6 +187,8 @@ def write_transforms(
         cameras: one per picture, all of one kind and size.
         names: of the pictures, relative to the folder.
         held_out: which are for testing.
+        beside: further files of the views by their key, such as mask_path or depth_file_path;
+            None where a view has none.
     """
     first = cameras[0]
     (fx, fy), (cx, cy), (height, width) = first.focal, first.center, first.size
@@ -190,10 +205,14 @@ def write_transforms(
     if any(held_out):
         told["train_filenames"] = [n for n, h in zip(names, held_out, strict=True) if not h]
         told["test_filenames"] = [n for n, h in zip(names, held_out, strict=True) if h]
-    told["frames"] = [
+    frames: list[dict[str, Any]] = [
         {"file_path": name, "transform_matrix": [list(row) for row in camera.matrix]}
         for name, camera in zip(names, cameras, strict=True)
     ]
+    for key, files in (beside or {}).items():
+        for frame, file in zip(frames, files, strict=True):
+            frame |= {} if file is None else {key: file}
+    told["frames"] = frames
     path = Path(folder) / FILE
     write_whole(path, (json.dumps(told, indent=1) + "\n").encode())
     return path

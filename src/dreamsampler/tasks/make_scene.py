@@ -1,0 +1,198 @@
+"""The task MakeScene: a toy from known cameras, to have something to reconstruct.
+
+Importing this file needs no torch, so that `dreamsampler --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamsampler.generators.field import Camera
+    from dreamsampler.operators.spec import Description
+
+ToyName: TypeAlias = Literal["blocks", "car", "duck", "house", "rocket", "snowman"]
+NAMES: tuple[ToyName, ...] = ("blocks", "car", "duck", "house", "rocket", "snowman")
+
+DISTANCE, FIELD_OF_VIEW, MIDDLE = 5.0, 36.0, 0.8
+"""Of every camera, and the height that it looks at."""
+LOW, HIGH = -5.0, 70.0
+"""Elevations between which the cameras are spread, in degrees."""
+
+
+@final
+@dataclass(frozen=True)
+class MakeScene:
+    """Render a toy from known cameras and degrade its views: a scene for `reconstruct`.
+
+    Cameras are spread evenly over a band of the sphere, those of the held-out views between the
+    others. Held-out views stay sharp.
+    """
+
+    toy: ToyName = "blocks"
+    """what is there"""
+    operator: str = "none"
+    """what is done to every view, such as "blur(sigma=2)" or "downsample(4)" """
+    noise: float = 0.0
+    """standard deviation of the noise added to the views, as a share of white"""
+    masked: float = 0.0
+    """share of the pixels of every view that is lost at random (nerfstudio's mask_path)"""
+    views: int = 20
+    """how many views"""
+    held_out: int = 8
+    """how many sharp views for testing"""
+    size: int = 128
+    """side of the views in pixels, before the operator"""
+    shine: float = 0.0
+    """strength of highlights, which move with the camera; 0 for colors that do not"""
+    seed: int = 0
+    """seed of noise and masks"""
+
+    @property
+    def description(self) -> Description:
+        """The operator, read; ValueError for what names no operator."""
+        from dreamsampler.operators.spec import parse
+
+        return parse(self.operator)
+
+    @property
+    def prompt(self) -> str:
+        """What the scene shows, in words."""
+        from dreamsampler.generators.toy.catalog import TOYS
+
+        return TOYS[self.toy].prompt
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            ValueError: with one line that says what came, what was wanted and what to do.
+        """
+        if self.toy not in NAMES:
+            raise ValueError(f"there is no toy {self.toy!r}: choose one of {', '.join(NAMES)}")
+        if self.description.unknown:
+            raise ValueError(f"{self.operator} leaves numbers open: give numbers instead of ?")
+        limits: dict[str, tuple[float, float]] = {
+            "noise": (0.0, 1.0),
+            "masked": (0.0, 0.99),
+            "views": (2, 1000),
+            "held_out": (0, 1000),
+            "size": (16, 1024),
+            "shine": (0.0, 1.0),
+            "seed": (0, 2**63 - 1),
+        }
+        for name, (low, high) in limits.items():
+            value: Any = getattr(self, name)
+            kinds = int if isinstance(low, int) else (int, float)
+            fits = isinstance(value, kinds) and not isinstance(value, bool)
+            if not fits or not math.isfinite(value) or not low <= value <= high:
+                kind = "a whole number" if isinstance(low, int) else "a number"
+                raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")
+
+    def inputs(self) -> list[Path]:
+        """The files of the operator."""
+        return self.description.inputs()
+
+    def outputs(self, path: Path) -> list[Path]:
+        """Views, masks, sharp held-out views and transforms.json, in a folder."""
+        names = [f"view_{i:03d}.png" for i in range(self.views)]
+        names += [f"mask_{i:03d}.png" for i in range(self.views)] if self.masked else []
+        names += [f"held_out_{i:03d}.png" for i in range(self.held_out)]
+        return [path / name for name in [*names, "transforms.json"]]
+
+    def angles(self, held_out: bool) -> list[tuple[float, float]]:
+        """Azimuth and elevation of the cameras, in degrees: a spiral of even area.
+
+        azimuth_i = golden angle i (+ half of it), sin elevation_i evenly between both ends
+        """
+        count = self.held_out if held_out else self.views
+        golden = 180 * (3 - math.sqrt(5))
+        low, high = (math.sin(math.radians(each)) for each in (LOW, HIGH))
+        return [
+            (
+                golden * (i + held_out / 2) % 360,
+                math.degrees(math.asin(low + (i + 0.5) / count * (high - low))),
+            )
+            for i in range(count)
+        ]
+
+    def rendered(self, held_out: bool = False) -> tuple[list[Camera], Tensor]:
+        """Cameras and sharp pictures, (v, 3, h, w) in [0, 1].
+
+        Example:
+            >>> cameras, pictures = MakeScene("duck", views=2, size=16).rendered()
+            >>> len(cameras), pictures.shape
+            (2, torch.Size([2, 3, 16, 16]))
+        """
+        import torch
+
+        from dreamsampler.generators.field import Camera
+        from dreamsampler.generators.toy import Camera as Viewpoint
+        from dreamsampler.generators.toy import Scene, render
+        from dreamsampler.generators.toy.catalog import TOYS
+
+        scene = Scene(TOYS[self.toy].parts, shine=self.shine)
+        cameras, pictures = [], []
+        for azimuth, elevation in self.angles(held_out):
+            at = Viewpoint(azimuth, elevation, DISTANCE, FIELD_OF_VIEW, (0.0, MIDDLE, 0.0))
+            focal, middle = at.focal(self.size), self.size / 2
+            matrix = tuple(tuple(row) for row in at.matrix().tolist())
+            size = (self.size, self.size)
+            cameras.append(Camera(matrix, (focal, focal), (middle, middle), size))
+            seen = render(scene, at, self.size, samples=4).picture
+            pictures.append(torch.from_numpy(seen).permute(2, 0, 1))
+        return cameras, torch.stack(pictures)
+
+    def degraded(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Measurements y = A x + noise, and where they are known: (v, c, h, w), (v, 1, h, w)."""
+        import torch
+
+        op = self.description.build((self.size, self.size))
+        rng = torch.Generator().manual_seed(self.seed)
+        y = op.A(pictures)
+        y = y + self.noise * torch.randn(y.shape, generator=rng)
+        known = torch.rand((len(y), 1, *y.shape[2:]), generator=rng) >= self.masked
+        return y, known.float()
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Render, degrade and write the scene into a folder; returns `outputs(path)`.
+
+        Lost pixels are black in the views and in the masks. Pictures hold 8 bits, so that noise is
+        cut off at black and white.
+
+        Raises:
+            ValueError: options that cannot be meant.
+            OutputError: if a file cannot be written.
+        """
+        import torch
+
+        from dreamsampler.generators.field import write_transforms
+        from dreamsampler.tasks.picture import save_picture
+
+        self.check()
+        folder = Path(path)
+        cameras, pictures = self.rendered()
+        y, known = self.degraded(pictures)
+        recipe = {"task": "makescene", "options": asdict(self), "prompt": self.prompt}
+        names = [f"view_{i:03d}.png" for i in range(self.views)]
+        for name, view in zip(names, (y * known).clamp(0, 1), strict=True):
+            save_picture(folder / name, view.expand(3, -1, -1), recipe=recipe)
+        masks: list[str | None] = [None] * (self.views + self.held_out)
+        if self.masked:
+            masks[: self.views] = [f"mask_{i:03d}.png" for i in range(self.views)]
+            for name, mask in zip(masks, known, strict=False):
+                save_picture(folder / str(name), mask.expand(3, -1, -1), recipe=recipe)
+        if self.held_out:
+            more, sharp = self.rendered(held_out=True)
+            for i, picture in enumerate(sharp):
+                names.append(f"held_out_{i:03d}.png")
+                save_picture(folder / names[-1], torch.clamp(picture, 0, 1), recipe=recipe)
+            cameras = cameras + more
+        held = [i >= self.views for i in range(len(names))]
+        write_transforms(folder, cameras, names, held, {"mask_path": masks})
+        return self.outputs(folder)

@@ -1,0 +1,182 @@
+"""The task Reconstruct: a scene from degraded views of it.
+
+Importing this file needs no torch, so that `dreamsampler --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, final
+
+if TYPE_CHECKING:
+    from dreamsampler.generators.field.transforms import Shot
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.operators.spec import Description
+    from dreamsampler.tasks.reconstruct_run import ReconstructRun
+
+
+@final
+@dataclass(frozen=True)
+class Reconstruct:
+    """A sharp scene in three dimensions, from views that are blurred, small, masked or few."""
+
+    scene: Path | str
+    """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it"""
+    operator: str = "none"
+    """what was done to every view, such as "blur(sigma=2)" or "downsample(4)" """
+    prompt: str | None = None
+    """what the scene shows; "front view" and its kin are added"""
+    negative_prompt: str | None = None
+    """what it does not show"""
+    beta: float = 0.05
+    """how much the model is believed; 0 leaves it out"""
+    num_inference_steps: int = 8
+    """noise levels at which the model is asked"""
+    guidance_scale: float = 1.0
+    """CFG weight of the prompt; 1 believes it as the model does"""
+    strength: float = 0.4
+    """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes"""
+    steps: int = 350
+    """optimizer steps on the views alone, before the model is asked"""
+    inner_steps: int = 20
+    """optimizer steps after each question to the model"""
+    smoothness: float = 1e-3
+    """weight of total variation: higher for noisier views"""
+    resolution: int | None = None
+    """voxels along the longest side (by default three for every four pixels)"""
+    degree: Literal[0, 1, 2] = 0
+    """of spherical harmonics: 0 for colors that look the same from everywhere"""
+    background: Literal["white", "black"] = "white"
+    """what is behind the scene"""
+    radius: float | None = None
+    """of the sphere that holds the scene, in its own units (by default what all cameras see)"""
+    new_views: int = 0
+    """views between the cameras that the model is shown as well"""
+    turntable: int = 36
+    """pictures of the turntable; 0 for none"""
+    seed: int = 0
+    """seed of the noise and of the order of the views"""
+
+    @property
+    def description(self) -> Description:
+        """The operator, read.
+
+        Raises:
+            ValueError: for what names no operator, with a suggestion.
+        """
+        from dreamsampler.operators.spec import parse
+
+        return parse(self.operator)
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before anything is loaded.
+
+        Raises:
+            ValueError: with one line that says what came, what was wanted and what to do.
+        """
+        _check_numbers(self)
+        if self.description.unknown:
+            raise ValueError(
+                f"{self.operator} leaves numbers open: give them, or find them on one view with "
+                "`dreamsampler restore`"
+            )
+        if self.degree not in (0, 1, 2):
+            raise ValueError(f"degree is {self.degree}: choose 0 (plain color), 1 or 2")
+        if self.background not in ("white", "black"):
+            raise ValueError(f"background is {self.background!r}: choose white or black")
+        if self.negative_prompt and not (self.prompt or "").strip():
+            raise ValueError("negative_prompt came without a prompt: name what the scene shows")
+        if self.negative_prompt and self.guidance_scale == 1:
+            raise ValueError(
+                "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as 2"
+            )
+
+    def shots(self) -> list[Shot]:
+        """Every view that the scene names, the held-out ones last; InputError."""
+        from dreamsampler.generators.field.transforms import read_transforms
+
+        return read_transforms(self.scene)
+
+    def inputs(self) -> list[Path]:
+        """The description of the scene, its pictures and masks, and the files of the operator."""
+        from dreamsampler.generators.field.transforms import transforms_file
+
+        shots = self.shots()
+        pictures = [path for s in shots for path in (s.path, s.mask) if path is not None]
+        return [transforms_file(self.scene), *pictures, *self.description.inputs()]
+
+    def check_files(self) -> tuple[int, int]:
+        """Look at the scene and the headers of its pictures; height and width of the renders.
+
+        Raises:
+            InputError: a scene or a picture that cannot be used, views of different sizes, or
+                cameras that do not stand around anything.
+        """
+        from dreamsampler.tasks.views import check_views
+
+        return check_views(self.shots(), self.description, self.radius)
+
+    def outputs(self, path: Path) -> list[Path]:
+        """Everything in the folder, the renders first.
+
+        Renders and depths of the held-out views, or of all views if none is held out;
+        transforms.json; field.safetensors; mesh.ply; turntable.gif.
+        """
+        count = len(shown(self.shots()))
+        renders = [path / f"{kind}_{i:03d}.png" for kind in ("view", "depth") for i in range(count)]
+        names = ["transforms.json", "field.safetensors", "mesh.ply"]
+        return renders + [
+            path / n for n in [*names, *(["turntable.gif"] if self.turntable else [])]
+        ]
+
+    def start(self, prior: Prior) -> ReconstructRun:
+        """Open the views; iterate over the result to run.
+
+        Example:
+            >>> from dreamsampler import from_pretrained                 # doctest: +SKIP
+            >>> task = Reconstruct("scene", "blur(2)", prompt="a toy car")  # doctest: +SKIP
+            >>> run = task.start(from_pretrained())                      # doctest: +SKIP
+            >>> for now in run: print(now.index, "of", run.total)        # doctest: +SKIP
+            >>> run.save("out"); print(run.report)                       # doctest: +SKIP
+
+        Raises:
+            ValueError: options that cannot be meant, or a scene that cannot be used.
+        """
+        from dreamsampler.tasks.reconstruct_run import ReconstructRun
+
+        self.check()
+        self.check_files()
+        return ReconstructRun(self, prior)
+
+
+def shown(shots: list[Shot]) -> list[Shot]:
+    """The views that are rendered at the end: the held-out ones, or all if there are none."""
+    return [shot for shot in shots if shot.held_out] or shots
+
+
+def _check_numbers(task: Reconstruct) -> None:
+    limits: dict[str, tuple[float, float]] = {
+        "beta": (0.0, 1e6),
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "steps": (1, 10**6),
+        "inner_steps": (1, 10**4),
+        "smoothness": (0.0, 1e3),
+        "resolution": (8, 512),
+        "radius": (1e-6, 1e6),
+        "new_views": (0, 1000),
+        "turntable": (0, 1000),
+        "seed": (0, 2**63 - 1),
+    }
+    for name, (low, high) in limits.items():
+        value: Any = getattr(task, name)
+        if value is None and name in ("resolution", "radius"):
+            continue
+        whole = isinstance(low, int)
+        kinds = int if whole else (int, float)
+        fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+        if not fits:  # NaN and infinity are not between them either
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")

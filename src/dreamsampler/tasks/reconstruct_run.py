@@ -1,0 +1,254 @@
+"""One run of the task Reconstruct: views in, moments out, a scene at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.generators.field import Camera, Film, Grid, cubic_size, render
+from dreamsampler.maths import Image, Latent, Moment, generators
+from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
+from dreamsampler.objectives import Guided, cfg, plain
+from dreamsampler.samplers import by_noise
+from dreamsampler.tasks.fit import Fit
+from dreamsampler.tasks.picture import Picture, open_picture
+from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.reconstruct import shown
+from dreamsampler.tasks.scene_files import save_scene
+from dreamsampler.tasks.views import Views, open_views
+from dreamsampler.tasks.walk import Walk
+
+if TYPE_CHECKING:
+    from dreamsampler.models.prior import Prior
+    from dreamsampler.tasks.reconstruct import Reconstruct
+
+COARSE = 8
+"""Corners along a side of the grid before the first stage."""
+VIEWS_A_STEP = 2
+"""Views in one optimizer step."""
+
+
+@final
+class ReconstructRun:
+    """A reconstruction under way; made by `Reconstruct.start`.
+
+    Iterating fits the field to the views and then drives the loop; stopping cancels it.
+
+    Attributes:
+        task: what was asked.
+        views: cameras and measurements.
+        film: the field and who looks at it.
+        targets: cameras of the pictures that are rendered at the end.
+        seeds: one, of everything that is drawn.
+    """
+
+    def __init__(self, task: Reconstruct, prior: Prior) -> None:
+        self.task, self.prior, self.seeds = task, prior, [task.seed]
+        self._walk = Walk(prior)
+        self._pictures: list[tuple[Tensor, Tensor]] | None = None
+        with self._walk.timed("read"):
+            shots = task.shots()
+            self._behind = 1.0 if task.background == "white" else 0.0
+            self.views: Views = open_views(shots, task.description, task.radius, self._behind)
+            self.source: Picture = self.views.first
+            size = self.views.cameras[0].size
+            self._shown = shown(shots)
+            self.targets = [s.camera(open_picture(s.path).size).resized(size) for s in self._shown]
+            self.fit = Fit.to(size, prior.native_size, prior.multiple)
+        new = between(self.views.cameras, self.views.center, task.new_views)
+        self.film = self._film([*self.views.cameras, *new])
+        total = task.num_inference_steps if task.beta > 0 and task.strength > 0 else 0
+        self._walk.begin(self._moments(total), total)
+
+    def _film(self, cameras: Sequence[Camera]) -> Film:
+        task, (x, y, z), r = self.task, self.views.center, self.views.radius
+        box = ((x - r, y - r, z - r), (x + r, y + r, z + r))
+        return Film(
+            Grid(cubic_size(box, COARSE), box, task.degree),
+            cameras,
+            self._encode,
+            self._energy,
+            beta=task.beta,
+            steps=task.inner_steps,
+            views=VIEWS_A_STEP,
+            rng=torch.Generator().manual_seed(task.seed),
+            decode=self._decode,
+            background=self._behind,
+        )
+
+    def _encode(self, x: Tensor) -> Latent:
+        return self.prior.encode(self.fit.down(x))
+
+    def _decode(self, z: Latent) -> Tensor:
+        return self.fit.up(self.prior.decode(z), clamp=False)
+
+    def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
+        """Data term of the views that were measured, and total variation of the field."""
+        told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
+        energy = self.task.smoothness * self.film.grid.total_variation()
+        if not told:
+            return energy
+        return energy + self.views.misfit([rows[i] for i in told], pictures[told])
+
+    @property
+    def stages(self) -> list[Stage]:
+        """From coarse to fine: half the resolution, then all of it."""
+        task, side = self.task, max(self.views.cameras[0].size)
+        fine = task.resolution or min(max(3 * side // 4, 32), 192)
+        first = max(1, 2 * task.steps // 5)
+        return [Stage(max(8, fine // 2), first), Stage(fine, max(1, task.steps - first))]
+
+    def _moments(self, total: int) -> Iterator[Moment]:
+        task = self.task
+        with self._walk.timed("fit"):
+            for _ in fitted(self.film, self.stages):
+                pass
+        if not total:
+            return
+        levels = by_noise(self.prior.schedule, total, start=task.strength)
+        rng = generators([task.seed + i for i in range(len(self.film.cameras))])
+        yield from reconstruct(by_view(self._guided()), self.film, levels, rng)
+
+    def _guided(self) -> list[Guided]:
+        """One denoiser per view; views with the same word share it."""
+        task, prior = self.task, self.prior
+        null = prior.condition(task.negative_prompt)
+        if not (task.prompt or "").strip():
+            return [plain(prior, null)] * len(self.film.cameras)
+        words = [camera.view(self.views.center) for camera in self.film.cameras]
+        made = {
+            word: cfg(prior, prior.condition(f"{task.prompt}, {word}"), null, task.guidance_scale)
+            for word in dict.fromkeys(words)
+        }
+        return [made[word] for word in words]
+
+    @property
+    def total(self) -> int:
+        """How many moments a whole run has; the fit comes before the first one."""
+        return self._walk.total
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long reading, the fit, the loop (with the fit) and rendering took."""
+        return self._walk.seconds
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far, views times prompts."""
+        return self._walk.evaluations
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Run; every moment after its step."""
+        return iter(self._walk)
+
+    def preview(self, now: Moment) -> Image:
+        """What the model believes of the first view, in [-1, 1] at the model's size."""
+        with torch.no_grad():
+            return self.prior.decode(now.z0[:1]).clamp(-1, 1)
+
+    def run(self) -> ReconstructRun:
+        """Iterate to the end."""
+        for _ in self:
+            pass
+        return self
+
+    def rendered(self, camera: Camera) -> tuple[Tensor, Tensor]:
+        """What a camera sees: a picture (3, h, w) in [0, 1], and depths (1, h, w) in world units.
+
+        Depth is infinite where there is nothing.
+        """
+        grid = self.film.grid
+        with torch.no_grad():
+            seen = render(grid, *camera.rays(), step=grid.voxel / 2, occupied=grid.occupied())
+        picture = seen.on(self._behind).t().reshape(3, *camera.size).clamp(0, 1)
+        return picture, torch.where(seen.opacity > 0.5, seen.depth, math.inf).view(1, *camera.size)
+
+    def pictures(self) -> list[Tensor]:
+        """Renders of the held-out views (of all, if none is held out), (3, h, w) in [0, 1].
+
+        Raises:
+            ValueError: the run is not finished.
+        """
+        self._walk.check_finished("reconstruction")
+        if self._pictures is None:
+            with self._walk.timed("render"):
+                self._pictures = [self.rendered(camera) for camera in self.targets]
+        return [picture for picture, _ in self._pictures]
+
+    def depths(self) -> list[Tensor]:
+        """Depth maps of the same views, (1, h, w); ValueError before the end."""
+        self.pictures()
+        return [depth for _, depth in self._pictures or []]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How well the views are explained, and what was held out.
+
+        Keys residual (root mean square, over the views), voxels, and held_out_psnr (mean, in dB)
+        where held-out pictures are of the size of the renders.
+        """
+        film, rows = self.film, range(len(self.views.cameras))
+        with torch.no_grad():
+            misfit = [float(self.views.misfit([i], film.pictures([i]))) for i in rows]
+        told: dict[str, Any] = {"residual": round(math.sqrt(sum(misfit) / len(misfit)), 5)}
+        told["voxels"] = math.prod(film.grid.size)
+        errors = []
+        for shot, picture in zip(self._shown, self.pictures(), strict=True):
+            if shot.held_out:
+                truth = open_picture(shot.path)
+                if truth.size == tuple(picture.shape[1:]):
+                    errors.append(float(((truth.flat(self._behind) - picture) ** 2).mean()))
+        if errors:
+            psnr = [-10 * math.log10(max(e, 1e-12)) for e in errors]
+            told["held_out_psnr"] = round(sum(psnr) / len(psnr), 2)
+        return told
+
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the scene into a folder; returns `Reconstruct.outputs(path)`.
+
+        Args:
+            path: the folder; it is made.
+            recipe: what the files should say about their making; by default all of it.
+        """
+        self.pictures()
+        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
+        with self._walk.timed("write"):
+            save_scene(self, Path(path), recipe)
+        return self.task.outputs(Path(path))
+
+
+def between(
+    cameras: Sequence[Camera], center: tuple[float, float, float], count: int
+) -> list[Camera]:
+    """New cameras between those that there are: around the center at their mean distance.
+
+    Elevations are quantiles of theirs, azimuths follow the golden angle.
+
+    Args:
+        cameras: at least one.
+        center: where the new ones look.
+        count: how many.
+    """
+    if not count:
+        return []
+    heights = sorted(camera.angles(center)[1] for camera in cameras)
+    away = [math.dist(camera.position, center) for camera in cameras]
+    first = cameras[0]
+    wide = 2 * math.degrees(math.atan(first.size[1] / 2 / first.focal[0]))
+    golden = 180 * (3 - math.sqrt(5))
+    return [
+        Camera.orbit(
+            golden * (i + 0.5),
+            heights[int((i + 0.5) / count * len(heights))],
+            sum(away) / len(away),
+            target=center,
+            field_of_view=wide,
+            size=first.size,
+        )
+        for i in range(count)
+    ]

@@ -1,0 +1,370 @@
+"""The tasks MakeScene and Reconstruct, end to end: known geometry in, a scene out."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.files import InputError
+from dreamsampler.generators.field import Camera, load_field, read_transforms
+from dreamsampler.maths import generators
+from dreamsampler.models import GaussianMixture
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.tasks.make_scene import NAMES, MakeScene
+from dreamsampler.tasks.picture import open_picture, read_recipe
+from dreamsampler.tasks.reconstruct import Reconstruct
+from dreamsampler.tasks.reconstruct_run import between
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return from_pretrained(TINY, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    """Ten sharp views of 32 x 32, two held out."""
+    folder = tmp_path_factory.mktemp("blocks")
+    MakeScene("blocks", views=10, held_out=2, size=32).save(folder)
+    return folder
+
+
+def quick(scene, **options):
+    given = {"steps": 10, "resolution": 12, "inner_steps": 2, "num_inference_steps": 2}
+    return Reconstruct(scene, **{**given, "turntable": 0, **options})
+
+
+def few(scene, folder, count=3):
+    """The first views of a scene."""
+    told = json.loads((scene / "transforms.json").read_text())
+    told["frames"] = told["frames"][:count]
+    for frame in told["frames"]:
+        frame["file_path"] = str(scene / frame["file_path"])
+    (folder / "transforms.json").write_text(json.dumps(told))
+    return folder
+
+
+def shade_of(image):
+    return np.asarray(image).astype(float) / 255
+
+
+@pytest.fixture(scope="module")
+def finished(blocks, prior):
+    task = Reconstruct(blocks, prompt="blocks", beta=0.0, steps=120, turntable=3)
+    return task.start(prior).run()
+
+
+def test_clean_views_give_the_held_out_ones_back(finished):
+    """No model; the fit of 32-pixel views alone."""
+    assert finished.total == 0 and finished.evaluations == 0
+    told = finished.report
+    assert told["held_out_psnr"] > 26
+    assert told["residual"] < 0.04
+    truth = open_picture(finished.task.shots()[-1].path).flat()
+    error = ((truth - finished.pictures()[-1]) ** 2).mean()
+    assert -10 * math.log10(error) > 25
+
+
+def test_depths_are_those_of_the_geometry(finished):
+    """Against the distances that the rays of the toy's own renderer travel."""
+    from dreamsampler.generators.toy import Camera as Viewpoint
+    from dreamsampler.generators.toy import Scene, render
+    from dreamsampler.generators.toy.catalog import TOYS
+
+    scene = Scene(TOYS["blocks"].parts)
+    angles = MakeScene("blocks", views=10, held_out=2).angles(held_out=True)
+    for (azimuth, elevation), depth in zip(angles, finished.depths(), strict=True):
+        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
+        truth = torch.from_numpy(render(scene, at, 32).depth)
+        both = truth.isfinite() & depth[0].isfinite()
+        assert both.sum() > 0.8 * truth.isfinite().sum()
+        pixel = 2 * 5 * math.tan(math.radians(18)) / 32  # in the middle of the scene
+        assert (depth[0] - truth)[both].abs().median() < 1.5 * pixel
+        assert depth[0, 0].isinf().all(), "the background has no depth"
+
+
+def test_every_output_is_written_and_read_again(finished, tmp_path):
+    paths = finished.save(tmp_path / "out")
+    assert paths == finished.task.outputs(tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(p.name for p in paths)
+    view = shade_of(Image.open(tmp_path / "out" / "view_000.png"))
+    expected = finished.pictures()[0].permute(1, 2, 0).numpy()
+    assert np.abs(view - expected).max() <= 0.5 / 255 + 1e-6
+    depth = np.asarray(Image.open(tmp_path / "out" / "depth_000.png")) * 1e-3
+    there = finished.depths()[0][0].isfinite().numpy()
+    assert np.abs(depth - finished.depths()[0][0].numpy())[there].max() <= 5.1e-4
+    assert (depth[~there] == 0).all() and there.any()
+    shots = read_transforms(tmp_path / "out")
+    for shot, camera in zip(shots, finished.targets, strict=True):
+        found = torch.tensor(shot.camera((32, 32)).matrix, dtype=torch.float64)
+        torch.testing.assert_close(found, torch.tensor(camera.matrix, dtype=torch.float64))
+    grid = load_field(tmp_path / "out" / "field.safetensors")
+    assert torch.equal(grid.raw_density, finished.film.grid.raw_density)
+    assert (tmp_path / "out" / "mesh.ply").read_bytes().startswith(b"ply\n")
+    assert Image.open(tmp_path / "out" / "turntable.gif").n_frames == 3
+    recipe = read_recipe(tmp_path / "out" / "view_000.png")
+    assert recipe["task"] == "reconstruct" and recipe["report"]["held_out_psnr"] > 26
+
+
+def test_the_model_is_asked_about_all_views_at_every_level(blocks, prior, tmp_path):
+    told = {"prompt": "blocks", "guidance_scale": 2.0, "new_views": 1}
+    run = quick(few(blocks, tmp_path), **told).start(prior)
+    before = run.evaluations
+    moments = list(run)
+    assert len(moments) == run.total == 2
+    assert moments[0].z.shape[0] == 4 and run.evaluations - before == 2 * 4 * 2
+    assert moments[0].level.s > moments[1].level.s
+    assert torch.equal(moments[0].noise, moments[1].noise), "a view keeps its noise"
+    assert not torch.equal(moments[0].before, moments[1].before), "the field has moved"
+    assert run.preview(moments[-1]).shape[0] == 1
+    words = {id(each) for each in run._guided()}
+    views = {camera.view(run.views.center) for camera in run.film.cameras}
+    assert len(words) == len(views) > 1
+
+
+def test_the_same_seed_is_the_same_scene(blocks):
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    one, same, other = (quick(blocks, seed=seed).start(prior).run() for seed in (0, 0, 1))
+    assert torch.equal(one.film.grid.raw_color, same.film.grid.raw_color)
+    assert not torch.equal(one.film.grid.raw_color, other.film.grid.raw_color)
+
+
+class Pixels(GaussianMixture):
+    """A prior on 32 x 32 pixels that knows one picture: black."""
+
+    native_size, multiple, factor, latent_channels = 32, 1, 1, 3
+
+
+def test_what_the_model_believes_arrives_in_the_scene(blocks):
+    """A model that knows only black darkens the renders, the more the larger beta is."""
+    black = Pixels(torch.full((1, 3, 32, 32), -1.0), std=0.05)
+    light = []
+    for beta in (1e-6, 0.5, 50.0):
+        task = quick(blocks, beta=beta, steps=30, inner_steps=10, strength=0.9)
+        light.append(float(torch.stack(task.start(black).run().pictures()).mean()))
+    assert light[0] > light[1] > light[2]
+
+
+def test_masked_pixels_do_not_count(tmp_path):
+    scene = MakeScene("car", masked=0.5, noise=0.01, views=3, held_out=0, size=32)
+    scene.save(tmp_path)
+    run = quick(tmp_path, beta=0.0).start(Pixels(torch.zeros(1, 3, 32, 32), std=1.0))
+    _, sharp = scene.rendered()
+    assert run.views.known.mean() == pytest.approx(0.5, abs=0.05)
+    exact = run.views.misfit([0, 1, 2], sharp).sqrt().item()
+    assert exact < 0.012
+    spoiled = torch.where(run.views.known.bool(), sharp, 0.3)
+    assert run.views.misfit([0, 1, 2], spoiled).sqrt().item() == pytest.approx(exact)
+
+
+def test_the_operator_sees_the_renders(tmp_path):
+    """Views of 8 x 8 pixels are renders of 32 x 32 behind downsample(4)."""
+    MakeScene("duck", operator="downsample(4)", views=3, held_out=1, size=64).save(tmp_path)
+    task = quick(tmp_path, operator="downsample(4)", beta=0.0)
+    assert task.check_files() == (64, 64)
+    run = task.start(Pixels(torch.zeros(1, 3, 32, 32), std=1.0)).run()
+    assert run.views.y.shape == (3, 3, 16, 16) and run.pictures()[0].shape == (3, 64, 64)
+    assert run.report["held_out_psnr"] > 5
+
+
+@pytest.mark.parametrize("toy", NAMES)
+def test_a_toy_stands_in_the_middle_of_every_view(toy):
+    cameras, pictures = MakeScene(toy, views=3, size=32).rendered()
+    assert len({c.matrix for c in cameras}) == 3
+    covered = (pictures - 1).abs().amax(1) > 0.02
+    assert 0.05 < covered.float().mean() < 0.5
+    assert not covered[:, [0, -1]].any() and not covered[:, :, [0, -1]].any()
+
+
+def test_a_made_scene_is_what_was_asked(tmp_path):
+    task = MakeScene("blocks", "blur(sigma=1)", 0.1, views=4, held_out=2, size=32, seed=3)
+    paths = task.save(tmp_path / "scene")
+    assert paths == task.outputs(tmp_path / "scene")
+    assert sorted(p.name for p in (tmp_path / "scene").iterdir()) == sorted(p.name for p in paths)
+    shots = read_transforms(tmp_path / "scene")
+    assert [shot.held_out for shot in shots] == [False] * 4 + [True] * 2
+    cameras, sharp = task.rendered()
+    y, _ = task.degraded(sharp)
+    seen = open_picture(shots[1].path).rgb
+    assert (seen - y[1].clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
+    assert 0.09 < (y - task.description.build((32, 32)).A(sharp)).std() < 0.11
+    assert sum(shots[1].camera((32, 32)).matrix, ()) == pytest.approx(sum(cameras[1].matrix, ()))
+    truth = open_picture(shots[-1].path).rgb
+    assert (truth - task.rendered(held_out=True)[1][-1]).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_renders_and_cameras_agree():
+    """A tiny ball lies where the field's camera projects it."""
+    from dreamsampler.generators.toy import Camera as Viewpoint
+    from dreamsampler.generators.toy import Part, Scene, render
+
+    ball = Scene((Part("sphere", (0.5, 1.1, -0.3), (0.06, 0.06, 0.06), (0, 0, 0)),))
+    for azimuth, elevation in ((0, 0), (90, 30), (200, -20), (300, 80)):
+        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
+        dark = 1 - torch.from_numpy(render(ball, at, 64).picture).mean(-1).double()
+        rows, columns = torch.meshgrid(
+            torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij"
+        )
+        found = torch.stack([(dark * x).sum() / dark.sum() for x in (rows, columns)])
+        camera = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(64, 64))
+        where = camera.project(torch.tensor([[0.5, 0.3, 1.1]], dtype=torch.float64))[0]
+        torch.testing.assert_close(found, where, atol=0.1, rtol=0)
+
+
+def test_new_views_lie_between_the_others():
+    cameras = [Camera.orbit(a, e, 4.0, size=(20, 30)) for a, e in ((0, 0), (120, 20), (240, 40))]
+    new = between(cameras, (0.0, 0.0, 0.0), 6)
+    assert len(new) == 6 and between(cameras, (0.0, 0.0, 0.0), 0) == []
+    for camera in new:
+        assert 0 <= round(camera.angles()[1], 6) <= 40 and camera.size == (20, 30)
+        assert camera.focal == pytest.approx(cameras[0].focal)
+        assert math.dist(camera.position, (0, 0, 0)) == pytest.approx(4)
+
+
+def other_size(folder):
+    Image.new("RGB", (40, 32)).save(folder / "view_001.png")
+
+
+def missing(folder):
+    (folder / "view_001.png").unlink()
+
+
+def rewrite(change):
+    def apply(folder):
+        told = json.loads((folder / "transforms.json").read_text())
+        change(told["frames"][1]["transform_matrix"])
+        (folder / "transforms.json").write_text(json.dumps(told))
+
+    return apply
+
+
+def mirrored(matrix):
+    for row in matrix[:3]:
+        row[0] = -row[0]
+
+
+def sheared(matrix):
+    matrix[0][0] += 0.2
+
+
+def not_a_number(folder):
+    pixels = np.full((32, 32), np.nan, np.float32)
+    Image.fromarray(pixels).save(folder / "view_001.tif")
+    told = json.loads((folder / "transforms.json").read_text())
+    told["frames"][1]["file_path"] = "view_001.tif"
+    (folder / "transforms.json").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "what"),
+    [
+        (missing, {}, "view_001.png is missing"),
+        (other_size, {}, "views of one size|in that proportion"),
+        (rewrite(mirrored), {}, "mirrors"),
+        (rewrite(sheared), {}, "not orthonormal"),
+        (not_a_number, {}, "nan|NaN"),
+        (lambda folder: None, {"radius": 6.0}, "stands inside the scene"),
+        (lambda folder: None, {"operator": "mask(gone.png)"}, "no file gone.png"),
+    ],
+)
+def test_bad_scenes_are_refused_before_anything_starts(blocks, tmp_path, spoil, options, what):
+    for path in blocks.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    spoil(tmp_path)
+    with pytest.raises(InputError, match=what):
+        quick(tmp_path, **options).start(Pixels(torch.zeros(1, 3, 32, 32), std=1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"operator": "blur(sigma=?)"}, "leaves numbers open"),
+        ({"operator": "blurr(2)"}, "did you mean blur"),
+        ({"beta": -1.0}, "beta is -1"),
+        ({"beta": math.nan}, "beta is nan"),
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 2.5}, "a whole number"),
+        ({"degree": 3}, "degree is 3"),
+        ({"background": "red"}, "white or black"),
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"negative_prompt": "fog"}, "without a prompt"),
+        ({"negative_prompt": "fog", "prompt": "car"}, "does nothing at guidance_scale 1"),
+    ],
+)
+def test_options_that_cannot_be_meant(options, what):
+    with pytest.raises(ValueError, match=what):
+        Reconstruct("scene", **options).check()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"toy": "horse"},
+        {"operator": "blur(?)"},
+        {"views": 1},
+        {"size": 8},
+        {"masked": 1.0},
+        {"noise": math.inf},
+        {"seed": True},
+    ],
+)
+def test_scenes_that_cannot_be_made(options):
+    with pytest.raises(
+        ValueError, match=next(iter(options)) if "operator" not in options else "open"
+    ):
+        MakeScene(**options).check()
+
+
+def test_results_of_an_unfinished_run_are_refused(blocks, prior):
+    run = quick(blocks).start(prior)
+    with pytest.raises(ValueError, match="not finished"):
+        run.pictures()
+
+
+def test_levels_that_rise_are_refused(blocks):
+    from dreamsampler.methods.reconstruction import by_view, fitted, reconstruct
+    from dreamsampler.objectives import plain
+
+    black = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    run = quick(blocks).start(black)
+    denoise = by_view([plain(black, None)] * 10)
+    levels = black.schedule.grid(3)
+    with pytest.raises(ValueError, match="must fall"):
+        list(reconstruct(denoise, run.film, levels[::-1], generators(list(range(10)))))
+    with pytest.raises(ValueError, match="no stages"):
+        list(fitted(run.film, []))
+    with pytest.raises(ValueError, match="2 views came"):
+        denoise(torch.zeros(2, 3, 32, 32), levels[0])
+
+
+def test_views_are_asked_together_and_come_back_in_order():
+    """One prompt a view, in any order and any batches: the same as each on its own."""
+    from dreamsampler.methods.reconstruction import by_view
+    from dreamsampler.objectives import plain
+
+    means = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2).clone()
+    prior = GaussianMixture(means, std=0.3)
+    kinds = [plain(prior, i) for i in range(3)]
+    order = [2, 0, 1, 0, 2]
+    z = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    level = prior.schedule(0.5)
+    for batch in (1, 2, 5, 32):
+        found = by_view([kinds[i] for i in order], batch)(z, level)
+        for row, i in enumerate(order):
+            alone = kinds[i](z[row : row + 1], level)
+            torch.testing.assert_close(found.z0[row : row + 1], alone.z0)
+            torch.testing.assert_close(found.eps[row : row + 1], alone.eps)
+
+
+def test_outputs_are_named_before_anything_runs(blocks):
+    names = [path.name for path in quick(blocks, turntable=2).outputs(Path("out"))]
+    assert names == [
+        *("view_000.png", "view_001.png", "depth_000.png", "depth_001.png"),
+        *("transforms.json", "field.safetensors", "mesh.ply", "turntable.gif"),
+    ]
+    assert len(quick(blocks).inputs()) == 13
