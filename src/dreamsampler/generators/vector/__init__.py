@@ -1,10 +1,20 @@
 """Vector graphics that can be optimized: closed cubic paths, drawn exactly."""
 
-from dreamsampler.generators.vector.contour import compound, contours
+from dreamsampler.generators.vector.contour import compound, contours, stacked
 from dreamsampler.generators.vector.dense import over, rasterize_batch
+from dreamsampler.generators.vector.graphic import VectorGraphic
+from dreamsampler.generators.vector.initial import placed, scattered, traced
+from dreamsampler.generators.vector.penalty import (
+    areas,
+    crosses_itself,
+    crossing,
+    slivers,
+    specks,
+)
 from dreamsampler.generators.vector.raster import coverage, rasterize
 from dreamsampler.generators.vector.read import from_svg, read_svg
 from dreamsampler.generators.vector.scene import FillRule, Scene
+from dreamsampler.generators.vector.simplify import simplified
 from dreamsampler.generators.vector.stroke import Cap, Join, stroke
 from dreamsampler.generators.vector.write import save_svg, to_svg
 
@@ -13,15 +23,26 @@ __all__ = [
     "FillRule",
     "Join",
     "Scene",
+    "VectorGraphic",
+    "areas",
     "compound",
     "contours",
     "coverage",
+    "crosses_itself",
+    "crossing",
     "from_svg",
     "over",
+    "placed",
     "rasterize",
     "rasterize_batch",
     "read_svg",
     "save_svg",
+    "scattered",
+    "simplified",
+    "slivers",
+    "specks",
+    "stacked",
     "stroke",
     "to_svg",
+    "traced",
 ]

@@ -99,6 +99,33 @@ def _loop(count: int, start: int) -> Segments:
     return start + torch.stack([first, first + 1, first + 2, (first + 3) % count], 1)
 
 
+def stacked(scenes: Sequence[Scene]) -> Scene:
+    """The paths of several scenes on the canvas of the first one, the first scene lowest.
+
+    Example:
+        >>> disk = Scene.circles(torch.tensor([[4.0, 4.0]]), torch.ones(1), 8, 8)
+        >>> stacked([disk, disk]).paths
+        2
+    """
+    segments, owners, rules, points, paths = [], [], [], 0, 0
+    for scene in scenes:
+        segments.append(scene.segments + points)
+        owners.append(scene.path_of_segment + paths)
+        points, paths = points + len(scene.points), paths + scene.paths
+        one = isinstance(scene.fill_rule, str)
+        rules += [scene.fill_rule] * scene.paths if one else [*scene.fill_rule]
+    rule = rules[0] if len({*rules}) == 1 else tuple(rules)
+    return Scene(
+        torch.cat([scene.points for scene in scenes]),
+        torch.cat(segments),
+        torch.cat(owners),
+        torch.cat([scene.color for scene in scenes]),
+        scenes[0].width,
+        scenes[0].height,
+        rule,
+    )
+
+
 def straight(vertices: Loop) -> Loop:
     """A polygon as a loop of straight cubics: (k, 2) to (3 k, 2).
 

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dreamsampler.generators.vector.contour import stacked
 from dreamsampler.generators.vector.raster import TOL, coverage
-from dreamsampler.generators.vector.scene import FillRule, Scene
+from dreamsampler.generators.vector.scene import Scene
 
 
 def over(
@@ -73,7 +74,7 @@ def rasterize_batch(
     ((height, width),) = sizes
     if background.shape == (3,):
         background = background.view(1, 3, 1, 1).expand(len(scenes), 3, height, width)
-    every = coverage(_joined(scenes), tol) if any(s.paths for s in scenes) else None
+    every = coverage(stacked(scenes), tol) if any(s.paths for s in scenes) else None
     most = max(scene.paths for scene in scenes)
     if every is None:
         return background.clone()
@@ -88,27 +89,6 @@ def rasterize_batch(
         for parts in (alphas, colors)
     )
     return over(alpha, color, background.to(alpha))
-
-
-def _joined(scenes: Sequence[Scene]) -> Scene:
-    """All paths on one canvas."""
-    segments, owners, rules, points, paths = [], [], [], 0, 0
-    for scene in scenes:
-        segments.append(scene.segments + points)
-        owners.append(scene.path_of_segment + paths)
-        points, paths = points + len(scene.points), paths + scene.paths
-        one = isinstance(scene.fill_rule, str)
-        rules += [scene.fill_rule] * scene.paths if one else [*scene.fill_rule]
-    fill_rule: FillRule | tuple[FillRule, ...] = tuple(rules)
-    return Scene(
-        torch.cat([scene.points for scene in scenes]),
-        torch.cat(segments),
-        torch.cat(owners),
-        torch.cat([scene.color for scene in scenes]),
-        scenes[0].width,
-        scenes[0].height,
-        fill_rule,
-    )
 
 
 @final

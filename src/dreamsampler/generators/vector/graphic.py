@@ -1,0 +1,176 @@
+"""A vector graphic as a generator: its points and colors are what is optimized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dreamsampler.generators.vector.contour import contours
+from dreamsampler.generators.vector.initial import Picture, placed
+from dreamsampler.generators.vector.raster import coverage, rasterize
+from dreamsampler.generators.vector.scene import Scene
+from dreamsampler.generators.vector.write import save_svg
+
+View = tuple[float, float, float, float]
+
+
+@final
+class VectorGraphic(nn.Module):
+    """A scene over an opaque background, whose points and colors are parameters.
+
+        g(psi) = 2 rasterize(scene) - 1
+
+    Args:
+        scene: to begin with; its tensors are copied.
+        background: red, green and blue in [0, 1].
+
+    Example:
+        >>> blobs = Scene.random(8, 32, 32, torch.Generator().manual_seed(0))
+        >>> graphic = VectorGraphic(blobs)
+        >>> graphic().shape, len(list(graphic.parameters()))
+        (torch.Size([1, 3, 32, 32]), 2)
+
+    Source: Li et al., "Differentiable Vector Graphics Rasterization for Editing and Learning",
+    SIGGRAPH Asia 2020 (the idea); Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415),
+    section 4.3 (as a generator).
+    """
+
+    def __init__(self, scene: Scene, background: Sequence[float] = (1.0, 1.0, 1.0)) -> None:
+        super().__init__()
+        self.points = nn.Parameter(scene.points.detach().clone())
+        self.color = nn.Parameter(scene.color.detach().clone())
+        self.background: Tensor
+        self.register_buffer("background", torch.tensor([*background]).to(scene.points))
+        self._shape = scene.moved(self.points.detach(), self.color.detach())
+
+    @property
+    def scene(self) -> Scene:
+        """Today's scene; gradients reach the parameters."""
+        return self._shape.moved(self.points, self.color)
+
+    def forward(self, view: View | None = None) -> Float[Tensor, "1 3 h w"]:
+        """The picture, in [-1, 1].
+
+        Args:
+            view: what part of the canvas to draw (left, top, width, height), at the canvas's own
+                size; all of it if left out.
+
+        Raises:
+            ValueError: for a view without width or height.
+        """
+        scene = self.scene
+        if view is not None:
+            left, top, width, height = view
+            if not (width > 0 and height > 0):
+                raise ValueError(f"the view is {width:g} x {height:g}, but must have a size")
+            place = torch.tensor([left, top]).to(self.points)
+            size = torch.tensor([scene.width / width, scene.height / height]).to(self.points)
+            scene = scene.moved((self.points - place) * size, self.color)
+        return 2 * rasterize(scene, self.background)[None] - 1
+
+    @torch.no_grad()
+    def clamp_(self) -> None:
+        """Bring colors back to [0, 1], and points to within a quarter of the canvas around it."""
+        self.color.clamp_(0, 1)
+        size = torch.tensor([self._shape.width, self._shape.height]).to(self.points)
+        self.points.copy_(torch.minimum(torch.maximum(self.points, -0.25 * size), 1.25 * size))
+
+    @torch.no_grad()
+    def visible(self) -> Float[Tensor, " p"]:
+        """How much is seen of every path: sum of alpha_k prod_{j>k} (1 - alpha_j), in pixels."""
+        alpha = coverage(self.scene) * self.color[:, 3, None, None]
+        through = torch.ones_like(alpha[0])
+        seen = torch.empty_like(self.color[:, 3])
+        for k in range(len(alpha) - 1, -1, -1):
+            seen[k] = (alpha[k] * through).sum()
+            through *= 1 - alpha[k]
+        return seen
+
+    @torch.no_grad()
+    def respawn(
+        self,
+        picture: Picture,
+        optimizer: torch.optim.Optimizer,
+        rng: torch.Generator,
+        *,
+        least: float = 2.0,
+        error: Picture | None = None,
+    ) -> int:
+        """Begin again with paths that can hardly be seen: without area they have no gradient.
+
+        They become disks where the error is largest, and what the optimizer remembers of them is
+        set to zero.
+
+        Args:
+            picture: what the graphic shall look like, in [0, 1].
+            optimizer: of this graphic's parameters.
+            rng: on the CPU.
+            least: pixels below which a path counts as dead.
+            error: what to place the disks by; the graphic minus the picture if left out.
+
+        Returns:
+            How many there were.
+        """
+        dead = (self.visible() < least).nonzero().squeeze(1).tolist()
+        if not dead:
+            return 0
+        now = (self()[0] + 1) / 2 - picture if error is None else error
+        fresh: Scene = placed(picture, now, len(dead), rng)
+        loops = contours(self._shape)
+        rows = []
+        for number, k in enumerate(dead):
+            middle, radius = _disk(fresh, number)
+            for place, loop in enumerate(loops[k]):
+                points = self._shape.segments[loop, :3].flatten()
+                # of a compound path the first loop becomes the disk, holes become points
+                size = radius if place == 0 else torch.zeros_like(radius)
+                canvas = (fresh.width, fresh.height)
+                disk = Scene.circles(middle[None], size[None], *canvas, segments=max(2, len(loop)))
+                self.points[points] = disk.points[: len(points)].to(self.points)
+                rows.append(points)
+            self.color[k] = fresh.color[number].to(self.color)
+        forget(optimizer, self.points, torch.cat(rows))
+        forget(optimizer, self.color, torch.tensor(dead))
+        return len(dead)
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        recipe: Mapping[str, object] | None = None,
+        digits: int = 2,
+    ) -> None:
+        """Write an SVG file, whole or not at all, with a rectangle for the background.
+
+        Args:
+            path: of the file.
+            title: shown by viewers.
+            recipe: how it was made.
+            digits: decimals of coordinates, pixels.
+
+        Raises:
+            OutputError: if the folder or the disk does not take the file.
+        """
+        behind = self.background.tolist()
+        save_svg(path, self.scene, title=title, recipe=recipe, background=behind, digits=digits)
+
+
+def forget(optimizer: torch.optim.Optimizer, parameter: Tensor, rows: Tensor) -> None:
+    """Set to zero what an optimizer remembers of some rows of a parameter."""
+    for value in optimizer.state.get(parameter, {}).values():
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            value[rows] = 0
+
+
+def _disk(scene: Scene, number: int) -> tuple[Tensor, Tensor]:
+    """The middle and the radius of one of a scene's circles."""
+    rows = scene.segments[scene.path_of_segment == number, 0]
+    anchors = scene.points[rows]
+    middle = anchors.mean(0)
+    return middle, (anchors[0] - middle).norm()
