@@ -1,7 +1,8 @@
 """What the object pictures show, and its true names: shapes, pairs of shapes, toys with a front.
 
 A `Thing` is a list of parts and the words for them. Toys look towards +z, so that the view words
-of `objects_camera.py` mean something for them; for a ball every view word is still true.
+of `dreamsampler.generators.toy.camera` mean something for them; for a ball every view word is
+still true.
 """
 
 import random
@@ -9,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from captions import article
-from objects import Color, Part, Vector
-from objects_shapes import TUBE
+
+from dreamsampler.generators.toy.scene import Color, Part, Vector
+from dreamsampler.generators.toy.shape import TUBE
 
 COLORS: dict[str, Color] = {
     "red": (0.86, 0.16, 0.18),

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from objects_camera import VIEWS
 from objects_catalog import COLORS
 from render_objects import picture
 from sample import Sampler, sheet
 from torch import Tensor, nn
+
+from dreamsampler.generators.toy.camera import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.judge import Judge

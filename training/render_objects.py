@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from captions import BACKGROUNDS, object_caption
-from objects import Scene, render
-from objects_camera import SECTOR, Camera
 from objects_catalog import Thing, draw
 from PIL import Image, ImageDraw
+
+from dreamsampler.generators.toy.camera import SECTOR, Camera
+from dreamsampler.generators.toy.scene import Scene, render
 
 SIZE = 128
 TARGET = (0.0, 0.78, 0.0)

@@ -4,18 +4,19 @@ import doctest
 import random
 
 import numpy as np
-import objects
-import objects_camera
 import objects_catalog
-import objects_shapes
 import pytest
 from captions import BACKGROUNDS, object_caption
 from hypothesis import given
 from hypothesis import strategies as st
-from objects import Part, Scene, render
-from objects_camera import VIEWS, Camera, view_word
-from objects_shapes import KINDS, PLANES, TUBE, intersect
 from render_objects import draw_camera, picture, sample
+
+from dreamsampler.generators.toy import camera as objects_camera
+from dreamsampler.generators.toy import scene as objects
+from dreamsampler.generators.toy import shape as objects_shapes
+from dreamsampler.generators.toy.camera import VIEWS, Camera, view_word
+from dreamsampler.generators.toy.scene import Part, Scene, render
+from dreamsampler.generators.toy.shape import KINDS, PLANES, TUBE, intersect
 
 RED = (1.0, 0.0, 0.0)
 ANGLES = st.floats(-720, 720)
