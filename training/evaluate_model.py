@@ -216,7 +216,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     bundled = ROOT / "src" / "dreamsampler" / "models" / "bundled"
     parser.add_argument("--model", type=Path, default=bundled, help="a pipeline folder")
-    parser.add_argument("--out", type=Path, default=ROOT / "training" / "runs" / "evaluation")
+    parser.add_argument("--out", type=Path, default=ROOT / "training" / "runs" / "evaluate_model")
     parser.add_argument("--quick", action="store_true", help="a sample of prompts and pairs")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     return parser.parse_args()

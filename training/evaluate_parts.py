@@ -16,10 +16,10 @@ from benchmarks.edit import Bench, methods
 from dreamsampler import from_pretrained
 from dreamsampler.maths import draw, generators
 from dreamsampler.methods import ddim
-from dreamsampler.models.stable_diffusion import TextCondition
+from dreamsampler.models import TextCondition
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.samplers import finish, uniform
-from dreamsampler.tasks.restore import Restore
+from dreamsampler.tasks import Restore
 
 _OPEN: dict[str, Any] = {}
 
@@ -28,7 +28,7 @@ def open_model(model: str) -> None:
     """Load the model that this process works with; its UNet in bfloat16, channels last."""
     logging.set_verbosity_error()  # diffusers warns of casting; this UNet has no float32 islands
     prior: Any = from_pretrained(model, device="cpu", dtype="float32")
-    prior.unet.to(torch.bfloat16, memory_format=torch.channels_last)
+    prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
     _OPEN.update(name=model, prior=prior)
 
 

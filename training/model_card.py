@@ -1,6 +1,6 @@
 """Fill the figures of the bundled model's card from what was measured.
 
-    python training/model_card.py --figures training/runs/evaluation/figures.json
+    python training/model_card.py --figures training/runs/evaluate_model/figures.json
     python training/model_card.py
 
 The first form also keeps the rows of a whole `make evaluate-model` in `training/measured.json`. The
