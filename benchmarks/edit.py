@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from dreamsampler.models import TextCondition
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +26,7 @@ from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
 from dreamsampler.maths import Latent, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
+from dreamsampler.models import TextCondition
 from dreamsampler.objectives import cfg, plain
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS

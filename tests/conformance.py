@@ -6,7 +6,6 @@
 import argparse
 import copy
 import functools
-import logging
 import math
 import tempfile
 import warnings
@@ -20,6 +19,7 @@ import torch
 from dreamsampler.maths import Estimate, Level, weigh
 from dreamsampler.models.errors import PromptTruncated
 from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.quiet import quiet
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 MARKS = ("<!-- conformance: written by tests/conformance.py -->", "<!-- conformance: end -->")
@@ -338,12 +338,11 @@ def table():
 
 def main():
     """Print the table, or write it."""
-    for library in ("diffusers", "transformers"):
-        logging.getLogger(library).setLevel(logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/models.md")
     torch.set_num_threads(1)
-    made = table()
+    with quiet():
+        made = table()
     print(made)  # noqa: T201
     if parser.parse_args().write:
         text = PAGE.read_text(encoding="utf-8")

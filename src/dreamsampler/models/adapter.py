@@ -95,8 +95,10 @@ def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKin
     Source: Hu et al., "LoRA", ICLR 2022 (arXiv:2106.09685), eq. 3.
     """
     weights, alphas = _read(path, parts, kind)
-    done = 0
-    for down_name, (module_name, up_name) in _pairs(weights).items():
+    pairs = _pairs(weights)
+    if not pairs:
+        raise ModelError(f"{path.name} holds no LoRA: pass a LoRA of this model's family")
+    for down_name, (module_name, up_name) in pairs.items():
         module = _module(module_name, parts, path)
         if module is None:
             continue
@@ -111,9 +113,6 @@ def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKin
             )
         with torch.no_grad():
             weight.copy_((weight.float() + change.view_as(weight).to(weight.device)).to(weight))
-        done += 1
-    if not done and not any(name.startswith("text_encoder") for name in parts):
-        raise ModelError(f"{path.name} holds no LoRA: pass a LoRA of this model's family")
 
 
 def _read(

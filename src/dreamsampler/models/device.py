@@ -6,7 +6,7 @@ import torch
 
 from dreamsampler.models.errors import ModelError
 
-_DTYPES = {
+DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
     "float16": torch.float16,
@@ -58,7 +58,7 @@ def choose_dtype(
     """
     if dtype is None or dtype == "auto":
         return half if device.type == "cuda" and not small else torch.float32
-    chosen = _DTYPES.get(str(dtype).removeprefix("torch."))
+    chosen = DTYPES.get(str(dtype).removeprefix("torch."))
     if chosen is None:
         raise ModelError(f"dtype is {str(dtype)!r}, but must be float32, float16, bfloat16 or auto")
     if chosen == torch.float16 and device.type == "cpu":

@@ -171,10 +171,10 @@ def load_part(
     options: dict[str, Any] = {word: part_dtype(folder, part, dtype)}
     if variant and weight_files(folder, part, variant):
         options["variant"] = variant
-    return _load(_class_of(folder, kind, part), folder / part, options)
+    return _load(class_of(folder, kind, part), folder / part, options)
 
 
-def _class_of(folder: Path, kind: FamilyKind, part: str) -> Any:
+def class_of(folder: Path, kind: FamilyKind, part: str) -> Any:
     """The class that a part's configuration names, if it is one of the family's."""
     allowed = kind.classes[part]
     if is_text(part):

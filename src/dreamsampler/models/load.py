@@ -23,12 +23,13 @@ from dreamsampler.models.folder import (
     check_configs,
     check_weights,
     folder_revision,
+    has_configs,
     is_text,
     load_folder,
     networks,
     whole,
 )
-from dreamsampler.models.hub import Hub, download_pipeline
+from dreamsampler.models.hub import Hub, download_configs, download_pipeline
 from dreamsampler.models.means import Means, Offload
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.preview import load_preview
@@ -141,6 +142,27 @@ def from_pretrained(
     source = _source(asked, config)
     small = None if preview is None else load_preview(preview, hub, asked.device)
     return _prior(source, asked, Adapters.of(lora, textual_inversion), small, distilled)
+
+
+def small_files(
+    model: str | Path, revision: str | None = None, local_files_only: bool | None = None
+) -> Path:
+    """The folder with a model's configuration and tokenizers; no weight is read or fetched.
+
+    Args:
+        model: see `from_pretrained`; a single file has no configuration of its own.
+        revision: see `from_pretrained`.
+        local_files_only: see `from_pretrained`.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    name, revision = _named(str(model), revision)
+    path = _local(name)
+    if path is not None and path.is_file():
+        raise ModelError(f"{path} comes without a configuration: pass a folder, alias or hub id")
+    hub = Hub(revision, None, None, None, local_files_only)
+    return path or hub.fetch(repositories(name), has_configs, download_configs)
 
 
 def _named(model: str, revision: str | None) -> tuple[str, str | None]:

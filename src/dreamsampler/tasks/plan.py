@@ -1,0 +1,187 @@
+"""What a task would take: parameters, memory, network evaluations, before anything is loaded.
+
+Importing this file needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from dreamsampler.models.budget import Budget
+    from dreamsampler.tasks.task import Task
+
+_GIB = 2**30
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """The answer of `make_plan`.
+
+    Args:
+        model: its name.
+        title: its family.
+        dtype: of the networks.
+        size: height and width of the picture in the model, in pixels.
+        parameters: part -> how many numbers it was trained to.
+        weights: of all parts, in bytes.
+        peak: expected most memory of the device, in bytes.
+        evaluations: network evaluations, images times prompts.
+        rows: most images times prompts in one forward.
+        steps: moments of the run.
+        gradients: whether the run takes gradients.
+        memory: what the device has, in bytes; None if unknown.
+        means: (what to do, the peak with it), from the mildest to the harshest.
+    """
+
+    model: str
+    title: str
+    dtype: str
+    size: tuple[int, int]
+    parameters: dict[str, int]
+    weights: int
+    peak: int
+    evaluations: int
+    rows: int
+    steps: int
+    gradients: bool
+    memory: int | None
+    means: tuple[tuple[str, int], ...]
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the peak is less than the device has; None if that is unknown."""
+        return None if self.memory is None else self.peak <= self.memory
+
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        parts = ", ".join(f"{name} {_count(n)}" for name, n in self.parameters.items())
+        height, width = self.size
+        gradients = ", with gradients" if self.gradients else ""
+        said = [
+            f"{self.model}: {self.title}, {_count(sum(self.parameters.values()))} parameters "
+            f"({parts})",
+            f"{height} x {width} pixels in the model, {self.dtype}: {self.steps} steps, "
+            f"{self.evaluations} network evaluations, at most {self.rows} at a time{gradients}",
+            f"weights {_size(self.weights)}, expected peak {_size(self.peak)}",
+        ]
+        if self.memory is None:
+            return said
+        if self.fits:
+            return [*said, f"fits: the device has {_size(self.memory)}"]
+        said.append(f"does not fit: the device has {_size(self.memory)}")
+        good = [(do, peak) for do, peak in self.means if peak <= self.memory]
+        if good:
+            return [*said, f"pass {good[0][0]}: then the peak is {_size(good[0][1])}"]
+        best = min(self.means, key=lambda pair: pair[1])
+        return [
+            *said,
+            f"even {best[0]} takes {_size(best[1])}: take a smaller size, fewer images, or a "
+            "smaller model",
+        ]
+
+
+def make_plan(
+    task: Task,
+    model: str,
+    *,
+    dtype: str = "auto",
+    memory: int | None = None,
+    offload: str | None = None,
+    release_text_encoders: bool = False,
+    tiling: int | None = None,
+    gradient_checkpointing: bool = False,
+    revision: str | None = None,
+    local_files_only: bool | None = None,
+) -> Plan:
+    """What a task would take with a model, from their small files alone.
+
+    The task is run on a model without networks, which counts; the networks' memory is counted on
+    tensors without numbers. Activations are those of PyTorch in eager mode with fused attention;
+    what a device's libraries keep for themselves (on CUDA about half a GiB) comes on top.
+
+    Args:
+        task: what would be done; its pictures are read.
+        model: "iconic", an alias, a folder or a hub id; its configuration is fetched if need be.
+        dtype: "float32", "float16", "bfloat16"; "auto" for the family's 16 bits.
+        memory: of the device, in bytes; None leaves open whether it fits.
+        offload: as in `from_pretrained`, like the rest.
+        release_text_encoders: see there.
+        tiling: see there.
+        gradient_checkpointing: see there.
+        revision: see there.
+        local_files_only: see there.
+
+    Raises:
+        ValueError: the task or the model cannot be meant, in one line.
+    """
+    from dreamsampler.models.budget import Skeleton
+    from dreamsampler.models.device import DTYPES
+    from dreamsampler.models.dry import dry_prior
+    from dreamsampler.models.load import small_files
+    from dreamsampler.models.weights import read_json
+
+    task.check()
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}, but must be auto, float32, float16 or bfloat16")
+    folder = small_files(model, revision, local_files_only)
+    skeleton = Skeleton(folder, None if dtype == "auto" else DTYPES[dtype])
+    scheduler = str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
+    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, scheduler)
+    run = task.start(prior)
+    size = getattr(run, "fit", None)
+    if size is None:
+        raise ValueError(f"a {type(task).__name__} works at sizes of its own: it has no plan yet")
+    size = size.padded
+    for _ in run:
+        pass
+    run.pictures()
+
+    def budget(**more: Any) -> Budget:
+        options = {"tiling": tiling, "gradient_checkpointing": gradient_checkpointing, **more}
+        return skeleton.budget(
+            tally.rows, *size, images=tally.images, gradients=tally.gradients, **options
+        )
+
+    now = budget()
+    return Plan(
+        model,
+        now.title,
+        str(skeleton.dtype).removeprefix("torch."),
+        (size[0], size[1]),
+        {part.name: part.parameters for part in now.parts},
+        now.weights,
+        now.peak(offload=offload, release_text_encoders=release_text_encoders),
+        run.evaluations,
+        tally.rows,
+        run.total,
+        tally.gradients,
+        memory,
+        _means(budget, now),
+    )
+
+
+def _means(budget: Any, now: Budget) -> tuple[tuple[str, int], ...]:
+    """What helps, from the mildest to the harshest, with the peak that is left."""
+    tiled = budget(tiling=512)
+    found = [
+        ("release_text_encoders", now.peak(release_text_encoders=True)),
+        ("tiling=512", tiled.peak()),
+        ("tiling=512 and offload='model'", tiled.peak(offload="model")),
+        ("tiling=512 and offload='sequential'", tiled.peak(offload="sequential")),
+    ]
+    return tuple(found)
+
+
+def _count(number: int) -> str:
+    """A number of parameters, in thousands, millions or billions."""
+    for unit, size in (("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)
+
+
+def _size(memory: int) -> str:
+    return f"{memory / _GIB:.2f} GiB" if memory >= _GIB // 10 else f"{memory / 2**20:.1f} MiB"

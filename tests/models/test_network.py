@@ -1,0 +1,72 @@
+"""What a network prior adds to its family: levels of other schedules, sizes, known pixels, pins."""
+
+import pytest
+import torch
+from conformance import distance, noise, prior_of
+
+from dreamsampler.maths import Level, VariancePreserving
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.load import from_pretrained
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux-dev", "z-image"])
+def test_a_flow_network_is_asked_about_levels_of_a_table(name):
+    """z / (alpha + sigma) at u = sigma / (alpha + sigma) is the same latent."""
+    prior, level = prior_of(name), VariancePreserving((0.9, 0.36, 0.04))(2 / 3)
+    z, cat = noise(prior, 1), prior.condition("a cat")
+    whole = level.alpha + level.sigma
+    same = Level(0.3, level.alpha / whole, level.sigma / whole)
+    with torch.no_grad():
+        (one,) = prior.predict(z, level, [cat])
+        (two,) = prior.predict(z / whole, same, [cat])
+    assert distance(one.z0, two.z0) < 1e-6
+    assert distance(level.alpha * one.z0 + level.sigma * one.eps, z) < 1e-6
+
+
+def test_sdxl_is_told_the_size_of_the_latents_or_the_framing_it_is_given():
+    prior, heard = prior_of("sdxl"), []
+    handle = prior.network.register_forward_pre_hook(
+        lambda _, args, kwargs: heard.append(kwargs["added_cond_kwargs"]["time_ids"].tolist()),
+        with_kwargs=True,
+    )
+    z, told = noise(prior, 2, 8, 16), [prior.condition("a cat")]
+    try:
+        with torch.no_grad():
+            prior.predict(z, prior.schedule(0.5), told)
+            prior.family.framing = (300, 400, 20, 30)
+            prior.predict(z, prior.schedule(0.5), told)
+    finally:
+        handle.remove()
+        prior.family.framing = None
+    assert heard == [[[64, 128, 0, 0, 64, 128]] * 2, [[300, 400, 20, 30, 64, 128]] * 2]
+
+
+def test_sdxls_null_prompt_is_zeros():
+    null = prior_of("sdxl").condition(None)
+    assert not null.embeddings.any() and not null.pooled.any()
+
+
+def test_an_inpainting_network_sees_what_is_known():
+    prior = prior_of("sd15-inpaint")
+    x, mask = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 1, 64, 64)
+    mask[..., :32] = 1
+    z, cat = noise(prior, 2), prior.condition("a cat")
+    with torch.no_grad():
+        shown = prior.under(cat, x, mask)
+        one, two = prior.predict(z, prior.schedule(0.5), [shown, prior.under(cat, -x, mask)])
+        assert shown.beside.shape == (1, 5, 8, 8)
+        assert torch.equal(shown.beside[0, 0, 0], torch.tensor([1.0] * 4 + [0.0] * 4))
+    assert distance(one.z0, two.z0) > 1e-4
+    with pytest.raises(ModelError, match="no inpainting network"):
+        prior_of("sd15").under(cat, x, mask)
+
+
+def test_latents_of_odd_sides_are_refused_where_tokens_are_of_two_cells():
+    prior = prior_of("flux-dev")
+    with pytest.raises(ValueError, match="multiples of 2: pad the picture to multiples of 16"):
+        prior.predict(noise(prior, 1, 7, 8), prior.schedule(0.5), [prior.condition("a cat")])
+
+
+def test_two_versions_at_once_are_refused():
+    with pytest.raises(ModelError, match="leave one out"):
+        from_pretrained("sdxl@abc", revision="def", device="cpu", local_files_only=True)

@@ -1,0 +1,76 @@
+"""Every preset of the task Edit, and methods of every kind, on every family: two or three steps."""
+
+import families
+import pytest
+import torch
+from conformance import noise, prior_of
+
+from dreamsampler import Canvas, Edit, finish
+from dreamsampler.maths import VariancePreserving, generators
+from dreamsampler.methods import cfg_plus_plus, ddim, dpm_solver, sds
+from dreamsampler.models.prior import scale_for
+from dreamsampler.objectives import cfg, plain
+from dreamsampler.samplers import by_noise, invert, uniform
+
+NAMES = list(families.FAMILIES)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A small picture whose sides are no multiples of anything."""
+    from PIL import Image
+
+    rng = torch.Generator().manual_seed(0)
+    pixels = (torch.rand(27, 37, 3, generator=rng) * 255).byte().numpy()
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("preset", ["default", "flowedit"])
+def test_it_edits(name, preset, picture):
+    task = Edit(picture, "a dog", "a cat", preset=preset, num_inference_steps=2, size=64)
+    run = task.start(prior_of(name)).run()
+    (made,) = run.pictures()
+    assert made.shape == (3, 27, 37)
+    assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+    assert run.evaluations > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_editing_to_what_is_there_changes_nothing(name, picture):
+    task = Edit(picture, "a cat", "a cat", num_inference_steps=2, size=64)
+    run = task.start(prior_of(name)).run()
+    made, read = ((255 * x).round() for x in (run.pictures()[0], run.source.rgb))
+    assert torch.equal(made, read)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_paper_preset_needs_a_table(name, picture):
+    prior = prior_of(name)
+    task = Edit(picture, "a dog", preset="paper", num_inference_steps=2, size=64)
+    if isinstance(prior.schedule, VariancePreserving):
+        assert task.start(prior).run().pictures()[0].isfinite().all()
+    else:
+        with pytest.raises(ValueError, match="table"):
+            task.start(prior)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_of_method_runs(name):
+    prior, rng = prior_of(name), generators(0, images=1)
+    eps = noise(prior, 1)
+    cat, null = prior.condition("a cat"), prior.condition("")
+    scale = scale_for(prior, None, 3.0)
+    levels = uniform(prior.schedule, 3, start=0.97)
+    with torch.no_grad():
+        runs = {
+            "ddim": ddim(prior, cat, null, eps, levels, scale),
+            "dpm_solver": dpm_solver(prior, cat, null, eps, levels, scale),
+            "cfg_plus_plus": cfg_plus_plus(prior, cat, null, eps, levels),
+            "sds": sds(cfg(prior, cat, null, scale), Canvas(eps), levels, rng, 0.1),
+            "invert": invert(plain(prior, cat), eps, by_noise(prior.schedule, 3)[::-1]),
+        }
+        ends = {kind: run if not hasattr(run, "__next__") else finish(run).z0
+                for kind, run in runs.items()}  # fmt: skip
+    assert all(torch.as_tensor(end).isfinite().all() for end in ends.values())

@@ -1,0 +1,104 @@
+"""What a task would take, against what it takes."""
+
+import families
+import pytest
+import torch
+from conformance import folder_of, loaded, noise
+from tiny import TINY
+
+from dreamsampler import Edit, from_pretrained
+from dreamsampler.models.budget import Skeleton, counted
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.folder import networks
+from dreamsampler.tasks import Restore
+from dreamsampler.tasks.plan import make_plan
+
+
+@pytest.fixture
+def picture(tmp_path):
+    from PIL import Image
+
+    rng = torch.Generator().manual_seed(0)
+    pixels = (torch.rand(40, 60, 3, generator=rng) * 255).byte().numpy()
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+@pytest.mark.parametrize("preset", ["default", "flowedit", "paper"])
+def test_evaluations_and_steps_are_those_of_the_run(preset, picture):
+    source = None if preset == "paper" else "a cat"
+    task = Edit(picture, "a dog", source, preset=preset, num_inference_steps=4, size=64)
+    plan = make_plan(task, str(TINY), dtype="float32")
+    run = task.start(from_pretrained(TINY, device="cpu")).run()
+    assert (plan.evaluations, plan.steps) == (run.evaluations, run.total)
+    assert plan.size == run.fit.padded
+    assert not plan.gradients
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_weights_are_those_of_the_files(name):
+    skeleton, prior = Skeleton(folder_of(name), torch.float32), loaded(name)
+    side = 2 * prior.multiple
+    budget = skeleton.budget(2, side, side)
+    modules = {**prior.family.encoders, "vae": prior.vae, "denoiser": prior.network}
+    weights = sum(w.numel() for m in modules.values() for w in m.parameters())
+    assert budget.parameters == weights
+    assert [part.name for part in budget.parts] == networks(skeleton.kind, folder_of(name))
+    assert budget.weights == 4 * weights
+    assert budget.network > 0 and budget.encode > 0 and budget.decode > 0
+    assert skeleton.budget(2, side, side, gradients=True).network > budget.network
+
+
+@pytest.mark.parametrize("name", ["sd15", "flux-dev"])
+def test_the_memory_of_a_forward_is_that_of_the_real_one(name):
+    """The same count on tensors with numbers: the meta device leaves nothing out."""
+    prior = loaded(name)
+    size = 16 * prior.factor
+    said = Skeleton(folder_of(name), torch.float32).budget(2, size, size).network
+    z, told = noise(prior, 2, 16, 16), prior.condition("a cat")
+    with counted(shapes_only=False) as count, torch.no_grad():
+        prior.predict(z, prior.schedule(0.5), [told])
+    assert said == pytest.approx(count.most, rel=0.25)
+
+
+def test_a_device_that_is_too_small_is_told_what_to_do(picture):
+    task = Edit(picture, "a dog", "a cat", num_inference_steps=2)
+    free = make_plan(task, str(TINY))
+    assert free.fits is None
+    roomy = make_plan(task, str(TINY), memory=free.peak)
+    assert roomy.fits and roomy.lines()[-1].startswith("fits")
+    tight = make_plan(task, str(TINY), memory=free.peak - 1)
+    assert not tight.fits and tight.lines()[-1].startswith("pass ")
+    assert tight.lines()[-2].startswith("does not fit")
+    hopeless = make_plan(task, str(TINY), memory=1)
+    assert "take a smaller size" in hopeless.lines()[-1]
+
+
+def test_a_task_with_gradients_takes_more(picture):
+    plans = {
+        preset: make_plan(
+            Restore(picture, "blur(sigma=2)", preset=preset, num_inference_steps=2),
+            str(TINY),
+            dtype="float32",
+        )
+        for preset in ("dps", "treg")
+    }
+    assert plans["dps"].gradients and not plans["treg"].gradients
+    assert "with gradients" in "".join(plans["dps"].lines())
+    assert plans["dps"].peak > plans["treg"].peak
+
+
+def test_means_cost_less(picture):
+    task = Edit(picture, "a dog", "a cat", num_inference_steps=2)
+    plan = make_plan(task, str(TINY))
+    peaks = [peak for _, peak in plan.means]
+    assert peaks[-1] == min(peaks) < plan.peak
+    assert make_plan(task, str(TINY), offload="model").peak < plan.peak
+
+
+def test_what_cannot_be_meant(picture, tmp_path):
+    task = Edit(picture, "a dog")
+    with pytest.raises(ValueError, match="must be auto"):
+        make_plan(task, str(TINY), dtype="int8")
+    with pytest.raises(ModelError, match="no model_index"):
+        make_plan(task, str(tmp_path))
