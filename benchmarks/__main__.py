@@ -11,6 +11,8 @@ SUITES = {
     "overhead": "time outside the networks in one edit",
     "edit": "default preset against the published program: likeness, fidelity, evaluations",
     "inpaint": "default preset against the published program: likeness, seam, evaluations, time",
+    "restore": "blurred and small icons: default, classical and published methods",
+    "posterior": "every restoration method against an exact posterior",
     "golden": "the paper preset against the published program's own output",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }

@@ -2,8 +2,8 @@
 
 Pictures of benchmarks/edit_pairs at 128 px are measured (blurred or scaled down, noise added, cut
 to [0, 1], rounded to 8 bits, written as PNG), and the files restored by `Restore` as a user would.
-The methods, and the one free number of each classical one, were tuned on other pictures, every
-fifth from the second; those are never measured here.
+The methods were tuned on other pictures, every fifth from the second (benchmarks/classical.py too);
+those are never measured here. The input of a downsampled picture is its bicubic enlargement.
 PSNR and SSIM against the sharp picture; the judge (benchmarks/judge.py, its own weights) names the
 concept; "residual" is |y - A x| over what noise and clipping lead to expect, 1 is right.
 """
@@ -15,7 +15,6 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.classical import bicubic, total_variation, tuned, wiener
+from benchmarks.classical import CLASSICAL, TUNED
 from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
 from dreamsampler.objectives.measurement import Measurement
@@ -35,11 +34,6 @@ from dreamsampler.tasks.save import save_picture
 
 HERE = Path(__file__).parent
 SIDE = 128
-TUNED = range(1, 60, 5)
-CLASSICAL = (
-    ("Wiener", wiener, (1e-5, 3e-5, 1e-4)),
-    ("total variation", partial(total_variation, steps=150), (1.0, 3.0, 10.0)),
-)
 CASES = {
     "blur(sigma=2)": [0.02],
     "blur(sigma=3)": [0.0, 0.02, 0.05],
@@ -66,8 +60,6 @@ class Bench:
         kept = [pair for i, pair in enumerate(pairs) if i not in TUNED]
         self.pairs = kept[options.first :: options.every][: options.limit]
         self.sharp = [_read(HERE / pair["image"]) for pair in self.pairs]
-        others = [pair for i, pair in enumerate(pairs) if i in TUNED][::4]
-        self.others = torch.stack([_read(HERE / pair["image"]) for pair in others])
         self.prior = from_pretrained("iconic", device="cpu", dtype="float32")
         self.judge = Judge.load()
         self.named = torch.tensor([self.judge.concepts.index(p["source"]) for p in self.pairs])
@@ -163,14 +155,11 @@ def columns(
     files, found = [_read_file(path) for path in paths], {}
     y, op = torch.stack(files), parse(operator).build((SIDE, SIDE))
     assert is_linear(op)
-    shown = bicubic(y, op, noise)
-    found["input"] = Column(list(shown.clamp(0, 1)))
-    for name, method, numbers in CLASSICAL:
-        chosen, number = tuned(method, numbers, bench.others, op, noise)
+    for name, method in CLASSICAL.items():
         start = time.perf_counter()
-        column = Column(list(chosen(y, op, noise).clamp(0, 1)))
+        column = Column(list(method(op, y, noise).clamp(0, 1)))
         column.seconds = time.perf_counter() - start
-        found[f"{name} ({number:g})"] = column
+        found["input" if name == "bicubic" else name] = column
     for preset in presets:
         name, _, words = preset.partition(":")
         options: dict[str, Any] = {"preset": name, "text": words != "notext"}
@@ -228,7 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
                 files = [_read_file(path) for path in paths]
                 found = columns(bench, paths, operator, noise, options.presets)
             print(f"\n{operator}, noise {noise:g}, {len(paths)} pictures\n")
-            print("| method (its number) | PSNR | SSIM | top-1 | residual | evaluations | s |")
+            print("| method | PSNR | SSIM | top-1 | residual | evaluations | s |")
             print("|---|---|---|---|---|---|---|")
             for name, column in found.items():
                 row = bench.figures(column, files, operator, noise)

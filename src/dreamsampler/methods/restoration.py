@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import torch
@@ -62,11 +62,10 @@ def anchored_restoration(
     rng: Rng,
     *,
     spread: Weight,
-    tidy: Callable[[Tensor, float], Tensor] | None = None,
 ) -> Iterator[Moment]:
     """The house's own: noise on a first guess, few levels, and the data at each of them.
 
-        x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2     tidy(D(z0)) after a walk
+        x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2
         z0 <- z0 + E(x^) - E(D(z0))
         renoise with the network's own eps while the levels fall, afresh where they rise
 
@@ -81,21 +80,13 @@ def anchored_restoration(
         levels: `restarts`; the first one says how little the first guess is believed.
         rng: one generator per image.
         spread: r of a level, in [0, 1] units.
-        tidy: the data step (picture, r) -> picture of the last level of each walk; the same as at
-            the others if left out.
 
     Source: ours, measured in benchmarks/restore.py; the data step is that of Zhu et al.,
     "Denoising diffusion models for plug-and-play image restoration" (arXiv:2305.08995), eq. 12.
     """
-    step = corrected(data, spread)
-    last = step if tidy is None else corrected(data, spread, by=tidy)
-    ends = {i for i, (a, b) in enumerate(pairwise(levels)) if b.sigma > a.sigma} | {len(levels) - 1}
-
-    def regularize(z0: Latent, now: Moment) -> Latent:
-        return (last if now.index in ends else step)(z0, now)
-
+    data_step = corrected(data, spread)
     renewed = fresh(lambda level, following: float(following.sigma > level.sigma), rng)
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=regularize, renoise=renewed)
+    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=data_step, renoise=renewed)
 
 
 def treg(

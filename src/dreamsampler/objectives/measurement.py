@@ -103,8 +103,7 @@ class Measurement:
 
         The operator's closed form or conjugate gradients where A is linear; otherwise gradient
         steps of 1 / (1 + gamma), which descend where A does not magnify (JPEG, and blurs before
-        it, do not). After them a third as many steps of 1/4 on the data alone: where A rounds,
-        the balance lies on the very edge between two of its values.
+        it, do not).
 
         Args:
             x: pictures (b, 3, h, w).
@@ -117,9 +116,23 @@ class Measurement:
         u = x.detach()
         for _ in range(steps):
             u = u - (gamma * self._pull(u) + u - x) / (1 + gamma)
-        for _ in range(steps // 3):
-            u = u - 0.25 * self._pull(u)
         return u
+
+    def settled(self, x: Tensor, *, steps: int = 10) -> Tensor:
+        """A picture moved off the edges of an operator that rounds, such as JPEG.
+
+            x <- x - 1/4 d/dx |A x - y|^2 / 2
+
+        A balance of data and belief (`explained`) lies on the very edge between two of A's values,
+        where about half of them round the wrong way; inside, the gradient is zero.
+
+        Args:
+            x: pictures (b, 3, h, w).
+            steps: how many.
+        """
+        for _ in range(steps):
+            x = x - 0.25 * self._pull(x)
+        return x
 
     def _pull(self, x: Tensor) -> Tensor:
         """d/dx |A x - y|^2 / 2."""

@@ -34,7 +34,6 @@ from dreamsampler.tasks.verdict import (
     guessable,
     measurement_of,
     noise_of,
-    tidied,
 )
 from dreamsampler.tasks.walk import Walk
 
@@ -132,9 +131,7 @@ class RestoreRun:
             def spread(level: Level) -> float:
                 return rate * level.flow
 
-            walk = anchored_restoration(
-                denoise, self.data, z, levels, rng, spread=spread, tidy=self._tidy
-            )
+            walk = anchored_restoration(denoise, self.data, z, levels, rng, spread=spread)
             return walk, len(levels)
         if task.preset == "flowdps":
             levels = by_noise(prior.schedule, steps, shift=3.0)
@@ -144,10 +141,6 @@ class RestoreRun:
             return treg(denoise, self.data, z, levels, rng), len(levels)
         gluing = 0.1 if task.preset == "psld" else 0.0
         return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
-
-    def _tidy(self, x: Tensor, spread: float) -> Tensor:
-        """What a walk ends with: few edges, near what the walk found."""
-        return tidied(self.data, x)
 
     def _denoise(self, scale: float) -> Guided:
         null = self.prior.condition(self.task.negative_prompt)
@@ -190,8 +183,8 @@ class RestoreRun:
         if self._pictures is None:
             with self._walk.timed("decode"), torch.no_grad():
                 assert self._walk.last is not None
-                rows = enumerate(self._show(self._walk.last.z0).split(1))
-                self._pictures = [closed(self.data.of_row(i), x)[0] for i, x in rows]
+                one, shown = self.data.of_row(0), self._show(self._walk.last.z0)
+                self._pictures = [closed(one, x)[0] for x in shown.split(1)]
         return self._pictures
 
     def mean(self) -> Tensor:

@@ -128,7 +128,7 @@ def tidied(
         start: where the steps begin; near if left out.
     """
     if not is_linear(data.op):
-        return data.explained(near, BELIEF / noisier).clamp(0, 1)
+        return data.settled(data.explained(near, BELIEF / noisier)).clamp(0, 1)
     noise = noisier * data.noise
     x = flattest(data.op, data.y, noise, near, BELIEF, EDGES, start=start, steps=40)
     return x.clamp(0, 1)
