@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.restore import psnr, ssim
 from dreamsampler.maths import generators
 from dreamsampler.methods.restoration import anchored_restoration
 from dreamsampler.models.load import Pretrained, from_pretrained
@@ -48,9 +48,23 @@ DEGRADATIONS: dict[str, dict[str, Any]] = {
 
 def scores(renders: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
     """Mean PSNR and SSIM of the held-out views."""
-    pairs = list(zip(renders, truth, strict=True))
-    near, like = [psnr(a, b) for a, b in pairs], [ssim(a, b) for a, b in pairs]
-    return {"psnr": sum(near) / len(near), "ssim": sum(like) / len(like)}
+    a, b = torch.stack(renders), torch.stack(truth)
+    near = -10 * ((a - b) ** 2).mean((1, 2, 3)).clamp_min(1e-10).log10()
+    return {"psnr": float(near.mean()), "ssim": ssim(a, b)}
+
+
+def ssim(a: Tensor, b: Tensor) -> float:
+    """Structural similarity of pictures (b, 3, h, w) in [0, 1]; windows of deviation 1.5 inside.
+
+    Source: Wang et al., IEEE Trans. Image Processing 13 (2004), eq. 13.
+    """
+    taps = torch.exp(-0.5 * (torch.arange(-5, 6) / 1.5) ** 2)
+    window = (taps[:, None] * taps / taps.sum() ** 2)[None, None]
+    x, y = a.flatten(0, 1)[:, None], b.flatten(0, 1)[:, None]
+    m_x, m_y, xx, yy, xy = (F.conv2d(v, window) for v in (x, y, x * x, y * y, x * y))
+    v_x, v_y, both = xx - m_x**2, yy - m_y**2, xy - m_x * m_y
+    top = (2 * m_x * m_y + 1e-4) * (2 * both + 9e-4)
+    return float((top / ((m_x**2 + m_y**2 + 1e-4) * (v_x + v_y + 9e-4))).mean())
 
 
 def restored(run: ReconstructRun, prior: Pretrained, prompt: str, noise: float) -> Tensor:

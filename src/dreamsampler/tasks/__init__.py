@@ -6,9 +6,22 @@ Importing this floor's front door needs no torch, so that the command line answe
 from dreamsampler.tasks.degrade import Degrade
 from dreamsampler.tasks.edit import PRESETS, Edit, Preset, Settings
 from dreamsampler.tasks.inpaint import Inpaint
+from dreamsampler.tasks.make_scene import MakeScene
+from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.restore import Restore
 
 TASKS: tuple[type, ...] = (Edit, Inpaint, Restore)
 """Every task that asks a model; a face makes a command or a form of each."""
 
-__all__ = ["PRESETS", "TASKS", "Degrade", "Edit", "Inpaint", "Preset", "Restore", "Settings"]
+__all__ = [
+    "PRESETS",
+    "TASKS",
+    "Degrade",
+    "Edit",
+    "Inpaint",
+    "MakeScene",
+    "Preset",
+    "Reconstruct",
+    "Restore",
+    "Settings",
+]

@@ -29,19 +29,19 @@ class Reconstruct:
     """what the scene shows; "front view" and its kin are added"""
     negative_prompt: str | None = None
     """what it does not show"""
-    beta: float = 0.05
+    beta: float = 0.02
     """how much the model is believed; 0 leaves it out"""
     num_inference_steps: int = 8
     """noise levels at which the model is asked"""
     guidance_scale: float = 1.0
     """CFG weight of the prompt; 1 believes it as the model does"""
-    strength: float = 0.4
+    strength: float = 0.3
     """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes"""
     steps: int = 350
     """optimizer steps on the views alone, before the model is asked"""
     inner_steps: int = 20
     """optimizer steps after each question to the model"""
-    smoothness: float = 1e-3
+    smoothness: float = 2e-3
     """weight of total variation: higher for noisier views"""
     resolution: int | None = None
     """voxels along the longest side (by default three for every four pixels)"""

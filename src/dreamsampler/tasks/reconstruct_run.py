@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 COARSE = 8
 """Corners along a side of the grid before the first stage."""
+SPARSITY = 1e-3
+"""Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
 VIEWS_A_STEP = 2
 """Views in one optimizer step."""
 
@@ -88,9 +90,10 @@ class ReconstructRun:
         return self.fit.up(self.prior.decode(z), clamp=False)
 
     def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
-        """Data term of the views that were measured, and total variation of the field."""
+        """Data term of the views that were measured; variation and sparsity of the field."""
         told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
-        energy = self.task.smoothness * self.film.grid.total_variation()
+        grid = self.film.grid
+        energy = self.task.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
         if not told:
             return energy
         return energy + self.views.misfit([rows[i] for i in told], pictures[told])
