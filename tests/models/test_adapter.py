@@ -90,6 +90,26 @@ def test_a_lora_of_a_transformer(tmp_path):
     torch.testing.assert_close(got.network.get_submodule(place).weight, weight + up @ down)
 
 
+def test_a_lora_with_the_names_of_sdxls_own_program(tmp_path):
+    """Its input block 3 is the second level's first layer, in this model of one layer a level."""
+    place = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k"
+    weight = loaded("sdxl").network.get_submodule(place).weight
+    down, up = matrices(weight.shape[1], len(weight))
+    file = kohya("input_blocks.3.1.transformer_blocks.0.attn1.to_k", down, up)
+    save_file(file, tmp_path / "a.safetensors")
+    got = loaded("sdxl", lora=[tmp_path / "a.safetensors"]).network.get_submodule(place).weight
+    torch.testing.assert_close(got, weight + ALPHA / RANK * up @ down)
+
+
+def test_a_lora_with_the_names_of_fluxs_own_program(tmp_path):
+    place = "transformer_blocks.0.attn.to_out.0"
+    weight = loaded("flux-dev").network.get_submodule(place).weight
+    down, up = matrices(weight.shape[1], len(weight))
+    save_file(kohya("double_blocks.0.img_attn.proj", down, up), tmp_path / "a.safetensors")
+    got = loaded("flux-dev", lora=[tmp_path / "a.safetensors"]).network.get_submodule(place).weight
+    torch.testing.assert_close(got, weight + ALPHA / RANK * up @ down)
+
+
 @pytest.mark.parametrize(
     ("file", "word"),
     [
@@ -97,7 +117,7 @@ def test_a_lora_of_a_transformer(tmp_path):
          "another model"),
         ({f"unet.{PLACE}.lora_A.weight": (2, 99), f"unet.{PLACE}.lora_B.weight": (16, 2)},
          "another model"),
-        ({"lora_unet_nowhere.lora_down.weight": (2, 8)}, "no module 'nowhere'"),
+        ({"lora_unet_nowhere.lora_down.weight": (2, 8)}, "no module 'lora_unet_nowhere'"),
         ({"unet.a.lokr_w1": (2, 8)}, "LoKr"),
         ({"unet.a.lora_A.weight": (2, 8), "unet.a.dora_scale": (2,)}, "DoRA"),
         ({"something": (2, 8)}, "holds no LoRA"),

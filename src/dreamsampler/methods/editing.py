@@ -35,7 +35,7 @@ from dreamsampler.objectives import (
     plain,
     relax,
 )
-from dreamsampler.samplers import dream, leading
+from dreamsampler.samplers import dream, leading, uniform
 
 
 def paper_levels(
@@ -86,7 +86,7 @@ def dreamsampler(
     evaluations where the program makes 4 N, because the inversion only uses one of the two.
 
     Args:
-        prior: the model; needs a table of alphas_cumprod.
+        prior: the model; the published form needs a table of alphas_cumprod.
         z_src: clean latent of the source.
         condition: the target prompt's.
         null: the empty prompt's.
@@ -96,18 +96,26 @@ def dreamsampler(
             tenth to a quarter of the evaluations, 0 is exact.
         regularize: further maps on the way down, such as a mask; published: none.
         shifted: pair the network's times with the published program's rates; False with the
-            model's own, on the way up as well.
+            model's own, on the way up as well, on any schedule.
 
     Raises:
         ValueError: a prior whose schedule is no table.
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.1.
     """
-    if not isinstance(prior.schedule, VariancePreserving):
-        raise ValueError("the published editing needs a model with a table of alphas_cumprod")
-    up, down, right = paper_levels(prior.schedule, steps)
-    if not shifted:
-        up, down = right[::-1], right
+    schedule = prior.schedule
+    if not isinstance(schedule, VariancePreserving):
+        if shifted:
+            raise ValueError(
+                "the published editing needs a model with a table of alphas_cumprod: pass "
+                "shifted=False for its form on any other"
+            )
+        down = uniform(schedule, steps)
+        up = down[::-1]
+    else:
+        up, down, right = paper_levels(schedule, steps)
+        if not shifted:
+            up, down = right[::-1], right
     edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
     return up_and_down(plain(prior, null), edit, z_src, up, down, regularize)
 

@@ -130,7 +130,9 @@ def _read(
                 "and pass the pipeline to from_pipe"
             )
     try:
-        converted = _converted(raw, parts, kind)
+        converted = _converted(raw, parts)
+        if converted is None:
+            converted = _as_diffusers(raw, parts, kind)
     except Exception as error:
         raise ModelError(f"{path.name} is no LoRA of {kind.title}: {one_line(error)}") from None
     alphas = {
@@ -141,44 +143,63 @@ def _read(
     return {k: v for k, v in converted.items() if not k.endswith(".alpha")}, alphas
 
 
-def _converted(
-    raw: dict[str, Tensor], parts: Mapping[str, Any], kind: FamilyKind
-) -> dict[str, Any]:
-    """Kohya's flat names (lora_unet_down_blocks_0_...) as diffusers' dotted ones."""
+def _converted(raw: dict[str, Tensor], parts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Kohya's flat names (lora_unet_down_blocks_0_...) as diffusers' dotted ones.
+
+    None if a name is flat and no module of the model is called so: it may be of the program that
+    the model was first published with.
+    """
+    if not any(key.startswith("lora_") for key in raw):
+        return dict(raw)
+    denoiser = "unet" if "unet" in parts else "transformer"
     prefixes = {
-        "lora_unet": kind_network(kind),
+        "lora_unet": denoiser,
         "lora_transformer": "transformer",
         "lora_te1": "text_encoder",
         "lora_te2": "text_encoder_2",
         "lora_te": "text_encoder",
     }
-    if not any(key.startswith("lora_") for key in raw):
-        return dict(raw)
-    made: dict[str, Any] = {}
     flat = {
         part: {name.replace(".", "_"): name for name, _ in module.named_modules()}
         for part, module in parts.items()
         if isinstance(module, nn.Module)
     }
+    made: dict[str, Any] = {}
     for key, value in raw.items():
         head, _, rest = key.partition(".")
         start = next((p for p in prefixes if head.startswith(f"{p}_")), None)
         if start is None:
-            raise ValueError(f"no part of a model is called {head!r}")
+            return None
         part, name = prefixes[start], head.removeprefix(f"{start}_")
-        if part not in flat:
-            continue
-        known = flat[part]
-        place = known.get(name) or known.get(name.removeprefix("text_model_"))
-        if place is None:
-            raise ValueError(f"the {part} has no module {name!r}")
-        made[f"{part}.{place}.{rest}"] = value
+        if part in flat:
+            place = flat[part].get(name) or flat[part].get(name.removeprefix("text_model_"))
+            if place is None:
+                return None
+            made[f"{part}.{place}.{rest}"] = value
     return made
 
 
-def kind_network(kind: FamilyKind) -> str:
-    """What a family's denoiser is called among its parts."""
-    return "unet" if "unet" in kind.classes else "transformer"
+def _as_diffusers(
+    raw: dict[str, Tensor], parts: Mapping[str, Any], kind: FamilyKind
+) -> dict[str, Any]:
+    """Other programs' names (SGM's blocks, FLUX's fused projections) by diffusers' own readers."""
+    from diffusers import loaders
+
+    if "unet" in parts and kind.title == "Stable Diffusion XL":
+        reader = loaders.StableDiffusionXLLoraLoaderMixin
+        weights, alphas = reader.lora_state_dict(dict(raw), unet_config=parts["unet"].config)
+    elif kind.title == "FLUX.1":
+        weights, alphas = loaders.FluxLoraLoaderMixin.lora_state_dict(dict(raw), return_alphas=True)
+    else:
+        unknown = next(iter(raw)).partition(".")[0]
+        raise ValueError(f"this model has no module {unknown!r}")
+    made = dict(weights)
+    for key, value in (alphas or {}).items():
+        module = key.removesuffix(".alpha")
+        for down, _ in _ENDS:
+            module = module.removesuffix(down)
+        made[f"{module.replace('.processor.', '.')}.alpha"] = value
+    return made
 
 
 def _pairs(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:

@@ -1,0 +1,87 @@
+"""The forms that methods take on rectified flow, written in velocities, on the exact mixture.
+
+z_u = (1 - u) z0 + u eps and v = eps - z0, so that z0 = z - u v and eps = z + (1 - u) v.
+"""
+
+import itertools
+
+import pytest
+import torch
+from oracles import gaussian
+
+from dreamsampler import RectifiedFlow, finish
+from dreamsampler.methods import cfg_plus_plus, ddim, dreamsampler
+from dreamsampler.samplers import uniform
+
+
+@pytest.fixture(params=[1.0, 3.0], ids=["even", "shifted"])
+def prior(request):
+    return gaussian(RectifiedFlow(request.param))
+
+
+def velocity(prior, z, level, component):
+    (estimate,) = prior.predict(z, level, [component])
+    return estimate.eps - estimate.z0
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_ddim_is_eulers_step(prior, rng):
+    """z' = z + (u' - u) v, with guided v; the last step ends at u = 0."""
+    eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
+    levels = uniform(prior.schedule, 7)
+    z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
+    for level, end in zip(levels, ends, strict=True):
+        null, told = (velocity(prior, z, level, c) for c in (None, 1))
+        z = z + (end - level.sigma) * (null + 2.5 * (told - null))
+    close(finish(ddim(prior, 1, None, eps, levels, 2.5)).z0, z)
+
+
+def test_cfg_plus_plus_guides_one_end_of_the_line(prior, rng):
+    """z' = (1 - u') (z - u v_l) + u' (z + (1 - u) v(null)), v_l = v(null) + l (v(c) - v(null))."""
+    eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
+    levels = uniform(prior.schedule, 7)
+    z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
+    for level, end in zip(levels, ends, strict=True):
+        u = level.sigma
+        null, told = (velocity(prior, z, level, c) for c in (None, 1))
+        mixed = null + 0.6 * (told - null)
+        z = (1 - end) * (z - u * mixed) + end * (z + (1 - u) * null)
+    close(finish(cfg_plus_plus(prior, 1, None, eps, levels, weight=0.6)).z0, z)
+
+
+def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
+    """Up by Euler under the null prompt, down with z0 pulled by gamma (1 - u)^2."""
+    source = torch.randn(5, 2, generator=rng, dtype=torch.float64)
+    steps, gamma = 9, 0.8
+    down = uniform(prior.schedule, steps)
+    up = down[::-1]
+    z = source.clone()
+    for level, following in itertools.pairwise(up):
+        z = z + (following.sigma - level.sigma) * velocity(prior, z, level, None)
+    z0 = z - up[-1].sigma * velocity(prior, z, up[-1], None)
+    eps = z + (1 - up[-1].sigma) * velocity(prior, z, up[-1], None)
+    z = (1 - down[0].sigma) * z0 + down[0].sigma * eps
+    for level, end in zip(down, [level.sigma for level in down[1:]] + [0.0], strict=True):
+        u = level.sigma
+        null, told = (velocity(prior, z, level, c) for c in (None, 1))
+        pulled = (z - u * null) - u * gamma * (1 - u) ** 2 * (told - null)
+        z = (1 - end) * pulled + end * (z + (1 - u) * null)
+    run = dreamsampler(prior, source, 1, None, steps, gamma, shifted=False)
+    close(finish(run).z0, z)
+
+
+def test_an_edit_without_a_pull_comes_back_the_closer_the_more_steps(prior, rng):
+    source = torch.randn(20, 2, generator=rng, dtype=torch.float64)
+    far = []
+    for steps in (20, 40, 80):
+        back = finish(dreamsampler(prior, source, 1, None, steps, 0.0, shifted=False)).z0
+        far.append((back - source).abs().mean().item())
+    assert far[0] > far[1] > far[2]
+
+
+def test_the_published_numbering_needs_a_table(prior):
+    with pytest.raises(ValueError, match="shifted=False"):
+        dreamsampler(prior, torch.zeros(1, 2), 1, None, 3)
