@@ -14,6 +14,7 @@ SUITES = {
     "restore": "blurred and small icons: default, classical and published methods",
     "posterior": "every restoration method against an exact posterior",
     "golden": "the paper preset against the published program's own output",
+    "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }
 QUICK = ("startup", "overhead", "golden", "edit")
