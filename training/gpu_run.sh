@@ -21,6 +21,7 @@ RATE=${RATE:-1e-3}
 GLYPHS=${GLYPHS:-training/runs/glyphs.npz}
 MODEL=${MODEL:-src/dreamsampler/models/bundled}
 WORK=${WORK:-$(mktemp -d)}
+export PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1
 mkdir -p "$OUT"
 say() { echo "[$SECONDS s] $*"; }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from captions import article
 from objects_catalog import COLORS
 from render_objects import picture
 from sample import Sampler, sheet
@@ -118,11 +119,13 @@ def prompts() -> tuple[list[str], Tensor]:
     rng, rows = random.Random(0), []
     for i, thing in enumerate(SINGLE):
         for color in rng.sample(list(COLORS), 4):
-            rows.append((f"a {color} {thing}, 3d render", i, list(COLORS).index(color), -1))
+            rows.append((f"{article(color)} {thing}, 3d render", i, list(COLORS).index(color), -1))
     for i, thing in enumerate(TOYS, start=len(SINGLE)):
         for color in rng.sample([c for c in COLORS if c not in ("black", "brown", "orange")], 2):
             for view, word in enumerate(VIEWS):
-                rows.append((f"a {color} {thing}, {word}", i, list(COLORS).index(color), view))
+                rows.append(
+                    (f"{article(color)} {thing}, {word}", i, list(COLORS).index(color), view)
+                )
     return [row[0] for row in rows], torch.tensor([row[1:] for row in rows])
 
 
