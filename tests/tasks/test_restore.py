@@ -223,6 +223,7 @@ def test_the_first_guess_is_nearer_than_the_measurement():
 def test_a_verdict_in_words():
     assert "warning" not in Verdict(0.0205, 0.02, 0.02).told()
     assert "1.50 times the noise" in Verdict(0.03, 0.02, 0.02).told()["warning"]
+    assert "noise may be only 0.015" in Verdict(0.014, 0.0187, 0.02).told()["note"]
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,8 @@ class RestoreRun:
         if self._pictures is None:
             with self._walk.timed("decode"), torch.no_grad():
                 assert self._walk.last is not None
-                one, shown = self.data.of_row(0), self._show(self._walk.last.z0)
+                shown = self._show(self._walk.last.z0)
+                one = self.data.of_row(0)
                 self._pictures = [closed(one, x)[0] for x in shown.split(1)]
         return self._pictures
 
