@@ -100,13 +100,13 @@ def test_a_blur_is_guessed_from_the_spectrum(sigma, noise):
 
 
 def test_a_blur_before_downsampling_is_guessed():
-    y = stored(compose(GaussianBlur(3.0), Downsample(2)).A(drawing(side=192)), 0.01)
+    y = stored(compose(GaussianBlur(3.0), Downsample(2)).A(drawing(side=128)), 0.01)
     guess = guess_parameters(parse("blur(?) | downsample(2)"), y, 0.01)
     assert abs(dict(guess.steps[0].values)["sigma"] / 3 - 1) < 0.2
 
 
 def test_a_motion_is_guessed():
-    y = stored(MotionBlur(9.0, 30.0).A(drawing()), 0.01)
+    y = stored(MotionBlur(9.0, 30.0).A(drawing(side=64)), 0.01)
     values = dict(guess_parameters(parse("motion_blur(?, ?)"), y, 0.01).steps[0].values)
     assert abs(values["length"] - 9) < 1.5
     assert abs(values["angle"] - 30) < 8

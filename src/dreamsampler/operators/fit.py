@@ -19,7 +19,10 @@ WINDOW = 128
 """Pixels along the side of the windows of which spectra are taken."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
-_GRID = {1: 24, 2: 20, 3: 7}
+_GRID = {1: 2, 2: 12, 3: 7}
+"""Points along every axis of the first grid, by the number of unknowns."""
+_FINE = 48
+"""Points along one axis, the other unknowns held."""
 
 
 def fit_parameters(
@@ -191,7 +194,8 @@ def _gain(description: Description, side: int) -> Float[Tensor, "side half"]:
     """How much power of each frequency gets through, from the measurement of a bright point."""
     op: Operator = description.build()
     height, width = description.input_size((side, side))
-    point = torch.zeros(1, 3, height, width, dtype=torch.float64)
+    colored = any(step.name in ("grey", "color_matrix") for step in description.steps)
+    point = torch.zeros(1, 3 if colored else 1, height, width, dtype=torch.float64)
     point[..., height // 2, width // 2] = 1
     return torch.fft.rfft2(op.A(point)).abs().square().mean((0, 1))
 
@@ -199,7 +203,11 @@ def _gain(description: Description, side: int) -> Float[Tensor, "side half"]:
 def _search(
     description: Description, loss: Callable[[Sequence[float]], float], near: Sequence[float] | None
 ) -> list[float]:
-    """The minimizer: a grid unless a start is given, then golden sections."""
+    """The minimizer: grids unless a start is given, then golden sections.
+
+    A long motion nearly fits with half of its length too, in a narrow valley beside the true one: a
+    coarse grid finds the direction, fine lines the valley.
+    """
     count = _check_count(description)
     limits = list(zip(description.ranges, description.whole, strict=True))
     if near is None:
@@ -207,13 +215,15 @@ def _search(
         values = list(min(product(*axes), key=loss))
     else:
         values = [float(value) for value in near]
-    for _ in range(1 if count == 1 else 3):
+    for sweep in range(1 if count == 1 else 3):
         for i, (ends, whole) in enumerate(limits):
 
             def along(value: float, i: int = i) -> float:
                 return loss([*values[:i], value, *values[i + 1 :]])
 
-            around = _around(values[i], *ends, None if near is None else 4 / 3, _GRID[count])
+            if near is None and sweep < 2:
+                values[i] = min(_axis(*ends, _FINE, whole), key=along)
+            around = _around(values[i], *ends, known=near is not None)
             if not whole:
                 values[i] = _golden(along, *around)
             elif near is not None:
@@ -237,14 +247,12 @@ def _check_count(description: Description) -> int:
     return count
 
 
-def _around(
-    value: float, low: float, high: float, rate: float | None, count: int
-) -> tuple[float, float]:
-    """Where to search: between the neighbors on the grid, or as far as `rate` says."""
+def _around(value: float, low: float, high: float, *, known: bool) -> tuple[float, float]:
+    """Where to search: between the neighbors on the fine grid, or a third around a known value."""
     if low <= 0:
-        step = (high - low) / (count if rate is None else 12)
+        step = (high - low) / (12 if known else _FINE)
         return value - step, value + step
-    factor = (high / low) ** (1 / (count - 1)) if rate is None else rate
+    factor = 4 / 3 if known else (high / low) ** (1 / (_FINE - 1))
     return max(low, value / factor), min(high, value * factor)
 
 
