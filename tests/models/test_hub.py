@@ -183,3 +183,30 @@ def test_every_alias_names_repositories_and_each_finds_its_twins():
             assert repositories(repository)[0] == repository
             assert set(repositories(repository)) == set(ids)
     assert repositories("org/name") == ("org/name",)
+
+
+def test_the_weights_of_every_part_are_fetched_and_no_others(tmp_path):
+    from conformance import folder_of
+
+    from dreamsampler.models.families import Flux, StableDiffusion3
+    from dreamsampler.models.folder import networks
+    from dreamsampler.models.hub import _weights
+
+    parts = networks(Flux, folder_of("flux-dev"))
+    assert parts == ["transformer", "vae", "text_encoder", "text_encoder_2"]
+    patterns = _weights(parts, "fp16")
+    assert "transformer/diffusion_pytorch_model.fp16.safetensors" in patterns
+    assert "text_encoder_2/model.fp16.safetensors" in patterns
+    assert not any(".bin" in pattern or pattern.startswith("flux1") for pattern in patterns)
+    short = shutil.copytree(folder_of("sd3"), tmp_path / "sd3")
+    for part in ("text_encoder_3", "tokenizer_3"):
+        shutil.rmtree(short / part)
+    assert "text_encoder_3" not in networks(StableDiffusion3, short)
+    prior = from_pretrained(short, device="cpu")
+    assert prior.condition("a cat").embeddings.shape[1] == 77 + 256  # zeros stand in, as published
+
+
+@pytest.mark.parametrize("model", ["flux-dev", "sd35", "sdxl@0123abc"])
+def test_what_is_not_cached_says_how_to_get_it(model, tmp_path):
+    text = refusal(model, tmp_path, local_files_only=True)
+    assert f"hf download {repositories(model.split('@')[0])[0]}" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ from dreamsampler.models.single_file import (
     load_file,
 )
 from dreamsampler.models.support import SUPPORTED
-from dreamsampler.models.weights import fingerprint, read_json, refuse_pickle
+from dreamsampler.models.weights import fingerprint, memory_revision, read_json, refuse_pickle
 
 _BUNDLED = Path(__file__).parent / "bundled"
 
@@ -281,7 +280,7 @@ def from_pipe(pipeline: Any) -> NetworkPrior:
     name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
     spoken = family(parts, dict(getattr(pipeline, "config", None) or {}))
     prior = NetworkPrior(
-        spoken, Codec(parts["vae"]), name=name, revision=_weights_revision(spoken.network)
+        spoken, Codec(parts["vae"]), name=name, revision=memory_revision(spoken.network)
     )
     few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
     return prior
@@ -389,13 +388,3 @@ def _settle(parts: Mapping[str, Any], denoiser: str, asked: _Asked) -> None:
             f"{asked.name} does not fit on {asked.device}: pass dtype='bfloat16', "
             "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
         ) from None
-
-
-def _weights_revision(network: Any) -> str:
-    """A short name for the version of a network in memory: its first numbers, everywhere."""
-    digest = hashlib.sha256()
-    for key, weight in sorted(network.state_dict().items()):
-        digest.update(f"{key}{tuple(weight.shape)}".encode())
-        if not weight.is_meta:
-            digest.update(weight.detach().flatten()[:16].float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]

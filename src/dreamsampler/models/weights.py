@@ -117,3 +117,13 @@ def fingerprint(paths: list[Path], pieces: int = 32, length: int = 1 << 14) -> s
                 file.seek(piece * max(size - length, 0) // max(pieces - 1, 1))
                 digest.update(file.read(length))
     return digest.hexdigest()[:16]
+
+
+def memory_revision(network: Any) -> str:
+    """A short name for the version of a network in memory: its first numbers, everywhere."""
+    digest = hashlib.sha256()
+    for key, weight in sorted(network.state_dict().items()):
+        digest.update(f"{key}{tuple(weight.shape)}".encode())
+        if not weight.is_meta:
+            digest.update(weight.detach().flatten()[:16].float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

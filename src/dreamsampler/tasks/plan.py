@@ -6,11 +6,12 @@ Importing this file needs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from dreamsampler.models.budget import Budget
-    from dreamsampler.tasks.task import Task
+    from dreamsampler.models.budget import Budget, Skeleton
+    from dreamsampler.models.dry import Tally
+    from dreamsampler.tasks.task import Run, Task
 
 _GIB = 2**30
 
@@ -117,40 +118,17 @@ def make_plan(
     Raises:
         ValueError: the task or the model cannot be meant, in one line.
     """
-    from dreamsampler.models.budget import Skeleton
-    from dreamsampler.models.device import DTYPES
-    from dreamsampler.models.dry import dry_prior
-    from dreamsampler.models.load import small_files
-    from dreamsampler.models.weights import read_json
-
-    task.check()
-    if dtype != "auto" and dtype not in DTYPES:
-        raise ValueError(f"dtype is {dtype!r}, but must be auto, float32, float16 or bfloat16")
-    folder = small_files(model, revision, local_files_only)
-    skeleton = Skeleton(folder, None if dtype == "auto" else DTYPES[dtype])
-    scheduler = str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
-    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, scheduler)
-    run = task.start(prior)
-    size = getattr(run, "fit", None)
-    if size is None:
-        raise ValueError(f"a {type(task).__name__} works at sizes of its own: it has no plan yet")
-    size = size.padded
-    for _ in run:
-        pass
-    run.pictures()
-
-    def budget(**more: Any) -> Budget:
-        options = {"tiling": tiling, "gradient_checkpointing": gradient_checkpointing, **more}
-        return skeleton.budget(
-            tally.rows, *size, images=tally.images, gradients=tally.gradients, **options
-        )
-
-    now = budget()
+    skeleton, scheduler = _skeleton(model, dtype, revision, local_files_only)
+    run, tally, size = _counted(task, model, skeleton, scheduler)
+    now, tiled = (
+        _budget(skeleton, tally, size, gradient_checkpointing, side)
+        for side in (tiling, tiling or 512)
+    )
     return Plan(
         model,
         now.title,
         str(skeleton.dtype).removeprefix("torch."),
-        (size[0], size[1]),
+        size,
         {part.name: part.parameters for part in now.parts},
         now.weights,
         now.peak(offload=offload, release_text_encoders=release_text_encoders),
@@ -159,20 +137,66 @@ def make_plan(
         run.total,
         tally.gradients,
         memory,
-        _means(budget, now),
+        _means(now, tiled),
     )
 
 
-def _means(budget: Any, now: Budget) -> tuple[tuple[str, int], ...]:
+def _skeleton(
+    model: str, dtype: str, revision: str | None, local_files_only: bool | None
+) -> tuple[Skeleton, str]:
+    """A model without numbers, and the class of its scheduler."""
+    from dreamsampler.models.budget import Skeleton
+    from dreamsampler.models.device import DTYPES
+    from dreamsampler.models.load import small_files
+    from dreamsampler.models.weights import read_json
+
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}, but must be auto, float32, float16 or bfloat16")
+    folder = small_files(model, revision, local_files_only)
+    skeleton = Skeleton(folder, None if dtype == "auto" else DTYPES[dtype])
+    return skeleton, str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
+
+
+def _counted(
+    task: Task, model: str, skeleton: Skeleton, scheduler: str
+) -> tuple[Run, Tally, tuple[int, int]]:
+    """A task run to its end on a model that only counts, and the size of its picture in there."""
+    from dreamsampler.models.dry import dry_prior
+
+    task.check()
+    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, scheduler)
+    run = task.start(prior)
+    fit = getattr(run, "fit", None)
+    if fit is None:
+        raise ValueError(f"a {type(task).__name__} works at sizes of its own: it has no plan yet")
+    for _ in run:
+        pass
+    run.pictures()
+    return run, tally, fit.padded
+
+
+def _budget(
+    skeleton: Skeleton, tally: Tally, size: tuple[int, int], again: bool, tiling: int | None
+) -> Budget:
+    """What a run of a size takes that asks as was tallied."""
+    return skeleton.budget(
+        tally.rows,
+        *size,
+        images=tally.images,
+        gradients=tally.gradients,
+        gradient_checkpointing=again,
+        tiling=tiling,
+    )
+
+
+def _means(now: Budget, tiled: Budget) -> tuple[tuple[str, int], ...]:
     """What helps, from the mildest to the harshest, with the peak that is left."""
-    tiled = budget(tiling=512)
-    found = [
+    return (
         ("release_text_encoders", now.peak(release_text_encoders=True)),
         ("tiling=512", tiled.peak()),
         ("tiling=512 and offload='model'", tiled.peak(offload="model")),
         ("tiling=512 and offload='sequential'", tiled.peak(offload="sequential")),
-    ]
-    return tuple(found)
+    )
 
 
 def _count(number: int) -> str:
