@@ -13,6 +13,7 @@ SUITES = {
     "inpaint": "default preset against the published program: likeness, seam, evaluations, time",
     "restore": "blurred and small icons: default, classical and published methods",
     "posterior": "every restoration method against an exact posterior",
+    "classical": "Wiener, bicubic and total variation on blurred and downsampled icons",
     "golden": "the paper preset against the published program's own output",
     "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
