@@ -325,3 +325,15 @@ def test_noise_is_above_zero(noise):
 def test_a_measurement_is_finite():
     with pytest.raises(ValueError, match="NaN"):
         Measurement(GaussianBlur(1.0), MU * torch.nan, 0.1, same, same)
+
+
+@pytest.mark.parametrize("clean", [0.0, 0.03, 0.97, 1.0])
+def test_what_a_file_cut_off_is_given_back_on_average(clean):
+    """Against 100,000 draws: their mean is known to NOISE / 300; five times that."""
+    n = torch.randn(1, 1, 250, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (clean + NOISE * n).clamp(0, 1)
+    data = Measurement(GaussianBlur(1.0), y, NOISE, same, same)
+    found = data.uncut(torch.full_like(y, clean))
+    assert abs(found.mean().item() - clean) < NOISE / 60
+    inside = (y > 0) & (y < 1)
+    assert torch.equal(found[inside], y[inside])

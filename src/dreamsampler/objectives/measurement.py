@@ -96,6 +96,24 @@ class Measurement:
         found, expected = self.balance(x)
         return found / expected
 
+    def uncut(self, clean: Tensor) -> Tensor:
+        """The measurement as it was before the file cut it off, on average.
+
+            E[y | y > 1] = m + s phi(u) / Phi(-u),   u = (1 - m) / s,   and likewise below black
+
+        where y is exactly white or black; the rest is y itself. White ground under noise is told
+        too dark otherwise, by 0.4 s.
+
+        Args:
+            clean: m = A x, of the present estimate.
+
+        Source: the expectation step of Tobin's model, Econometrica 26 (1958).
+        """
+        s = self.noise
+        above, below = (s * _mills(t / s) for t in (1 - clean, clean))
+        y = torch.where(self.y == 1, clean + above, self.y)
+        return torch.where(self.y == 0, clean - below, y)
+
     def explained(self, x: Tensor, spread: float | Tensor, *, steps: int = 30) -> Tensor:
         """The most probable picture if x is believed up to a deviation of `spread`.
 
@@ -112,7 +130,7 @@ class Measurement:
         """
         gamma = (spread / self.noise) ** 2
         if is_linear(self.op):
-            return prox_l2(self.op, x, self.y, gamma)
+            return prox_l2(self.op, x, self.uncut(self.op.A(x)), gamma)
         u = x.detach()
         for _ in range(steps):
             u = u - (gamma * self._pull(u) + u - x) / (1 + gamma)
@@ -141,6 +159,13 @@ class Measurement:
             loss = 0.5 * (self.op.A(point) - self.y).square().sum()
             (gradient,) = torch.autograd.grad(loss, point)
         return gradient
+
+
+def _mills(u: Tensor) -> Tensor:
+    """phi(u) / Phi(-u), the mean of a unit Gaussian above u; from 5 on, u + 1 / u."""
+    near = u.clamp_max(5)
+    ratio = (-0.5 * near.square()).exp() / (0.5 * torch.pi) ** 0.5 / torch.erfc(near / 2**0.5)
+    return torch.where(u > 5, u + 1 / u.clamp_min(5), ratio)
 
 
 def expected_residual(clean: Tensor, noise: float) -> float:

@@ -80,7 +80,7 @@ def measurement_of(source: Picture, op: Operator, size_hw: tuple[int, int]) -> T
     return torch.where(op.A(y.new_ones(1, 3, *size_hw)).abs() > 1e-6, y, 0.0)
 
 
-def first_guess(data: Measurement, steps: int = 80) -> Tensor:
+def first_guess(data: Measurement, steps: int = 120) -> Tensor:
     """The flattest picture that explains a measurement; no model takes part, (b, 3, h, w).
 
     Where the operator is not linear: gradient steps from the measurement, scaled to size.
@@ -89,7 +89,11 @@ def first_guess(data: Measurement, steps: int = 80) -> Tensor:
     if not is_linear(op):
         start = functional.interpolate(y, data.size, mode="bicubic", antialias=True)
         return data.explained(start.expand(-1, 3, -1, -1), 0.1).clamp(0, 1)
-    return flattest(op, y, data.noise, data.seen(y.mean()), weight=EDGES, steps=steps).clamp(0, 1)
+    x = data.seen(y.mean()).clamp(0, 1)
+    for _ in range(2):  # the second time with what the file has cut off
+        x = flattest(op, y, data.noise, x, weight=EDGES, steps=steps // 2)
+        y = data.uncut(op.A(x))
+    return x.clamp(0, 1)
 
 
 def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
@@ -131,8 +135,8 @@ def tidied(
     """
     if not is_linear(data.op):
         return data.settled(data.explained(near, BELIEF / noisier)).clamp(0, 1)
-    noise = noisier * data.noise
-    x = flattest(data.op, data.y, noise, near, BELIEF, EDGES, start=start, steps=40)
+    noise, y = noisier * data.noise, data.uncut(data.op.A(near))
+    x = flattest(data.op, y, noise, near, BELIEF, EDGES, start=start, steps=40)
     return x.clamp(0, 1)
 
 
