@@ -89,6 +89,28 @@ def test_unknown_and_missing_options_are_refused(cli, picture):
     assert cli("edit", picture, "--prompt", "x", "-o", "o.png", "--seed", "x").code == 2
 
 
+@pytest.mark.parametrize(
+    ("typed", "match"),
+    [
+        ("paint cat.png", "inpaint, restore"),
+        ("inpaint", "INPUT -o PATH"),
+        ("inpaint cat.png -o o.png --mask-mode grey", "'white', 'black', 'alpha'"),
+        ("inpaint cat.png -o o.png --expand 1 2 3", "--expand"),
+        ("inpaint cat.png -o o.png --seed", "--seed"),
+        ("inpaint cat.png -o o.png --nunm-images 3", "perhaps you meant --num-images"),
+        ("restore cat.png -o o.png", "--operator TEXT"),
+        ("degrade cat.png -o o.png --operator none --bits 12", "'8', '16'"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
+    said = cli(*typed.split())
+    assert (said.code, said.out) == (2, "")
+    assert len(said.lines) == 1, said.err
+    assert said.lines[0].startswith("dreamsampler: ")
+    assert match in said.err
+    assert "--help" in said.err
+
+
 # --- an edit --------------------------------------------------------------------------------------
 
 

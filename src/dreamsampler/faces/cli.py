@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +41,7 @@ def _version() -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    """Parse, then hand over to the task or the demo; tyro leaves by SystemExit."""
+    """Parse, then hand over to the task or the demo; help leaves by SystemExit."""
     from dreamsampler.faces.command import Output, Record, Where, perform
     from dreamsampler.faces.degrade import degrade
     from dreamsampler.faces.demo import Demo, show_demo
@@ -70,14 +71,22 @@ def _forms() -> dict[type, type]:
 
 
 def _parse(arguments: list[str], kinds: Sequence[type]) -> Any:
-    """One of the forms, filled; or help or a complaint and SystemExit."""
+    """One of the forms, filled; or help and SystemExit, or ValueError for what cannot be read."""
     import tyro
 
+    from dreamsampler.faces.errors import unframed
     from dreamsampler.faces.form import dressed
 
-    return tyro.cli(
-        dressed(kinds),
-        prog="dreamsampler",
-        description=f"{DESCRIPTION} `dreamsampler --version` prints the version.",
-        args=arguments,
-    )
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                dressed(kinds),
+                prog="dreamsampler",
+                description=f"{DESCRIPTION} `dreamsampler --version` prints the version.",
+                args=arguments,
+            )
+    except SystemExit as left:
+        if not left.code:  # help
+            raise
+        raise ValueError(unframed(complaint.getvalue())) from None

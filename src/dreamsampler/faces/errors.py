@@ -60,6 +60,37 @@ def say(text: str) -> None:
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 
 
+def unframed(text: str) -> str:
+    r"""A complaint of the option parser, in a frame of many lines, as one sentence.
+
+    What is wrong, what was perhaps meant, and where help is; not the help itself.
+
+    Example:
+        >>> unframed("Oops\n ----\n  no option\n  --x\n ----\n For help, run p --help\n")
+        'no option --x; for help, run p --help'
+    """
+    lines = [line.replace("│", " ").rstrip() for line in text.splitlines()]
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip() and not line.strip(" -─├┤╭╮╰╯"):
+            parts.append([])
+        elif line.strip():
+            parts[-1].append(line)
+    told: list[str] = []
+    for part in parts[1:]:
+        whole = " ".join(" ".join(part).split())
+        if whole.startswith("Perhaps you meant"):
+            options = [line.split()[0] for line in part if line.strip().startswith("--")]
+            told.append(f"perhaps you meant {' or '.join(options)}")
+        elif whole and not whole.startswith("Argument helptext"):
+            least = min(len(line) - len(line.lstrip()) for line in part)
+            # what is indented twice is the help of an option
+            kept = [line for line in part if len(line) - len(line.lstrip()) < least + 8]
+            said = " ".join(" ".join(kept).split()).partition(" Got errors:")[0].rstrip(".")
+            told.append(said[:1].lower() + said[1:])
+    return "; ".join(told) or " ".join(text.split())
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Inside, SIGTERM stops the work as Ctrl-C does."""
