@@ -82,6 +82,28 @@ def test_clipping_is_told(tmp_path):
     assert abs(estimate_noise(open_picture(path).rgb[None]) / 0.05 - 1) < 0.05
 
 
+def test_rounding_is_not_clipping(tmp_path):
+    """A blurred white ground is 1.0000001 here and there."""
+    white = tmp_path / "white.png"
+    Image.fromarray(np.full((64, 64, 3), 255, dtype=np.uint8)).save(white)
+    (path,) = Degrade(white, "blur(2)").save(tmp_path / "out.png")
+    assert bool((Degrade(white, "blur(2)").run() > 1).any())
+    assert read_recipe(path)["report"]["clipped"] == 0
+
+
+def test_the_recipe_of_a_small_file_can_be_read(picture, tmp_path):
+    with pytest.warns(UserWarning, match="not read again"):
+        (path,) = Degrade(picture, "downsample(8)").save(tmp_path / "small.png")
+    assert read_recipe(path)["options"]["operator"] == "downsample(8)"
+
+
+def test_what_is_not_finite_is_refused_before_anything_is_written(picture, tmp_path):
+    task = Degrade(picture, "color_matrix(1e300 0 0, 0 1 0, 0 0 1)")
+    with pytest.raises(ValueError, match="infinite"):
+        task.save(tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_lost_pixels_are_black_and_without_noise(picture, tmp_path):
     mask = np.zeros((37, 50), dtype=np.uint8)
     mask[5:20, 10:30] = 255

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dreamsampler.operators.spec import Description
     from dreamsampler.tasks.picture import Picture
 
+ROUNDING = 1e-5
+"""How far outside of [0, 1] a sum in float32 may lie without being clipped."""
+
 
 @final
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class Degrade:
         x = source.flat()[None]
         op = self.description.build(source.size)
         y, seen = op.A(x), op.A(torch.ones_like(x)).abs() > 1e-6
+        if not bool(y.isfinite().all()):
+            raise ValueError(f"{self.operator} makes infinite values: give it smaller numbers")
         rng = torch.Generator("cpu").manual_seed(self.seed)
         y = y + self.noise * torch.randn(y.shape, generator=rng)
         return torch.where(seen, y, 0.0)[0].expand(3, -1, -1)
@@ -150,7 +155,7 @@ class Degrade:
         (path,) = self.outputs(Path(path))
         source = open_picture(self.image)
         y = self._measure(source)
-        clipped = float(((y < 0) | (y > 1)).float().mean())
+        clipped = float(((y < -ROUNDING) | (y > 1 + ROUNDING)).float().mean())
         recipe = self._recipe(source, clipped) if recipe is None else recipe
         _warn(path, (y.shape[-2], y.shape[-1]))
         like = replace(source, rgb=y, alpha=None, depth=self.bits)

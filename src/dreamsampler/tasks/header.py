@@ -66,8 +66,13 @@ def check_mask_size(path: str | Path, mask_hw: tuple[int, int], size_hw: tuple[i
         )
 
 
-def open_header(path: str | Path) -> Image.Image:
-    """Pillow's lazy image of a file that passed every check; close it, or use it in `with`."""
+def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
+    """Pillow's lazy image of a file that passed every check; close it, or use it in `with`.
+
+    Args:
+        path: a picture.
+        least: pixels that each side must have.
+    """
     from PIL import Image, UnidentifiedImageError
 
     path = checked_path(path)
@@ -87,19 +92,19 @@ def open_header(path: str | Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise InputError(f"{path} is damaged ({one_line(error)}): get the file again") from error
     try:
-        _check_size(path, *image.size)
+        _check_size(path, *image.size, least)
     except InputError:
         image.close()
         raise
     return image
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(path: Path, width: int, height: int, least: int) -> None:
     if width * height > MOST_PIXELS:
         raise _too_large(path, width * height, f"{width}x{height}, ")
-    if min(width, height) < SHORTEST_SIDE:
+    if min(width, height) < least:
         raise InputError(
-            f"{path} is {width}x{height} pixels and each side needs at least {SHORTEST_SIDE}: "
+            f"{path} is {width}x{height} pixels and each side needs at least {least}: "
             "pass a larger picture"
         )
 

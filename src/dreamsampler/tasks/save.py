@@ -88,7 +88,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: if the file is no picture or carries none.
     """
-    with open_header(path) as image:
+    with open_header(path, least=1) as image:  # small files are written too
         text = image.info.get(RECIPE)
         if text is None:
             text = str(image.getexif().get(_DESCRIPTION, ""))
