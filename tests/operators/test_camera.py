@@ -146,8 +146,15 @@ def test_a_mask_file_is_white_where_the_picture_is_lost(tmp_path):
     rgba[0, 0, 3] = 0  # transparent white is black
     Image.fromarray(rgba).save(tmp_path / "a.png")
     assert read_mask(tmp_path / "a.png").tolist() == [[[[1.0, 0.0]]]]
+    light = (values / 255).astype(np.float32)
+    Image.fromarray(light).save(tmp_path / "light.tif")
+    assert torch.equal(read_mask(tmp_path / "light.tif"), read_mask(tmp_path / "m.png"))
+    for name, wrong in (("nan.tif", np.nan), ("bright.tif", 150.0)):
+        Image.fromarray(np.where(light > 0.9, wrong, light).astype(np.float32)).save(
+            tmp_path / name
+        )
     (tmp_path / "broken.png").write_bytes(b"rubbish")
-    for name in ("broken.png", "missing.png"):
+    for name in ("broken.png", "missing.png", "nan.tif", "bright.tif"):
         with pytest.raises(InputError, match=name):
             read_mask(tmp_path / name)
 

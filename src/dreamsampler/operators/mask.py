@@ -95,10 +95,15 @@ def read_mask(path: str | Path) -> Float[Tensor, "1 1 h w"]:
             picture = ImageOps.exif_transpose(file)
             if picture.mode.startswith(("I", "F")):
                 numbers = np.asarray(picture, dtype=np.float64)
-                light = numbers / max(1.0, 65535.0 if numbers.max() > 255 else 255.0)
+                top = 1.0 if picture.mode == "F" else 65535.0 if numbers.max() > 255 else 255.0
+                light = numbers / top
             else:
                 rgba = np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255
                 light = rgba[..., :3].mean(-1) * rgba[..., 3]
     except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise InputError(f"{path} is no picture that can be read: pass a PNG") from error
+    if not np.isfinite(light).all() or light.min() < 0 or light.max() > 1:
+        raise InputError(
+            f"mask {path} has values outside of black and white, or NaN: make it an 8-bit PNG"
+        )
     return torch.from_numpy((light <= 0.04).astype(np.float32))[None, None]
