@@ -348,6 +348,7 @@ def test_filling_takes_the_colors_around_and_nothing_from_inside():
         ({"guidance_scale": float("inf")}, "guidance_scale is inf"),
         ({"preset": "paper", "guidance_scale": 5.0}, "preset paper has no guidance_scale"),
         ({"preset": "paper", "negative_prompt": "cat"}, "would be approached"),
+        ({"guidance_scale": 1, "negative_prompt": "cat"}, "does nothing at guidance_scale 1"),
         ({"num_images": 0}, "num_images is 0"),
     ],
 )

@@ -120,6 +120,11 @@ class Inpaint:
                 f"preset {self.preset} keeps most of what it sees under the null prompt, so a "
                 "negative prompt would be approached: leave negative_prompt out"
             )
+        if self.negative_prompt and self.guidance_scale == 1:
+            raise ValueError(
+                "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as "
+                f"{base.guidance_scale:g}, or leave negative_prompt out"
+            )
 
     def _check_choices(self) -> None:
         if not self.prompt or not all(isinstance(p, str) and p.strip() for p in self.prompt):
