@@ -11,7 +11,6 @@ from torch import Tensor
 from dreamsampler.generators import Canvas
 from dreamsampler.maths import (
     Denoiser,
-    Estimate,
     Latent,
     Level,
     Moment,
@@ -24,9 +23,9 @@ from dreamsampler.maths import (
     fresh,
     keep,
 )
-from dreamsampler.methods.editing import paper_levels
+from dreamsampler.methods.editing import paper_levels, up_and_down
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import plain, posterior
+from dreamsampler.objectives import Regularizer, chain, plain, posterior
 from dreamsampler.objectives.measurement import Measurement, corrected, descended, two_stages
 from dreamsampler.operators import is_linear
 from dreamsampler.samplers import by_noise, dream
@@ -250,35 +249,40 @@ def dreamsampler_restoration(
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
     """
-    op = data.op
     if not isinstance(prior.schedule, VariancePreserving):
         raise ValueError("the published program needs a model with a table of alphas_cumprod")
-    if not is_linear(op):
-        raise ValueError(f"preset paper needs a linear operator, and {type(op).__name__} is not")
+    if not is_linear(data.op):
+        raise ValueError(
+            f"preset paper needs a linear operator, and {type(data.op).__name__} is not"
+        )
     up, down, _ = paper_levels(prior.schedule, steps)
     dreaming = {v for i, v in enumerate(down) if i % every == 0 and i < until * steps / 200}
-    unmoved = dreaming | {down[-1]}
-    asked = plain(prior, null)
-    data_step = two_stages(data, data.noise / weight**0.5, lambda level: level.alpha_bar)
+    unmoved, asked = dreaming | {down[-1]}, plain(prior, null)
+    dreamed = chain(
+        two_stages(data, data.noise / weight**0.5, lambda level: level.alpha_bar),
+        _towards(prior, condition),
+    )
     renewed = fresh(lambda level, following: level.alpha_bar, rng)
+    denoise = posterior(
+        asked, lambda z0: 2 * data.misfit(z0), lambda v: 0.0 if v in unmoved else 1.0
+    )
 
     def regularize(z0: Latent, now: Moment) -> Latent:
-        if now.level not in dreaming:
-            return z0
-        z0 = data_step(z0, now)
-        (told,) = prior.predict(now.z, now.level, [condition])
-        return torch.lerp(z0, told.z0, now.level.alpha_bar)
+        return dreamed(z0, now) if now.level in dreaming else z0
 
     def turn(now: Moment, following: Level) -> Latent:
         return (renewed if now.level in dreaming else keep)(now, following)
 
-    denoise = posterior(
-        asked, lambda z0: 2 * data.misfit(z0), lambda v: 0.0 if v in unmoved else 1.0
-    )
     with torch.no_grad():
         z_src = data.hide(data.seen(0.5).clamp(0, 1))
-    pair = Estimate(z_src, torch.zeros_like(z_src))
-    for now in dream(asked, Canvas(z_src / up[0].alpha), up, pair.eps):
-        yield now
-        pair = now.estimate
-    yield from dream(denoise, Canvas(pair.z0), down, pair.eps, regularize=regularize, renoise=turn)
+    return up_and_down(asked, denoise, z_src, up, down, regularize, turn)
+
+
+def _towards(prior: Prior, condition: Condition) -> Regularizer:
+    """Alpha_bar of the way to what a prompt sees."""
+
+    def apply(z0: Latent, now: Moment) -> Latent:
+        (told,) = prior.predict(now.z, now.level, [condition])
+        return torch.lerp(z0, told.z0, now.level.alpha_bar)
+
+    return apply

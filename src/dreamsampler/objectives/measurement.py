@@ -17,7 +17,7 @@ from dreamsampler.operators import Operator, input_size, is_linear, prox_l2
 @final
 @dataclass
 class Measurement:
-    """y = A(x) + noise, where x = show(z0) is the picture that a clean latent stands for.
+    """A measured picture, y = A(x) + noise, where a clean latent stands for x = show(z0).
 
     Pictures are in [0, 1] here, as operators want them, and of any size: `show` and `hide` carry
     them between the model's canvas and the size that was measured. Not frozen, so that an unknown
