@@ -172,6 +172,19 @@ def test_the_operator_sees_the_renders(tmp_path):
     assert run.report["held_out_psnr"] > 5
 
 
+def test_the_fit_follows_what_each_view_can_tell_alone(tmp_path):
+    """Under a blur there are guesses, nearer to the truth than the views; without one, none."""
+    scene = MakeScene("duck", "blur(sigma=1.5)", 0.01, views=3, held_out=0, size=32)
+    scene.save(tmp_path)
+    run = quick(tmp_path, operator=scene.operator, beta=0.0).start(
+        Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    )
+    _, sharp = scene.rendered()
+    guesses = run._guessed()
+    assert ((guesses - sharp) ** 2).mean() < 0.5 * ((run.views.y - sharp) ** 2).mean()
+    assert quick(tmp_path, beta=0.0).start(run.prior)._guessed() is None
+
+
 @pytest.mark.parametrize("toy", NAMES)
 def test_a_toy_stands_in_the_middle_of_every_view(toy):
     cameras, pictures = MakeScene(toy, views=3, size=32).rendered()
