@@ -84,9 +84,10 @@ class Measurement:
     def balance(self, x: Tensor) -> tuple[float, float]:
         """Root mean square of y - A(x), and what noise and clipping lead to expect of it.
 
-        Only where something was measured, that is where A sees a white picture.
+        Only where something was measured, that is where A sees a white picture. What overshoots
+        black and white has been cut off in the file, and so it is here.
         """
-        clean = self.op.A(x)
+        clean = self.op.A(x).clamp(0, 1)
         seen = (self.op.A(torch.ones_like(x)).abs() > 1e-6).expand_as(clean)
         found = (self.y - clean)[seen].square().mean().sqrt()
         return float(found), expected_residual(clean[seen], self.noise)
