@@ -9,8 +9,9 @@ from dreamsampler.tasks.inpaint import Inpaint
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.restore import Restore
+from dreamsampler.tasks.vectorize import Vectorize
 
-TASKS: tuple[type, ...] = (Edit, Inpaint, Restore)
+TASKS: tuple[type, ...] = (Edit, Inpaint, Restore, Vectorize)
 """Every task that asks a model; a face makes a command or a form of each."""
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Reconstruct",
     "Restore",
     "Settings",
+    "Vectorize",
 ]

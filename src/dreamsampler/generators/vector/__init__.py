@@ -2,6 +2,7 @@
 
 from dreamsampler.generators.vector.contour import compound, contours, stacked
 from dreamsampler.generators.vector.dense import over, rasterize_batch
+from dreamsampler.generators.vector.drawing import Drawing, fitted, staged
 from dreamsampler.generators.vector.graphic import VectorGraphic
 from dreamsampler.generators.vector.initial import placed, scattered, traced
 from dreamsampler.generators.vector.penalty import (
@@ -20,6 +21,7 @@ from dreamsampler.generators.vector.write import save_svg, to_svg
 
 __all__ = [
     "Cap",
+    "Drawing",
     "FillRule",
     "Join",
     "Scene",
@@ -30,6 +32,7 @@ __all__ = [
     "coverage",
     "crosses_itself",
     "crossing",
+    "fitted",
     "from_svg",
     "over",
     "placed",
@@ -42,6 +45,7 @@ __all__ = [
     "slivers",
     "specks",
     "stacked",
+    "staged",
     "stroke",
     "to_svg",
     "traced",

@@ -1,0 +1,164 @@
+"""A vector graphic as a subject: fitted to a measurement, pulled by a prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.generators.vector.graphic import VectorGraphic
+from dreamsampler.generators.vector.initial import Picture
+from dreamsampler.maths import Latent
+
+Energy = Callable[[VectorGraphic, Tensor], Tensor]
+"""Graphic and its picture (1, 3, h, w) in [0, 1] -> a number: data term and penalties."""
+
+BELIEF = 0.1
+"""Deviation that the prior's picture is believed up to, as a share of white."""
+POINTS, COLORS = 1.0, 0.02
+"""Learning rates: pixels, shares of white."""
+DEAD = 100
+"""Steps between two looks for paths that nobody can see."""
+
+
+@final
+class Drawing:
+    """A vector graphic on the loop, distilled in pixels.
+
+        psi <- argmin energy(g(psi)) + beta / (2 r^2) mean |g(psi) - x|^2       (a few steps)
+        x = g + D(z0) - D(E(g)),   r = 0.1
+
+    The prior's belief z0 is decoded once a pull, and as a change of what is drawn, so that nothing
+    is asked of the graphic that only the autoencoder cannot do; no gradient passes a network.
+
+    Args:
+        graphic: what is drawn.
+        energy: data term and penalties.
+        encode: picture (1, 3, h, w) in [-1, 1] to latent.
+        decode: and back.
+        beta: weight of the prior; 0 leaves the energy alone.
+        steps: optimizer steps a pull.
+        rate: learning rates of a pull, in those of the fit.
+
+    Raises:
+        ValueError: a negative weight, or fewer than one step.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3; in pixels, as
+    the authors' settings were never published.
+    """
+
+    def __init__(
+        self,
+        graphic: VectorGraphic,
+        energy: Energy,
+        encode: Callable[[Tensor], Latent],
+        decode: Callable[[Latent], Tensor],
+        *,
+        beta: float = 1.0,
+        steps: int = 20,
+        rate: float = 0.3,
+    ) -> None:
+        if not beta >= 0 or steps < 1:
+            raise ValueError(
+                f"beta is {beta:g} and steps is {steps}, but a weight of 0 or more and at least "
+                "one optimizer step were wanted"
+            )
+        self.graphic, self.energy = graphic, energy
+        self.encode, self.decode = encode, decode
+        self.beta, self.steps = beta, steps
+        self.optimizer = adam(graphic, rate)
+        self._seen: tuple[Tensor, Latent] | None = None
+
+    @torch.no_grad()
+    def look(self) -> Latent:
+        """The latent of what is drawn."""
+        picture = self.graphic()
+        self._seen = picture, self.encode(picture)
+        return self._seen[1]
+
+    def pull(self, target: Latent) -> None:
+        """Come nearer to what the prior believes, and stay with the data."""
+        if self._seen is None:
+            self.look()
+        assert self._seen is not None
+        picture, z = self._seen
+        with torch.no_grad():
+            belief = (picture + self.decode(target.detach()) - self.decode(z) + 1) / 2
+            belief = belief.clamp(0, 1)
+        for _ in range(self.steps):
+            with torch.enable_grad():  # the loop itself runs without
+                drawn = (self.graphic() + 1) / 2
+                loss = self.energy(self.graphic, drawn)
+                loss = loss + self.beta / (2 * BELIEF**2) * (drawn - belief).square().mean()
+            descend(self.graphic, self.optimizer, loss)
+        self._seen = None
+
+
+def adam(graphic: VectorGraphic, rate: float = 1.0) -> torch.optim.Adam:
+    """Adam whose steps are about a pixel for points and 2 % of white for colors, times `rate`."""
+    groups = [
+        {"params": [graphic.points], "lr": POINTS * rate},
+        {"params": [graphic.color], "lr": COLORS * rate},
+    ]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99))
+
+
+def descend(graphic: VectorGraphic, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down, and back into range."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    graphic.clamp_()
+
+
+def fitted(
+    graphic: VectorGraphic,
+    energy: Energy,
+    picture: Picture,
+    steps: int,
+    rng: torch.Generator,
+) -> Iterator[int]:
+    """Fit a graphic to its energy alone; steps shrink along half a cosine.
+
+    In the first 70 % paths that nobody can see begin again where the graphic differs most from the
+    picture.
+
+    Args:
+        graphic: what is moved.
+        energy: data term and penalties.
+        picture: about what it shall look like, in [0, 1].
+        steps: of the optimizer.
+        rng: on the CPU.
+
+    Yields:
+        How many steps were taken.
+    """
+    optimizer = adam(graphic)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for step in range(steps):
+        share = 0.05 + 0.475 * (1 + math.cos(math.pi * step / steps))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * share
+        if step % DEAD == DEAD - 1 and step < 0.7 * steps:
+            graphic.respawn(picture, optimizer, rng)
+        with torch.enable_grad():
+            loss = energy(graphic, (graphic() + 1) / 2)
+        descend(graphic, optimizer, loss)
+        yield step + 1
+
+
+def staged(paths: int) -> list[int]:
+    """How many paths are added at a time: 4, then as many as there are, to the end.
+
+    Example:
+        >>> staged(64), staged(10), staged(3)
+        ([4, 4, 8, 16, 32], [4, 4, 2], [3])
+    """
+    stages = []
+    while paths > 0:
+        stages.append(min(paths, max(4, sum(stages))))
+        paths -= stages[-1]
+    return stages

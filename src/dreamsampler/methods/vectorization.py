@@ -1,0 +1,42 @@
+"""Vector graphics from measurements: data bind what is drawn, a prior what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from dreamsampler.generators.vector import Drawing
+from dreamsampler.maths import Denoiser, Level, Moment, Renoise, Rng, draw, keep
+from dreamsampler.samplers.dream import dream
+
+
+def vectorize(
+    denoise: Denoiser,
+    drawing: Drawing,
+    levels: Sequence[Level],
+    rng: Rng,
+    *,
+    renoise: Renoise = keep,
+) -> Iterator[Moment]:
+    """Distill a prior into a vector graphic that explains a measurement, at falling levels.
+
+        z = alpha E(g) + sigma eps,    z0 = denoise(z)
+        psi <- argmin data + beta/2 |g - x(z0)|^2 + penalties      (a few steps)
+        eps <- eps(z)
+
+    Args:
+        denoise: guidance towards the prompt.
+        drawing: the graphic; its energy holds data term and penalties.
+        levels: falling.
+        rng: one generator, of the first noise.
+        renoise: the noise of the next level; the estimate's by default.
+
+    Raises:
+        ValueError: if the levels do not fall.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
+    """
+    if any(following.s >= level.s for level, following in pairwise(levels)):
+        raise ValueError("the levels must fall: noise over signal has to shrink at every step")
+    eps = draw(drawing.look(), rng)
+    yield from dream(denoise, drawing, levels, eps, renoise=renoise)
