@@ -183,16 +183,19 @@ def _as_diffusers(
     raw: dict[str, Tensor], parts: Mapping[str, Any], kind: FamilyKind
 ) -> dict[str, Any]:
     """Other programs' names (SGM's blocks, FLUX's fused projections) by diffusers' own readers."""
-    from diffusers import loaders
+    from diffusers.loaders import lora_pipeline
 
+    read: Any  # how many things diffusers' readers return depends on their arguments
     if "unet" in parts and kind.title == "Stable Diffusion XL":
-        reader = loaders.StableDiffusionXLLoraLoaderMixin
-        weights, alphas = reader.lora_state_dict(dict(raw), unet_config=parts["unet"].config)
+        reader = lora_pipeline.StableDiffusionXLLoraLoaderMixin
+        read = reader.lora_state_dict(dict(raw), unet_config=parts["unet"].config)
     elif kind.title == "FLUX.1":
-        weights, alphas = loaders.FluxLoraLoaderMixin.lora_state_dict(dict(raw), return_alphas=True)
+        reader = lora_pipeline.FluxLoraLoaderMixin
+        read = reader.lora_state_dict(dict(raw), return_alphas=True)
     else:
         unknown = next(iter(raw)).partition(".")[0]
         raise ValueError(f"this model has no module {unknown!r}")
+    weights, alphas = read
     made = dict(weights)
     for key, value in (alphas or {}).items():
         module = key.removesuffix(".alpha")
