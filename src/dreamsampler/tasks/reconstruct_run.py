@@ -109,7 +109,7 @@ class ReconstructRun:
     def _guessed(self) -> Tensor | None:
         """The flattest picture that explains each view; None where there is nothing to undo.
 
-        The fit follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
+        The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
         """
         views = self.views
         if not self.task.description.steps or not is_linear(views.op):
@@ -137,7 +137,6 @@ class ReconstructRun:
                 self._guesses = self._guessed()
             for _ in fitted(self.film, self.stages):
                 pass
-            self._guesses = None  # from here on the data alone, and the model
         if not total:
             return
         levels = by_noise(self.prior.schedule, total, start=task.strength)
