@@ -136,6 +136,15 @@ def test_a_mask_of_another_size_is_refused():
         Mask(torch.ones(1, 1, 4, 6)).A(torch.ones(1, 3, 6, 4))
 
 
+@pytest.mark.parametrize(
+    ("mask", "picture"), [((1, 3), (1, 1)), ((2, 1), (1, 3)), ((2, 1), (3, 3))]
+)
+def test_a_mask_of_other_rows_or_channels_is_refused(mask, picture):
+    """It would make more pictures of them, or more channels, and have no transpose."""
+    with pytest.raises(ValueError, match="rows, channels"):
+        Mask(torch.ones(*mask, 4, 4)).A(torch.ones(*picture, 4, 4))
+
+
 def test_a_mask_file_is_white_where_the_picture_is_lost(tmp_path):
     values = np.array([[0, 8, 128, 255]], dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / "m.png")

@@ -71,6 +71,12 @@ class Mask:
                 f"the mask is {came} and the picture {wanted} (width x height): pass a mask of "
                 "the picture's size"
             )
+        if any(own not in (1, of) for own, of in zip(self.mask.shape, x.shape, strict=True)):
+            came, wanted = tuple(self.mask.shape[:2]), tuple(x.shape[:2])
+            raise ValueError(
+                f"the mask is for {came} and the picture has {wanted} (rows, channels): pass a "
+                "mask with 1 of each, or as many as the picture"
+            )
         return self.mask.to(dtype=x.dtype).to(x.device)
 
 
