@@ -64,14 +64,15 @@ def autoencoder(folder: Path, out: Path) -> Iterator[Row]:
     again = {kind: reconstruct(vae, cells) for kind, cells in pages.items()}
     for kind in pages:
         sheet(pages[kind], again[kind], out / f"autoencoder_{kind}.png")
-    found = {kind: psnr(pages[kind], again[kind]).mean() for kind in pages}
-    yield Row(
-        "autoencoder, held-out augmentations",
-        ">= 33 dB",
-        f"{found['concepts']:.1f} dB (the concepts), {found['icons']:.1f} dB (all icons)",
-        bool(found["concepts"] >= 33),
-        f"{len(pages['concepts'])} + {len(pages['icons'])} committed pictures",
-    )
+    for kind, words in (("concepts", "of the concepts"), ("icons", "of all icons of the sets")):
+        found = float(psnr(pages[kind], again[kind]).mean())
+        yield Row(
+            f"autoencoder, held-out augmentations {words}",
+            ">= 33 dB",
+            f"{found:.1f} dB",
+            found >= 33,
+            f"{len(pages[kind])} committed pictures (benchmarks/held_out)",
+        )
     stored = json.loads(MEASURED.read_text())["autoencoder"]["ablation"]
     unseen = stored["PSNR in dB"]["icons"]["never trained"]
     yield Row(

@@ -36,13 +36,15 @@ def autoencoders(stored: dict[str, dict]) -> str:
         for kind, row in told["PSNR in dB"].items():
             cells = []
             for style in ("noto", "twemoji", "fluent", "3D"):
-                unseen = style != "3D" and style not in told["trained on"]
+                unseen = style in row and style not in told["trained on"] and style != "3D"
                 cell = f"{row[style]:.1f}" if style in row else "-"
                 cells.append(f"*{cell}*" if unseen else cell)
             lines.append(f"| {name} | {kinds[kind]} | {' | '.join(cells)} |")
-    count = max(told["pictures for each kind and set"] for told in stored.values())
-    told = f"PSNR in dB of {count} new augmentations each; in italics a style never trained on."
-    return "\n".join(lines) + f"\n\n{told}"
+    counts = [f"{told['pictures for each kind and set']} ({name})" for name, told in stored.items()]
+    below = (
+        f"PSNR in dB, {' and '.join(counts)} new augmentations each; in italics: never trained on."
+    )
+    return "\n".join(lines) + f"\n\n{below}"
 
 
 def filled(card: str, measured: dict) -> str:
