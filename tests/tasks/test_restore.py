@@ -16,7 +16,7 @@ from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.tasks.picture import read_recipe
 from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable
+from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable, met
 
 BLUR = "blur(sigma=1.5)"
 
@@ -211,6 +211,17 @@ def test_the_last_step_meets_the_noise_from_both_sides():
     assert data.unexplained(fitted) < 0.95
     for near in (0 * y, fitted, sharp()):
         assert 0.9 < data.unexplained(closed(data, near)) <= 1.05
+
+
+def test_projections_in_turn_meet_a_measurement_inside_the_range_of_pictures():
+    """Grey, next to no noise, colors that are far off: one data step alone leaves [0, 1]."""
+    op, clouds = Grey(), torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    data = Measurement(op, op.A(sharp()), 0.3 / 255, lambda z: z, lambda x: x)
+    near = torch.nn.functional.interpolate(clouds, sharp().shape[-2:])
+    found = met(data, near)
+    assert data.unexplained(near) > 100
+    assert data.unexplained(found) <= 1
+    assert found.min() >= 0 and found.max() <= 1
 
 
 def test_the_first_guess_is_nearer_than_the_measurement():
