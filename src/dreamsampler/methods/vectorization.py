@@ -6,8 +6,22 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dreamsampler.generators.vector import Drawing
-from dreamsampler.maths import Denoiser, Level, Moment, Renoise, Rng, draw, keep
+from dreamsampler.maths import (
+    Denoiser,
+    Latent,
+    Level,
+    Moment,
+    Renoise,
+    Rng,
+    Weight,
+    draw,
+    keep,
+    weigh,
+)
 from dreamsampler.samplers.dream import dream
+
+LEAST_BELIEF = 0.01
+"""No estimate is believed further: a share of white."""
 
 
 def vectorize(
@@ -16,12 +30,13 @@ def vectorize(
     levels: Sequence[Level],
     rng: Rng,
     *,
+    spread: Weight | None = None,
     renoise: Renoise = keep,
 ) -> Iterator[Moment]:
     """Distill a prior into a vector graphic that explains a measurement, at falling levels.
 
         z = alpha E(g) + sigma eps,    z0 = denoise(z)
-        psi <- argmin data + beta/2 |g - x(z0)|^2 + penalties      (a few steps)
+        psi <- argmin data + beta/(2 r^2) |g - x(z0)|^2 + penalties,   r = spread   (a few steps)
         eps <- eps(z)
 
     Args:
@@ -29,6 +44,8 @@ def vectorize(
         drawing: the graphic; its energy holds data term and penalties.
         levels: falling.
         rng: one generator, of the first noise.
+        spread: deviation that the estimate is believed up to, a share of white, > 0; what the
+            drawing has if left out.
         renoise: the noise of the next level; the estimate's by default.
 
     Raises:
@@ -38,5 +55,12 @@ def vectorize(
     """
     if any(following.s >= level.s for level, following in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
+
+    def trusted(z0: Latent, now: Moment) -> Latent:
+        """The estimate as it is; the drawing learns how far to believe it."""
+        if spread is not None:
+            drawing.belief = max(weigh(spread, now.level), LEAST_BELIEF)
+        return z0
+
     eps = draw(drawing.look(), rng)
-    yield from dream(denoise, drawing, levels, eps, renoise=renoise)
+    yield from dream(denoise, drawing, levels, eps, regularize=trusted, renoise=renoise)

@@ -99,7 +99,8 @@ class VectorizeRun:
             steps=task.inner_steps,
         )
         levels = by_noise(prior.schedule, total, start=task.strength)
-        yield from vectorize(self._guided(), drawing, levels, generators(self.seeds))
+        rng = generators(self.seeds)
+        yield from vectorize(self._guided(), drawing, levels, rng, spread=lambda now: now.flow)
 
     def _first(self) -> VectorGraphic:
         """Stage 0: paths that explain the data, without the model."""

@@ -17,7 +17,7 @@ Energy = Callable[[VectorGraphic, Tensor], Tensor]
 """Graphic and its picture (1, 3, h, w) in [0, 1] -> a number: data term and penalties."""
 
 BELIEF = 0.1
-"""Deviation that the prior's picture is believed up to, as a share of white."""
+"""Deviation that the prior's picture is believed up to where nobody says otherwise."""
 POINTS, COLORS = 1.0, 0.02
 """Learning rates: pixels, shares of white."""
 DEAD = 100
@@ -29,10 +29,14 @@ class Drawing:
     """A vector graphic on the loop, distilled in pixels.
 
         psi <- argmin energy(g(psi)) + beta / (2 r^2) mean |g(psi) - x|^2       (a few steps)
-        x = g + D(z0) - D(E(g)),   r = 0.1
+        x = g + D(z0) - D(E(g)),   r = belief
 
     The prior's belief z0 is decoded once a pull, and as a change of what is drawn, so that nothing
     is asked of the graphic that only the autoencoder cannot do; no gradient passes a network.
+
+    Attributes:
+        belief: deviation r that the prior is believed up to, a share of white; may change between
+            pulls, as a prior knows more at low noise.
 
     Args:
         graphic: what is drawn.
@@ -59,7 +63,7 @@ class Drawing:
         *,
         beta: float = 1.0,
         steps: int = 20,
-        rate: float = 0.3,
+        rate: float = 0.1,
     ) -> None:
         if not beta >= 0 or steps < 1:
             raise ValueError(
@@ -68,7 +72,7 @@ class Drawing:
             )
         self.graphic, self.energy = graphic, energy
         self.encode, self.decode = encode, decode
-        self.beta, self.steps = beta, steps
+        self.beta, self.steps, self.belief = beta, steps, BELIEF
         self.optimizer = adam(graphic, rate)
         self._seen: tuple[Tensor, Latent] | None = None
 
@@ -92,7 +96,7 @@ class Drawing:
             with torch.enable_grad():  # the loop itself runs without
                 drawn = (self.graphic() + 1) / 2
                 loss = self.energy(self.graphic, drawn)
-                loss = loss + self.beta / (2 * BELIEF**2) * (drawn - belief).square().mean()
+                loss = loss + self.beta / (2 * self.belief**2) * (drawn - belief).square().mean()
             descend(self.graphic, self.optimizer, loss)
         self._seen = None
 
