@@ -43,7 +43,7 @@ class Trainer:
         self.parameters = list(self.vae.parameters())
         self.ema = [p.detach().clone() for p in self.parameters]
         fused = fused_norm.patch(self.vae) if self.device.type == "cpu" else self.vae
-        self.loss = torch.compile(loss_of) if args.compile else loss_of
+        self.loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
         self.network = fused
         self.optimizers = optimizers(self.parameters, args)
         self.checkpoint = args.out / "checkpoint.pt"
