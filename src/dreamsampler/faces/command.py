@@ -15,7 +15,7 @@ from dreamsampler.files import OutputError, check_folder
 if TYPE_CHECKING:
     from dreamsampler.faces.progress import Bar
     from dreamsampler.models.load import Pretrained
-    from dreamsampler.tasks.task import Task
+    from dreamsampler.tasks.task import Asked, Task
 
 
 @final
@@ -165,7 +165,7 @@ def produce(
     return recipe, recorder.save(record)
 
 
-def check_files(task: Task, paths: list[Path], record: Path | None = None) -> None:
+def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> None:
     """Refuse inputs and outputs that cannot work, before anything expensive starts.
 
     Args:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Task(Protocol):
-    """A frozen dataclass of plain values that says what is wanted."""
+class Asked(Protocol):
+    """A frozen dataclass of plain values that says what is wanted, from files to files."""
 
     def check(self) -> None:
         """Refuse options that cannot be meant, before anything is loaded; ValueError."""
@@ -37,6 +37,11 @@ class Task(Protocol):
     def outputs(self, path: Path) -> list[Path]:
         """Every file that `Run.save(path)` writes."""
         ...
+
+
+@runtime_checkable
+class Task(Asked, Protocol):
+    """What is wanted of a model."""
 
     def start(self, prior: Prior) -> Run:
         """Open and encode; iterate over the result to run."""
