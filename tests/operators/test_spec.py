@@ -55,6 +55,13 @@ def test_a_description_says_itself_again(text, told):
     assert parse(told) == parse(text)
 
 
+@pytest.mark.parametrize("path", ["NAN", "-inf", "1e5", "1_0", "+2", "٣", "\u2003", "a\u2003"])
+def test_a_path_that_reads_as_a_number_is_quoted(path):
+    one = parse(f"mask('{path}')")
+    assert dict(one.steps[0].values)["path"] == path
+    assert parse(str(one)) == one
+
+
 @given(NUMBER, NUMBER, st.floats(-400, 400), st.integers(1, 64), st.integers(1, 100), TEXT)
 def test_every_number_and_every_path_comes_back(sigma, length, angle, factor, quality, path):
     quoted = "'" + path.replace("'", "''") + "'"

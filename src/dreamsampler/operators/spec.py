@@ -283,8 +283,18 @@ def _written(value: object) -> str:
     if isinstance(value, float | int):
         return f"{int(value)}" if value == int(value) and abs(value) < 1e15 else repr(value)
     text = str(value)
-    plain = not set(text) & set(" ,()|='\"?") and not text.replace(".", "").isdigit()
+    odd = any(sign in ",()|='\"?" or sign.isspace() or not sign.isprintable() for sign in text)
+    plain = not odd and not _reads_as_number(text)
     return text if plain else "'" + text.replace("'", "''") + "'"
+
+
+def _reads_as_number(text: str) -> bool:
+    """Whether a path, unquoted, would come back as a number: 2, 1e5, 1_0, nan."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _meant(word: str, known: list[str]) -> str:
