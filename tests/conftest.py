@@ -8,7 +8,10 @@ from hypothesis import settings
 shapes.install()
 
 # a shared machine is no stopwatch: speed is measured in benchmarks/, not by deadlines
-settings.register_profile("house", deadline=None)
+# The same examples every time, so that a run says what the last one said; other examples are
+# looked for with `pytest --hypothesis-profile=explore`.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("house")
 torch.set_num_threads(1)
 
