@@ -20,6 +20,7 @@ from tiny import TINY
 
 from dreamsampler.faces.command import Output, Record, Where
 from dreamsampler.faces.demo import show
+from dreamsampler.faces.errors import unframed
 from dreamsampler.faces.form import described, form
 from dreamsampler.faces.progress import Bar
 from dreamsampler.files import sha256
@@ -109,6 +110,25 @@ def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
     assert said.lines[0].startswith("dreamsampler: ")
     assert match in said.err
     assert "--help" in said.err
+
+
+FRAMED = """\
+╭─ Required options ───────────────╮
+│ Missing from dreamsampler restore:   │
+│     --operator TEXT                  │
+│         what was done to it          │
+│ ──────────────────────────────────── │
+│ For full helptext, run:              │
+│     dreamsampler restore --help      │
+╰──────────────────────────────────────╯
+"""
+
+
+def test_the_frame_that_terminals_get_is_taken_off_as_well():
+    """tyro draws it where its stream is UTF-8; here, with what is printed captured, it is not."""
+    told = unframed(FRAMED)
+    assert told.startswith("missing from dreamsampler restore: --operator TEXT; for full helptext")
+    assert told.endswith("dreamsampler restore --help")
 
 
 # --- an edit --------------------------------------------------------------------------------------

@@ -72,7 +72,8 @@ def unframed(text: str) -> str:
     lines = [line.replace("│", " ").rstrip() for line in text.splitlines()]
     parts: list[list[str]] = [[]]
     for line in lines:
-        if line.strip() and not line.strip(" -─├┤╭╮╰╯"):
+        # a rule, or the upper side of a frame with its title
+        if line.strip() and (line.lstrip()[0] == "╭" or not line.strip(" -─├┤╭╮╰╯")):
             parts.append([])
         elif line.strip():
             parts[-1].append(line)
