@@ -47,19 +47,35 @@ def decode(path: str | Path) -> Decoded:
         InputError: if it cannot be decoded, or its values have no known range.
     """
     with open_header(path) as image:
-        mode, kind = image.mode, image.format
         _warn_frames(path, image)
-        try:
-            samples, icc = _samples(path, image)
-        except InputError:
-            raise
-        except Exception as error:  # decoders raise whatever a damaged file makes them trip over
-            raise InputError(
-                f"{path} is damaged or cut short ({one_line(error)}): get the file again"
-            ) from error
-        samples = _upright(samples, orientation(image))
+        return decoded(image, path, _deep_png(path, image))
+
+
+def decoded(image: Image.Image, name: str | Path, deep: np.ndarray | None = None) -> Decoded:
+    """The samples of Pillow's image, turned upright.
+
+    Args:
+        image: may still be lazy.
+        name: what errors call it.
+        deep: its samples, where more bits are known of them than Pillow keeps.
+
+    Raises:
+        InputError: if it cannot be decoded, or its values have no known range.
+    """
+    mode, kind = image.mode, image.format
+    try:
+        samples, icc = _samples(name, image, deep)
+    except InputError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+        raise _damaged(name, error) from error
+    samples = _upright(samples, orientation(image))
     rgb, alpha = samples[..., :3], samples[..., 3] if samples.shape[-1] == 4 else None
     return Decoded(rgb, alpha, mode, icc, lossy=kind in ("JPEG", "MPO"))
+
+
+def _damaged(name: str | Path, error: Exception) -> InputError:
+    return InputError(f"{name} is damaged or cut short ({one_line(error)}): get the file again")
 
 
 def _warn_frames(path: str | Path, image: Image.Image) -> None:
@@ -68,11 +84,13 @@ def _warn_frames(path: str | Path, image: Image.Image) -> None:
         warnings.warn(f"{path} holds {frames} pictures: the first is used", stacklevel=4)
 
 
-def _samples(path: str | Path, image: Image.Image) -> tuple[np.ndarray, bytes | None]:
+def _samples(
+    path: str | Path, image: Image.Image, deep: np.ndarray | None
+) -> tuple[np.ndarray, bytes | None]:
     """Samples (h, w, 3 or 4), and the profile that the RGB values still belong to."""
     icc = image.info.get("icc_profile")
     rgb_icc = icc if icc and icc[16:20] == b"RGB " else None
-    if (deep := _deep_png(path, image)) is not None:
+    if deep is not None:
         return deep, rgb_icc
     image.load()
     if image.mode.startswith(("I", "F")):
@@ -95,12 +113,15 @@ def _deep_png(path: str | Path, image: Image.Image) -> np.ndarray | None:
     tiles = getattr(image, "tile", [])
     if image.format != "PNG" or not tiles or tiles[0][3] not in ("RGB;16B", "RGBA;16B"):
         return None
-    image.load()
-    with open_header(path) as again:
-        assert isinstance(again, ImageFile.ImageFile)
-        again.tile = [tile._replace(args=str(tile.args)[:-1] + "L") for tile in again.tile]
-        low = np.asarray(again).astype(np.uint16)
-    return np.asarray(image).astype(np.uint16) * 256 + low
+    try:
+        image.load()
+        with open_header(path) as again:
+            assert isinstance(again, ImageFile.ImageFile)
+            again.tile = [tile._replace(args=str(tile.args)[:-1] + "L") for tile in again.tile]
+            low = np.asarray(again).astype(np.uint16)
+        return np.asarray(image).astype(np.uint16) * 256 + low
+    except Exception as error:
+        raise _damaged(path, error) from error
 
 
 def _ranged(path: str | Path, grey: np.ndarray) -> np.ndarray:

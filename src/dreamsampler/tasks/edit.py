@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, final
 
 from dreamsampler.files import numbered
 from dreamsampler.tasks.header import check_mask, check_picture
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.edit_run import EditRun
+    from dreamsampler.tasks.picture import Held
 
 Preset: TypeAlias = Literal["default", "flowedit", "paper"]
 
@@ -85,6 +87,17 @@ class Edit:
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
 
+    LIMITS: ClassVar[Limits] = {
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "source_guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "gamma": (0.0, 100.0),
+        "seed": (0, 2**63 - 1),
+        "num_images": (1, 64),
+        "size": (16, 8192),
+    }
+
     @property
     def settings(self) -> Settings:
         """The preset, with this task's own choices in it."""
@@ -107,7 +120,7 @@ class Edit:
         if self.preset not in PRESETS:
             known = ", ".join(PRESETS)
             raise ValueError(f"there is no preset {self.preset!r}: choose one of {known}")
-        _check_numbers(self)
+        check_numbers(self, self.LIMITS)
         self._check_preset()
 
     def _check_preset(self) -> None:
@@ -151,8 +164,13 @@ class Edit:
         """One picture, or OUT-0, OUT-1, ... for several."""
         return numbered(path, self.num_images)
 
-    def start(self, prior: Prior) -> EditRun:
+    def start(self, prior: Prior, held: Held | None = None) -> EditRun:
         """Open the pictures and encode them; iterate over the result to run.
+
+        Args:
+            prior: the model.
+            held: pictures that are in memory (`tasks.memory.picture_of`), by the names under which
+                this task asks for them; every other name is a file.
 
         Example:
             >>> from dreamsampler import Edit, from_pretrained        # doctest: +SKIP
@@ -167,25 +185,4 @@ class Edit:
         from dreamsampler.tasks.edit_run import EditRun
 
         self.check()
-        return EditRun(self, prior)
-
-
-def _check_numbers(task: Edit) -> None:
-    limits: dict[str, tuple[float, float]] = {
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "source_guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
-        "gamma": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
-        "num_images": (1, 64),
-        "size": (16, 8192),
-    }
-    for name, (low, high) in limits.items():
-        value: Any = getattr(task, name)
-        if value is None:
-            continue
-        whole = isinstance(low, int)
-        if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")
+        return EditRun(self, prior, held)

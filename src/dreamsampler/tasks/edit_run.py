@@ -17,6 +17,7 @@ from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
 from dreamsampler.tasks.picture import (
     Fit,
+    Held,
     Picture,
     composite,
     open_mask,
@@ -39,14 +40,15 @@ class EditRun:
 
     Attributes:
         task: what was asked.
+        held: pictures that were in memory, by their names in the task.
         source: the picture as it was read.
         seeds: one per image.
     """
 
-    def __init__(self, task: Edit, prior: Prior) -> None:
-        self.task, self.prior = task, prior
-        self.source: Picture = open_picture(task.image)
-        mask = None if task.mask_image is None else open_mask(task.mask_image, self.source)
+    def __init__(self, task: Edit, prior: Prior, held: Held | None = None) -> None:
+        self.task, self.prior, self.held = task, prior, held or {}
+        self.source: Picture = open_picture(task.image, held)
+        mask = None if task.mask_image is None else open_mask(task.mask_image, self.source, held)
         self.mask: Tensor | None = mask
         self.fit = Fit.to(self.source.size, prior.native_size, prior.multiple, task.size)
         self.seeds = [task.seed + i for i in range(task.num_images)]

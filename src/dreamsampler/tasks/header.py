@@ -92,14 +92,25 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise InputError(f"{path} is damaged ({one_line(error)}): get the file again") from error
     try:
-        _check_size(path, *image.size, least)
+        check_size(path, *image.size, least)
     except InputError:
         image.close()
         raise
     return image
 
 
-def _check_size(path: Path, width: int, height: int, least: int) -> None:
+def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_SIDE) -> None:
+    """Refuse a picture that is too large or too small.
+
+    Args:
+        path: what errors call it.
+        width: in pixels.
+        height: in pixels.
+        least: pixels that each side must have.
+
+    Raises:
+        InputError: with what to do.
+    """
     if width * height > MOST_PIXELS:
         raise _too_large(path, width * height, f"{width}x{height}, ")
     if min(width, height) < least:
@@ -145,7 +156,7 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _too_large(path: Path, pixels: int, size: str = "") -> InputError:
+def _too_large(path: str | Path, pixels: int, size: str = "") -> InputError:
     return InputError(
         f"{path} is {size}{pixels / 1e6:.0f} megapixels and at most {MOST_PIXELS // 10**6} "
         "are taken: scale it down first"

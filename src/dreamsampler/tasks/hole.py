@@ -12,17 +12,18 @@ from torch.nn import functional
 
 from dreamsampler.files import InputError
 from dreamsampler.tasks.inpaint import MaskMode
-from dreamsampler.tasks.picture import Picture, open_picture, read_mask
+from dreamsampler.tasks.picture import Held, Picture, open_picture, read_mask
 from dreamsampler.tasks.pyramid import spread
 
 
-def open_hole(path: str | Path, like: Picture, mode: MaskMode) -> Tensor:
+def open_hole(path: str | Path, like: Picture, mode: MaskMode, held: Held | None = None) -> Tensor:
     """Read a mask file as a hole, (1, h, w) in [0, 1]: 1 is painted, 0 stays.
 
     Args:
         path: a picture file of the size of `like`.
         like: the picture that the mask belongs to.
         mode: white: white is painted; black: black is; alpha: transparent pixels are.
+        held: pictures that need not be read.
 
     Raises:
         InputError: if the file cannot be read, is of another size, or has no transparency where
@@ -32,8 +33,8 @@ def open_hole(path: str | Path, like: Picture, mode: MaskMode) -> Tensor:
         UserWarning: a hole that is (nearly) nothing or everything.
     """
     if mode == "alpha":
-        light = read_mask(path, like)  # for its size alone
-        alpha = open_picture(path).alpha
+        light = read_mask(path, like, held)  # for its size alone
+        alpha = open_picture(path, held).alpha
         if alpha is None:
             raise InputError(
                 f"mask {path} has no transparency, and mask mode alpha paints transparent pixels: "
@@ -41,7 +42,7 @@ def open_hole(path: str | Path, like: Picture, mode: MaskMode) -> Tensor:
             )
         hole = torch.ones_like(light) - alpha
     else:
-        light = read_mask(path, like)
+        light = read_mask(path, like, held)
         hole = light if mode == "white" else 1 - light
     _warn_extent(path, hole, mode)
     return hole

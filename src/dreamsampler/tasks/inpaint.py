@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final
 
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.header import MOST_PIXELS, check_mask, check_picture, open_header
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.inpaint_run import InpaintRun
+    from dreamsampler.tasks.picture import Held
 
 InpaintPreset: TypeAlias = Literal["default", "paper"]
 MaskMode: TypeAlias = Literal["white", "black", "alpha"]
@@ -81,6 +83,16 @@ class Inpaint:
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
 
+    LIMITS: ClassVar[Limits] = {
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "feather": (0.0, 4096.0),
+        "padding_mask_crop": (0, 65536),
+        "seed": (0, 2**63 - 1),
+        "num_images": (1, 64),
+        "size": (16, 8192),
+    }
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", _several(self.prompt))
         object.__setattr__(self, "mask_image", tuple(Path(m) for m in _several(self.mask_image)))
@@ -108,7 +120,7 @@ class Inpaint:
         """
         self._check_choices()
         self._check_holes()
-        _check_numbers(self)
+        check_numbers(self, self.LIMITS)
         base = INPAINT_PRESETS[self.preset]
         if self.guidance_scale is not None and base.guidance_scale is None:
             raise ValueError(
@@ -189,8 +201,13 @@ class Inpaint:
         """One picture, or OUT-0, OUT-1, ... for several."""
         return numbered(path, self.num_images)
 
-    def start(self, prior: Prior) -> InpaintRun:
+    def start(self, prior: Prior, held: Held | None = None) -> InpaintRun:
         """Open the pictures and encode them; iterate over the result to run.
+
+        Args:
+            prior: the model.
+            held: pictures that are in memory (`tasks.memory.picture_of`), by the names under which
+                this task asks for them; every other name is a file.
 
         Example:
             >>> from dreamsampler import from_pretrained                        # doctest: +SKIP
@@ -204,7 +221,7 @@ class Inpaint:
         from dreamsampler.tasks.inpaint_run import InpaintRun
 
         self.check()
-        return InpaintRun(self, prior)
+        return InpaintRun(self, prior, held)
 
 
 def _several(value: Any) -> Sequence[Any]:
@@ -231,23 +248,3 @@ def _check_transparency(path: Path) -> None:
                 f"{path} has no transparency, and mask mode alpha paints transparent pixels: pass "
                 "a picture with an alpha channel, or mask mode white or black"
             )
-
-
-def _check_numbers(task: Inpaint) -> None:
-    limits: dict[str, tuple[float, float]] = {
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "feather": (0.0, 4096.0),
-        "padding_mask_crop": (0, 65536),
-        "seed": (0, 2**63 - 1),
-        "num_images": (1, 64),
-        "size": (16, 8192),
-    }
-    for name, (low, high) in limits.items():
-        value: Any = getattr(task, name)
-        if value is None:
-            continue
-        whole = isinstance(low, int)
-        if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")

@@ -19,6 +19,7 @@ from dreamsampler.tasks.crop import Window
 from dreamsampler.tasks.hole import filled, open_hole, own_hole, warn_unseen, widened
 from dreamsampler.tasks.picture import (
     Fit,
+    Held,
     Picture,
     composite,
     open_picture,
@@ -44,6 +45,7 @@ class InpaintRun:
 
     Attributes:
         task: what was asked.
+        held: pictures that were in memory, by their names in the task.
         source: the picture as it was read.
         canvas: the picture to be written, with its new canvas and before its holes are painted.
         masks: one hole for each prompt, (1, h, w) in [0, 1] on the canvas; they sum to at most 1.
@@ -52,10 +54,10 @@ class InpaintRun:
         seeds: one per image.
     """
 
-    def __init__(self, task: Inpaint, prior: Prior) -> None:
-        self.task, self.prior = task, prior
-        self.source: Picture = open_picture(task.image)
-        self.canvas, holes = _opened(task, self.source)
+    def __init__(self, task: Inpaint, prior: Prior, held: Held | None = None) -> None:
+        self.task, self.prior, self.held = task, prior, held or {}
+        self.source: Picture = open_picture(task.image, held)
+        self.canvas, holes = _opened(task, self.source, self.held)
         self.masks: list[Tensor] = shares(holes)
         self.mask: Tensor = torch.stack(self.masks).sum(0).clamp(0, 1)
         warn_unseen(self.canvas, self.mask)
@@ -195,9 +197,10 @@ class InpaintRun:
         return paths
 
 
-def _opened(task: Inpaint, source: Picture) -> tuple[Picture, list[Tensor]]:
+def _opened(task: Inpaint, source: Picture, held: Held) -> tuple[Picture, list[Tensor]]:
     """The canvas, and one hole for each mask, for the picture's own, and for what is around it."""
-    canvas, holes = source, [open_hole(path, source, task.mask_mode) for path in task.mask_image]
+    holes = [open_hole(path, source, task.mask_mode, held) for path in task.mask_image]
+    canvas = source
     if task.mask_mode == "alpha" and not holes:
         canvas, own = own_hole(source)
         holes = [own]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dreamsampler.files import sha256
-from dreamsampler.tasks.decode import decode
+from dreamsampler.tasks.decode import Decoded, decode
 from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.header import check_mask_size, check_picture
 from dreamsampler.tasks.save import read_recipe, save_picture
 
 __all__ = [
     "Fit",
+    "Held",
     "Picture",
     "check_picture",
     "composite",
     "open_mask",
     "open_picture",
+    "picture_from",
     "read_mask",
     "read_recipe",
     "save_picture",
@@ -48,7 +52,8 @@ class Picture:
         mode: Pillow's name of the file's pixel format.
         icc: color profile of the RGB values, or None (sRGB is meant then).
         path: where it came from.
-        sha256: of the file, in hexadecimal.
+        sha256: of the file, in hexadecimal; of its samples for a picture that came as such.
+        lossy: whether it is a JPEG, whose black and white are not quite.
     """
 
     rgb: Tensor
@@ -58,6 +63,7 @@ class Picture:
     icc: bytes | None = None
     path: Path | None = None
     sha256: str = ""
+    lossy: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,29 +99,51 @@ class Picture:
         return torch.where(self.alpha == 0, self.rgb, color.clamp(0, 1))
 
 
-def open_picture(path: str | Path) -> Picture:
+Held: TypeAlias = Mapping[str, Picture]
+"""Pictures in memory, each under the name by which a task asks for it; other names are files."""
+
+
+def open_picture(path: str | Path, held: Held | None = None) -> Picture:
     """Read a picture of any kind: grey, palette, alpha, CMYK, 8 or 16 bits, rotated by EXIF.
 
     Of a file with several pictures the first is taken, with a warning. 16 bits are kept for grey
     files and for RGB and RGBA PNG; Pillow reads other 16-bit color files at 8 bits.
 
+    Args:
+        path: a file, or the name of a picture that is held.
+        held: pictures that need not be read.
+
     Raises:
         InputError: if the file is missing, no picture, damaged, smaller than 16 pixels a side or
             larger than 64 megapixels.
     """
-    found = decode(path)
-    return Picture(
+    if held and str(path) in held:
+        return held[str(path)]
+    return replace(picture_from(decode(path)), path=Path(path), sha256=sha256(path))
+
+
+def picture_from(found: Decoded, *, hashed: bool = False) -> Picture:
+    """Decoded samples as a picture, of no file yet.
+
+    Args:
+        found: the samples.
+        hashed: take the hash of the samples, for want of a file.
+    """
+    picture = Picture(
         rgb=_tensor(found.rgb),
         alpha=None if found.alpha is None else _tensor(found.alpha[..., None]),
         depth=found.depth,
         mode=found.mode,
         icc=found.icc,
-        path=Path(path),
-        sha256=sha256(path),
+        lossy=found.lossy,
     )
+    if not hashed:
+        return picture
+    planes = [plane for plane in (picture.rgb, picture.alpha) if plane is not None]
+    return replace(picture, sha256=hashlib.sha256(torch.cat(planes).numpy().tobytes()).hexdigest())
 
 
-def open_mask(path: str | Path, like: Picture) -> Tensor:
+def open_mask(path: str | Path, like: Picture, held: Held | None = None) -> Tensor:
     """Read a mask, (1, h, w) in [0, 1]: white may change, black stays, grey mixes.
 
     Colors count by their luminance, transparent pixels as black.
@@ -123,28 +151,28 @@ def open_mask(path: str | Path, like: Picture) -> Tensor:
     Args:
         path: a picture file of the size of `like`.
         like: the picture that the mask belongs to.
+        held: pictures that need not be read.
 
     Raises:
         InputError: if the file cannot be read or is of another size.
     """
-    mask = read_mask(path, like)
+    mask = read_mask(path, like, held)
     _warn_polarity(path, mask)
     return mask
 
 
-def read_mask(path: str | Path, like: Picture) -> Tensor:
+def read_mask(path: str | Path, like: Picture, held: Held | None = None) -> Tensor:
     """The luminance of a mask file, (1, h, w) in [0, 1]; 0 where it is transparent.
 
     Raises:
         InputError: if the file cannot be read or is of another size.
     """
-    found = decode(path)
-    check_mask_size(path, found.rgb.shape[:2], like.size)
-    rgb = _tensor(found.rgb)
-    red, green, blue = rgb
+    found = held[str(path)] if held and str(path) in held else picture_from(decode(path))
+    check_mask_size(path, found.size, like.size)
+    red, green, blue = found.rgb
     mask = (green + LUMA[0] * (red - green) + LUMA[2] * (blue - green)).clamp(0, 1)[None]
     if found.alpha is not None:
-        mask = mask * _tensor(found.alpha[..., None])
+        mask = mask * found.alpha
     if found.lossy:  # JPEG leaves black at 1 or 2 of 255, which would let everything change
         mask = torch.where(mask < 0.04, 0.0, torch.where(mask > 0.96, 1.0, mask))
     return mask

@@ -70,7 +70,7 @@ def make_recipe(task: Task, run: Run, prior: Any, seconds: dict[str, float]) -> 
             "width": run.source.size[1],
             "height": run.source.size[0],
             "mode": run.source.mode,
-            "files": [{"name": each.name, "sha256": sha256(each)} for each in task.inputs()[1:]],
+            "files": [_file(each, run) for each in task.inputs()[1:]],
         },
         "seeds": list(run.seeds),
         "evaluations": run.evaluations,
@@ -80,6 +80,11 @@ def make_recipe(task: Task, run: Run, prior: Any, seconds: dict[str, float]) -> 
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return _plain(recipe)
+
+
+def _file(path: Path, run: Run) -> dict[str, str]:
+    held = getattr(run, "held", {}).get(str(path))  # pictures in memory
+    return {"name": path.name, "sha256": sha256(path) if held is None else held.sha256}
 
 
 def _plain(value: Any) -> Any:

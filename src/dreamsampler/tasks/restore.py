@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final
 
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.header import MOST_PIXELS, check_picture
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.operators.spec import Description
+    from dreamsampler.tasks.picture import Held
     from dreamsampler.tasks.restore_run import RestoreRun
 
 RestorePreset: TypeAlias = Literal["default", "treg", "flowdps", "dps", "psld", "paper"]
@@ -80,6 +82,14 @@ class Restore:
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
 
+    LIMITS: ClassVar[Limits] = {
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "seed": (0, 2**63 - 1),
+        "samples": (1, 64),
+        "size": (16, 8192),
+    }
+
     @property
     def settings(self) -> RestoreSettings:
         """The preset, with this task's own choices in it."""
@@ -110,7 +120,7 @@ class Restore:
         if self.preset not in RESTORE_PRESETS:
             known = ", ".join(RESTORE_PRESETS)
             raise ValueError(f"there is no preset {self.preset!r}: choose one of {known}")
-        _check_numbers(self)
+        check_numbers(self, self.LIMITS)
         _check_noise(self.noise)
         self._check_prompts()
         described = self.description
@@ -168,8 +178,13 @@ class Restore:
             return names
         return names + [path.with_stem(f"{path.stem}-{word}") for word in ("mean", "spread")]
 
-    def start(self, prior: Prior) -> RestoreRun:
+    def start(self, prior: Prior, held: Held | None = None) -> RestoreRun:
         """Open the picture and make a first guess; iterate over the result to run.
+
+        Args:
+            prior: the model.
+            held: pictures that are in memory (`tasks.memory.picture_of`), by the names under which
+                this task asks for them; every other name is a file.
 
         Example:
             >>> from dreamsampler import Restore, from_pretrained        # doctest: +SKIP
@@ -184,7 +199,7 @@ class Restore:
         from dreamsampler.tasks.restore_run import RestoreRun
 
         self.check()
-        return RestoreRun(self, prior)
+        return RestoreRun(self, prior, held)
 
 
 def _check_noise(noise: Any) -> None:
@@ -197,21 +212,3 @@ def _check_noise(noise: Any) -> None:
             f"noise is {noise:g}, but must be from 0 to 1, a share of white: 0.02 is five levels "
             "of 255"
         )
-
-
-def _check_numbers(task: Restore) -> None:
-    limits: dict[str, tuple[float, float]] = {
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
-        "samples": (1, 64),
-        "size": (16, 8192),
-    }
-    for name, (low, high) in limits.items():
-        value: Any = getattr(task, name)
-        if value is None:
-            continue
-        whole = isinstance(low, int)
-        if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")

@@ -25,7 +25,7 @@ from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.samplers import by_noise, uniform
 from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.picture import Picture, open_picture, save_picture
+from dreamsampler.tasks.picture import Held, Picture, open_picture, save_picture
 from dreamsampler.tasks.recipe import make_recipe
 from dreamsampler.tasks.verdict import (
     Verdict,
@@ -55,6 +55,7 @@ class RestoreRun:
 
     Attributes:
         task: what was asked.
+        held: pictures that were in memory, by their names in the task.
         source: the measured picture as it was read.
         seeds: one per sample.
         described: the operator, with what has been fitted so far in it.
@@ -62,9 +63,9 @@ class RestoreRun:
         guess: the first guess, (1, 3, h, w) in [0, 1]; no model took part in it.
     """
 
-    def __init__(self, task: Restore, prior: Prior) -> None:
-        self.task, self.prior = task, prior
-        self.source: Picture = open_picture(task.image)
+    def __init__(self, task: Restore, prior: Prior, held: Held | None = None) -> None:
+        self.task, self.prior, self.held = task, prior, held or {}
+        self.source: Picture = open_picture(task.image, held)
         self.seeds = [task.seed + i for i in range(task.samples)]
         self._pictures: list[Tensor] | None = None
         self._walk = Walk(prior)

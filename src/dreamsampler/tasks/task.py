@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from dreamsampler.maths import Image, Moment
     from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.picture import Picture
+    from dreamsampler.tasks.picture import Held, Picture
 
 
 @runtime_checkable
@@ -45,6 +45,20 @@ class Task(Asked, Protocol):
 
     def start(self, prior: Prior) -> Run:
         """Open and encode; iterate over the result to run."""
+        ...
+
+
+@runtime_checkable
+class PictureTask(Task, Protocol):
+    """A task whose pictures may be in memory."""
+
+    def start(self, prior: Prior, held: Held | None = None) -> Run:
+        """Open and encode; iterate over the result to run.
+
+        Args:
+            prior: the model.
+            held: pictures in memory, by the names under which the task asks for them.
+        """
         ...
 
 

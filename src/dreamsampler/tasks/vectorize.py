@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from dreamsampler.files import InputError, OutputError, check_writable
 from dreamsampler.tasks.header import check_picture
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.operators.spec import Description
+    from dreamsampler.tasks.picture import Held
     from dreamsampler.tasks.vectorize_run import VectorizeRun
 
 MOST_PIXELS = 1 << 20
@@ -61,6 +63,20 @@ class Vectorize:
     seed: int = 0
     """seed of the paths and the noise"""
 
+    LIMITS: ClassVar[Limits] = {
+        "paths": (1, 4096),
+        "segments": (2, 64),
+        "beta": (0.0, 1e6),
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "steps": (1, 10**6),
+        "inner_steps": (1, 10**4),
+        "crossing": (0.0, 1e6),
+        "loss": (0.0, 100.0),
+        "seed": (0, 2**63 - 1),
+    }
+
     @property
     def description(self) -> Description:
         """The operator, read; ValueError for what names none."""
@@ -74,7 +90,7 @@ class Vectorize:
         Raises:
             ValueError: with one line that says what came, what was wanted and what to do.
         """
-        _check_numbers(self)
+        check_numbers(self, self.LIMITS)
         if self.init not in ("components", "random", "trace"):
             raise ValueError(f"init is {self.init!r}: choose components, random or trace")
         from dreamsampler.tasks.restore import _check_noise
@@ -104,6 +120,9 @@ class Vectorize:
         for path in self.description.inputs():
             if not path.is_file():
                 raise InputError(f"there is no file {path}, which the operator names")
+        return self._canvas(measured)
+
+    def _canvas(self, measured: tuple[int, int]) -> tuple[int, int]:
         height, width = self.description.input_size(measured)
         if height * width > MOST_PIXELS:
             raise InputError(
@@ -126,8 +145,13 @@ class Vectorize:
         """The SVG file."""
         return [path]
 
-    def start(self, prior: Prior) -> VectorizeRun:
+    def start(self, prior: Prior, held: Held | None = None) -> VectorizeRun:
         """Open the picture; iterate over the result to run.
+
+        Args:
+            prior: the model.
+            held: pictures that are in memory (`tasks.memory.picture_of`), by the names under which
+                this task asks for them; every other name is a file.
 
         Example:
             >>> from dreamsampler import from_pretrained                      # doctest: +SKIP
@@ -143,31 +167,8 @@ class Vectorize:
         from dreamsampler.tasks.vectorize_run import VectorizeRun
 
         self.check()
-        self.check_files()
-        return VectorizeRun(self, prior)
-
-
-def _check_numbers(task: Vectorize) -> None:
-    limits: dict[str, tuple[float, float]] = {
-        "paths": (1, 4096),
-        "segments": (2, 64),
-        "beta": (0.0, 1e6),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
-        "steps": (1, 10**6),
-        "inner_steps": (1, 10**4),
-        "crossing": (0.0, 1e6),
-        "loss": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
-    }
-    for name, (low, high) in limits.items():
-        value: Any = getattr(task, name)
-        if value is None:
-            continue
-        whole = isinstance(low, int)
-        kinds = int if whole else (int, float)
-        fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
-        if not fits:  # NaN is not between them either
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")
+        if held and str(self.image) in held:
+            self._canvas(held[str(self.image)].size)
+        else:
+            self.check_files()
+        return VectorizeRun(self, prior, held)

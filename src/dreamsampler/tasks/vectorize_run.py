@@ -29,7 +29,7 @@ from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import Guided, cfg, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.picture import Picture, open_picture
+from dreamsampler.tasks.picture import Held, Picture, open_picture
 from dreamsampler.tasks.recipe import make_recipe
 from dreamsampler.tasks.verdict import first_guess, measurement_of, noise_of
 from dreamsampler.tasks.walk import Walk
@@ -52,15 +52,17 @@ class VectorizeRun:
 
     Attributes:
         task: what was asked.
+        held: pictures that were in memory, by their names in the task.
         source: the picture as it was read.
         seeds: one.
         graphic: the paths; None until the fit has begun.
         noise: of the measurement, a share of white.
     """
 
-    def __init__(self, task: Vectorize, prior: Prior) -> None:
-        self.task, self.prior, self.seeds = task, prior, [task.seed]
-        self.source: Picture = open_picture(task.image)
+    def __init__(self, task: Vectorize, prior: Prior, held: Held | None = None) -> None:
+        self.task, self.prior, self.held = task, prior, held or {}
+        self.seeds = [task.seed]
+        self.source: Picture = open_picture(task.image, held)
         self.graphic: VectorGraphic | None = None
         self._few: Scene | None = None
         self._walk = Walk(prior)

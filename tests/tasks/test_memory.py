@@ -1,0 +1,131 @@
+"""Pictures that are in memory are what their files would be."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.files import InputError
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
+from dreamsampler.tasks.memory import picture_of
+from dreamsampler.tasks.picture import open_picture, read_recipe
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return from_pretrained(TINY, device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / "in.png")
+    mask = np.zeros((40, 48), np.uint8)
+    mask[10:30, 12:36] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+TASKS = {
+    "edit": lambda i, m: Edit(i, "dog", mask_image=m, num_inference_steps=2),
+    "inpaint": lambda i, m: Inpaint(i, "dog", mask_image=m, num_inference_steps=2),
+    "restore": lambda i, m: Restore(i, "blur(1)", num_inference_steps=2),
+    "vectorize": lambda i, m: Vectorize(i, paths=2, steps=3, num_inference_steps=1, inner_steps=1),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_on_pictures_in_memory_is_the_task_on_their_files(name, prior, files):
+    image, mask = files / "in.png", files / "mask.png"
+    from_files = TASKS[name](image, mask).start(prior).run().pictures()
+    held = {"picture": picture_of(Image.open(image)), "mask": picture_of(Image.open(mask))}
+    run = TASKS[name]("picture", "mask").start(prior, held).run()
+    assert all(torch.equal(a, b) for a, b in zip(from_files, run.pictures(), strict=True))
+
+
+def test_its_recipe_holds_the_hashes_of_what_was_in_memory(prior, files):
+    held = {n: picture_of(Image.open(files / f"{n}.png")) for n in ("in", "mask")}
+    run = TASKS["edit"]("in", "mask").start(prior, held).run()
+    (path,) = run.save(files / "out.png")
+    recipe = read_recipe(path)
+    assert recipe["input"]["sha256"] == held["in"].sha256
+    assert recipe["input"]["files"] == [{"name": "mask", "sha256": held["mask"].sha256}]
+    assert len({held["in"].sha256, held["mask"].sha256, ""}) == 3
+
+
+def test_a_mask_of_another_size_in_memory_is_refused(prior, files):
+    held = {"in": picture_of(Image.open(files / "in.png")), "mask": picture_of(np.ones((20, 20)))}
+    with pytest.raises(InputError, match="mask mask is 20x20 pixels but the picture is 48x40"):
+        TASKS["edit"]("in", "mask").start(prior, held)
+
+
+def test_a_canvas_in_memory_that_is_too_large_for_paths_is_refused(prior):
+    held = {"big": picture_of(np.zeros((1200, 1200, 3), np.uint8))}
+    with pytest.raises(InputError, match="a megapixel is the most"):
+        Vectorize("big").start(prior, held)
+
+
+def test_every_kind_of_array_is_the_same_picture(files):
+    known = open_picture(files / "in.png")
+    samples = np.asarray(Image.open(files / "in.png"))
+    for kind in (
+        samples,
+        samples[None],
+        samples.astype(np.uint16) * 257,
+        samples / 255,
+        (samples / 255).astype(np.float32),
+        torch.from_numpy(samples.copy()).permute(2, 0, 1),
+        torch.from_numpy(samples / 255).permute(2, 0, 1)[None],
+        Image.open(files / "in.png"),
+        known,
+    ):
+        assert torch.equal(picture_of(kind).rgb, known.rgb)
+
+
+def test_the_depth_of_floats_is_what_their_values_show():
+    coarse = np.random.default_rng(0).integers(0, 256, (20, 20, 3))
+    assert picture_of((coarse / 255).astype(np.float32)).depth == 8
+    assert picture_of(coarse / 255 * 0.9).depth == 16
+
+
+def test_alpha_and_grey_are_kept(files):
+    rgba = np.random.default_rng(0).random((20, 24, 4)).astype(np.float32)
+    made = picture_of(rgba)
+    assert (made.mode, made.alpha.shape) == ("RGBA", (1, 20, 24))
+    grey = picture_of(rgba[..., 0])
+    assert grey.mode == "L"
+    assert torch.equal(grey.rgb[0], grey.rgb[2])
+
+
+def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 32, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "side.png", exif=exif)
+    made = picture_of(Image.open(tmp_path / "side.png"))
+    assert made.size == (32, 20)
+    assert torch.equal(made.rgb, open_picture(tmp_path / "side.png").rgb)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (3, "is a int, and a picture was wanted"),
+        ([np.zeros((20, 20))], "is a list"),
+        (np.zeros((2, 20, 20, 3)), r"is an array of \(2, 20, 20, 3\)"),
+        (torch.zeros(20, 20), "a tensor of .*, and .c, h, w. was wanted"),
+        (torch.zeros(5, 20, 20), "is an array of"),
+        (np.zeros((8, 20, 3)), "each side needs at least 16"),
+        (np.full((20, 20), np.nan), "holds NaN"),
+        (np.full((20, 20), 255.0), "values from 255 to 255 and 0 to 1 was wanted: scale"),
+        (np.full((20, 20), -0.5), r"pass \(x \+ 1\) / 2"),
+        (np.zeros((20, 20), np.int64), "holds int64 numbers"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_line(image, words):
+    with pytest.raises(InputError, match=words) as caught:
+        picture_of(image, "the cat")
+    assert str(caught.value).startswith("the cat ")
+    assert "\n" not in str(caught.value)
