@@ -8,6 +8,7 @@ from importlib import import_module
 SUITES = {
     "startup": "import and --help times",
     "loop": "the loop against a bare loop of the same network calls, SD1.5's and SDXL's shapes",
+    "gpu": "on a GPU: the loop against diffusers' pipelines and the published editing program",
     "overhead": "time outside the networks in one edit",
     "edit": "default preset against the published program: likeness, fidelity, evaluations",
     "inpaint": "default preset against the published program: likeness, seam, evaluations, time",

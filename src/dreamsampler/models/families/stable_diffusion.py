@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Latent, Level, Target
-from dreamsampler.models.family import Guidance, TextCondition, Told, place_of, table_of
+from dreamsampler.models.family import Guidance, TextCondition, Told, place_of, rows_of, table_of
 from dreamsampler.models.prompt import Tokens, clip_tokens, unwatched
 from dreamsampler.models.support import check_scheduler, check_text_encoder, check_unet, target_of
 
@@ -94,7 +94,7 @@ class StableDiffusion:
         """The UNet's output."""
         return self.network(
             beside(z, told, self.network.config.in_channels),
-            network_time(self.schedule.timestep(level.t)),
+            rows_of(network_time(self.schedule.timestep(level.t)), z),
             encoder_hidden_states=told.embeddings,
             timestep_cond=guidance_embedding(told, self.network.config.time_cond_proj_dim),
             return_dict=False,

@@ -11,7 +11,7 @@ from torch import Tensor
 from dreamsampler.maths import Latent, Level, Target
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families.stable_diffusion import beside, guidance_embedding, network_time
-from dreamsampler.models.family import Guidance, TextCondition, Told, place_of, table_of
+from dreamsampler.models.family import Guidance, TextCondition, Told, place_of, rows_of, table_of
 from dreamsampler.models.prompt import Tokens, clip_tokens, unwatched
 from dreamsampler.models.support import check_scheduler, check_unet, entry, target_of
 
@@ -115,7 +115,7 @@ class StableDiffusionXL:
         sizes = torch.tensor([numbers], device=z.device, dtype=z.dtype).expand(len(z), -1)
         return self.network(
             beside(z, told, self.network.config.in_channels),
-            network_time(self.schedule.timestep(level.t)),
+            rows_of(network_time(self.schedule.timestep(level.t)), z),
             encoder_hidden_states=told.embeddings,
             timestep_cond=guidance_embedding(told, self.network.config.time_cond_proj_dim),
             added_cond_kwargs={"text_embeds": told.pooled, "time_ids": sizes},

@@ -1,0 +1,213 @@
+"""Pipelines of published architectures with random weights, made where they compute.
+
+Denoisers and autoencoders are the published ones, but that those of SD3's and FLUX's shape have
+fewer blocks; text encoders have the published widths and, but for SD1.5's, two layers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.memory import SCHEDULER, TEXT, TOKENIZER, VAE
+
+TESTS = Path(__file__).parents[1] / "tests"
+
+
+def filled(make: Callable[[], Any], device: str, dtype: torch.dtype) -> Any:
+    """A network with small random weights, made on its device in its final type."""
+    with torch.device("meta"):
+        module: nn.Module = make()
+    module = module.to(dtype).to_empty(device=device)
+    generator = torch.Generator(device).manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data.normal_(0, 0.02, generator=generator)
+        parameter.requires_grad_(False)
+    for name, buffer in module.named_buffers():
+        if "position_ids" in name:
+            buffer.copy_(torch.arange(buffer.numel()).view_as(buffer))
+        else:
+            buffer.zero_()
+    return module.eval()
+
+
+class Maker:
+    """Builds the parts of pipelines on one device.
+
+    Args:
+        device: where.
+        dtype: of all networks.
+    """
+
+    def __init__(self, device: str, dtype: torch.dtype) -> None:
+        from transformers import CLIPTokenizer
+
+        self.device, self.dtype = device, dtype
+        self.words = CLIPTokenizer.from_pretrained(TOKENIZER, subfolder="tokenizer")
+
+    def made(self, make: Callable[[], Any]) -> Any:
+        """A network of random weights."""
+        return filled(make, self.device, self.dtype)
+
+    def clip(self, width: int = 768, layers: int = 2, projected: bool = False) -> Any:
+        """A CLIP text encoder of a published width."""
+        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+        ends = {f"{end}_token_id": getattr(self.words, f"{end}_token_id") for end in ("bos", "eos")}
+        sizes = {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": width // 64,
+            "projection_dim": width,
+        }
+        config = CLIPTextConfig(**{**TEXT, **sizes, **ends})
+        return self.made(
+            lambda: (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+        )
+
+    def vae(self, latents: int = 4, scale: float = 0.18215, shift: float | None = None) -> Any:
+        """The autoencoder that all four have, for so many latent channels."""
+        from diffusers import AutoencoderKL
+
+        more = {"scaling_factor": scale, "shift_factor": shift, "force_upcast": False}
+        quant = {"use_quant_conv": shift is None, "use_post_quant_conv": shift is None}
+        sizes = {**VAE, "latent_channels": latents}
+        return self.made(lambda: AutoencoderKL(**sizes, **more, **quant))
+
+    def sd15(self) -> Any:
+        """Stable Diffusion 1.5, whole."""
+        import diffusers as d
+
+        return d.StableDiffusionPipeline(
+            vae=self.vae(),
+            text_encoder=self.clip(layers=12),
+            tokenizer=self.words,
+            unet=self.made(
+                lambda: d.UNet2DConditionModel(
+                    sample_size=64, cross_attention_dim=768, attention_head_dim=8
+                )
+            ),
+            scheduler=d.DDIMScheduler(**SCHEDULER),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+
+    def sdxl(self) -> Any:
+        """Stable Diffusion XL; two layers of each text encoder."""
+        import diffusers as d
+
+        def unet() -> Any:
+            return d.UNet2DConditionModel(
+                sample_size=128,
+                block_out_channels=(320, 640, 1280),
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+                transformer_layers_per_block=(1, 2, 10),
+                attention_head_dim=(5, 10, 20),
+                cross_attention_dim=2048,
+                use_linear_projection=True,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=256,
+                projection_class_embeddings_input_dim=2816,
+            )
+
+        return d.StableDiffusionXLPipeline(
+            vae=self.vae(scale=0.13025),
+            text_encoder=self.clip(),
+            text_encoder_2=self.clip(1280, projected=True),
+            tokenizer=self.words,
+            tokenizer_2=self.words,
+            unet=self.made(unet),
+            scheduler=d.DDIMScheduler(**SCHEDULER),
+            add_watermarker=False,
+        )
+
+    def sd3(self) -> Any:
+        """Stable Diffusion 3 medium's shape with 6 of its 24 blocks, without T5."""
+        import diffusers as d
+
+        def transformer() -> Any:
+            return d.SD3Transformer2DModel(
+                sample_size=128,
+                patch_size=2,
+                in_channels=16,
+                out_channels=16,
+                num_layers=6,
+                attention_head_dim=64,
+                num_attention_heads=24,
+                caption_projection_dim=1536,
+                joint_attention_dim=4096,
+                pooled_projection_dim=2048,
+                pos_embed_max_size=192,
+            )
+
+        return d.StableDiffusion3Pipeline(
+            transformer=self.made(transformer),
+            scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=self.vae(16, 1.5305, 0.0609),
+            text_encoder=self.clip(projected=True),
+            tokenizer=self.words,
+            text_encoder_2=self.clip(1280, projected=True),
+            tokenizer_2=self.words,
+            text_encoder_3=None,
+            tokenizer_3=None,
+        )
+
+    def flux(self) -> Any:
+        """FLUX.1 dev's shape with 3 of 19 double and 6 of 38 single blocks."""
+        import diffusers as d
+
+        sys.path.insert(0, str(TESTS))
+        from texts import t5_tokenizer
+        from transformers import T5Config, T5EncoderModel
+
+        letters = t5_tokenizer()
+        sizes = {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 2, "num_heads": 64}
+        config = T5Config(
+            vocab_size=len(letters),
+            feed_forward_proj="gated-gelu",
+            is_encoder_decoder=False,
+            **sizes,
+        )
+        return d.FluxPipeline(
+            scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=self.vae(16, 0.3611, 0.1159),
+            text_encoder=self.clip(),
+            tokenizer=self.words,
+            text_encoder_2=self.made(lambda: T5EncoderModel(config)),
+            tokenizer_2=letters,
+            transformer=self.made(
+                lambda: d.FluxTransformer2DModel(
+                    num_layers=3, num_single_layers=6, guidance_embeds=True
+                )
+            ),
+        )
+
+
+TYPES = {
+    "sd15": torch.float16,
+    "sdxl": torch.float16,
+    "sd3": torch.bfloat16,
+    "flux": torch.bfloat16,
+}
+SIZES = {"sd15": 512, "sdxl": 1024, "sd3": 1024, "flux": 1024}
+
+
+def pipeline(name: str, device: str, *, tiny: bool = False) -> Any:
+    """A pipeline by its name in TYPES; with `tiny` that of the tests."""
+    if tiny:
+        sys.path.insert(0, str(TESTS))
+        from families import build
+
+        pipe = build("flux-dev" if name == "flux" else name).to(device)
+    else:
+        pipe = getattr(Maker(device, TYPES[name]), name)()
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
