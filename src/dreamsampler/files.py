@@ -7,7 +7,9 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import final
 
@@ -56,6 +58,65 @@ def write_whole(path: str | Path, data: bytes) -> None:
         raise _explained(path, error) from error
 
 
+@contextlib.contextmanager
+def whole_folder(path: str | Path, own: Callable[[str], bool]) -> Iterator[Path]:
+    """Inside, a hidden folder to fill; its files appear under `path` only when all are there.
+
+    A new folder takes its name by one rename. In a folder that exists the new files take the place
+    of what an earlier run left, and the rest of that (older files that are `own`) is removed.
+    Whatever goes wrong before (a full disk, Ctrl-C) leaves everything as it was.
+
+    Args:
+        path: the folder.
+        own: whether a file of that name may be replaced; see `check_folder`.
+
+    Raises:
+        OutputError: if the folder cannot be made or filled, or holds what is not our own.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "scene"
+        >>> with whole_folder(path, lambda name: False) as part:
+        ...     _ = (part / "a.txt").write_bytes(b"a"), path.exists()
+        >>> [each.name for each in path.iterdir()], len(list(path.parent.iterdir()))
+        (['a.txt'], 1)
+    """
+    path = Path(os.path.realpath(path))
+    check_folder(path, own)
+    part = path / _part(path).name if path.exists() else _part(path)
+    missing = [each for each in path.parents if not each.exists()]
+    with contextlib.ExitStack() as undo:
+        for folder in reversed(missing):
+            undo.callback(_remove_empty, folder)
+        undo.callback(shutil.rmtree, part, ignore_errors=True)
+        with _told(path):
+            part.mkdir(parents=True)
+        yield part
+        with _told(path):
+            _move_in(part, path, own)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def _move_in(part: Path, path: Path, own: Callable[[str], bool]) -> None:
+    """Give a filled folder its name, or its files their places in a folder that exists."""
+    if not path.exists():
+        os.replace(part, path)
+        return
+    new = sorted(each.name for each in part.iterdir())
+    for name in new:
+        os.replace(part / name, path / name)
+    for each in path.iterdir():
+        if each.is_file() and own(each.name) and each.name not in new:
+            each.unlink()
+
+
 def numbered(path: str | Path, count: int) -> list[Path]:
     """The names of several outputs: OUT-0.png, OUT-1.png, ...; a single one keeps its name.
 
@@ -98,15 +159,28 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
         raise _explained(path, error) from error
 
 
-def check_folder(path: str | Path) -> None:
+def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> None:
     """Refuse an output folder before anything is computed for it.
 
+    Args:
+        path: the folder.
+        own: whether a file of that name may be replaced; by default the folder may hold anything.
+
     Raises:
-        OutputError: if it is a file, cannot be made, or takes no files.
+        OutputError: if it is a file, cannot be made, takes no files, or holds what may not be
+            replaced; hidden files stay and do not count.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file, and a folder was wanted: choose another name")
+    if own is not None and path.exists():
+        seen = [each for each in path.iterdir() if not each.name.startswith(".")]
+        foreign = sorted(each.name for each in seen if not (each.is_file() and own(each.name)))
+        if foreign:
+            raise OutputError(
+                f"{path} holds {foreign[0]}, which is none of the files that are written here: "
+                "choose an empty or a new folder"
+            )
     check_writable(path / "probe")
 
 

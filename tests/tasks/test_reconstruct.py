@@ -1,24 +1,28 @@
 """The tasks MakeScene and Reconstruct, end to end: known geometry in, a scene out."""
 
+import io
 import json
 import math
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.field import Camera, load_field, read_transforms
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
+from dreamsampler.tasks.movie import mp4
 from dreamsampler.tasks.picture import open_picture, read_recipe
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.reconstruct_run import between
+from dreamsampler.tasks.scene_files import own, turntable
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def shade_of(image):
 
 @pytest.fixture(scope="module")
 def finished(blocks, prior):
-    task = Reconstruct(blocks, prompt="blocks", beta=0.0, steps=120, turntable=3)
+    task = Reconstruct(blocks, prompt="blocks", beta=0.0, steps=120, turntable=3, mp4=True)
     return task.start(prior).run()
 
 
@@ -106,9 +110,71 @@ def test_every_output_is_written_and_read_again(finished, tmp_path):
     grid = load_field(tmp_path / "out" / "field.safetensors")
     assert torch.equal(grid.raw_density, finished.film.grid.raw_density)
     assert (tmp_path / "out" / "mesh.ply").read_bytes().startswith(b"ply\n")
+    assert (tmp_path / "out" / "mesh.glb").read_bytes().startswith(b"glTF")
     assert Image.open(tmp_path / "out" / "turntable.gif").n_frames == 3
+    with av.open(tmp_path / "out" / "turntable.mp4") as movie:
+        frames = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+    turned = finished.rendered(turntable(finished)[0])[0].permute(1, 2, 0).numpy()
+    assert len(frames) == 3 and np.abs(frames[0] / 255 - turned).mean() < 0.03
     recipe = read_recipe(tmp_path / "out" / "view_000.png")
     assert recipe["task"] == "reconstruct" and recipe["report"]["held_out_psnr"] > 26
+
+
+def test_a_scene_takes_the_place_of_an_older_one_and_of_nothing_else(tmp_path):
+    """Also where the older one had more files; what is not a scene's own is left alone."""
+    task, folder = MakeScene("blocks", views=4, held_out=1, size=16), tmp_path / "scene"
+    task.save(folder)
+    fewer = MakeScene("duck", views=2, held_out=0, size=16)
+    assert sorted(fewer.save(folder)) == sorted(folder.iterdir())
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds notes\.txt"):
+        task.save(folder)
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_a_scene_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    task, fresh, old = (
+        MakeScene(views=2, held_out=0, size=16),
+        tmp_path / "new/scene",
+        tmp_path / "old",
+    )
+    task.save(old)
+    before = {p.name: p.read_bytes() for p in old.iterdir()}
+    monkeypatch.setattr("dreamsampler.generators.field.write_transforms", stopped)
+    for folder in (fresh, old):
+        with pytest.raises(KeyboardInterrupt):
+            MakeScene("duck", views=3, held_out=0, size=16).save(folder)
+    assert {p.name: p.read_bytes() for p in old.iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+
+
+def stopped(*_):
+    raise KeyboardInterrupt
+
+
+def test_every_name_of_a_scene_is_known_as_its_own(finished):
+    made = MakeScene(masked=0.5, views=1001)
+    for path in [*finished.task.outputs(Path("o")), *made.outputs(Path("o"))]:
+        assert own(path.name)
+    assert not any(map(own, ("view_000.jpg", "notes.txt", "view_1.png", "x-mesh.ply")))
+
+
+def test_an_mp4_without_its_package_is_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setattr("dreamsampler.tasks.movie.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r'pip install "dreamsampler\[video\]"'):
+        Reconstruct("scene", mp4=True).check()
+    with pytest.raises(ValueError, match="needs a turntable"):
+        Reconstruct("scene", mp4=True, turntable=0).check()
+
+
+def test_odd_pictures_make_an_mp4_too():
+    red = torch.tensor([1.0, 0, 0]).view(3, 1, 1).expand(3, 21, 33)
+    with av.open(io.BytesIO(mp4([red, 1 - red]))) as movie:
+        one, two = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+    assert one.shape == (22, 34, 3)
+    assert (
+        np.abs(one[5, 5] - [255, 0, 0]).max() < 12 and np.abs(two[5, 5] - [0, 255, 255]).max() < 12
+    )
 
 
 def test_the_model_is_asked_about_all_views_at_every_level(blocks, prior, tmp_path):
@@ -378,6 +444,6 @@ def test_outputs_are_named_before_anything_runs(blocks):
     names = [path.name for path in quick(blocks, turntable=2).outputs(Path("out"))]
     assert names == [
         *("view_000.png", "view_001.png", "depth_000.png", "depth_001.png"),
-        *("transforms.json", "field.safetensors", "mesh.ply", "turntable.gif"),
+        *("transforms.json", "field.safetensors", "mesh.ply", "mesh.glb", "turntable.gif"),
     ]
     assert len(quick(blocks).inputs()) == 13

@@ -169,30 +169,37 @@ class MakeScene:
             ValueError: options that cannot be meant.
             OutputError: if a file cannot be written.
         """
-        import torch
+        from dreamsampler.files import whole_folder
+        from dreamsampler.tasks.recipe import task_name
+        from dreamsampler.tasks.scene_files import own
 
+        self.check()
+        cameras, pictures = self.rendered()
+        y, known = self.degraded(pictures)
+        shown = {"view": (y * known).clamp(0, 1)}
+        if self.masked:
+            shown["mask"] = known
+        if self.held_out:
+            more, sharp = self.rendered(held_out=True)
+            shown["held_out"], cameras = sharp.clamp(0, 1), cameras + more
+        recipe = {"task": task_name(self), "options": asdict(self), "prompt": self.prompt}
+        with whole_folder(path, own) as part:
+            self._write(part, cameras, shown, recipe)
+        return self.outputs(Path(path))
+
+    def _write(
+        self, folder: Path, cameras: list[Camera], shown: dict[str, Tensor], recipe: dict[str, Any]
+    ) -> None:
         from dreamsampler.generators.field import write_transforms
         from dreamsampler.tasks.picture import save_picture
 
-        self.check()
-        folder = Path(path)
-        cameras, pictures = self.rendered()
-        y, known = self.degraded(pictures)
-        recipe = {"task": "makescene", "options": asdict(self), "prompt": self.prompt}
-        names = [f"view_{i:03d}.png" for i in range(self.views)]
-        for name, view in zip(names, (y * known).clamp(0, 1), strict=True):
-            save_picture(folder / name, view.expand(3, -1, -1), recipe=recipe)
-        masks: list[str | None] = [None] * (self.views + self.held_out)
-        if self.masked:
-            masks[: self.views] = [f"mask_{i:03d}.png" for i in range(self.views)]
-            for name, mask in zip(masks, known, strict=False):
-                save_picture(folder / str(name), mask.expand(3, -1, -1), recipe=recipe)
-        if self.held_out:
-            more, sharp = self.rendered(held_out=True)
-            for i, picture in enumerate(sharp):
-                names.append(f"held_out_{i:03d}.png")
-                save_picture(folder / names[-1], torch.clamp(picture, 0, 1), recipe=recipe)
-            cameras = cameras + more
-        held = [i >= self.views for i in range(len(names))]
+        for kind, pictures in shown.items():
+            for i, picture in enumerate(pictures):
+                name = f"{kind}_{i:03d}.png"
+                save_picture(folder / name, picture.expand(3, -1, -1), recipe=recipe)
+        names = [path.name for path in self.outputs(folder)]
+        names = [name for name in names if name.startswith(("view", "held_out"))]
+        held = [name.startswith("held_out") for name in names]
+        masks = [name.replace("view", "mask") if self.masked else None for name in names]
+        masks = [None if out else mask for mask, out in zip(masks, held, strict=True)]
         write_transforms(folder, cameras, names, held, {"mask_path": masks})
-        return self.outputs(folder)

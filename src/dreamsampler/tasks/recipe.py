@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,8 +33,14 @@ def versions() -> dict[str, str]:
 
 
 def task_name(task: Any) -> str:
-    """What a task is called on the command line, from its class or an instance of it."""
-    return (task if isinstance(task, type) else type(task)).__name__.lower()
+    """What a task is called on the command line, from its class or an instance of it.
+
+    Example:
+        >>> task_name(type("MakeScene", (), {}))
+        'make-scene'
+    """
+    name = (task if isinstance(task, type) else type(task)).__name__
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
 def make_recipe(task: Task, run: Run, prior: Any, seconds: dict[str, float]) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Reconstruct:
     """views between the cameras that the model is shown as well"""
     turntable: int = 36
     """pictures of the turntable; 0 for none"""
+    mp4: bool = False
+    """write the turntable as turntable.mp4, too (needs the extra "video")"""
     seed: int = 0
     """seed of the noise and of the order of the views"""
 
@@ -81,6 +83,12 @@ class Reconstruct:
                 f"{self.operator} leaves numbers open: give them, or find them on one view with "
                 "`dreamsampler restore`"
             )
+        if self.mp4:
+            from dreamsampler.tasks.movie import check_mp4
+
+            if not self.turntable:
+                raise ValueError("mp4 needs a turntable: give its pictures, such as 36")
+            check_mp4()
         if self.degree not in (0, 1, 2):
             raise ValueError(f"degree is {self.degree}: choose 0 (plain color), 1 or 2")
         if self.background not in ("white", "black"):
@@ -121,14 +129,13 @@ class Reconstruct:
         """Everything in the folder, the renders first.
 
         Renders and depths of the held-out views, or of all views if none is held out;
-        transforms.json; field.safetensors; mesh.ply; turntable.gif.
+        transforms.json; field.safetensors; mesh.ply and mesh.glb; turntable.gif and turntable.mp4.
         """
         count = len(shown(self.shots()))
         renders = [path / f"{kind}_{i:03d}.png" for kind in ("view", "depth") for i in range(count)]
-        names = ["transforms.json", "field.safetensors", "mesh.ply"]
-        return renders + [
-            path / n for n in [*names, *(["turntable.gif"] if self.turntable else [])]
-        ]
+        names = ["transforms.json", "field.safetensors", "mesh.ply", "mesh.glb"]
+        names += ["turntable.gif"] * bool(self.turntable) + ["turntable.mp4"] * self.mp4
+        return renders + [path / name for name in names]
 
     def start(self, prior: Prior) -> ReconstructRun:
         """Open the views; iterate over the result to run.

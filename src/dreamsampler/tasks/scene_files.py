@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from dreamsampler.files import write_whole
-from dreamsampler.generators.field import Camera, save_field, surface, write_transforms
+from dreamsampler.files import whole_folder, write_whole
+from dreamsampler.generators.field import Camera, glb, save_field, surface, write_transforms
+from dreamsampler.tasks.movie import gif, mp4
 from dreamsampler.tasks.picture import save_picture
 
 if TYPE_CHECKING:
@@ -21,30 +23,44 @@ if TYPE_CHECKING:
 
 DEPTH_STEP: Final = 1e-3
 """World units of one step of a depth map: nerfstudio's depth_unit_scale_factor as it is there."""
-FRAME_MILLISECONDS: Final = 80
+OWN: Final = re.compile(
+    r"(view|depth|mask|held_out)_\d{3,}\.png|transforms\.json|field\.safetensors"
+    r"|mesh\.(ply|glb)|turntable\.(gif|mp4)"
+)
+"""Names of the files of a scene: what an older one may be replaced by."""
+
+
+def own(name: str) -> bool:
+    """Whether a file of that name is one of a scene."""
+    return OWN.fullmatch(name) is not None
 
 
 def save_scene(run: ReconstructRun, folder: Path, recipe: dict[str, Any]) -> None:
-    """Write everything that `Reconstruct.outputs` names.
+    """Write everything that `Reconstruct.outputs` names; the folder appears whole or not at all.
 
     Args:
         run: a finished run.
         folder: where to.
         recipe: goes into every picture and into the field.
     """
-    names, depths = [], []
-    for i, (picture, depth) in enumerate(zip(run.pictures(), run.depths(), strict=True)):
-        names.append(f"view_{i:03d}.png")
-        depths.append(f"depth_{i:03d}.png")
-        save_picture(folder / names[-1], picture, recipe={**recipe, "index": i})
-        write_whole(folder / depths[-1], depth_png(depth))
-    held = [False] * len(names)
-    write_transforms(folder, run.targets, names, held, {"depth_file_path": depths})
-    save_field(folder / "field.safetensors", run.film.grid, recipe)
-    write_whole(folder / "mesh.ply", surface(run.film.grid).ply())
-    if run.task.turntable:
-        frames = [run.rendered(camera)[0] for camera in turntable(run)]
-        write_whole(folder / "turntable.gif", gif(frames))
+    grid, frames = run.film.grid, [run.rendered(camera)[0] for camera in turntable(run)]
+    mesh = surface(grid)
+    with whole_folder(folder, own) as part:
+        names, depths = [], []
+        for i, (picture, depth) in enumerate(zip(run.pictures(), run.depths(), strict=True)):
+            names.append(f"view_{i:03d}.png")
+            depths.append(f"depth_{i:03d}.png")
+            save_picture(part / names[-1], picture, recipe={**recipe, "index": i})
+            write_whole(part / depths[-1], depth_png(depth))
+        held = [False] * len(names)
+        write_transforms(part, run.targets, names, held, {"depth_file_path": depths})
+        save_field(part / "field.safetensors", grid, recipe)
+        write_whole(part / "mesh.ply", mesh.ply())
+        write_whole(part / "mesh.glb", glb(mesh))
+        if frames:
+            write_whole(part / "turntable.gif", gif(frames))
+        if frames and run.task.mp4:
+            write_whole(part / "turntable.mp4", mp4(frames))
 
 
 def depth_png(depth: Tensor) -> bytes:
@@ -71,26 +87,3 @@ def turntable(run: ReconstructRun) -> list[Camera]:
         )
         for i in range(count)
     ]
-
-
-def gif(frames: list[Tensor]) -> bytes:
-    """Pictures (3, h, w) in [0, 1] as a GIF that repeats for ever, one palette for all of them."""
-    pictures = [
-        Image.fromarray((f.permute(1, 2, 0) * 255).round().byte().cpu().numpy()) for f in frames
-    ]
-    wide, high = pictures[0].size
-    strip = Image.new("RGB", (wide, high * len(pictures)))
-    for i, picture in enumerate(pictures):
-        strip.paste(picture, (0, i * high))
-    palette = strip.quantize(256)
-    flat = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
-    file = BytesIO()
-    flat[0].save(
-        file,
-        format="GIF",
-        save_all=True,
-        append_images=flat[1:],
-        duration=FRAME_MILLISECONDS,
-        loop=0,
-    )
-    return file.getvalue()

@@ -1,4 +1,6 @@
+import json
 import math
+import struct
 from collections import Counter
 
 import numpy as np
@@ -9,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dreamsampler.files import InputError
-from dreamsampler.generators.field import Grid, Mesh, isosurface, load_field, save_field, surface
+from dreamsampler.generators.field import (
+    Grid,
+    Mesh,
+    glb,
+    isosurface,
+    load_field,
+    save_field,
+    surface,
+)
 
 
 def distance(n=24, middle=11.3):
@@ -125,3 +135,38 @@ def test_files_that_are_no_field(tmp_path):
     for name in ("bad.safetensors", "gone.safetensors"):
         with pytest.raises(InputError, match="cannot be read"):
             load_field(tmp_path / name)
+
+
+def test_a_glb_file_holds_the_same_mesh_with_y_up():
+    """Read back by its own table of contents; colors are linear light."""
+    colors = np.array([[1.0, 0, 0], [0, 0.5, 0], [0, 0, 1.0]])
+    mesh = Mesh(np.array([[1.0, 2, 3], [4, 5, 6], [0, -1, 2]]), np.array([[0, 1, 2]]), colors)
+    data = glb(mesh)
+    magic, version, length, size = struct.unpack_from("<4sIII", data)
+    assert (magic, version, length) == (b"glTF", 2, len(data)) and len(data) % 4 == 0
+    told, body = json.loads(data[20 : 20 + size]), data[28 + size :]
+    (primitive,) = told["meshes"][0]["primitives"]
+
+    def array(index):
+        accessor = told["accessors"][index]
+        view = told["bufferViews"][accessor["bufferView"]]
+        kind = {5126: "<f4", 5125: "<u4"}[accessor["componentType"]]
+        part = body[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+        return np.frombuffer(part, kind).reshape(accessor["count"], -1)
+
+    places = array(primitive["attributes"]["POSITION"])
+    assert places.tolist() == [[1, 3, -2], [4, 6, -5], [0, 2, 1]]
+    assert told["accessors"][0]["min"] == places.min(0).tolist()
+    assert array(primitive["indices"])[:, 0].tolist() == [0, 1, 2]
+    linear = array(primitive["attributes"]["COLOR_0"])
+    assert linear.max(1) == pytest.approx([1, 0.2140, 1], abs=1e-4)
+    normal = array(primitive["attributes"]["NORMAL"])[0]
+    face = np.cross(places[1] - places[0], places[2] - places[0])
+    assert normal == pytest.approx(face / np.linalg.norm(face), abs=1e-6)
+    assert told["buffers"][0]["byteLength"] == len(body)
+
+
+def test_an_empty_mesh_is_an_empty_glb_scene():
+    data = glb(surface(Grid((4, 4, 4))))
+    told = json.loads(data[20:])
+    assert "meshes" not in told and struct.unpack_from("<I", data, 8)[0] == len(data)

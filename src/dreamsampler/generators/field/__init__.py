@@ -2,6 +2,7 @@
 
 from dreamsampler.generators.field.camera import Camera, view_word
 from dreamsampler.generators.field.film import Film
+from dreamsampler.generators.field.gltf import glb
 from dreamsampler.generators.field.grid import Grid, cubic_size
 from dreamsampler.generators.field.harmonic import harmonics
 from dreamsampler.generators.field.mesh import Mesh, isosurface, surface
@@ -23,6 +24,7 @@ __all__ = [
     "Rendering",
     "Shot",
     "cubic_size",
+    "glb",
     "harmonics",
     "isosurface",
     "load_field",

@@ -179,12 +179,13 @@ def surface(grid: Grid, opacity: float = 0.5) -> Mesh:
     cells = np.array(grid.size) - 1
     lower, upper = grid.lower.double().cpu().numpy(), grid.upper.double().cpu().numpy()
     places = lower + np.clip(vertices - 1, 0, cells) / cells * (upper - lower)
-    normals = _normals(places, faces)
-    colors = grid.color(*(torch.from_numpy(x).to(grid.lower) for x in (places, -normals)))
+    looking = -normals(places, faces)
+    colors = grid.color(*(torch.from_numpy(x).to(grid.lower) for x in (places, looking)))
     return Mesh(places, faces, colors.double().cpu().numpy())
 
 
-def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals at vertices (v, 3): the mean of their faces', weighted by area."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     face = np.cross(b - a, c - a)
     total = np.zeros_like(vertices)
