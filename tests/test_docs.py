@@ -11,8 +11,6 @@ from tiny import TINY
 import dreamsampler.models.load as load
 from dreamsampler import methods
 from dreamsampler.faces import cli
-from dreamsampler.faces.demo import Demo
-from dreamsampler.faces.form import form
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
@@ -63,8 +61,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_one_that_the_program_takes(command):
-    forms = [*cli._forms(), form("Demo", [Demo])]
-    assert cli._parse(shlex.split(command, comments=True), forms)
+    assert cli.parsed(shlex.split(command, comments=True))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
+from dreamsampler.faces.cli import COMMANDS, form_of
 from dreamsampler.faces.command import Output, Record, Where
 from dreamsampler.faces.demo import show
 from dreamsampler.faces.errors import unframed
@@ -129,6 +130,35 @@ def test_the_frame_that_terminals_get_is_taken_off_as_well():
     told = unframed(FRAMED)
     assert told.startswith("missing from dreamsampler restore: --operator TEXT; for full helptext")
     assert told.endswith("dreamsampler restore --help")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_complaint_in_a_frame_of_any_encoding_is_told(encoding):
+    """Where boxes can be drawn the parser draws them, and elsewhere lines of hyphens."""
+    done = subprocess.run(
+        [COMMAND, "edit", "--prompt", "dog", "-o", "dog.png"],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert done.returncode == 2
+    assert b"missing from dreamsampler edit: INPUT" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_every_command_is_one_line_of_the_table(cli):
+    for command in COMMANDS:
+        assert form_of(command).__doc__.splitlines()[0] in " ".join(
+            cli(command.name, "--help").out.split()
+        )
+
+
+def test_a_shell_is_told_every_command_and_every_option(cli):
+    for shell in ("bash", "zsh"):
+        said = cli("--tyro-print-completion", shell)
+        assert said.code == 0
+        assert "inpaint" in said.out
+        assert "mask-mode" in said.out
 
 
 # --- an edit --------------------------------------------------------------------------------------

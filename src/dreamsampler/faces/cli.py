@@ -1,4 +1,4 @@
-"""The command line: `dreamsampler edit ...`, `dreamsampler demo`."""
+"""The command line: a table of commands, and what happens to what was typed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,42 @@ import contextlib
 import io
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 DESCRIPTION = "Change pictures with diffusion models."
+
+
+class Command(NamedTuple):
+    """One command: what it is called, what does it, and what it asks for.
+
+    Everything is named as "module:name" below the package and imported only when it is needed, so
+    a command may come from a module that loads much, as long as the module of its first part does
+    not: that one's docstring is the command's line in `dreamsampler --help`.
+
+    Args:
+        name: what is typed.
+        run: a function; called with one instance of every part, in their order.
+        parts: frozen dataclasses of plain values, without fields of the same name; a string below
+            each field is its help. Their fields together are the options.
+    """
+
+    name: str
+    run: str
+    parts: tuple[str, ...]
+
+
+TASK = ("faces.command:Output", "faces.command:Record", "faces.command:Where")
+"""What every command that asks a model takes besides its task."""
+
+COMMANDS = (
+    Command("edit", "faces.command:perform", ("tasks:Edit", *TASK)),
+    Command("inpaint", "faces.command:perform", ("tasks:Inpaint", *TASK)),
+    Command("restore", "faces.command:perform", ("tasks:Restore", *TASK)),
+    Command("vectorize", "faces.command:perform", ("tasks:Vectorize", *TASK)),
+    Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
+    Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +66,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(arguments or ["--help"]), debug="--debug" in arguments)
 
 
+def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
+    """What was typed, as a command and one instance of each of its parts.
+
+    Raises:
+        SystemExit: help was asked for, and has been printed.
+        ValueError: what cannot be read, in one line.
+    """
+    from dreamsampler.faces.form import dressed, take
+
+    known = {command.name: command for command in COMMANDS}
+    command = known.get(arguments[0]) if arguments else None
+    if command is None:  # help of all, a typing error, or the completion of a shell
+        complete = any(each.startswith("--tyro-") for each in arguments)
+        forms = [form_of(each) if complete else _named(each) for each in COMMANDS]
+        text = f"{DESCRIPTION} `dreamsampler --version` prints the version."
+        _parse(dressed(forms, list(known)), "dreamsampler", text, arguments)
+        raise ValueError("name a command; for help, run dreamsampler --help")
+    parts = [_found(part) for part in command.parts]
+    prog = f"dreamsampler {command.name}"
+    filled = _parse(form_of(command), prog, parts[0].__doc__, arguments[1:])
+    return command, [take(part, filled) for part in parts]
+
+
+def form_of(command: Command) -> type:
+    """The dataclass of all options of a command."""
+    from dreamsampler.faces.form import form
+
+    return form(command.name, [_found(part) for part in command.parts])
+
+
 def _version() -> int:
     from dreamsampler import __version__
 
@@ -41,51 +104,33 @@ def _version() -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    """Parse, then hand over to the task or the demo; help leaves by SystemExit."""
-    from dreamsampler.faces.command import Output, Record, Where, perform
-    from dreamsampler.faces.degrade import degrade
-    from dreamsampler.faces.demo import Demo, show_demo
-    from dreamsampler.faces.form import form, take
-    from dreamsampler.tasks import Degrade
-
-    forms = _forms()
-    filled = _parse(arguments, [*forms, form("Demo", [Demo])])
-    if type(filled) not in forms:
-        show_demo(take(Demo, filled))
-        return
-    task = take(forms[type(filled)], filled)
-    if isinstance(task, Degrade):
-        degrade(task, take(Output, filled))
-        return
-    perform(task, take(Where, filled), take(Output, filled), take(Record, filled))
+    command, filled = parsed(arguments)
+    _found(command.run)(*filled)
 
 
-def _forms() -> dict[type, type]:
-    """Form -> task."""
-    from dreamsampler.faces.command import Output, Record, Where
+def _named(command: Command) -> type:
+    """A form without options, for the list of commands: quicker than all options of all."""
     from dreamsampler.faces.form import form
-    from dreamsampler.tasks import TASKS, Degrade
 
-    forms = {form(task.__name__, (task, Output, Record, Where)): task for task in TASKS}
-    return {**forms, form("Degrade", (Degrade, Output)): Degrade}
+    return form(command.name, [], like=_found(command.parts[0]))
 
 
-def _parse(arguments: list[str], kinds: Sequence[type]) -> Any:
-    """One of the forms, filled; or help and SystemExit, or ValueError for what cannot be read."""
+def _found(name: str) -> Any:
+    """What "module:name" names, below the package."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"dreamsampler.{module}"), attribute)
+
+
+def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[str]) -> Any:
+    """The form, filled; or help and SystemExit, or ValueError for what cannot be read."""
     import tyro
 
     from dreamsampler.faces.errors import unframed
-    from dreamsampler.faces.form import dressed
 
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                dressed(kinds),
-                prog="dreamsampler",
-                description=f"{DESCRIPTION} `dreamsampler --version` prints the version.",
-                args=arguments,
-            )
+            return tyro.cli(form, prog=prog, description=description, args=arguments)
     except SystemExit as left:
         if not left.code:  # help
             raise

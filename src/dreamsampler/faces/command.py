@@ -77,14 +77,14 @@ class Record:
     """folder for a film strip, a GIF and the trace of the run"""
 
 
-def perform(task: Task, where: Where, output: Output, kept: Record) -> None:
+def perform(task: Task, output: Output, kept: Record, where: Where) -> None:
     """Check everything that is cheap to check, then load, run, write and tell.
 
     Args:
         task: what is wanted.
-        where: the model.
         output: the files.
         kept: the folder of the record, if there shall be one.
+        where: the model.
     """
     from dreamsampler.faces.progress import Bar
 

@@ -22,7 +22,7 @@ _METAVARS: dict[type, str] = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PA
 _ALIASES = {"output": ["-o"]}
 
 
-def form(name: str, parts: Sequence[type]) -> type:
+def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     """One flat dataclass with the fields of several, dressed for tyro.
 
     Help is the string below each field; a field called "image" is positional, and one that holds
@@ -31,6 +31,7 @@ def form(name: str, parts: Sequence[type]) -> type:
     Args:
         name: of the new class.
         parts: frozen dataclasses without fields of the same name.
+        like: whose docstring it has; the first part's by default.
     """
     fields: list[Any] = []
     for part in parts:
@@ -39,16 +40,17 @@ def form(name: str, parts: Sequence[type]) -> type:
             option = _option(each.name, hints[each.name], docs.get(each.name, ""), each.default)
             default = {} if each.default is dataclasses.MISSING else {"default": each.default}
             fields.append((each.name, option, dataclasses.field(**default)))
-    made = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
-    made.__doc__ = inspect.getdoc(parts[0])
+    title = name.title().replace("-", "")
+    made = dataclasses.make_dataclass(title, fields, frozen=True, kw_only=True)
+    made.__doc__ = inspect.getdoc(like or parts[0])
     return made
 
 
-def dressed(forms: Sequence[type]) -> Any:
-    """A choice between forms, as tyro takes it: each a subcommand called like its class."""
+def dressed(forms: Sequence[type], names: Sequence[str]) -> Any:
+    """A choice between forms, as tyro takes it: each a subcommand of its name."""
     commands = [
-        Annotated[each, tyro.conf.subcommand(each.__name__.lower(), description=each.__doc__)]
-        for each in forms
+        Annotated[each, tyro.conf.subcommand(name, description=each.__doc__)]
+        for name, each in zip(names, forms, strict=True)
     ]
     return tyro.conf.OmitSubcommandPrefixes[typing.Union[tuple(commands)]]  # noqa: UP007
 
