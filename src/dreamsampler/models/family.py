@@ -124,6 +124,38 @@ def stack(
     )
 
 
+@final
+class Stack:
+    """`stack`, but what was said last is not put together again.
+
+    A run says the same at every level: that was a quarter of the loop's own time on Stable
+    Diffusion. Embeddings that learn are stacked anew, since a graph is walked back only once.
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Sequence[TextCondition], tuple[object, ...]] = ((), ())
+        self._told: Told | None = None
+
+    def __call__(
+        self,
+        conditions: Sequence[TextCondition],
+        rows: Sequence[int],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> Told:
+        """Conditions, each for so many rows, as one batch."""
+        before, where = self._asked
+        asked = (*rows, device, dtype)
+        same = where == asked and all(a is b for a, b in zip(before, conditions, strict=True))
+        if self._told is not None and same:
+            return self._told
+        told = stack(conditions, rows, device, dtype)
+        parts = (told.embeddings, told.pooled, told.beside)
+        learned = any(part is not None and part.requires_grad for part in parts)
+        self._asked, self._told = (tuple(conditions), asked), None if learned else told
+        return told
+
+
 def _spread(each: Tensor, n: int) -> Tensor:
     return each.expand(n, *each.shape[1:])
 

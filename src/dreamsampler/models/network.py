@@ -25,7 +25,7 @@ from dreamsampler.maths import (
 )
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
-from dreamsampler.models.family import Family, TextCondition, place_of, stack
+from dreamsampler.models.family import Family, Stack, TextCondition, place_of
 
 _REMEMBERED = 64
 _Place: TypeAlias = tuple[torch.device, torch.dtype]
@@ -92,6 +92,7 @@ class NetworkPrior:
         self._small = preview
         self._conditions: dict[str, TextCondition] = {}
         self._places: dict[int, tuple[_Place, _Place]] = {}
+        self._stack = Stack()
 
     def __repr__(self) -> str:
         dtype, kind = str(self.dtype).removeprefix("torch."), type(self.family).__name__
@@ -266,14 +267,16 @@ class NetworkPrior:
         if self.target == "flow" and (whole := level.alpha + level.sigma) != 1:
             zs = [each / whole for each in zs]
             rates = Level(level.t, level.alpha / whole, level.sigma / whole)
-        shown = (torch.cat(zs) if len(zs) > 1 else zs[0]).to(where, dtype)
+        asked = torch.cat(zs) if len(zs) > 1 else zs[0]
+        shown = asked.to(where, dtype)
         with self._running(self.network, shown):
-            output = self.family.ask(shown, rates, stack(conditions, rows, where, dtype))
+            output = self.family.ask(shown, rates, self._stack(conditions, rows, where, dtype))
         self.evaluations += len(shown)
-        outputs = output.to(zs[0]).split(rows)
         what = f"the {type(self.network).__name__} at t {level.t:.4g}, sigma {level.sigma:.4g}"
         _check(output, shown, what, dtype)
-        return [to_estimate(o, z, rates, self.target) for o, z in zip(outputs, zs, strict=True)]
+        every = to_estimate(output.to(asked), asked, rates, self.target)
+        pairs = zip(every.z0.split(rows), every.eps.split(rows), strict=True)
+        return [Estimate(z0, eps) for z0, eps in pairs]
 
     def encode(self, x: Image) -> Latent:
         """Picture in [-1, 1] to latent: the mode of the posterior, shifted and scaled.
