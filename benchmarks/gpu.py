@@ -25,6 +25,7 @@ from benchmarks.clock import SCALE, Device
 from benchmarks.gpu_edit import editing, editing_batch
 from benchmarks.random_models import SIZES, TYPES, pipeline
 from dreamsampler import finish, from_pipe
+from dreamsampler.maths import Level
 from dreamsampler.methods import ddim
 from dreamsampler.samplers import leading, uniform
 
@@ -49,8 +50,7 @@ class Job:
         self.eps = torch.randn(batch, self.prior.latent_channels, cells, cells, generator=rng)
         self.eps = self.eps.to(where)
         self.words, self.null = self.prior.condition("a cat"), self.prior.condition(None)
-        on = leading if name in ("sd15", "sdxl") else uniform
-        self.levels: Any = on(self.prior.schedule, steps)
+        self.levels = self._levels()
         self.told: dict[str, Any] = {
             "prompt_embeds": self.words.embeddings,
             "guidance_scale": SCALE,
@@ -66,6 +66,17 @@ class Job:
                 self.told[key] = value.repeat(batch, *[1] * (value.ndim - 1))
         first = self.eps.to(dtype)
         self.first = pipe._pack_latents(first, *first.shape) if name == "flux" else first
+
+    def _levels(self) -> list[Level]:
+        """Those that the pipeline visits."""
+        if self.name in ("sd15", "sdxl"):
+            schedule: Any = self.prior.schedule
+            return leading(schedule, self.steps)
+        if self.name == "flux":
+            return uniform(self.prior.schedule, self.steps)
+        scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
+        scheduler.set_timesteps(self.steps)
+        return [Level(u, 1 - u, u) for u in scheduler.sigmas[:-1].tolist()]
 
     def theirs(self, output: str = "latent") -> Any:
         """The pipeline's own call."""
