@@ -31,27 +31,37 @@ def build(warm: Path | None = None) -> AutoencoderKL:
     return vae.to(memory_format=torch.channels_last)
 
 
-def batch(data: np.ndarray, size: int, whole: bool, rng: np.random.Generator) -> Tensor:
+def batch(data: Tensor, size: int, whole: bool, rng: torch.Generator) -> Tensor:
     """`size` whole pictures, or 4 `size` crops of 64 px for the same cost: [b, 3, h, w] in [-1, 1].
 
     Crops lie anywhere, rather near the middle, where the drawings are. Mirrored and turned at
     random; the three color channels are permuted in 30 % and inverted in 10 % of the pictures,
     so that every hue counts alike.
+
+    Args:
+        data: uint8 [n, 128, 128, 3], on the device that works.
+        size: pictures.
+        whole: whether they are whole.
+        rng: of the same device.
     """
-    count = size if whole else 4 * size
-    picked = data[np.sort(rng.integers(len(data), size=count))]
-    found = np.empty((count, 3, *picked.shape[1:3]) if whole else (count, 3, 64, 64), np.float32)
-    for row, picture in enumerate(picked):
-        if not whole:
-            y, x = rng.integers(0, 33, 2) + rng.integers(0, 33, 2)
-            picture = picture[y : y + 64, x : x + 64]
-        picture = np.rot90(picture[:, ::-1] if rng.random() < 0.5 else picture, rng.integers(4))
-        if rng.random() < 0.3:
-            picture = picture[..., rng.permutation(3)]
-        if rng.random() < 0.1:
-            picture = 255 - picture
-        found[row] = picture.transpose(2, 0, 1)
-    found = torch.from_numpy(found) / 127.5 - 1
+    count, side = (size, data.shape[1]) if whole else (4 * size, 64)
+    where = {"generator": rng, "device": data.device}
+
+    def chance(share: float) -> Tensor:
+        return torch.rand(count, 1, 1, 1, **where) < share
+
+    rows = torch.randint(len(data), (count,), **where)
+    start = torch.zeros(2, count, 1, dtype=torch.long, device=data.device)
+    if not whole:
+        start = torch.randint(33, (2, 2, count, 1), **where).sum(0)
+    y, x = start + torch.arange(side, device=data.device)
+    y = torch.where(chance(0.5)[:, 0, 0], y.flip(1), y)
+    x = torch.where(chance(0.5)[:, 0, 0], x.flip(1), x)
+    found = data[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+    found = torch.where(chance(0.5), found.mT, found).float() / 127.5 - 1
+    order = torch.rand(count, 3, **where).argsort(1)[:, :, None, None].expand_as(found)
+    found = torch.where(chance(0.3), found.gather(1, order), found)
+    found = torch.where(chance(0.1), -found, found)
     return found.contiguous(memory_format=torch.channels_last)
 
 

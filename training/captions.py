@@ -36,10 +36,58 @@ def subject(icon: str, rng: random.Random) -> str:
     return article(name) if kind < 0.9 else "an emoji of " + article(name)
 
 
-def caption(icon: str, style: str, background: str, gradient: bool, rng: random.Random) -> str:
-    """One caption: background in 65 %, style word in 25 %."""
+#: places of a drawing that is not in the middle: (right, down) -> words
+PLACES = {
+    (-1, 0): "on the left",
+    (1, 0): "on the right",
+    (0, -1): "at the top",
+    (0, 1): "at the bottom",
+    (-1, -1): "at the top left",
+    (1, -1): "at the top right",
+    (-1, 1): "at the bottom left",
+    (1, 1): "at the bottom right",
+}
+
+#: backgrounds that are not plain; their word is left out of some captions, never wrong
+TEXTURES = ("striped", "checkered", "dotted")
+
+
+def ground_words(background: str, ground: str, rng: random.Random) -> str:
+    """'blue', 'blue gradient', 'striped blue': the color always, the rest mostly."""
+    if ground == "plain" or rng.random() >= 0.7:
+        return background
+    return f"{background} gradient" if ground == "gradient" else f"{ground} {background}"
+
+
+def caption(
+    icon: str,
+    style: str,
+    background: str,
+    ground: str,
+    rng: random.Random,
+    small: bool = False,
+    place: tuple[int, int] = (0, 0),
+) -> str:
+    """One caption: background in 65 %, style word in 25 %; small and out of the middle always.
+
+    Args:
+        icon: name of the concept.
+        style: name of the icon set.
+        background: its color word.
+        ground: plain, gradient or one of TEXTURES.
+        rng: draws what is said.
+        small: whether the drawing takes less than about half of the width.
+        place: see PLACES; (0, 0) is the middle.
+    """
     words = subject(icon, rng)
-    plain = background + (" gradient" if gradient and rng.random() < 0.7 else "")
+    if small:
+        bare = words.removeprefix("an ").removeprefix("a ")
+        words = f"a small {bare}" if bare != words else f"small {words}"
+    if place != (0, 0):
+        words = f"{words} {PLACES[place]}"
+    elif small and rng.random() < 0.3:
+        words = f"{words} in the middle"
+    plain = ground_words(background, ground, rng)
     kind = rng.random()
     if kind < 0.5:
         words = f"{words} on {article(plain)} background"

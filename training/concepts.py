@@ -69,7 +69,6 @@ GROUPS = (
 SYNONYMS = {
     "tangerine": ["orange fruit"],
     "automobile": ["car"],
-    "tennis": ["tennis racket"],
     "evergreen-tree": ["tree"],
     "smiling-face-with-sunglasses": ["face with sunglasses"],
     "smiling-face-with-heart-eyes": ["face with heart eyes"],

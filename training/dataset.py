@@ -14,11 +14,12 @@ CAPTIONS = 6
 RENDERED = dict(zip(icon_names(), weights(), strict=True))
 
 
-def captions_of(label: list | dict, rng: random.Random) -> list[str]:
-    """CAPTIONS true captions of an icon's label (a list) or an object's (a dictionary)."""
-    if isinstance(label, dict):
+def captions_of(label: dict, rng: random.Random) -> list[str]:
+    """CAPTIONS true captions of an icon's label or an object's."""
+    if "icon" not in label:
         return [object_caption(label, rng) for _ in range(CAPTIONS)]
-    return [caption(*label, rng) for _ in range(CAPTIONS)]
+    said = {**label, "place": tuple(label.get("place", (0, 0)))}
+    return [caption(**said, rng=rng) for _ in range(CAPTIONS)]
 
 
 class Latents:
@@ -53,11 +54,11 @@ class Latents:
         """How many pictures there are."""
         return len(self.latents)
 
-    def _times(self, label: list | dict) -> int:
-        if isinstance(label, dict):
+    def _times(self, label: dict) -> int:
+        if "icon" not in label:
             return 1
-        rare = self.often.get("rare", 1) if RENDERED[label[0]] <= 1 else 1
-        return rare * self.often.get(label[1], 1)
+        rare = self.often.get("rare", 1) if RENDERED[label["icon"]] <= 1 else 1
+        return rare * self.often.get(label["style"], 1)
 
     def _tokenize(self, texts: list[str]) -> torch.Tensor:
         found = self.tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True)

@@ -37,12 +37,12 @@ def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 40) -> np.ndarra
     return np.concatenate(rows)
 
 
-def encode_shard(vae: AutoencoderKL, labels: Path) -> None:
+def encode_shard(vae: AutoencoderKL, labels: Path, batch: int) -> None:
     """Encode one shard and report its statistics."""
     began = time.time()
     number = labels.stem.split("_")[1]
     images = np.load(labels.with_name(f"images_{number}.npy"), mmap_mode="r")
-    latents = encode(vae, images)
+    latents = encode(vae, images, batch)
     temporary = labels.with_name(f".latents_{number}.npy")
     np.save(temporary, latents)
     os.replace(temporary, labels.with_name(f"latents_{number}.npy"))
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="this process' share, such as 0/2")
     parser.add_argument("--limit", type=int, default=10**6, help="stop after so many shards")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch", type=int, default=40)
     args = parser.parse_args()
     torch.set_num_threads(1)
     vae = load_vae(args.vae, args.device)
@@ -74,7 +75,7 @@ def main() -> None:
         number = labels.stem.split("_")[1]
         mine = int(number) % parts == part
         if mine and done < args.limit and not labels.with_name(f"latents_{number}.npy").exists():
-            encode_shard(vae, labels)
+            encode_shard(vae, labels, args.batch)
             done += 1
 
 

@@ -41,7 +41,8 @@ def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
     )
     for name in names:
         word = rng.choices(words, chances)[0]
-        paper = backdrop(word, word != "white" and rng.random() < 0.12, rng)
+        graded = word != "white" and rng.random() < 0.12
+        paper = backdrop(word, "gradient" if graded else "plain", rng)
         found.append(compose(glyph(sets[style], name), paper, affine(rng, 0.2)))
     return np.stack(found)
 

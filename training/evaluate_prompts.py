@@ -22,7 +22,7 @@ LIST = Path(__file__).with_name("evaluate_prompts.json")
 def row(icon: str, rng: random.Random) -> dict:
     """One prompt, with what it names (None: not named)."""
     word = rng.choice(list(BACKGROUNDS))
-    text = caption(icon, rng.choice(list(SETS)), word, False, rng)
+    text = caption(icon, rng.choice(list(SETS)), word, "plain", rng)
     named = f"{word} background" in text
     return {"prompt": text, "concept": title(icon), "background": word if named else None}
 

@@ -87,16 +87,21 @@ def load_glyphs(source: Path) -> dict[tuple[str, str], np.ndarray]:
     return {(s, name): glyph(sets[s], name) for s in sets for name in icon_names()}
 
 
+def pack_drawings(folder: Path, out: Path) -> None:
+    """The drawings of all concepts in one file, for `load_glyphs`."""
+    sets = load_sets(folder)
+    packed = {f"{s} {name}": drawing(sets[s], name) for s in sets for name in icon_names()}
+    np.savez_compressed(out, **packed)
+
+
 def main() -> None:
     """Pack the drawings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/glyphs.npz"))
     args = parser.parse_args()
-    sets = load_sets(args.icons)
-    packed = {f"{s} {name}": drawing(sets[s], name) for s in sets for name in icon_names()}
-    np.savez_compressed(args.out, **packed)
-    print(f"{args.out}: {len(packed)} drawings, {args.out.stat().st_size / 1e6:.1f} MB")
+    pack_drawings(args.icons, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def render(sets: dict, count: int, seed: int, styles: list[str]) -> Labeled:
     concepts = torch.tensor([i % len(names) for i in range(count)])
     behind = torch.tensor([rng.randrange(len(words)) for _ in range(count)])
     for row in range(count):
-        paper = backdrop(words[behind[row]], rng.random() < 0.12, rng)
+        paper = backdrop(words[behind[row]], "gradient" if rng.random() < 0.12 else "plain", rng)
         drawing = glyphs[rng.choice(styles), names[concepts[row]]]
         images[row] = small(compose(drawing, paper, wide_affine(rng)))
     return images, concepts, behind
@@ -49,7 +49,7 @@ def portraits(sets: dict, names: list[str], style: str, seed: int) -> Tensor:
     rng, words = random.Random(seed), list(BACKGROUNDS)
     found = []
     for name in names:
-        paper = backdrop(rng.choice(words), False, rng)
+        paper = backdrop(rng.choice(words), "plain", rng)
         found.append(small(compose(glyph(sets[style], name), paper, wide_affine(rng))))
     return torch.stack(found)
 

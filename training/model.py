@@ -50,14 +50,14 @@ def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
 
 
 def build_unet(latent_channels: int = 8) -> UNet2DConditionModel:
-    """A UNet of two levels (128, 256) with cross-attention at 8 x 8."""
+    """A UNet of two levels (192, 256) with cross-attention at 8 x 8."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=latent_channels,
         out_channels=latent_channels,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(128, 256),
+        block_out_channels=(192, 256),
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,

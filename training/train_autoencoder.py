@@ -37,7 +37,8 @@ class Trainer:
     def __init__(self, rank: int, args: argparse.Namespace) -> None:
         self.rank, self.args, self.step, self.spent = rank, args, 0, 0.0
         self.device = torch.device(args.device)
-        self.data = np.load(args.data / "autoencoder.npy", mmap_mode="r")
+        self.data = pictures(args.data / "autoencoder.npy", self.device)
+        self.rng = torch.Generator(self.device)
         torch.manual_seed(args.seed)
         self.vae = build(args.warm).to(self.device)
         self.parameters = list(self.vae.parameters())
@@ -92,7 +93,8 @@ class Trainer:
         share = self.spent / (60 * self.args.minutes)
         rng = np.random.default_rng([self.args.seed, self.rank, self.step])
         torch.manual_seed(int(rng.integers(2**31)))
-        x = batch(self.data, self.args.batch, share > 1 - self.args.whole, rng).to(self.device)
+        self.rng.manual_seed(int(rng.integers(2**31)))
+        x = batch(self.data, self.args.batch, share >= 1 - self.args.whole, self.rng)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = self.rate()
             optimizer.zero_grad(set_to_none=True)
@@ -165,6 +167,13 @@ class Trainer:
         print("averaged: " + " ".join(f"{k} {v:.5g}" for k, v in row.items()), flush=True)
 
 
+def pictures(path: Path, device: torch.device) -> Tensor:
+    """All of the file on a GPU; on a CPU what is read is left in the file."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+    return torch.from_numpy(np.load(path)).to(device)
+
+
 def optimizers(parameters: list[torch.nn.Parameter], args) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions and AdamW for the rest, or AdamW for everything."""
     wide = [p for p in parameters if p.dim() == 4] if args.muon else []
@@ -195,7 +204,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     if rank == 0:
         trainer.look()
         plain = trainer.averaged()
-        fold(plain, np.array(trainer.data[:512]))
+        fold(plain, trainer.data[:512].cpu().numpy())
         plain.save_pretrained(args.out / "vae")
         print(f"{args.out / 'vae'}: written after {trainer.step} steps")
     if args.workers > 1:
@@ -212,7 +221,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=46.0, help="in all, kills not counted")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, help="whole pictures a step (2 on a CPU, 64 on a GPU)")
-    parser.add_argument("--whole", type=float, default=0.18, help="last share with whole pictures")
+    whole = "last share with whole pictures (0.18; on a GPU 1, so that one shape is compiled)"
+    parser.add_argument("--whole", type=float, help=whole)
     parser.add_argument("--workers", type=int, help="processes (2 on a CPU, 1 on a GPU)")
     parser.add_argument("--look", type=float, default=5.0, help="minutes between sheets")
     parser.add_argument("--save", type=float, default=2.0, help="minutes between checkpoints")
@@ -225,6 +235,8 @@ def arguments() -> argparse.Namespace:
     args.batch = args.batch or (64 if gpu else 2)
     args.workers = args.workers or (1 if gpu else 2)
     args.compile = gpu if args.compile is None else args.compile
+    if args.whole is None:
+        args.whole = 1.0 if gpu else 0.18
     if gpu and args.workers > 1:
         parser.error(f"--workers {args.workers} is for CPUs; on {args.device} use --workers 1")
     return args

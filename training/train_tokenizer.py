@@ -11,7 +11,7 @@ import json
 import random
 from pathlib import Path
 
-from captions import BACKGROUNDS, caption
+from captions import BACKGROUNDS, TEXTURES, caption
 from export import export_tokenizer
 from icons import SETS, load_sets
 from model import TOKENS
@@ -26,8 +26,9 @@ END = "</w>"
 def corpus(names: list[str], each: int) -> list[str]:
     """`each` captions of every icon name."""
     rng, words = random.Random(0), list(BACKGROUNDS)
+    grounds = ("plain", "plain", "gradient", *TEXTURES)
     return [
-        caption(name, rng.choice(list(SETS)), rng.choice(words), rng.random() < 0.3, rng)
+        caption(name, rng.choice(list(SETS)), rng.choice(words), rng.choice(grounds), rng)
         for name in names
         for _ in range(each)
     ]

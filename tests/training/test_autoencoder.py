@@ -88,13 +88,32 @@ def test_the_loss_reports_the_same_psnr():
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_batches_are_a_function_of_their_seed(noise, whole):
+    data = torch.from_numpy(noise)
     one, two, other = (
-        autoencoder.batch(noise, 2, whole, np.random.default_rng(seed)) for seed in (3, 3, 4)
+        autoencoder.batch(data, 2, whole, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
     )
     assert one.shape == ((2, 3, 128, 128) if whole else (8, 3, 64, 64))
     assert one.abs().max() <= 1
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+def test_batches_turn_mirror_and_recolor_but_invent_nothing():
+    """Whole pictures keep their colors up to order and inversion; crops are parts of them."""
+    rng = torch.Generator().manual_seed(0)
+    data = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)
+    data[0, :30, :10] = torch.tensor([255, 128, 0], dtype=torch.uint8)
+    x = autoencoder.batch(data, 64, True, rng)
+    inside = (x - x[:, :, 64:65, 64:65]).abs().sum(1) > 0  # the middle is background
+    assert (inside.sum((1, 2)) == 300).all()
+    tall = inside.any(2).sum(1)
+    assert set(tall.tolist()) == {10, 30}  # turned or not
+    corners = {(int(m[0].any()), int(m[:, 0].any())) for m in inside}
+    assert len(corners) == 4
+    data[0, ..., 0] = torch.arange(128)  # every crop shows 64 neighbors of this ramp, in order
+    crops = autoencoder.batch(data, 16, False, rng)
+    ramp = ((crops.amax((2, 3)) - crops.amin((2, 3))) * 127.5).amax(1)
+    assert crops.shape == (64, 3, 64, 64) and torch.allclose(ramp, ramp.new_tensor(63.0), atol=0.1)
 
 
 def options(tmp_path):

@@ -21,6 +21,11 @@ from timesteps import draw_timesteps, learning_rate, timestep_table
 TOKENIZER = Path(__file__).parents[2] / "src/dreamsampler/models/bundled/tokenizer"
 
 
+def icon(name, style, background):
+    """What render.py says of a plain picture."""
+    return {"icon": name, "style": style, "background": background, "ground": "plain"}
+
+
 def write_shard(folder, labels, value):
     """Latents that are all `value`, so that a batch tells where it comes from."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +38,7 @@ def write_shard(folder, labels, value):
 def shards(tmp_path):
     """Eight icons (latents 1) and eight objects (latents -1)."""
     words = list(BACKGROUNDS)
-    icons = [["cat-face", "noto", words[i], False] for i in range(8)]
+    icons = [icon("cat-face", "noto", words[i]) for i in range(8)]
     objects = [sample(i)[2] for i in range(8)]
     return write_shard(tmp_path / "icons", icons, 1), write_shard(tmp_path / "objects", objects, -1)
 
@@ -131,7 +136,7 @@ def test_new_shards_are_picked_up_and_weights_count(shards, tmp_path):
     data = Latents(shards[0], tokenizer, {"noto": 3})
     assert (len(data), len(data.order)) == (8, 24)
     np.save(shards[0] / "latents_001.npy", np.zeros((1, 8, 16, 16), np.float16))
-    (shards[0] / "labels_001.json").write_text(json.dumps([["pizza", "fluent", "white", False]]))
+    (shards[0] / "labels_001.json").write_text(json.dumps([icon("pizza", "fluent", "white")]))
     assert (data.refresh(), len(data.order)) == (9, 25)
     nothing = Latents(tmp_path / "nothing", tokenizer)
     with pytest.raises(SystemExit, match=r"run render.py and encode.py first"):
