@@ -22,7 +22,7 @@ from dreamsampler.faces.cli import COMMANDS, form_of
 from dreamsampler.faces.command import Output, Record, Where
 from dreamsampler.faces.demo import show
 from dreamsampler.faces.errors import unframed
-from dreamsampler.faces.form import described, form
+from dreamsampler.faces.form import PLACED, described, form
 from dreamsampler.faces.progress import Bar
 from dreamsampler.files import sha256
 from dreamsampler.tasks import TASKS
@@ -71,8 +71,9 @@ def test_help_lists_every_task_and_every_option(cli):
         assert task.__name__.lower() in said.out
         text = cli(task.__name__.lower(), "--help").out
         for field in dataclasses.fields(form("F", [task, Output, Record, Where])):
-            name = "INPUT" if field.name == "image" else f"--{field.name.replace('_', '-')}"
-            assert name in text
+            name = PLACED.get(field.name) or f"--{field.name.replace('_', '-')}"
+            negated = name.replace("--", "--no-", 1) if field.default is True else name
+            assert negated in text
     assert "-o" in text
     assert "demo" in said.out
 

@@ -34,12 +34,17 @@ class Command(NamedTuple):
 TASK = ("faces.command:Output", "faces.command:Record", "faces.command:Where")
 """What every command that asks a model takes besides its task."""
 
+SCENE = ("faces.command:Folder", "faces.command:Record", "faces.command:Where")
+"""The same for one whose output is a folder."""
+
 COMMANDS = (
     Command("edit", "faces.command:perform", ("tasks:Edit", *TASK)),
     Command("inpaint", "faces.command:perform", ("tasks:Inpaint", *TASK)),
     Command("restore", "faces.command:perform", ("tasks:Restore", *TASK)),
     Command("vectorize", "faces.command:perform", ("tasks:Vectorize", *TASK)),
+    Command("reconstruct", "faces.command:perform", ("tasks:Reconstruct", *SCENE)),
     Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
+    Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
     Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
 )
 

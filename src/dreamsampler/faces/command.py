@@ -70,6 +70,19 @@ class Output:
 
 @final
 @dataclass(frozen=True)
+class Folder:
+    """Where several files go, and what is said."""
+
+    output: Path
+    """folder to write; an older result in it is replaced once the new one is whole"""
+    json: bool = False
+    """print the recipe and the output paths as one JSON document"""
+    debug: bool = False
+    """show tracebacks, and the warnings of other packages"""
+
+
+@final
+@dataclass(frozen=True)
 class Record:
     """Whether the way to the result is kept."""
 
@@ -77,12 +90,12 @@ class Record:
     """folder for a film strip, a GIF and the trace of the run"""
 
 
-def perform(task: Task, output: Output, kept: Record, where: Where) -> None:
+def perform(task: Task, output: Output | Folder, kept: Record, where: Where) -> None:
     """Check everything that is cheap to check, then load, run, write and tell.
 
     Args:
         task: what is wanted.
-        output: the files.
+        output: the files, or their folder.
         kept: the folder of the record, if there shall be one.
         where: the model.
     """
@@ -103,7 +116,14 @@ def perform(task: Task, output: Output, kept: Record, where: Where) -> None:
     else:
         total = time.perf_counter() - began
         counted = f"{recipe['evaluations']} network evaluations, {total:.1f} s"
-        print("; ".join([f"{', '.join(outputs)}: {counted}", *told(recipe["report"])]))
+        print("; ".join([f"{named(output, outputs)}: {counted}", *told(recipe["report"])]))
+
+
+def named(output: Output | Folder, outputs: list[str]) -> str:
+    """The files that were written, or their folder and how many they are."""
+    if isinstance(output, Folder):
+        return f"{output.output}/ ({len(outputs)} files)"
+    return ", ".join(outputs)
 
 
 def told(report: dict[str, Any]) -> list[str]:
@@ -145,9 +165,13 @@ def produce(
     """
     from dreamsampler.samplers.record import Recorder
     from dreamsampler.tasks.recipe import make_recipe, task_name
+    from dreamsampler.tasks.task import Fits
 
     bar.stage("reading and encoding")
     run = task.start(prior)
+    if isinstance(run, Fits):
+        for _ in bar.steps(run.fitting(), run.fits, "fit"):
+            pass
     recorder = Recorder(run.preview) if record is not None else None
     moments: Iterable[Any] = run if recorder is None else recorder(run)
     for _ in bar.steps(moments, run.total, task_name(task)):
@@ -178,6 +202,7 @@ def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> N
         OutputError: an output that cannot be written, or that would replace an input.
     """
     from dreamsampler.tasks.save import check_output
+    from dreamsampler.tasks.task import WritesFolder
 
     task.check()
     height, width = task.check_files()
@@ -188,11 +213,14 @@ def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> N
     for path in [*paths, *recorded]:
         if any(path.exists() and path.samefile(each) for each in inputs):
             raise OutputError(f"{path} would replace its own input: choose another output name")
+    if record is not None:
+        check_folder(record)
+    if isinstance(task, WritesFolder):
+        task.check_folder(paths[0].parent)
+        return
     fits = getattr(task, "check_output", check_output)  # a task may write what is no picture
     for path in paths:
         fits(path, reserve=min(height * width * 4, 1 << 24) + (1 << 16))
-    if record is not None:
-        check_folder(record)
 
 
 def _files_of(record: Path, pictures: list[Path]) -> list[Path]:

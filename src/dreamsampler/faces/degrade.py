@@ -1,15 +1,16 @@
-"""The one command that needs no model: degrade a picture, to have something to restore."""
+"""The commands that need no model: to have something to restore, or to reconstruct."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from dreamsampler.faces.command import check_files, told
+from dreamsampler.faces.command import check_files, named, told
 
 if TYPE_CHECKING:
-    from dreamsampler.faces.command import Output
+    from dreamsampler.faces.command import Folder, Output
     from dreamsampler.tasks.degrade import Degrade
+    from dreamsampler.tasks.make_scene import MakeScene
 
 
 def degrade(task: Degrade, output: Output) -> None:
@@ -33,3 +34,23 @@ def degrade(task: Degrade, output: Output) -> None:
                 [f"{path}: {task.description}, noise {task.noise:g}", *told(recipe["report"])]
             )
         )
+
+
+def make_scene(task: MakeScene, output: Folder) -> None:
+    """Check, render, write and tell.
+
+    Args:
+        task: which toy, from where, and what is done to its views.
+        output: the folder.
+    """
+    from dreamsampler.tasks.save import read_recipe
+
+    check_files(task, task.outputs(output.output))
+    paths = task.save(output.output)
+    outputs = [str(path) for path in paths]
+    if output.json:
+        recipe = {**read_recipe(paths[0]), "report": {}}
+        print(json.dumps({**recipe, "outputs": outputs, "record": []}))
+    else:
+        views = f"{task.views} views ({task.description}), {task.held_out} sharp ones held out"
+        print(f"{named(output, outputs)}: {task.prompt}; {views}")

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 import tyro
 
-INPUT = "image"
-"""The field that is given by its place, not by its name."""
+PLACED = {"image": "INPUT", "scene": "SCENE", "toy": None}
+"""Fields that are given by their place, not by their name, and what they are called in help."""
 
 _METAVARS: dict[type, str] = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 _ALIASES = {"output": ["-o"]}
@@ -25,7 +25,7 @@ _ALIASES = {"output": ["-o"]}
 def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     """One flat dataclass with the fields of several, dressed for tyro.
 
-    Help is the string below each field; a field called "image" is positional, and one that holds
+    Help is the string below each field; fields of `PLACED` are positional, and one that holds
     a tuple of any length may be given several times.
 
     Args:
@@ -82,10 +82,10 @@ def _option(name: str, kind: Any, text: str, default: Any) -> Any:
     if typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is not ...:
         settings["metavar"] = " ".join(_METAVARS[each] for each in typing.get_args(plain))
     if plain in _METAVARS:
-        settings["metavar"] = "INPUT" if name == INPUT else _METAVARS[plain]
+        settings["metavar"] = PLACED.get(name) or _METAVARS[plain]
     if default is None:
         settings["help_behavior_hint"] = ""
-    if name == INPUT:
+    if name in PLACED:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
     if typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is ...:
         settings["help_behavior_hint"] = ""

@@ -11,7 +11,7 @@ from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.restore import Restore
 from dreamsampler.tasks.vectorize import Vectorize
 
-TASKS: tuple[type, ...] = (Edit, Inpaint, Restore, Vectorize)
+TASKS: tuple[type, ...] = (Edit, Inpaint, Restore, Vectorize, Reconstruct)
 """Every task that asks a model; a face makes a command or a form of each."""
 
 __all__ = [

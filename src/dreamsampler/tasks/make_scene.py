@@ -8,7 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final
+
+from dreamsampler import __version__
+from dreamsampler.files import InputError
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +57,16 @@ class MakeScene:
     seed: int = 0
     """seed of noise and masks"""
 
+    LIMITS: ClassVar[Limits] = {
+        "noise": (0.0, 1.0),
+        "masked": (0.0, 0.99),
+        "views": (2, 1000),
+        "held_out": (0, 1000),
+        "size": (16, 1024),
+        "shine": (0.0, 1.0),
+        "seed": (0, 2**63 - 1),
+    }
+
     @property
     def description(self) -> Description:
         """The operator, read; ValueError for what names no operator."""
@@ -77,22 +91,7 @@ class MakeScene:
             raise ValueError(f"there is no toy {self.toy!r}: choose one of {', '.join(NAMES)}")
         if self.description.unknown:
             raise ValueError(f"{self.operator} leaves numbers open: give numbers instead of ?")
-        limits: dict[str, tuple[float, float]] = {
-            "noise": (0.0, 1.0),
-            "masked": (0.0, 0.99),
-            "views": (2, 1000),
-            "held_out": (0, 1000),
-            "size": (16, 1024),
-            "shine": (0.0, 1.0),
-            "seed": (0, 2**63 - 1),
-        }
-        for name, (low, high) in limits.items():
-            value: Any = getattr(self, name)
-            kinds = int if isinstance(low, int) else (int, float)
-            fits = isinstance(value, kinds) and not isinstance(value, bool)
-            if not fits or not math.isfinite(value) or not low <= value <= high:
-                kind = "a whole number" if isinstance(low, int) else "a number"
-                raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")
+        check_numbers(self, self.LIMITS)
 
     def inputs(self) -> list[Path]:
         """The files of the operator."""
@@ -104,6 +103,25 @@ class MakeScene:
         names += [f"mask_{i:03d}.png" for i in range(self.views)] if self.masked else []
         names += [f"held_out_{i:03d}.png" for i in range(self.held_out)]
         return [path / name for name in [*names, "transforms.json"]]
+
+    def check_files(self) -> tuple[int, int]:
+        """Look for the files of the operator; height and width of a view.
+
+        Raises:
+            InputError: a file that the operator names and that is not there, or an operator that
+                cannot be applied to views of this size.
+        """
+        for path in self.inputs():
+            if not path.is_file():
+                raise InputError(f"there is no file {path}, which the operator names")
+        return self.description.measured_size((self.size, self.size))
+
+    def check_folder(self, path: Path) -> None:
+        """Refuse an output folder that cannot take the scene; OutputError."""
+        from dreamsampler.files import check_folder
+        from dreamsampler.tasks.scene_files import own
+
+        check_folder(path, own)
 
     def angles(self, held_out: bool) -> list[tuple[float, float]]:
         """Azimuth and elevation of the cameras, in degrees: a spiral of even area.
@@ -182,7 +200,12 @@ class MakeScene:
         if self.held_out:
             more, sharp = self.rendered(held_out=True)
             shown["held_out"], cameras = sharp.clamp(0, 1), cameras + more
-        recipe = {"task": task_name(self), "options": asdict(self), "prompt": self.prompt}
+        recipe = {
+            "dreamsampler": __version__,
+            "task": task_name(self),
+            "options": asdict(self),
+            "prompt": self.prompt,
+        }
         with whole_folder(path, own) as part:
             self._write(part, cameras, shown, recipe)
         return self.outputs(Path(path))

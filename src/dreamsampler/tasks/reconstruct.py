@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from dreamsampler.generators.field.transforms import Shot
@@ -41,6 +43,9 @@ class Reconstruct:
     """optimizer steps on the views alone, before the model is asked"""
     inner_steps: int = 20
     """optimizer steps after each question to the model"""
+    deconvolve: bool = True
+    """under an operator the fit also follows the flattest picture that explains each view;
+    --no-deconvolve leaves that out"""
     smoothness: float = 2e-3
     """weight of total variation: higher for noisier views"""
     resolution: int | None = None
@@ -60,6 +65,21 @@ class Reconstruct:
     seed: int = 0
     """seed of the noise and of the order of the views"""
 
+    LIMITS: ClassVar[Limits] = {
+        "beta": (0.0, 1e6),
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "steps": (1, 10**6),
+        "inner_steps": (1, 10**4),
+        "smoothness": (0.0, 1e3),
+        "resolution": (8, 512),
+        "radius": (1e-6, 1e6),
+        "new_views": (0, 1000),
+        "turntable": (0, 1000),
+        "seed": (0, 2**63 - 1),
+    }
+
     @property
     def description(self) -> Description:
         """The operator, read.
@@ -77,7 +97,7 @@ class Reconstruct:
         Raises:
             ValueError: with one line that says what came, what was wanted and what to do.
         """
-        _check_numbers(self)
+        check_numbers(self, self.LIMITS)
         if self.description.unknown:
             raise ValueError(
                 f"{self.operator} leaves numbers open: give them, or find them on one view with "
@@ -137,6 +157,16 @@ class Reconstruct:
         names += ["turntable.gif"] * bool(self.turntable) + ["turntable.mp4"] * self.mp4
         return renders + [path / name for name in names]
 
+    def check_folder(self, path: Path) -> None:
+        """Refuse an output folder that cannot take the scene; OutputError."""
+        from dreamsampler.files import OutputError, check_folder
+        from dreamsampler.tasks.scene_files import own
+
+        folder = path.resolve()
+        if any(each.resolve().is_relative_to(folder) for each in self.inputs()):
+            raise OutputError(f"{path} holds the scene that is read: choose another output folder")
+        check_folder(path, own)
+
     def start(self, prior: Prior) -> ReconstructRun:
         """Open the views; iterate over the result to run.
 
@@ -160,30 +190,3 @@ class Reconstruct:
 def shown(shots: list[Shot]) -> list[Shot]:
     """The views that are rendered at the end: the held-out ones, or all if there are none."""
     return [shot for shot in shots if shot.held_out] or shots
-
-
-def _check_numbers(task: Reconstruct) -> None:
-    limits: dict[str, tuple[float, float]] = {
-        "beta": (0.0, 1e6),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
-        "steps": (1, 10**6),
-        "inner_steps": (1, 10**4),
-        "smoothness": (0.0, 1e3),
-        "resolution": (8, 512),
-        "radius": (1e-6, 1e6),
-        "new_views": (0, 1000),
-        "turntable": (0, 1000),
-        "seed": (0, 2**63 - 1),
-    }
-    for name, (low, high) in limits.items():
-        value: Any = getattr(task, name)
-        if value is None and name in ("resolution", "radius"):
-            continue
-        whole = isinstance(low, int)
-        kinds = int if whole else (int, float)
-        fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
-        if not fits:  # NaN and infinity are not between them either
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value}, but must be {kind} from {low:g} to {high:g}")

@@ -60,7 +60,9 @@ class ReconstructRun:
         with self._walk.timed("read"):
             shots = task.shots()
             self._behind = 1.0 if task.background == "white" else 0.0
-            self.views: Views = open_views(shots, task.description, task.radius, self._behind)
+            views = open_views(shots, task.description, task.radius, self._behind)
+            self._where = getattr(prior, "device", "cpu")
+            self.views: Views = views.to(self._where)
             self.source: Picture = self.views.first
             size = self.views.cameras[0].size
             self._shown = shown(shots)
@@ -69,13 +71,14 @@ class ReconstructRun:
         new = between(self.views.cameras, self.views.center, task.new_views)
         self.film = self._film([*self.views.cameras, *new])
         total = task.num_inference_steps if task.beta > 0 and task.strength > 0 else 0
+        self._fit = self._fitted()
         self._walk.begin(self._moments(total), total)
 
     def _film(self, cameras: Sequence[Camera]) -> Film:
         task, (x, y, z), r = self.task, self.views.center, self.views.radius
         box = ((x - r, y - r, z - r), (x + r, y + r, z + r))
         return Film(
-            Grid(cubic_size(box, COARSE), box, task.degree),
+            Grid(cubic_size(box, COARSE), box, task.degree).to(self._where),
             cameras,
             self._encode,
             self._energy,
@@ -112,7 +115,8 @@ class ReconstructRun:
         The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
         """
         views = self.views
-        if not self.task.description.steps or not is_linear(views.op):
+        asked = self.task.deconvolve and bool(self.task.description.steps)
+        if not asked or not is_linear(views.op):
             return None
         guesses = []
         for y, known in zip(views.y, views.known, strict=True):
@@ -130,13 +134,16 @@ class ReconstructRun:
         first = max(1, 2 * task.steps // 5)
         return [Stage(max(8, fine // 2), first), Stage(fine, max(1, task.steps - first))]
 
-    def _moments(self, total: int) -> Iterator[Moment]:
-        task = self.task
+    def _fitted(self) -> Iterator[int]:
         with self._walk.timed("fit"):
             with torch.no_grad():
                 self._guesses = self._guessed()
-            for _ in fitted(self.film, self.stages):
-                pass
+            yield from fitted(self.film, self.stages)
+
+    def _moments(self, total: int) -> Iterator[Moment]:
+        task = self.task
+        for _ in self._fit:
+            pass
         if not total:
             return
         levels = by_noise(self.prior.schedule, total, start=task.strength)
@@ -157,13 +164,22 @@ class ReconstructRun:
         return [made[word] for word in words]
 
     @property
+    def fits(self) -> int:
+        """Optimizer steps before the first moment."""
+        return sum(stage.steps for stage in self.stages)
+
+    def fitting(self) -> Iterator[int]:
+        """Fit the field to the data; steps so far, after each. A run does what is left of it."""
+        return self._fit
+
+    @property
     def total(self) -> int:
         """How many moments a whole run has; the fit comes before the first one."""
         return self._walk.total
 
     @property
     def seconds(self) -> dict[str, float]:
-        """How long reading, the fit, the loop (with the fit) and rendering took."""
+        """How long reading, the fit, the loop (with what is left of the fit) and rendering took."""
         return self._walk.seconds
 
     @property
@@ -194,8 +210,9 @@ class ReconstructRun:
         grid = self.film.grid
         with torch.no_grad():
             seen = render(grid, *camera.rays(), step=grid.voxel / 2, occupied=grid.occupied())
-        picture = seen.on(self._behind).t().reshape(3, *camera.size).clamp(0, 1)
-        return picture, torch.where(seen.opacity > 0.5, seen.depth, math.inf).view(1, *camera.size)
+        picture = seen.on(self._behind).t().reshape(3, *camera.size).clamp(0, 1).cpu()
+        depth = torch.where(seen.opacity > 0.5, seen.depth, math.inf)
+        return picture, depth.view(1, *camera.size).cpu()
 
     def pictures(self) -> list[Tensor]:
         """Renders of the held-out views (of all, if none is held out), (3, h, w) in [0, 1].

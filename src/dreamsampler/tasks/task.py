@@ -63,6 +63,29 @@ class PictureTask(Task, Protocol):
 
 
 @runtime_checkable
+class WritesFolder(Protocol):
+    """A task whose output is a folder of files."""
+
+    def check_folder(self, path: Path) -> None:
+        """Refuse a folder that cannot be written, or that holds what is not the task's own."""
+        ...
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """A run that fits something to its data before the first moment."""
+
+    @property
+    def fits(self) -> int:
+        """Optimizer steps of the fit."""
+        ...
+
+    def fitting(self) -> Iterator[int]:
+        """Steps of the fit so far, after each; iterating over the run does what is left of it."""
+        ...
+
+
+@runtime_checkable
 class Run(Protocol):
     """A task under way: iterating drives the loop, stopping cancels it."""
 

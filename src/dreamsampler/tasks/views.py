@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -41,6 +41,10 @@ class Views:
     first: Picture
     center: tuple[float, float, float]
     radius: float
+
+    def to(self, where: torch.device | str) -> Views:
+        """The same with its measurements on a device; operators follow what they are given."""
+        return replace(self, y=self.y.to(where), known=self.known.to(where))
 
     def misfit(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
         """Mean of |A g - y|^2 over what is known of some views."""

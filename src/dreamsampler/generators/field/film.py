@@ -79,7 +79,8 @@ class Film:
         self.encode, self.decode = encode, decode
         self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
-        self._rays = [camera.rays() for camera in cameras]
+        origins_and_directions = [camera.rays() for camera in cameras]
+        self._rays = [(o.to(grid.lower), d.to(grid.lower)) for o, d in origins_and_directions]
         self._order: list[int] = []
         self.adopt(grid)
 
