@@ -3,9 +3,10 @@
 Pictures of benchmarks/edit_pairs at 128 px are measured (blurred or scaled down, noise added, cut
 to [0, 1], rounded to 8 bits, written as PNG), and the files restored by `Restore` as a user would.
 The methods were tuned on other pictures, every fifth from the second (benchmarks/classical.py too);
-those are never measured here. The input of a downsampled picture is its bicubic enlargement.
-PSNR and SSIM against the sharp picture; the judge (benchmarks/judge.py, its own weights) names the
-concept; "residual" is |y - A x| over what noise and clipping lead to expect, 1 is right.
+those are only measured with --tuning. The input of a downsampled picture is its bicubic
+enlargement. PSNR and SSIM against the sharp picture; the judge (benchmarks/judge.py, its own
+weights) names the concept; "residual" is |y - A x| over what noise and clipping lead to expect, 1
+is right.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ CASES = {
     "downsample(4)": [0.0, 0.02, 0.05],
 }
 
+WORDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("", {}),
+    "notext": (", no text", {"text": False}),
+    "negation": (", negation", {"adaptive_negation": True}),
+}
+"""What may follow the name of a preset, after a colon: how tables call it, and its options."""
+
 
 @dataclass
 class Column:
@@ -57,7 +65,7 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace) -> None:
         pairs = json.loads((HERE / "edit_pairs.json").read_text())
-        kept = [pair for i, pair in enumerate(pairs) if i not in TUNED]
+        kept = [pair for i, pair in enumerate(pairs) if (i in TUNED) == options.tuning]
         self.pairs = kept[options.first :: options.every][: options.limit]
         self.sharp = [_read(HERE / pair["image"]) for pair in self.pairs]
         self.prior = from_pretrained("iconic", device="cpu", dtype="float32")
@@ -162,8 +170,8 @@ def columns(
         found["input" if name == "bicubic" else name] = column
     for preset in presets:
         name, _, words = preset.partition(":")
-        options: dict[str, Any] = {"preset": name, "text": words != "notext"}
-        label = name if words != "notext" else f"{name}, no text"
+        options: dict[str, Any] = {"preset": name, **WORDS[words][1]}
+        label = f"{name}{WORDS[words][0]}"
         found[label] = bench.restored(paths, operator, noise, **options)
     return found
 
@@ -190,12 +198,15 @@ def sheet(bench: Bench, found: dict[str, Column], path: Path) -> None:
 def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--tuning", action="store_true", help="the 12 pictures for tuning instead of the 48"
+    )
     parser.add_argument("--every", type=int, default=4, help="every n-th of the 48 pictures")
     parser.add_argument("--first", type=int, default=0, help="the picture to begin with")
     parser.add_argument("--limit", type=int, default=None, help="at most so many")
     parser.add_argument("--operator", choices=CASES, nargs="*", default=list(CASES))
     parser.add_argument("--noise", type=float, nargs="*", help="only these")
-    known = [f"{p}{more}" for p in RESTORE_PRESETS for more in ("", ":notext")]
+    known = [f"{p}:{more}".rstrip(":") for p in RESTORE_PRESETS for more in WORDS]
     parser.add_argument(
         "--presets", nargs="*", default=["default", "default:notext"], choices=known, metavar="P"
     )

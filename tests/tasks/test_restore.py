@@ -74,6 +74,16 @@ def test_every_preset_runs_and_explains_its_measurement(preset, prior, blurred):
     assert "warning" not in run.report
 
 
+def test_adaptive_negation_costs_an_evaluation_a_level_and_changes_the_walk(prior, blurred):
+    options = {"preset": "treg", "noise": 0.02, "prompt": "dog face"}
+    without, negated = (
+        quick(blurred, adaptive_negation=on, **options).start(prior).run() for on in (False, True)
+    )
+    assert negated.evaluations == without.evaluations + negated.total
+    assert not torch.equal(without.pictures()[0], negated.pictures()[0])
+    assert "warning" not in negated.report
+
+
 def test_the_files_that_are_announced_are_written(prior, blurred, tmp_path):
     task = quick(blurred, samples=2, seed=7)
     run = task.start(prior).run()
@@ -255,6 +265,17 @@ def test_a_verdict_in_words():
         ({"guidance_scale": 3.0}, "without a prompt"),
         ({"negative_prompt": "dog"}, "without a prompt"),
         ({"prompt": "cat", "negative_prompt": "dog"}, "at guidance_scale 1"),
+        ({"adaptive_negation": True, "prompt": "cat"}, "a part of preset treg"),
+        ({"adaptive_negation": True, "preset": "treg"}, "pass a prompt"),
+        (
+            {
+                "adaptive_negation": True,
+                "preset": "treg",
+                "prompt": "cat",
+                "guidance_scale": 1.0,
+            },
+            "guidance_scale above 1",
+        ),
         ({"samples": 0}, "samples is 0"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"seed": -1}, "seed is -1"),

@@ -27,6 +27,7 @@ from dreamsampler.methods.editing import paper_levels, up_and_down
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import Regularizer, chain, plain, posterior
 from dreamsampler.objectives.measurement import Measurement, corrected, descended, two_stages
+from dreamsampler.objectives.negation import Negation
 from dreamsampler.operators import is_linear
 from dreamsampler.samplers import by_noise, dream
 
@@ -89,20 +90,19 @@ def anchored_restoration(
 
 
 def treg(
-    denoise: Denoiser, data: Measurement, z: Latent, levels: Sequence[Level], rng: Rng
+    denoise: Denoiser | Negation, data: Measurement, z: Latent, levels: Sequence[Level], rng: Rng
 ) -> Iterator[Moment]:
     """TReg: at each level x^ in pixels, then z0 part of the way to its code, half-fresh noise.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2,   r = noise 1e2
         z0 <- ab' E(x^) + (1 - ab') z0,   renoise with k = ab'
 
-    ab' is alpha_bar of the next level, 1 after the last one. "Adaptive negation", the paper's
-    optional third part, is not here: it lowers the cosine between the null prompt's embedding and
-    the embedding of D(z0) by CLIP's image encoder, by gradient steps on the former at every level,
-    and no image encoder comes with a Stable Diffusion pipeline.
+    ab' is alpha_bar of the next level, 1 after the last one. A `Negation` as the denoiser is the
+    paper's third part, adaptive negation: after each level the null condition is moved away from
+    the z0 that the two stages made.
 
     Args:
-        denoise: the prior under its prompt; the source uses CFG.
+        denoise: the prior under its prompt; the source uses CFG, with `Negation` or without.
         data: the measurement, linear.
         z: what the first noise hides; nearly nothing is left of it at the first level.
         levels: falling.
@@ -112,7 +112,9 @@ def treg(
     (arXiv:2311.15658), algorithm 1; lambda = 1e-4 there for |y - A x|^2 + lambda |x - D(z0)|^2.
     """
     after = _following(levels)
-    regularize = two_stages(data, data.noise * 1e2, lambda level: after[level])
+    regularize: Regularizer = two_stages(data, data.noise * 1e2, lambda level: after[level])
+    if isinstance(denoise, Negation):
+        regularize = chain(regularize, denoise.watched)
     renewed = fresh(lambda level, following: following.alpha_bar, rng)
     return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=regularize, renoise=renewed)
 

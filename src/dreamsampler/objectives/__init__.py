@@ -19,6 +19,7 @@ from dreamsampler.objectives.measurement import (
     expected_residual,
     two_stages,
 )
+from dreamsampler.objectives.negation import Negation, likelihood, pictured
 from dreamsampler.objectives.posterior import posterior
 from dreamsampler.objectives.regional import regional, shares
 from dreamsampler.objectives.regularizer import (
@@ -37,6 +38,7 @@ from dreamsampler.objectives.variation import flattest
 __all__ = [
     "Guided",
     "Measurement",
+    "Negation",
     "Regularizer",
     "anchored",
     "between",
@@ -52,9 +54,11 @@ __all__ = [
     "flattest",
     "gamma",
     "inside",
+    "likelihood",
     "localized",
     "masked",
     "per_step",
+    "pictured",
     "plain",
     "posterior",
     "regional",

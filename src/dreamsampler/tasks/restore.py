@@ -75,6 +75,8 @@ class Restore:
     """noise levels to visit"""
     guidance_scale: float | None = None
     """CFG weight of the prompt; 1 believes it as the model does"""
+    adaptive_negation: bool = False
+    """treg: move the null prompt, level by level, away from what the estimate shows"""
     samples: int = 1
     """how many restorations; of several, their mean and spread are written as well"""
     seed: int = 0
@@ -146,6 +148,19 @@ class Restore:
         elif self.negative_prompt and scale == 1:
             raise ValueError(
                 "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as 2"
+            )
+        if self.adaptive_negation:
+            self._check_negation()
+
+    def _check_negation(self) -> None:
+        if self.preset != "treg":
+            raise ValueError(
+                f"adaptive_negation is a part of preset treg, which {self.preset} does not have"
+            )
+        if not (self.prompt or "").strip() or self.settings.guidance_scale == 1:
+            raise ValueError(
+                "adaptive_negation moves what a prompt is guided away from: pass a prompt, and a "
+                "guidance_scale above 1"
             )
 
     def check_files(self) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from dreamsampler.methods.restoration import (
     treg,
 )
 from dreamsampler.models.prior import scale_for
-from dreamsampler.objectives import Guided, cfg, plain
+from dreamsampler.objectives import Guided, Negation, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.samplers import by_noise, uniform
@@ -143,11 +143,14 @@ class RestoreRun:
         gluing = 0.1 if task.preset == "psld" else 0.0
         return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
 
-    def _denoise(self, scale: float) -> Guided:
+    def _denoise(self, scale: float) -> Guided | Negation:
         null = self.prior.condition(self.task.negative_prompt)
         if not (self.task.prompt or "").strip():
             return plain(self.prior, null)
-        return cfg(self.prior, self.prior.condition(self.task.prompt), null, scale)
+        told = self.prior.condition(self.task.prompt)
+        if self.task.adaptive_negation:
+            return Negation(self.prior, told, null, scale)
+        return cfg(self.prior, told, null, scale)
 
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
