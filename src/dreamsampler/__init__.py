@@ -7,6 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dreamsampler.faces.pipelines import (
+        DreamSamplerEditPipeline,
+        DreamSamplerInpaintPipeline,
+        DreamSamplerRestorePipeline,
+    )
     from dreamsampler.generators import Canvas, Generated, Subject
     from dreamsampler.maths import (
         Cosine,
@@ -29,6 +34,9 @@ _HOMES = {
     "Canvas": "generators",
     "Cosine": "maths",
     "Degrade": "tasks",
+    "DreamSamplerEditPipeline": "faces.pipelines",
+    "DreamSamplerInpaintPipeline": "faces.pipelines",
+    "DreamSamplerRestorePipeline": "faces.pipelines",
     "Edit": "tasks",
     "Estimate": "maths",
     "GaussianMixture": "models",
@@ -54,6 +62,9 @@ __all__ = [
     "Canvas",
     "Cosine",
     "Degrade",
+    "DreamSamplerEditPipeline",
+    "DreamSamplerInpaintPipeline",
+    "DreamSamplerRestorePipeline",
     "Edit",
     "Estimate",
     "GaussianMixture",

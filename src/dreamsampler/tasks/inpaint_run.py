@@ -146,6 +146,10 @@ class InpaintRun:
         """Run; every moment after its step."""
         return iter(self._walk)
 
+    def stop(self) -> None:
+        """End here: the results are those of the newest moment; ValueError before the first."""
+        self._walk.cut()
+
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
         with torch.no_grad():

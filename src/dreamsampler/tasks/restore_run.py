@@ -172,6 +172,10 @@ class RestoreRun:
         self.described = fit_parameters(self.task.description, self.data.y, x, near=near)
         self.data.op = self.described.build(self.data.size)
 
+    def stop(self) -> None:
+        """End here: the results are those of the newest moment; ValueError before the first."""
+        self._walk.cut()
+
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
         with torch.no_grad():

@@ -184,6 +184,10 @@ class VectorizeRun:
         """Run; every moment after its step."""
         return iter(self._walk)
 
+    def stop(self) -> None:
+        """End here: the results are those of the newest moment; ValueError before the first."""
+        self._walk.cut()
+
     def preview(self, now: Moment) -> Image:
         """What is drawn by now, in [-1, 1] at the size of the canvas."""
         assert self.graphic is not None

@@ -55,6 +55,16 @@ class Walk:
             self.done, self.last = self.done + 1, now
             yield now
 
+    def cut(self) -> None:
+        """Take the newest moment for the last one; what is left is not walked.
+
+        Raises:
+            ValueError: there was none yet.
+        """
+        if self.last is None:
+            raise ValueError("no step was taken yet, so there is no result to stop at")
+        self._moments, self.total = iter(()), self.done
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add what happens inside to a stage's seconds."""
