@@ -45,6 +45,7 @@ COMMANDS = (
     Command("reconstruct", "faces.command:perform", ("tasks:Reconstruct", *SCENE)),
     Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
     Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
+    Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
     Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
 )
 

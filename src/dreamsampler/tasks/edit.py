@@ -67,7 +67,8 @@ class Edit:
     negative_prompt: str | None = None
     """what it should not show (the null prompt if left out)"""
     preset: Preset = "default"
-    """default: best measured; flowedit: FlowEdit as published; paper: DreamSampler as published"""
+    """default: best measured, the one to begin with; flowedit: FlowEdit as published, made for
+    Stable Diffusion 3; paper: DreamSampler as published, to compare with it, many times slower"""
     num_inference_steps: int | None = None
     """noise levels to visit; more is slower, not stronger"""
     guidance_scale: float | None = None

@@ -71,7 +71,8 @@ class Inpaint:
     negative_prompt: str | None = None
     """what it should not show (the null prompt if left out)"""
     preset: InpaintPreset = "default"
-    """default: best measured; paper: DreamSampler as published, many times slower"""
+    """default: best measured, the one to begin with; paper: DreamSampler as published, to compare
+    with it, many times slower"""
     num_inference_steps: int | None = None
     """noise levels to visit; more is slower"""
     guidance_scale: float | None = None

@@ -69,8 +69,10 @@ class Restore:
     negative_prompt: str | None = None
     """what it does not show; acts where guidance_scale is not 1"""
     preset: RestorePreset = "default"
-    """default: best measured; treg, flowdps, dps, psld: as published; paper: DreamSampler's
-    alternation"""
+    """default: best measured, for any operator; treg: as published, for linear operators; flowdps:
+    as published, for any operator; dps: as published, slow, its samples spread most truly; psld:
+    dps with a gluing term, for linear operators; paper: DreamSampler's alternation, to compare with
+    it, slow"""
     num_inference_steps: int | None = None
     """noise levels to visit"""
     guidance_scale: float | None = None

@@ -43,7 +43,8 @@ class Vectorize:
     segments: int = 4
     """cubic segments a path (for init trace, the tracer decides)"""
     init: Literal["components", "random", "trace"] = "components"
-    """first paths: disks where the error is largest, disks anywhere, or the outlines of a tracer"""
+    """components: first paths are disks where the error is largest; random: disks anywhere; trace:
+    the outlines of a tracer"""
     beta: float = 1.0
     """weight of the model; 0 fits the data alone"""
     num_inference_steps: int = 30

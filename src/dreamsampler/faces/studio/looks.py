@@ -1,0 +1,143 @@
+"""Which tasks have a tab, and what of their forms is shown first; options are the tasks' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from dreamsampler.tasks import Edit, Inpaint, Reconstruct, Restore, Vectorize
+
+
+@final
+@dataclass(frozen=True)
+class Example:
+    """Something to click.
+
+    Args:
+        label: on the button.
+        picture: of those that come with the package; a toy's name for a scene.
+        values: other fields.
+        degraded: operator and noise that the picture is spoiled with first.
+        hole: an ellipse to be painted, (left, top, right, bottom) as shares of the picture.
+    """
+
+    label: str
+    picture: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    degraded: tuple[str, float] | None = None
+    hole: tuple[float, float, float, float] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """A tab.
+
+    Args:
+        task: its dataclass.
+        title: of the tab.
+        hint: what it is for.
+        verb: on the button.
+        front: fields that are shown at once; the others are folded away.
+        examples: things to click.
+        hidden: fields that the tab has something better for.
+    """
+
+    task: type
+    title: str
+    hint: str
+    verb: str
+    front: tuple[str, ...]
+    examples: tuple[Example, ...]
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The task's name on the command line and in the HTTP interface."""
+        return self.task.__name__.lower()
+
+
+EDITS = (
+    Example("Cat to dog", "cat.png", {"source_prompt": "cat face", "prompt": "dog face"}),
+    Example(
+        "Sunglasses",
+        "grin.png",
+        {"source_prompt": "grinning face", "prompt": "smiling face with sunglasses"},
+    ),
+    Example("Bear to panda", "bear.png", {"source_prompt": "bear", "prompt": "panda"}),
+    Example("Green apple", "apple.png", {"source_prompt": "red apple", "prompt": "green apple"}),
+)
+EYES = (0.12, 0.18, 0.88, 0.52)
+PAINTINGS = (
+    Example("Sunglasses", "grin.png", {"prompt": ("smiling face with sunglasses",)}, hole=EYES),
+    Example("Heart eyes", "grin.png", {"prompt": ("smiling face with heart-eyes",)}, hole=EYES),
+)
+BLURRED = {"operator": "blur(sigma=3)"}
+MEASURED = (
+    Example("Blurred cat", "cat.png", BLURRED | {"prompt": "cat face"}, ("blur(3)", 0.02)),
+    Example("Unknown blur", "bear.png", {"operator": "blur(sigma=?)"}, ("blur(2.5)", 0.01)),
+    Example(
+        "Four times smaller", "grin.png", {"operator": "downsample(4)"}, ("downsample(4)", 0.01)
+    ),
+    Example("How sure is it?", "apple.png", BLURRED | {"samples": 4}, ("blur(3)", 0.05)),
+)
+DRAWINGS = (
+    Example("Apple", "apple.png", {"prompt": "red apple", "paths": 24}),
+    Example("Bear, few paths", "bear.png", {"prompt": "bear", "paths": 16}),
+    Example("From a blurred cat", "cat.png", BLURRED | {"prompt": "cat face"}, ("blur(3)", 0.02)),
+)
+SCENES = (
+    Example(
+        "Blurred toy car", "car", BLURRED | {"operator": "blur(sigma=1)", "steps": 150, "beta": 0.0}
+    ),
+    Example("Toy duck", "duck", {"steps": 150, "beta": 0.0}),
+)
+
+LOOKS = (
+    Look(
+        Edit,
+        "Edit",
+        "Say what the picture shows now and what it should show. The rest of it stays.",
+        "Edit",
+        ("image", "source_prompt", "prompt", "preset"),
+        EDITS,
+    ),
+    Look(
+        Inpaint,
+        "Inpaint",
+        "Paint over what shall change and say what the whole picture should show in the end. "
+        "Every pixel that is not painted comes back as it was.",
+        "Paint",
+        ("preset",),
+        PAINTINGS,
+        hidden=("image", "prompt"),
+    ),
+    Look(
+        Restore,
+        "Restore",
+        "Undo a blur, a low resolution, lost pixels or JPEG. The result explains the picture that "
+        "came in; the residual says how well, the spread how sure it is.",
+        "Restore",
+        ("image", "operator", "prompt", "preset", "samples"),
+        MEASURED,
+    ),
+    Look(
+        Vectorize,
+        "Vectorize",
+        "Draw a picture with few colored paths, as an SVG file.",
+        "Draw",
+        ("image", "prompt", "paths", "init"),
+        DRAWINGS,
+    ),
+    Look(
+        Reconstruct,
+        "3D",
+        "A sharp scene from blurred, small or few views of it: upload transforms.json and the "
+        "pictures it names.",
+        "Reconstruct",
+        ("scene", "operator", "prompt"),
+        SCENES,
+    ),
+)
+"""Every tab, in order."""
