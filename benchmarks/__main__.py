@@ -16,6 +16,7 @@ SUITES = {
     "posterior": "every restoration method against an exact posterior",
     "classical": "Wiener, bicubic and total variation on blurred and downsampled icons",
     "golden": "the paper preset against the published program's own output",
+    "reconstruct": "scenes from degraded views: without the model, with it, each view alone",
     "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }

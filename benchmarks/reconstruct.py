@@ -1,13 +1,19 @@
 """Scenes from degraded views: without the model, with it, and restoring every view alone.
 
-    python -m benchmarks.reconstruct --model iconic --size 64 --out benchmarks/runs/reconstruct.json
+    python -m benchmarks.reconstruct --size 64 --out benchmarks/runs/reconstruct
+    python -m benchmarks.reconstruct --device cuda --seconds 60      (again and again, until done)
+    python -m benchmarks.reconstruct --table --sheet benchmarks/runs/reconstruct.png
 
 Truth is rendered from closed forms (`dreamsampler.generators.toy`); what counts are sharp views
-that no method has seen. Three answers to the same views:
+that no method has seen. Four answers to the same views, after the same number of optimizer steps:
 
-    data      the field alone: data term and total variation (beta = 0)
-    dream     the task Reconstruct: the same, then the model at falling levels (beta > 0)
+    plain     the field under the data term and total variation alone
+    data      the task Reconstruct without the model (beta = 0): `plain`, and where there is an
+              operator the fit also follows the deconvolved views (deconvolve)
+    dream     the task Reconstruct: `data`, then the model at falling levels (beta > 0)
     views     every view restored alone by the task Restore's method, then a field fitted to them
+
+Every answer to every scene is a file in --out; those that are there are not measured again.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,18 +30,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.reconstruct_table import contact_sheet, tables
+from dreamsampler.files import write_whole
 from dreamsampler.maths import generators
-from dreamsampler.methods.restoration import anchored_restoration
+from dreamsampler.methods.reconstruction import by_view
+from dreamsampler.methods.restoration import anchored_restoration, restarts
 from dreamsampler.models.load import Pretrained, from_pretrained
 from dreamsampler.objectives import plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Mask, compose
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.samplers import finish
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
 from dreamsampler.tasks.picture import open_picture, save_picture
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.reconstruct_run import ReconstructRun
-from dreamsampler.tasks.verdict import closed, first_guess
+from dreamsampler.tasks.restore import RESTORE_PRESETS
+from dreamsampler.tasks.verdict import closed, first_guess, guessable
 
 DEGRADATIONS: dict[str, dict[str, Any]] = {
     "blur": {"operator": "blur(sigma=2)", "noise": 0.01},
@@ -44,6 +55,9 @@ DEGRADATIONS: dict[str, dict[str, Any]] = {
     "clean": {},
 }
 """What is done to the views; 20 of them unless it says otherwise."""
+ANSWERS = ("plain", "data", "dream", "views")
+SHOWN = 3
+"""Held-out views of an answer that are kept for the contact sheet."""
 
 
 def scores(renders: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
@@ -67,103 +81,136 @@ def ssim(a: Tensor, b: Tensor) -> float:
     return float((top / ((m_x**2 + m_y**2 + 1e-4) * (v_x + v_y + 9e-4))).mean())
 
 
+@torch.no_grad()
 def restored(run: ReconstructRun, prior: Pretrained, prompt: str, noise: float) -> Tensor:
-    """Every view on its own: Restore's default method, and its last word, (v, 3, h, w)."""
-    views, results = run.views, []
-    told = [camera.view(views.center) for camera in views.cameras]
-    for i, (y, known, word) in enumerate(zip(views.y, views.known, told, strict=True)):
-        op = views.op if bool(known.all()) else compose(views.op, Mask(known[None]))
-        data = Measurement(op, (y * known)[None], max(noise, 0.0012), run._decode, run._encode)
-        with torch.no_grad():
-            z = run._encode(first_guess(data))
-        denoise = plain(prior, prior.condition(f"{prompt}, {word}"))
-        levels = by_noise(prior.schedule, 16, start=0.5)
-        walk = anchored_restoration(
-            denoise, data, z, levels, generators([i]), spread=lambda level: 0.3 * level.flow
-        )
-        with torch.no_grad():
-            results.append(closed(data, run._decode(finish(walk).z0))[0])
-    return torch.stack(results)
+    """Every view on its own: the task Restore's default method, all views in one batch."""
+    views, preset = run.views, RESTORE_PRESETS["default"]
+    op = views.op if bool(views.known.all()) else compose(views.op, Mask(views.known))
+    data = Measurement(op, views.y * views.known, noise, run._decode, run._encode)
+    first, *others = preset.starts or (1.0,)
+    starts = [first if guessable(_one(data, views.known, 0).op, data.size) else 1.0, *others]
+    words = [camera.view(views.center) for camera in views.cameras]
+    told = {w: plain(prior, prior.condition(f"{prompt}, {w}")) for w in dict.fromkeys(words)}
+    walk = anchored_restoration(
+        by_view([told[word] for word in words]),
+        data,
+        run._encode(first_guess(data)),
+        restarts(prior.schedule, preset.num_inference_steps, starts),
+        generators(list(range(len(words)))),
+        spread=lambda level: (preset.spread or 0.0) * level.flow,
+    )
+    shown = run._decode(finish(walk).z0)
+    rows = [_one(data, views.known, i) for i in range(len(words))]
+    return torch.cat([closed(row, shown[i : i + 1]) for i, row in enumerate(rows)])
 
 
-def one(scene: MakeScene, prior: Pretrained, asked: argparse.Namespace) -> dict[str, Any]:
-    """All answers to one scene."""
-    with TemporaryDirectory() as folder:
-        scene.save(folder)
-        shots = [s for s in Reconstruct(folder).shots() if s.held_out]
-        truth = [open_picture(s.path).rgb for s in shots]
-        row: dict[str, Any] = {"toy": scene.toy}
-        for name in asked.answers:
-            prompt = f"{scene.prompt} on a white background"
-            task = Reconstruct(
-                folder,
-                operator="none" if name == "views" else scene.operator,
-                prompt=prompt,
-                beta=asked.beta if name == "dream" else 0.0,
-                num_inference_steps=asked.levels,
-                inner_steps=asked.inner,
-                strength=asked.strength,
-                steps=asked.steps + (0 if name == "dream" else asked.levels * asked.inner),
-            )
-            began = time.process_time()
-            if name == "views":
-                alone(folder, scene, prior, prompt)
-            run = task.start(prior).run()
-            row[name] = scores(run.pictures(), truth) | {"seconds": time.process_time() - began}
-            if asked.sheets:
-                sheet = torch.cat([torch.cat(truth[:5], 2), torch.cat(run.pictures()[:5], 2)], 1)
-                save_picture(asked.sheets / f"{scene.toy}-{asked.now}-{name}.png", sheet)
-    return row
+def _one(data: Measurement, known: Tensor, i: int) -> Measurement:
+    """The measurement of one view; its own mask, if there are masks."""
+    one = data.of_row(i)
+    if bool(known.all()):
+        return one
+    return replace(one, op=Mask(known[i : i + 1]))
 
 
-def alone(folder: str, scene: MakeScene, prior: Pretrained, prompt: str) -> None:
+def alone(folder: Path, scene: MakeScene, prior: Pretrained, prompt: str) -> None:
     """Put the restored views in the place of the degraded ones."""
-    task = Reconstruct(folder, operator=scene.operator, prompt=prompt, beta=0.0)
-    run = task.start(prior)
-    pictures = restored(run, prior, prompt, scene.noise)
-    told = json.loads((Path(folder) / "transforms.json").read_text())
+    run = Reconstruct(folder, operator=scene.operator, beta=0.0).start(prior)
+    pictures = restored(run, prior, prompt, max(scene.noise, 0.0012)).cpu()
+    path = folder / "transforms.json"
+    told = json.loads(path.read_text())
     for frame in told["frames"]:
         frame.pop("mask_path", None)
     told = {k: v for k, v in told.items() if k not in ("w", "h", "fl_x", "fl_y", "cx", "cy")}
-    (Path(folder) / "transforms.json").write_text(json.dumps(told))
+    path.write_text(json.dumps(told))
     for i, picture in enumerate(pictures.clamp(0, 1)):
-        save_picture(Path(folder) / f"view_{i:03d}.png", picture)
+        save_picture(folder / f"view_{i:03d}.png", picture)
 
 
-def main(arguments: list[str]) -> None:
-    """Run and print a table; rows are written as they are measured."""
+def measure(
+    scene: MakeScene, answer: str, prior: Pretrained, asked: argparse.Namespace
+) -> tuple[dict[str, Any], Tensor]:
+    """One answer to one scene: its scores, and a strip of its first held-out views."""
+    prompt, dreams = f"{scene.prompt} on a white background", answer == "dream"
+    clock = time.perf_counter if prior.device.type == "cuda" else time.process_time
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        scene.save(folder)
+        truth = [open_picture(s.path).rgb for s in Reconstruct(folder).shots() if s.held_out]
+        began = clock()
+        if answer == "views":
+            alone(folder, scene, prior, prompt)
+        options = {key: getattr(asked, key) for key in TUNED if getattr(asked, key) is not None}
+        task = Reconstruct(
+            folder,
+            operator="none" if answer == "views" else scene.operator,
+            prompt=prompt,
+            deconvolve=answer != "plain",
+            turntable=0,
+            **options,
+        )
+        if not dreams:
+            more = task.num_inference_steps * task.inner_steps
+            task = replace(task, beta=0.0, steps=task.steps + more)
+        run = task.start(prior).run()
+        pictures = run.pictures()
+        found = {**scores(pictures, truth), "seconds": clock() - began, "stages": run.seconds}
+        found |= {"residual": run.report["residual"], "options": options}
+    shown = torch.cat([torch.cat(truth[:SHOWN], 2), torch.cat(pictures[:SHOWN], 2)], 1)
+    return found, shown
+
+
+TUNED = {"beta": float, "num_inference_steps": int, "inner_steps": int, "strength": float,
+         "steps": int, "guidance_scale": float, "new_views": int}  # fmt: skip
+"""Options of the task that can be given here; what is left out is the task's default."""
+
+
+def asked_for(arguments: list[str]) -> argparse.Namespace:
+    """The command line, read."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="iconic")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--toys", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--degradations", nargs="+", default=list(DEGRADATIONS))
-    parser.add_argument("--answers", nargs="+", default=["data", "dream", "views"])
+    parser.add_argument("--answers", nargs="+", default=list(ANSWERS), choices=ANSWERS)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--views", type=int, default=20)
     parser.add_argument("--held-out", type=int, default=6)
-    parser.add_argument("--beta", type=float, default=Reconstruct("").beta)
-    parser.add_argument("--levels", type=int, default=Reconstruct("").num_inference_steps)
-    parser.add_argument("--inner", type=int, default=Reconstruct("").inner_steps)
-    parser.add_argument("--strength", type=float, default=Reconstruct("").strength)
-    parser.add_argument("--steps", type=int, default=Reconstruct("").steps)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--sheets", type=Path)
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/runs/reconstruct"))
+    parser.add_argument("--seconds", type=float, help="begin no further answer after so many")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print the tables")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet, too")
+    for name, kind in TUNED.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=kind)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what is missing, then print what there is."""
+    asked, began = asked_for(arguments), time.perf_counter()
     torch.set_num_threads(1)
-    prior = from_pretrained(asked.model)
-    rows = []
-    print(f"{'':8} {'':9}" + "".join(f"{a:>22}" for a in asked.answers))
-    for name in asked.degradations:
-        asked.now = name
+    prior: Pretrained | None = None
+    for degradation in [] if asked.table else asked.degradations:
         for toy in asked.toys:
-            given = {"views": asked.views, **DEGRADATIONS[name]}
-            scene = MakeScene(toy, held_out=asked.held_out, size=asked.size, **given)
-            rows.append({"degradation": name, **one(scene, prior, asked)})
-            told = [rows[-1][answer] for answer in asked.answers]
-            cells = [f"{t['psnr']:9.2f} {t['ssim']:.3f} {t['seconds']:5.0f}s" for t in told]
-            print(f"{name:8} {toy:9}" + "".join(f"{c:>22}" for c in cells), flush=True)
-            if asked.out:
-                asked.out.parent.mkdir(parents=True, exist_ok=True)
-                asked.out.write_text(json.dumps({"options": str(vars(asked)), "rows": rows}))
+            given = {"views": asked.views, **DEGRADATIONS[degradation]}
+            scene = MakeScene(
+                toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given
+            )
+            for answer in ("data",) if degradation == "clean" else asked.answers:
+                path = asked.out / f"{asked.size}-{degradation}-{toy}-{answer}.json"
+                late = asked.seconds and time.perf_counter() - began > asked.seconds
+                if path.exists() or late:
+                    continue
+                prior = prior or from_pretrained(asked.model, device=asked.device)
+                found, shown = measure(scene, answer, prior, asked)
+                save_picture(path.with_suffix(".png"), shown)
+                row = {"degradation": degradation, "toy": toy, "answer": answer, **found}
+                row["device"] = str(prior.device)
+                write_whole(path, json.dumps(row).encode())
+                print(f"{path.stem}: {found['psnr']:.2f} dB, {found['seconds']:.0f} s", flush=True)
+    print(tables(asked.out, asked.size))
+    if asked.sheet:
+        contact_sheet(asked.out, asked.size, SHOWN).save(asked.sheet)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from dreamsampler.maths import (
     Moment,
     Renoise,
     Rng,
+    Weight,
     draw,
     hold,
+    weigh,
 )
 from dreamsampler.objectives.guidance import Guided, together
 from dreamsampler.objectives.regularizer import Regularizer, chain
@@ -104,21 +106,27 @@ def reconstruct(
     levels: Sequence[Level],
     rng: Rng,
     *,
+    spread: Weight = 0.0,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
     renoise: Renoise = hold,
 ) -> Iterator[Moment]:
     """Distill a prior into a field, at falling levels that all views share.
 
         z_v = alpha E(g_v) + sigma eps_v,    z0_v = denoise(z_v | prompt, view word)
-        psi <- argmin_psi data + beta/2 mean |E(g_v) - z0_v|^2 + penalties    (a few steps)
+        p_v = g_v + D(z0_v) - D(E(g_v))
+        x_v = argmin_x |A x - y_v|^2 / 2 noise^2 + |x - p_v|^2 / 2 r^2,    r = spread
+        psi <- argmin_psi data + beta/2 mean |g_v - x_v|^2 + penalties    (a few steps)
 
     Every view keeps its own noise (`hold`), so that between two levels only the field has changed.
+    A film without `decode` compares latents, |E(g_v) - z0_v|^2; one without `correct` takes p_v
+    for x_v.
 
     Args:
         denoise: what the prior believes of all views (`by_view`).
         film: the field; its energy holds data term and penalties.
         levels: falling.
         rng: one generator per view.
+        spread: r of a level, the deviation that p_v is believed up to, a share of white.
         regularize: bends the clean estimates.
         renoise: the noise of the next level.
 
@@ -128,5 +136,12 @@ def reconstruct(
     """
     if any(following.s >= level.s for level, following in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
+
+    def believed(z0: Latent, now: Moment) -> Latent:
+        """The estimate as it is; the film learns how far to believe it."""
+        film.belief = weigh(spread, now.level)
+        return z0
+
+    bent = chain(regularize, believed)
     eps = draw(film.look(), rng)
-    yield from dream(denoise, film, levels, eps, regularize=regularize, renoise=renoise)
+    yield from dream(denoise, film, levels, eps, regularize=bent, renoise=renoise)

@@ -27,12 +27,14 @@ class Reconstruct:
     """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it"""
     operator: str = "none"
     """what was done to every view, such as "blur(sigma=2)" or "downsample(4)" """
+    noise: float | Literal["auto"] = "auto"
+    """standard deviation of the views' noise, as a share of white; auto measures it"""
     prompt: str | None = None
     """what the scene shows; "front view" and its kin are added"""
     negative_prompt: str | None = None
     """what it does not show"""
-    beta: float = 0.02
-    """how much the model is believed; 0 leaves it out"""
+    beta: float = 0.1
+    """how much the model is believed, up to 1; 0 leaves it out"""
     num_inference_steps: int = 8
     """noise levels at which the model is asked"""
     guidance_scale: float = 1.0
@@ -66,7 +68,7 @@ class Reconstruct:
     """seed of the noise and of the order of the views"""
 
     LIMITS: ClassVar[Limits] = {
-        "beta": (0.0, 1e6),
+        "beta": (0.0, 1.0),
         "num_inference_steps": (1, 1000),
         "guidance_scale": (0.0, 100.0),
         "strength": (0.0, 1.0),
@@ -98,6 +100,8 @@ class Reconstruct:
             ValueError: with one line that says what came, what was wanted and what to do.
         """
         check_numbers(self, self.LIMITS)
+        if self.noise != "auto":
+            check_numbers(self, {"noise": (0.0, 1.0)})
         if self.description.unknown:
             raise ValueError(
                 f"{self.operator} leaves numbers open: give them, or find them on one view with "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dreamsampler.generators.field import Camera, Film, Grid, cubic_size, render
-from dreamsampler.maths import Image, Latent, Moment, generators
+from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
 from dreamsampler.objectives import Guided, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
@@ -22,7 +23,7 @@ from dreamsampler.tasks.picture import Picture, open_picture
 from dreamsampler.tasks.recipe import make_recipe
 from dreamsampler.tasks.reconstruct import shown
 from dreamsampler.tasks.scene_files import save_scene
-from dreamsampler.tasks.verdict import first_guess, noise_of
+from dreamsampler.tasks.verdict import first_guess
 from dreamsampler.tasks.views import Views, open_views
 from dreamsampler.tasks.walk import Walk
 
@@ -34,6 +35,8 @@ COARSE = 8
 """Corners along a side of the grid before the first stage."""
 SPARSITY = 1e-3
 """Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
+SPREAD, LEAST_SPREAD = 0.3, 0.01
+"""The model's pictures are believed up to SPREAD times the flow time of their level."""
 VIEWS_A_STEP = 2
 """Views in one optimizer step."""
 
@@ -56,6 +59,7 @@ class ReconstructRun:
         self.task, self.prior, self.seeds = task, prior, [task.seed]
         self._walk = Walk(prior)
         self._guesses: Tensor | None = None
+        self._trust = 1.0
         self._pictures: list[tuple[Tensor, Tensor]] | None = None
         with self._walk.timed("read"):
             shots = task.shots()
@@ -82,11 +86,12 @@ class ReconstructRun:
             cameras,
             self._encode,
             self._energy,
-            beta=task.beta,
+            beta=2 * task.beta,
             steps=task.inner_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
             decode=self._decode,
+            correct=self._corrected,
             background=self._behind,
         )
 
@@ -97,7 +102,10 @@ class ReconstructRun:
         return self.fit.up(self.prior.decode(z), clamp=False)
 
     def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
-        """Data term of the views that were measured; variation and sparsity of the field."""
+        """Data term of the views that were measured; variation and sparsity of the field.
+
+        Beside it the guesses, by as much as the model's pictures have not taken their place.
+        """
         told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
         grid = self.film.grid
         energy = self.task.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
@@ -105,26 +113,31 @@ class ReconstructRun:
             return energy
         known = [rows[i] for i in told]
         energy = energy + self.views.misfit(known, pictures[told])
-        if self._guesses is None:
+        if self._guesses is None or not self._trust:
             return energy
-        return energy + ((pictures[told] - self._guesses[known]) ** 2).mean()
+        return energy + self._trust * ((pictures[told] - self._guesses[known]) ** 2).mean()
+
+    @cached_property
+    def _data(self) -> Measurement:
+        """All views as one measurement."""
+        views, masked = self.views, not bool(self.views.known.all())
+        op = compose(views.op, Mask(views.known)) if masked else views.op
+        noise = views.noise(self.task.noise)
+        return Measurement(op, views.y * views.known, noise, self._decode, self._encode)
 
     def _guessed(self) -> Tensor | None:
         """The flattest picture that explains each view; None where there is nothing to undo.
 
-        The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
+        The fit follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
         """
-        views = self.views
         asked = self.task.deconvolve and bool(self.task.description.steps)
-        if not asked or not is_linear(views.op):
-            return None
-        guesses = []
-        for y, known in zip(views.y, views.known, strict=True):
-            op = views.op if bool(known.all()) else compose(views.op, Mask(known[None]))
-            noise = noise_of(y[None], "auto", views.first.depth, known[None])
-            seen = (y * known)[None]
-            guesses.append(first_guess(Measurement(op, seen, noise, self._decode, self._encode))[0])
-        return torch.stack(guesses)
+        return first_guess(self._data) if asked and is_linear(self.views.op) else None
+
+    def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
+        """The pictures nearest to the model's that explain the views; new views as they are."""
+        count = len(self.views.cameras)
+        told = self._data.explained(pictures[:count], belief)
+        return torch.cat([told, pictures[count:]]).clamp(0, 1)
 
     @property
     def stages(self) -> list[Stage]:
@@ -148,7 +161,8 @@ class ReconstructRun:
             return
         levels = by_noise(self.prior.schedule, total, start=task.strength)
         rng = generators([task.seed + i for i in range(len(self.film.cameras))])
-        yield from reconstruct(by_view(self._guided()), self.film, levels, rng)
+        denoise, self._trust = by_view(self._guided()), max(0.0, 1 - task.beta)
+        yield from reconstruct(denoise, self.film, levels, rng, spread=_spread)
 
     def _guided(self) -> list[Guided]:
         """One denoiser per view; views with the same word share it."""
@@ -266,6 +280,10 @@ class ReconstructRun:
         with self._walk.timed("write"):
             save_scene(self, Path(path), recipe)
         return self.task.outputs(Path(path))
+
+
+def _spread(level: Level) -> float:
+    return max(SPREAD * level.flow, LEAST_SPREAD)
 
 
 def between(

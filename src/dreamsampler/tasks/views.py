@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
@@ -14,6 +15,7 @@ from dreamsampler.generators.field import Camera, Shot, surroundings
 from dreamsampler.operators import Operator, measured
 from dreamsampler.tasks.header import check_picture
 from dreamsampler.tasks.picture import Picture, open_picture
+from dreamsampler.tasks.verdict import noise_of
 
 if TYPE_CHECKING:
     from dreamsampler.operators.spec import Description
@@ -51,6 +53,25 @@ class Views:
         known = self.known[rows]
         away = (self.op.A(pictures) - self.y[rows]) * known
         return (away**2).sum() / (known.sum() * away.shape[1]).clamp_min(1)
+
+    def noise(self, asked: float | str) -> float:
+        """The deviation of the noise: what was asked, or for "auto" the mean of what views say.
+
+        Raises:
+            ValueError: "auto", and no view has a measured pixel with measured neighbors.
+        """
+        found = []
+        for y, known in zip(self.y, self.known, strict=True):
+            try:
+                found.append(noise_of(y[None], asked, self.first.depth, known[None]))
+            except ValueError:  # too few pixels; other views may have enough
+                continue
+        if not found:
+            raise ValueError(
+                "the noise of the views cannot be told from so few pixels: pass noise, a share of "
+                "white, such as 0.01"
+            )
+        return math.sqrt(sum(each**2 for each in found) / len(found))
 
 
 def check_views(

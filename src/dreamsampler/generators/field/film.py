@@ -31,7 +31,8 @@ class Film:
 
     A pull is `steps` steps of Adam, each on `views` of the cameras in turn, so that its cost does
     not grow with the number of cameras; `Generated` with all of them in every step is the special
-    case views = cameras (`test_a_film_of_all_views_is_generated`).
+    case views = cameras (`test_a_film_of_all_views_is_generated`). `belief`, the deviation that
+    a target is believed up to, is set from outside, level by level; only `correct` asks for it.
 
     Args:
         grid: the field.
@@ -44,6 +45,8 @@ class Film:
         decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
             it comes nearer to g + D(target) - D(E(g)), with g the pictures of the last look. What
             the code loses of a picture cancels, and no gradient passes the networks.
+        correct: (pictures of all cameras, belief) -> pictures that explain the measurements: what
+            a pull comes nearer to, where it compares pictures.
         background: RGB in [0, 1] behind the field.
         rng: draws the order of the cameras.
         rate: multiplies the learning rates.
@@ -66,6 +69,7 @@ class Film:
         views: int,
         rng: torch.Generator,
         decode: Callable[[Latent], Tensor] | None = None,
+        correct: Callable[[Tensor, float], Tensor] | None = None,
         background: float = 1.0,
         rate: float = 1.0,
     ) -> None:
@@ -76,7 +80,8 @@ class Film:
         if len({camera.size for camera in cameras}) > 1:
             raise ValueError("the cameras' pictures differ in size: resize them to one")
         self.cameras, self.energy = list(cameras), energy
-        self.encode, self.decode = encode, decode
+        self.encode, self.decode, self.correct = encode, decode, correct
+        self.belief = 0.0
         self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
         origins_and_directions = [camera.rays() for camera in cameras]
@@ -132,15 +137,17 @@ class Film:
 
     def pull(self, target: Latent) -> None:
         """Take `steps` optimizer steps towards the target."""
-        with torch.no_grad():
-            if self.beta == 0:
-                aim = None
-            elif self.decode is None:
-                aim = target.detach()
-            else:
-                aim = self._shown + self.decode(target) - self.decode(self._look)
+        aim = self._aim(target) if self.beta else None
         for _ in range(self.steps):
             self.step(aim)
+
+    @torch.no_grad()
+    def _aim(self, target: Latent) -> Tensor:
+        """What a pull comes nearer to: latents, or with `decode` pictures."""
+        if self.decode is None:
+            return target.detach()
+        aim = self._shown + self.decode(target) - self.decode(self._look)
+        return aim if self.correct is None else self.correct(aim, self.belief)
 
     def step(self, aim: Tensor | None = None) -> float:
         """One optimizer step on the next few cameras; the energy before it.
