@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ COMMANDS = (
     Command("reconstruct", "faces.command:perform", ("tasks:Reconstruct", *SCENE)),
     Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
     Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
+    Command("plan", "faces.plan:plan", ("faces.plan:Planned",)),
     Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
     Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
 )
@@ -91,7 +93,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
         raise ValueError("name a command; for help, run dreamsampler --help")
     parts = [_found(part) for part in command.parts]
     prog = f"dreamsampler {command.name}"
-    filled = _parse(form_of(command), prog, parts[0].__doc__, arguments[1:])
+    filled = _parse(form_of(command), prog, inspect.getdoc(parts[0]), arguments[1:])
     return command, [take(part, filled) for part in parts]
 
 

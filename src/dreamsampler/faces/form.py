@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-PLACED = {"image": "INPUT", "scene": "SCENE", "toy": None}
+PLACED = {"image": "INPUT", "scene": "SCENE", "toy": None, "task": None}
 """Fields that are given by their place, not by their name, and what they are called in help."""
 
 _METAVARS: dict[type, str] = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}

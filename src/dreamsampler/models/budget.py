@@ -6,6 +6,7 @@ asked there; every tensor that is alive at a time is counted.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,8 +16,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
-from torch.overrides import TorchFunctionMode
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -37,6 +37,10 @@ from dreamsampler.models.weights import read_json
 
 _WORDS = 512
 """Tokens of a prompt that a transformer is asked for in a budget; a UNet has CLIP's 77."""
+
+
+_ATTENDING = threading.RLock()
+"""One thread at a time counts."""
 
 
 @final
@@ -154,17 +158,22 @@ class Skeleton:
             images: pictures that are encoded or decoded at a time.
             gradients: whether the loop takes gradients through network and decoder.
             gradient_checkpointing: see `Means`.
-            tiling: see `Means`.
+            tiling: see `Means`; one tile is counted, and what all of them are laid on.
         """
-        codec = Codec(self.parts["vae"], tiling)
+        codec = Codec(self.parts["vae"])
+        tile = [min(side, tiling or side) for side in (height, width)]
         for name in ("unet", "transformer", "vae"):
             part = self.parts.get(name)
             if part is not None and gradient_checkpointing:
                 part.enable_gradient_checkpointing()
         h, w = height // codec.factor, width // codec.factor
         z = torch.zeros(rows, self.family.latent_channels, h, w, device="meta")
-        one = torch.zeros(images, self.family.latent_channels, h, w, device="meta")
-        x = torch.zeros(images, 3, height, width, device="meta")
+        cells = [side // codec.factor for side in tile]
+        one = torch.zeros(images, self.family.latent_channels, *cells, device="meta")
+        x = torch.zeros(images, 3, *tile, device="meta")
+        # what tiles are laid on: the sum, its weights, and their quotient
+        pixels = height * width if tile != [height, width] else 0
+        latents = images * self.family.latent_channels * pixels // codec.factor**2
         told = stack([self._told()], [rows], torch.device("meta"), self.dtype)
 
         def ask(z: Tensor) -> Tensor:
@@ -174,8 +183,8 @@ class Skeleton:
             self.kind.title,
             tuple(_part(name, module) for name, module in self.parts.items()),
             _most(ask, z, gradients),
-            _most(codec.encode, x, False),
-            _most(codec.decode, one, gradients),
+            _most(codec.encode, x, False) + 8 * latents,
+            _most(codec.decode, one, gradients) + 4 * (6 * images + 1) * pixels,
         )
 
     def _told(self) -> TextCondition:
@@ -235,7 +244,7 @@ def counted(shapes_only: bool = True) -> Iterator[_Alive]:
         shapes_only: attention makes no numbers, as on the meta device; False for real tensors.
     """
     alive = _Alive()
-    with _Fused() if shapes_only else nullcontext(), alive:
+    with _fused() if shapes_only else nullcontext(), alive:
         yield alive
 
 
@@ -269,16 +278,27 @@ class _Alive(TorchDispatchMode):
         self.now -= size
 
 
-@final
-class _Fused(TorchFunctionMode):
-    """Attention as its fused kernels take it: no table of all pairs is kept."""
+@contextmanager
+def _fused() -> Iterator[None]:
+    """Attention as its fused kernels take it: no table of all pairs is kept.
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is not scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        named = dict(zip(("query", "key", "value"), args, strict=False)) | (kwargs or {})
-        query, value = named["query"], named["value"]
-        return _Attention.apply(query, named["key"], value)
+    Only that of tensors without numbers, so that nobody else's is touched meanwhile. It is put in
+    the place of PyTorch's, since a TorchFunctionMode is not there when checkpoints are recomputed.
+    """
+
+    def attend(*args: Any, **kwargs: Any) -> Tensor:
+        named = dict(zip(("query", "key", "value"), args, strict=False)) | kwargs
+        if not named["query"].is_meta:
+            return real(*args, **kwargs)
+        return _Attention.apply(named["query"], named["key"], named["value"])
+
+    with _ATTENDING:
+        real = functional.scaled_dot_product_attention
+        functional.scaled_dot_product_attention = attend
+        try:
+            yield
+        finally:
+            functional.scaled_dot_product_attention = real
 
 
 @final

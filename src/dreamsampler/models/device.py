@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
 from dreamsampler.models.errors import ModelError
@@ -67,3 +70,29 @@ def choose_dtype(
             "memory) or float32"
         )
     return chosen
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes that are free on a device; None where nobody says.
+
+    On CUDA what the driver reports, on MPS what Metal recommends to use at most, on a CPU the main
+    memory that can be had without swapping.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return _main_memory() if device.type == "cpu" else None
+
+
+def _main_memory() -> int | None:
+    """What Linux says is available, or else what a POSIX system has in all."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line[:13] == "MemAvailable:")
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None

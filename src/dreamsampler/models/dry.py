@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from dreamsampler.maths import Image, Latent, Level, Schedule, Target
 from dreamsampler.models.family import Family, Guidance, TextCondition, Told
-from dreamsampler.models.few_steps import few_steps
+from dreamsampler.models.few_steps import FewSteps
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prompt import Tokens
 
@@ -23,11 +23,18 @@ class Tally:
     Attributes:
         rows: most rows in one forward of the network.
         images: most pictures encoded or decoded at a time.
+        size: height and width of the largest picture that was encoded or decoded, in pixels.
         gradients: whether gradients went through network or decoder.
     """
 
     def __init__(self) -> None:
         self.rows, self.images, self.gradients = 0, 0, False
+        self.size: tuple[int, int] = (0, 0)
+
+    def coded(self, images: int, height: int, width: int) -> None:
+        """So many pictures of a size were encoded or decoded at a time."""
+        self.images = max(self.images, images)
+        self.size = max(self.size, (height, width), key=lambda size: size[0] * size[1])
 
 
 @final
@@ -81,25 +88,25 @@ class _Cells:
 
     def encode(self, x: Image) -> Latent:
         """Means of cells."""
-        self._tally.images = max(self._tally.images, len(x))
+        self._tally.coded(len(x), *x.shape[2:])
         gray = avg_pool2d(x, self.factor).mean(1, keepdim=True)
         return gray.repeat(1, self._channels, 1, 1)
 
     def decode(self, z: Latent) -> Image:
         """Cells of one color."""
-        self._tally.images = max(self._tally.images, len(z))
+        self._tally.coded(len(z), *(self.factor * side for side in z.shape[2:]))
         self._tally.gradients |= z.requires_grad and torch.is_grad_enabled()
         return interpolate(z.mean(1, keepdim=True).repeat(1, 3, 1, 1), scale_factor=self.factor)
 
 
-def dry_prior(family: Family, factor: int, name: str, scheduler: str) -> tuple[NetworkPrior, Tally]:
+def dry_prior(family: Family, factor: int, name: str, few: FewSteps) -> tuple[NetworkPrior, Tally]:
     """A prior with a family's sizes, schedule and guidance, and no network.
 
     Args:
         family: the real one; its network is not asked.
         factor: pixels per cell.
-        name: of the model, which may say how it was distilled.
-        scheduler: the class that its folder names.
+        name: of the model.
+        few: how it was distilled.
 
     Returns:
         The prior, whose evaluations count as ever, and what else was asked of it.
@@ -107,5 +114,5 @@ def dry_prior(family: Family, factor: int, name: str, scheduler: str) -> tuple[N
     tally = Tally()
     codec: Any = _Cells(factor, family.latent_channels, tally)
     prior = NetworkPrior(_Told(family, tally), codec, name=name, owned=True)
-    few_steps([name], scheduler).apply(prior)
+    few.apply(prior)
     return prior, tally

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, final
 if TYPE_CHECKING:
     from dreamsampler.models.budget import Budget, Skeleton
     from dreamsampler.models.dry import Tally
+    from dreamsampler.models.few_steps import Distillation, FewSteps
+    from dreamsampler.tasks.picture import Held
     from dreamsampler.tasks.task import Run, Task
 
 _GIB = 2**30
@@ -88,12 +90,15 @@ def make_plan(
     task: Task,
     model: str,
     *,
+    held: Held | None = None,
     dtype: str = "auto",
+    device: str | None = None,
     memory: int | None = None,
     offload: str | None = None,
     release_text_encoders: bool = False,
     tiling: int | None = None,
     gradient_checkpointing: bool = False,
+    distilled: Distillation | None = None,
     revision: str | None = None,
     local_files_only: bool | None = None,
 ) -> Plan:
@@ -106,29 +111,42 @@ def make_plan(
     Args:
         task: what would be done; its pictures are read.
         model: "iconic", an alias, a folder or a hub id; its configuration is fetched if need be.
-        dtype: "float32", "float16", "bfloat16"; "auto" for the family's 16 bits.
-        memory: of the device, in bytes; None leaves open whether it fits.
+        held: the task's pictures that are in memory (`tasks.memory.picture_of`).
+        dtype: "float32", "float16", "bfloat16"; "auto" for what `from_pretrained` takes on the
+            device, or for the family's 16 bits.
+        device: where it would run, such as "cuda"; None for one that is not here.
+        memory: of the device, in bytes; None for what the device has free, if there is one, else
+            it stays open whether it fits.
         offload: as in `from_pretrained`, like the rest.
         release_text_encoders: see there.
         tiling: see there.
         gradient_checkpointing: see there.
+        distilled: see there.
         revision: see there.
         local_files_only: see there.
 
     Raises:
         ValueError: the task or the model cannot be meant, in one line.
     """
-    skeleton, scheduler = _skeleton(model, dtype, revision, local_files_only)
-    run, tally, size = _counted(task, model, skeleton, scheduler)
+    from dreamsampler.models.device import choose_device, memory_of
+    from dreamsampler.models.few_steps import few_steps
+    from dreamsampler.models.means import Means
+
+    Means(offload, release_text_encoders, tiling, gradient_checkpointing).check()  # type: ignore[arg-type]
+    where = None if device is None else choose_device(device)
+    if memory is None and where is not None:
+        memory = memory_of(where)
+    skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
+    few = few_steps([model], scheduler, distilled)
+    run, tally = _counted(task, model, skeleton, few, held)
     now, tiled = (
-        _budget(skeleton, tally, size, gradient_checkpointing, side)
-        for side in (tiling, tiling or 512)
+        _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
     )
     return Plan(
         model,
         now.title,
         str(skeleton.dtype).removeprefix("torch."),
-        size,
+        tally.size,
         {part.name: part.parameters for part in now.parts},
         now.weights,
         now.peak(offload=offload, release_text_encoders=release_text_encoders),
@@ -142,46 +160,51 @@ def make_plan(
 
 
 def _skeleton(
-    model: str, dtype: str, revision: str | None, local_files_only: bool | None
+    model: str,
+    dtype: str,
+    device: str | None,
+    revision: str | None,
+    local_files_only: bool | None,
 ) -> tuple[Skeleton, str]:
     """A model without numbers, and the class of its scheduler."""
+    from dreamsampler.models.alias import BUNDLED
     from dreamsampler.models.budget import Skeleton
-    from dreamsampler.models.device import DTYPES
+    from dreamsampler.models.device import DTYPES, choose_device, choose_dtype
+    from dreamsampler.models.folder import check_configs
     from dreamsampler.models.load import small_files
     from dreamsampler.models.weights import read_json
 
     if dtype != "auto" and dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}, but must be auto, float32, float16 or bfloat16")
     folder = small_files(model, revision, local_files_only)
-    skeleton = Skeleton(folder, None if dtype == "auto" else DTYPES[dtype])
+    kind = None if dtype == "auto" else DTYPES[dtype]
+    if device is not None:
+        half = check_configs(folder).half
+        kind = choose_dtype(dtype, choose_device(device), model == BUNDLED, half)
+    skeleton = Skeleton(folder, kind)
     return skeleton, str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
 
 
 def _counted(
-    task: Task, model: str, skeleton: Skeleton, scheduler: str
-) -> tuple[Run, Tally, tuple[int, int]]:
-    """A task run to its end on a model that only counts, and the size of its picture in there."""
+    task: Task, model: str, skeleton: Skeleton, few: FewSteps, held: Held | None
+) -> tuple[Run, Tally]:
+    """A task run to its end on a model that only counts, and what it counted."""
     from dreamsampler.models.dry import dry_prior
 
     task.check()
-    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, scheduler)
-    run = task.start(prior)
-    fit = getattr(run, "fit", None)
-    if fit is None:
-        raise ValueError(f"a {type(task).__name__} works at sizes of its own: it has no plan yet")
+    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, few)
+    run = task.start(prior) if held is None else task.start(prior, held)  # type: ignore[call-arg]
     for _ in run:
         pass
     run.pictures()
-    return run, tally, fit.padded
+    return run, tally
 
 
-def _budget(
-    skeleton: Skeleton, tally: Tally, size: tuple[int, int], again: bool, tiling: int | None
-) -> Budget:
+def _budget(skeleton: Skeleton, tally: Tally, again: bool, tiling: int | None) -> Budget:
     """What a run of a size takes that asks as was tallied."""
     return skeleton.budget(
         tally.rows,
-        *size,
+        *tally.size,
         images=tally.images,
         gradients=tally.gradients,
         gradient_checkpointing=again,
@@ -193,9 +216,9 @@ def _means(now: Budget, tiled: Budget) -> tuple[tuple[str, int], ...]:
     """What helps, from the mildest to the harshest, with the peak that is left."""
     return (
         ("release_text_encoders", now.peak(release_text_encoders=True)),
-        ("tiling=512", tiled.peak()),
-        ("tiling=512 and offload='model'", tiled.peak(offload="model")),
-        ("tiling=512 and offload='sequential'", tiled.peak(offload="sequential")),
+        ("tiling 512", tiled.peak()),
+        ("tiling 512 and offload model", tiled.peak(offload="model")),
+        ("tiling 512 and offload sequential", tiled.peak(offload="sequential")),
     )
 
 
