@@ -286,11 +286,20 @@ def _fused() -> Iterator[None]:
     the place of PyTorch's, since a TorchFunctionMode is not there when checkpoints are recomputed.
     """
 
-    def attend(*args: Any, **kwargs: Any) -> Tensor:
-        named = dict(zip(("query", "key", "value"), args, strict=False)) | kwargs
-        if not named["query"].is_meta:
-            return real(*args, **kwargs)
-        return _Attention.apply(named["query"], named["key"], named["value"])
+    def attend(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if query.is_meta:
+            return _Attention.apply(query, key, value)
+        named = {"scale": scale, "enable_gqa": enable_gqa}
+        return real(query, key, value, attn_mask, dropout_p, is_causal, **named)
 
     with _ATTENDING:
         real = functional.scaled_dot_product_attention

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dreamsampler.models.budget import Budget, Skeleton
     from dreamsampler.models.dry import Tally
     from dreamsampler.models.few_steps import Distillation, FewSteps
+    from dreamsampler.models.means import Offload
     from dreamsampler.tasks.picture import Held
     from dreamsampler.tasks.task import Run, Task
 
@@ -94,7 +95,7 @@ def make_plan(
     dtype: str = "auto",
     device: str | None = None,
     memory: int | None = None,
-    offload: str | None = None,
+    offload: Offload | None = None,
     release_text_encoders: bool = False,
     tiling: int | None = None,
     gradient_checkpointing: bool = False,
@@ -128,17 +129,12 @@ def make_plan(
     Raises:
         ValueError: the task or the model cannot be meant, in one line.
     """
-    from dreamsampler.models.device import choose_device, memory_of
     from dreamsampler.models.few_steps import few_steps
     from dreamsampler.models.means import Means
 
-    Means(offload, release_text_encoders, tiling, gradient_checkpointing).check()  # type: ignore[arg-type]
-    where = None if device is None else choose_device(device)
-    if memory is None and where is not None:
-        memory = memory_of(where)
+    Means(offload, release_text_encoders, tiling, gradient_checkpointing).check()
     skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
-    few = few_steps([model], scheduler, distilled)
-    run, tally = _counted(task, model, skeleton, few, held)
+    run, tally = _counted(task, model, skeleton, few_steps([model], scheduler, distilled), held)
     now, tiled = (
         _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
     )
@@ -154,9 +150,16 @@ def make_plan(
         tally.rows,
         run.total,
         tally.gradients,
-        memory,
+        _free(device) if memory is None else memory,
         _means(now, tiled),
     )
+
+
+def _free(device: str | None) -> int | None:
+    """What a device has free, if it is here."""
+    from dreamsampler.models.device import choose_device, memory_of
+
+    return None if device is None else memory_of(choose_device(device))
 
 
 def _skeleton(
