@@ -129,12 +129,11 @@ def make_plan(
     Raises:
         ValueError: the task or the model cannot be meant, in one line.
     """
-    from dreamsampler.models.few_steps import few_steps
     from dreamsampler.models.means import Means
 
     Means(offload, release_text_encoders, tiling, gradient_checkpointing).check()
     skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
-    run, tally = _counted(task, model, skeleton, few_steps([model], scheduler, distilled), held)
+    run, tally = _counted(task, model, skeleton, _few(model, scheduler, distilled), held)
     now, tiled = (
         _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
     )
@@ -153,6 +152,12 @@ def make_plan(
         _free(device) if memory is None else memory,
         _means(now, tiled),
     )
+
+
+def _few(model: str, scheduler: str, distilled: Distillation | None) -> FewSteps:
+    from dreamsampler.models.few_steps import few_steps
+
+    return few_steps([model], scheduler, distilled)
 
 
 def _free(device: str | None) -> int | None:
