@@ -31,9 +31,10 @@ WORDED = FrozenDict(
         Literal["reflect", "circular", "zero"]: str,
         Literal["bicubic", "area"]: str,
         Literal["4:2:0", "4:4:4"]: str,
+        Literal["vertical", "horizontal"]: str,
     }
 )
-"""Refused in words by `to_estimate` and the operators themselves."""
+"""Refused in words by `to_estimate`, the operators and the regularizers themselves."""
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=WORDED))
 

@@ -3,7 +3,21 @@ import torch
 from oracles import normal
 
 from dreamsampler.maths import Cosine, Estimate, Moment
-from dreamsampler.objectives import anchored, between, chain, descend, every, masked, relax
+from dreamsampler.objectives import (
+    anchored,
+    between,
+    chain,
+    decoded,
+    descend,
+    every,
+    flattened,
+    masked,
+    mirrored,
+    palette,
+    palette_of,
+    relax,
+    seamless,
+)
 
 Z = normal(2, 3, 4, 4)
 ANCHOR = normal(2, 3, 4, 4, seed=9)
@@ -25,7 +39,19 @@ MAPS = {
     "descend": descend(lambda z: (z**2).sum(), 0.1),
     "relax": relax(0.3),
     "anchored": anchored(ANCHOR, 0.7),
+    "decoded": decoded(double, lambda x: 2 * x, lambda z: z / 2),
+    "flattened": flattened(0.3),
+    "mirrored": mirrored(2.0, axis="horizontal"),
+    "palette": palette(normal(5, 3), 3.0),
+    "seamless": seamless(2.0),
 }
+PICTURED = {
+    "flattened": flattened,
+    "mirrored": mirrored,
+    "palette": lambda w: palette(normal(5, 3), w),
+    "seamless": seamless,
+}
+"""Name -> (weight -> map), of those that stand for an energy."""
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -37,13 +63,14 @@ def test_every_map_is_pure_and_keeps_shape_and_type(name):
     assert (first.shape, first.dtype) == (Z.shape, Z.dtype)
 
 
-@pytest.mark.parametrize("name", ["descend", "relax", "anchored", "masked"])
+@pytest.mark.parametrize("name", ["descend", "relax", "anchored", "masked", *PICTURED])
 def test_rows_do_not_know_each_other(name):
     make = {
         "descend": lambda a: descend(lambda z: (z**4).sum(), 0.1),
         "relax": lambda a: relax(0.3),
         "anchored": lambda a: anchored(a, 0.7),
         "masked": lambda a: masked(anchored(a, 0.7), torch.full((1, 1, 4, 4), 0.3).double()),
+        **{each: lambda a, make=make: make(2.0) for each, make in PICTURED.items()},
     }[name]
     whole = make(ANCHOR)(Z, moment())
     alone = make(ANCHOR[:1])(Z[:1], _first(moment()))
@@ -103,3 +130,119 @@ def test_anchored_is_the_minimizer(weight):
     """The gradient of w/2 |z - anchor|^2 + 1/2 |z - z0|^2 vanishes."""
     z = anchored(ANCHOR, weight)(Z, moment())
     torch.testing.assert_close(weight * (z - ANCHOR) + z - Z, torch.zeros_like(Z))
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_no_weight_is_the_identity_and_weight_may_fall_with_the_level(name):
+    make = PICTURED[name]
+    assert make(0.0)(Z, moment()) is Z
+    late = make(lambda level: 2.0 if level.t < 0.4 else 0.0)
+    assert late(Z, moment(t=0.5)) is Z
+    torch.testing.assert_close(late(Z, moment(t=0.3)), make(2.0)(Z, moment(t=0.3)))
+
+
+ENERGIES = {
+    "flattened": lambda x: _variation(x),
+    "mirrored": lambda x: (x - x.flip(-1)).square().sum() / 8,
+    "palette": lambda x: (
+        torch.cdist(x.movedim(1, -1).reshape(-1, 3), normal(5, 3)).amin(1).square().sum() / 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_it_is_the_prox_of_its_energy(name):
+    """No point near it has less of  w R(x) + 1/2 |x - z|^2."""
+    weight, rng = 0.4, torch.Generator().manual_seed(3)
+    cost = lambda x: weight * ENERGIES[name](x) + (x - Z).square().sum() / 2
+    make = {"flattened": lambda w: flattened(w, steps=4000)}.get(name, PICTURED[name])
+    best = make(weight)(Z, moment())
+    lowest = cost(best)
+    for size in (1e-1, 1e-2, 1e-3):
+        for _ in range(20):
+            push = torch.randn(Z.shape, generator=rng, dtype=Z.dtype)
+            assert cost(best + size * push) > lowest - 1e-7
+
+
+def _variation(x):
+    down = torch.nn.functional.pad(x.diff(dim=-2), (0, 0, 0, 1))
+    right = torch.nn.functional.pad(x.diff(dim=-1), (0, 1))
+    return (down.square() + right.square()).sum(1).sqrt().sum()
+
+
+def test_flattening_never_moves_the_mean_nor_what_is_flat():
+    torch.testing.assert_close(flattened(0.5)(Z, moment()).mean((2, 3)), Z.mean((2, 3)))
+    flat = torch.ones_like(Z)
+    torch.testing.assert_close(flattened(0.5)(flat, moment()), flat)
+
+
+def test_a_flat_disk_loses_contrast_by_twice_the_weight_over_its_radius():
+    """The known solution of total variation on a disk; a grid's disk has a somewhat longer rim."""
+    axis = torch.arange(64, dtype=torch.float64) - 31.5
+    disk = (axis[:, None] ** 2 + axis**2 < 16**2).double()[None, None]
+    inside = flattened(1.0, steps=400)(disk, moment())[0, 0, 24:40, 24:40]
+    assert inside.mean().item() == pytest.approx(1 - 2 / 16, abs=0.03)
+
+
+def test_mirrored_makes_both_halves_equal():
+    both = mirrored()(Z, moment())
+    assert torch.equal(both, both.flip(-1))
+    assert torch.equal(mirrored(axis="horizontal")(Z, moment()), (Z + Z.flip(-2)) / 2)
+    with pytest.raises(ValueError, match="axis is 'diagonal'"):
+        mirrored(axis="diagonal")
+
+
+def test_seamless_leaves_no_more_jump_at_the_border_than_inside():
+    """A ramp is all jump; its periodic part has none but the slope that every pixel has."""
+    ramp = torch.linspace(-1, 1, 32, dtype=torch.float64).expand(1, 3, 32, 32)
+    tile = seamless()(ramp, moment())
+    assert (tile[..., 0] - tile[..., -1]).abs().max() < 0.1
+    assert (ramp[..., 0] - ramp[..., -1]).abs().min() == 2
+    torch.testing.assert_close(tile.mean(), ramp.mean())
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 16), (1, 3, 15, 20)])
+def test_a_picture_that_is_periodic_already_stays(shape):
+    h, w = shape[-2:]
+    wave = lambda n: torch.sin(2 * torch.pi * torch.arange(n, dtype=torch.float64) / n)
+    x = (wave(h)[:, None] * wave(w)).expand(shape)
+    inside = (seamless()(x, moment()) - x).abs().max()
+    jump = max((x[..., 0] - x[..., -1]).abs().max(), (x[..., 0, :] - x[..., -1, :]).abs().max())
+    assert inside <= jump  # no more is taken out than one step between neighbors
+
+
+def test_the_smooth_part_solves_its_equation():
+    """Discrete Laplacian of s = the jumps of x across its borders (Moisan, eq. 11)."""
+    from dreamsampler.objectives.seamless import smooth_part
+
+    s, jumps = smooth_part(Z), torch.zeros_like(Z)
+    jumps[..., 0, :] += Z[..., -1, :] - Z[..., 0, :]
+    jumps[..., -1, :] -= Z[..., -1, :] - Z[..., 0, :]
+    jumps[..., 0] += Z[..., -1] - Z[..., 0]
+    jumps[..., -1] -= Z[..., -1] - Z[..., 0]
+    around = [torch.roll(s, by, dim) for dim in (-1, -2) for by in (-1, 1)]
+    torch.testing.assert_close(sum(around) - 4 * s, jumps)
+    torch.testing.assert_close(s.mean((2, 3)), torch.zeros(2, 3).double())
+
+
+def test_an_infinite_weight_leaves_only_the_colors_of_the_palette():
+    colors = normal(4, 3)
+    seen = palette(colors, float("inf"))(Z, moment()).movedim(1, -1).reshape(-1, 3)
+    assert {tuple(row) for row in seen.tolist()} <= {tuple(row) for row in colors.tolist()}
+    with pytest.raises(ValueError, match="colors of 3 numbers, but the picture 4 channels"):
+        palette(colors)(normal(1, 4, 4, 4), moment())
+
+
+def test_a_palette_is_what_is_in_the_picture():
+    x = torch.full((1, 3, 8, 8), -1.0)
+    x[..., :3, :], x[..., 0, 0] = 1.0, torch.tensor([1.0, 0.0, -1.0])
+    found = palette_of(x, 8)
+    assert found.tolist() == [[-1, -1, -1], [1, 1, 1], [1, 0, -1]]
+    assert len(palette_of(x, 2)) == 2
+
+
+def test_a_map_of_pictures_that_changes_nothing_leaves_the_latent_alone():
+    """However lossy the autoencoder: what it loses is lost twice."""
+    lossy = decoded(lambda x, now: 1 * x, lambda x: x.round(), lambda z: z / 3)
+    assert torch.equal(lossy(Z, moment()), Z)
+    assert decoded(lambda x, now: x, lambda x: x.round(), lambda z: z)(Z / 9, moment()) is not None

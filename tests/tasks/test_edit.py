@@ -12,6 +12,7 @@ from dreamsampler.maths import RectifiedFlow
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import PRESETS, Edit
+from dreamsampler.tasks.memory import picture_of
 from dreamsampler.tasks.picture import read_recipe
 
 
@@ -211,6 +212,8 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
         ({"preset": "paper", "seed": 1}, "draws no noise"),
         ({"preset": "paper", "num_images": 2}, "draws no noise"),
         ({"gamma": 0.2}, "preset default has no gamma"),
+        ({"regularize": "miror"}, "there is no regularizer 'miror': did you mean mirrored"),
+        ({"regularize": ""}, "regularize is empty"),
         ({"source_guidance_scale": 1.0}, "preset default has no source_guidance_scale"),
     ],
 )
@@ -218,3 +221,55 @@ def test_what_cannot_be_meant_is_refused_in_one_line(options, words, cat):
     with pytest.raises(ValueError, match=words) as caught:
         quick(cat, **options).check()
     assert "\n" not in str(caught.value)
+
+
+def mixture():
+    means = torch.stack([torch.full((3, 8, 8), v) for v in (-0.5, 0.5)])
+    return GaussianMixtureOfAnySize(means)
+
+
+def bent(cat, words, **options):
+    """An edit in pixels, where nothing but the regularizer decides what is kept."""
+    task = quick(cat, prompt="1", source_prompt="0", size=72, regularize=words, **options)
+    return task.start(mixture()).run().pictures()[0]
+
+
+def test_a_regularizer_in_words_decides_what_the_result_is(cat):
+    free = bent(cat, None)
+    assert (free - free.flip(-1)).abs().max() > 0.1
+    even = bent(cat, "mirrored")
+    torch.testing.assert_close(even, even.flip(-1), rtol=0, atol=1e-5)
+    tile = bent(cat, "seamless")
+    seam = lambda x: (x[..., 0] - x[..., -1]).abs().mean()
+    assert seam(tile) < 0.5 * seam(free)
+
+
+def test_a_regularizer_acts_in_every_preset(prior, cat):
+    for preset in PRESETS:
+        plain, bent = (
+            quick(cat, preset=preset, regularize=words).start(prior).run().pictures()[0]
+            for words in (None, "flattened(2)")
+        )
+        assert not torch.equal(plain, bent)
+
+
+def test_what_a_mask_keeps_stays_whatever_the_regularizer_wants(cat, tmp_path):
+    mask = np.zeros((56, 72), np.uint8)
+    mask[:, 36:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    made = bent(cat, "mirrored", mask_image=tmp_path / "mask.png")
+    assert torch.equal(bytes_of(made)[..., :36], pixels(cat)[..., :36])
+
+
+def test_the_picture_of_a_palette_is_an_input_and_may_be_in_memory(prior, cat, tmp_path):
+    Image.fromarray(np.full((20, 20, 3), 200, np.uint8)).save(tmp_path / "grey.png")
+    task = quick(cat, regularize=f"palette({tmp_path}/grey.png, weight=1000)")
+    assert task.inputs() == [cat, tmp_path / "grey.png"]
+    task.check_files()
+    (path,) = task.start(prior).run().save(tmp_path / "out.png")
+    assert read_recipe(path)["input"]["files"][0]["name"] == "grey.png"
+    held = {"grey": picture_of(np.full((20, 20), 200, np.uint8))}
+    same = quick(cat, regularize="palette(grey, weight=1000)").start(prior, held).run()
+    assert torch.equal(bytes_of(same.pictures()[0]), pixels(path))
+    with pytest.raises(ValueError, match=r"there is no file none\.png"):
+        quick(cat, regularize="palette(none.png)").check_files()

@@ -1,5 +1,7 @@
 """What bends the answer: guidance of the denoiser, regularizers of its estimate."""
 
+from dreamsampler.objectives.decoded import decoded
+from dreamsampler.objectives.flattened import flattened
 from dreamsampler.objectives.guidance import (
     Guided,
     cfg,
@@ -19,7 +21,9 @@ from dreamsampler.objectives.measurement import (
     expected_residual,
     two_stages,
 )
+from dreamsampler.objectives.mirrored import mirrored
 from dreamsampler.objectives.negation import Negation, likelihood, pictured
+from dreamsampler.objectives.palette import palette, palette_of
 from dreamsampler.objectives.posterior import posterior
 from dreamsampler.objectives.regional import regional, shares
 from dreamsampler.objectives.regularizer import (
@@ -33,6 +37,7 @@ from dreamsampler.objectives.regularizer import (
     masked,
     relax,
 )
+from dreamsampler.objectives.seamless import seamless
 from dreamsampler.objectives.variation import flattest
 
 __all__ = [
@@ -45,24 +50,30 @@ __all__ = [
     "cfg",
     "chain",
     "corrected",
+    "decoded",
     "delta",
     "descend",
     "descended",
     "distilled",
     "every",
     "expected_residual",
+    "flattened",
     "flattest",
     "gamma",
     "inside",
     "likelihood",
     "localized",
     "masked",
+    "mirrored",
+    "palette",
+    "palette_of",
     "per_step",
     "pictured",
     "plain",
     "posterior",
     "regional",
     "relax",
+    "seamless",
     "second_order",
     "shares",
     "spotlight",

@@ -54,13 +54,13 @@ def flattest(
     x = ahead = near if start is None else start
     down, right, push = (torch.zeros_like(near) for _ in range(3))
     for _ in range(steps):
-        down, right = _clipped(
-            down + dual_step * _rise(ahead, -2), right + dual_step * _rise(ahead, -1), weight
+        down, right = clipped(
+            down + dual_step * rise(ahead, -2), right + dual_step * rise(ahead, -1), weight
         )
         if bounded:
             push = push + dual_step * ahead
             push = push - dual_step * (push / dual_step).clamp(0, 1)
-        goal = x - tau * (_rise_adjoint(down, -2) + _rise_adjoint(right, -1) + push)
+        goal = x - tau * (rise_adjoint(down, -2) + rise_adjoint(right, -1) + push)
         goal = (belief * near + goal / tau) / (belief + 1 / tau)
         # what a step solves for moves with the next step: a rough solution is as good as a fine
         # one, unless next to no noise wants the measurement met to its last digit
@@ -69,7 +69,7 @@ def flattest(
     return x
 
 
-def _rise(x: Tensor, dim: int) -> Tensor:
+def rise(x: Tensor, dim: int) -> Tensor:
     """Difference to the next pixel; 0 at the last one."""
     rise = torch.zeros_like(x)
     n = x.shape[dim] - 1
@@ -77,8 +77,8 @@ def _rise(x: Tensor, dim: int) -> Tensor:
     return rise
 
 
-def _rise_adjoint(p: Tensor, dim: int) -> Tensor:
-    """The transpose of `_rise`."""
+def rise_adjoint(p: Tensor, dim: int) -> Tensor:
+    """The transpose of `rise`."""
     back = torch.zeros_like(p)
     n = p.shape[dim] - 1
     back.narrow(dim, 1, n).add_(p.narrow(dim, 0, n))
@@ -86,7 +86,7 @@ def _rise_adjoint(p: Tensor, dim: int) -> Tensor:
     return back
 
 
-def _clipped(down: Tensor, right: Tensor, most: float) -> tuple[Tensor, Tensor]:
+def clipped(down: Tensor, right: Tensor, most: float) -> tuple[Tensor, Tensor]:
     """Vectors of length above `most` scaled back to it, all colors of a pixel together."""
     length = (down.square() + right.square()).sum(1, keepdim=True).sqrt()
     scale = (length / most).clamp_min(1) if most > 0 else torch.full_like(length, torch.inf)

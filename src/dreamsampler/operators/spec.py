@@ -224,8 +224,23 @@ def _step(word: Word) -> list[Step]:
             raise ValueError("none takes no arguments: it leaves the picture as it is")
         return []
     if name not in OPERATORS:
-        raise ValueError(f"there is no operator {word.name!r}{_meant(word.name, [*OPERATORS])}")
-    table = OPERATORS[name]
+        raise ValueError(f"there is no operator {word.name!r}{meant(word.name, [*OPERATORS])}")
+    return [Step(name, values_of(name, word, OPERATORS[name]))]
+
+
+def values_of(
+    name: str, word: Word, table: Mapping[str, Parameter]
+) -> tuple[tuple[str, Value], ...]:
+    """The value of every parameter, from the arguments of a word.
+
+    Args:
+        name: what the word stands for.
+        word: its arguments, by place or by name.
+        table: its parameters, in their order.
+
+    Raises:
+        ValueError: of one line, for arguments that do not belong there.
+    """
     given: dict[str, Argument] = {}
     for i, argument in enumerate(word.arguments):
         if not argument.key and i >= len(table):
@@ -233,7 +248,7 @@ def _step(word: Word) -> list[Step]:
             raise ValueError(f"{argument.text} is one argument too many: {name} {takes}")
         key = argument.key or list(table)[i]
         if key not in table:
-            raise ValueError(f"{name} has no argument {key!r}{_meant(key, [*table])}")
+            raise ValueError(f"{name} has no argument {key!r}{meant(key, [*table])}")
         if key in given:
             raise ValueError(f"{key} of {name} is given twice")
         given[key] = argument
@@ -243,7 +258,7 @@ def _step(word: Word) -> list[Step]:
             raise ValueError(f"{name} needs {key}: write {name}({key}=...)")
         value = read_argument(given[key]) if key in given else parameter.default
         values.append((key, _checked(name, key, parameter, value)))
-    return [Step(name, tuple(values))]
+    return tuple(values)
 
 
 def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
@@ -281,7 +296,8 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(map(_written, value))
     if isinstance(value, float | int):
-        return f"{int(value)}" if value == int(value) and abs(value) < 1e15 else repr(value)
+        whole = abs(value) < 1e15 and value == int(value)
+        return f"{int(value)}" if whole else repr(value)
     text = str(value)
     odd = any(sign in ",()|='\"?" or sign.isspace() or not sign.isprintable() for sign in text)
     plain = not odd and not _reads_as_number(text)
@@ -297,7 +313,8 @@ def _reads_as_number(text: str) -> bool:
     return True
 
 
-def _meant(word: str, known: list[str]) -> str:
+def meant(word: str, known: list[str]) -> str:
+    """The end of an error: what a word may have been, and what there is."""
     close = get_close_matches(word, known, 1, 0.5)
     hint = f": did you mean {close[0]}?" if close else ""
     return f"{hint} (there are {', '.join(known)})" if len(known) > 1 else hint or _only(known)

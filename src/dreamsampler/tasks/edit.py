@@ -15,6 +15,7 @@ from dreamsampler.tasks.limits import Limits, check_numbers
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
+    from dreamsampler.objectives.words import Regularizers
     from dreamsampler.tasks.edit_run import EditRun
     from dreamsampler.tasks.picture import Held
 
@@ -87,6 +88,9 @@ class Edit:
     """how many variations"""
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
+    regularize: str | None = None
+    """what else the result should be: mirrored, seamless, flattened(weight), palette(picture);
+    several with |"""
 
     LIMITS: ClassVar[Limits] = {
         "num_inference_steps": (1, 1000),
@@ -110,6 +114,15 @@ class Edit:
         }
         return Settings(**{f.name: getattr(base, f.name) for f in fields(Settings)} | chosen)
 
+    @property
+    def regularizers(self) -> Regularizers | None:
+        """What `regularize` says, read; ValueError for what names none."""
+        if self.regularize is None:
+            return None
+        from dreamsampler.objectives.words import read_regularizers
+
+        return read_regularizers(self.regularize)
+
     def check(self) -> None:
         """Refuse what cannot be meant, before anything is loaded.
 
@@ -123,6 +136,7 @@ class Edit:
             raise ValueError(f"there is no preset {self.preset!r}: choose one of {known}")
         check_numbers(self, self.LIMITS)
         self._check_preset()
+        _ = self.regularizers
 
     def _check_preset(self) -> None:
         """An option that a preset does not have is refused, never ignored."""
@@ -151,14 +165,19 @@ class Edit:
             )
 
     def inputs(self) -> list[Path]:
-        """The picture, and the mask if there is one."""
-        return [Path(each) for each in (self.image, self.mask_image) if each is not None]
+        """The picture, the mask if there is one, and the pictures that `regularize` names."""
+        found = [Path(each) for each in (self.image, self.mask_image) if each is not None]
+        more = self.regularizers
+        return found if more is None else [*found, *more.inputs()]
 
     def check_files(self) -> tuple[int, int]:
         """Look at the headers of the inputs; height and width of the picture."""
         size_hw = check_picture(self.image)
         if self.mask_image is not None:
             check_mask(self.mask_image, size_hw)
+        if self.regularizers is not None:
+            for path in self.regularizers.inputs():
+                check_picture(path)
         return size_hw
 
     def outputs(self, path: Path) -> list[Path]:

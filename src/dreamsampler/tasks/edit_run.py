@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
 from dreamsampler.models.prior import scale_for
-from dreamsampler.objectives import Regularizer, cfg, chain, inside, plain
+from dreamsampler.objectives import Regularizer, cfg, chain, decoded, inside, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
 from dreamsampler.tasks.picture import (
@@ -77,10 +78,10 @@ class EditRun:
         """The preset's sentence, and its number of steps."""
         task, chosen, prior = self.task, self.task.settings, self.prior
         null, wanted = prior.condition(task.negative_prompt), prior.condition(task.prompt)
-        steps, stay = chosen.num_inference_steps, self._stay(z_src)
+        steps, bend = chosen.num_inference_steps, self._bend(z_src)
         if task.preset == "paper":
             weight = chosen.gamma or 0.0
-            walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=stay)
+            walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=bend)
             return walk, 2 * steps
         there = null if task.source_prompt is None else prior.condition(task.source_prompt)
         if _words(task.source_prompt) == _words(task.prompt):
@@ -93,18 +94,30 @@ class EditRun:
         if task.preset == "flowedit":
             own = scale_for(prior, task.source_guidance_scale, chosen.source_guidance_scale)
             source = cfg(prior, there, null, own)
-            walk = flow_edit(target, source, z_src, levels, rng, regularize=stay)
+            walk = flow_edit(target, source, z_src, levels, rng, regularize=bend)
         else:  # a negative prompt shall act where the other two agree as well
             by = plain(prior, wanted) if task.negative_prompt is None else None
             source = plain(prior, there)
-            walk = anchored_edit(target, source, z_src, levels, rng, by=by, regularize=stay)
+            walk = anchored_edit(target, source, z_src, levels, rng, by=by, regularize=bend)
         return walk, len(levels)
 
-    def _stay(self, z_src: Latent) -> Regularizer:
-        if self.mask is None:
-            return chain()
-        cells = self.fit.mask_to_latent(self.mask, self.prior.factor, touched=True)
-        return inside(cells.to(z_src), z_src)
+    def _bend(self, z_src: Latent) -> Regularizer:
+        """What was asked for besides the prompt, then what must stay."""
+        maps: list[Regularizer] = []
+        if self.task.regularizers is not None:
+            pictures = self.task.regularizers.build(self._reference)
+            maps.append(decoded(pictures, self.prior.encode, self.prior.decode))
+        if self.mask is not None:
+            cells = self.fit.mask_to_latent(self.mask, self.prior.factor, touched=True)
+            maps.append(inside(cells.to(z_src), z_src))
+        return chain(*maps)
+
+    def _reference(self, path: str) -> Image:
+        """A picture that a regularizer names, in [-1, 1]; scaled down, for its colors."""
+        x = open_picture(path, self.held).flat()[None]
+        share = min(1.0, 256 / max(x.shape[-2:]))
+        size = [max(1, round(share * n)) for n in x.shape[-2:]]
+        return 2 * functional.interpolate(x, size, mode="nearest-exact") - 1
 
     @property
     def report(self) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Regularizers in words."""
+
+import pytest
+import torch
+from oracles import normal
+
+from dreamsampler.maths import Cosine, Estimate, Moment
+from dreamsampler.objectives import chain, flattened, mirrored, palette, palette_of, seamless
+from dreamsampler.objectives.words import REGULARIZERS, read_regularizers
+
+X = normal(1, 3, 8, 8)
+NOW = Moment(0, Cosine()(0.5), X, X, X, Estimate(X, X), X)
+REFERENCE = normal(1, 3, 16, 16, seed=4)
+
+
+def built(text):
+    return read_regularizers(text).build(lambda path: REFERENCE)(X, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "map_"),
+    [
+        ("flattened", flattened(0.2)),
+        ("flattened(0.5)", flattened(0.5)),
+        ("mirrored", mirrored()),
+        ("mirrored(axis=horizontal, weight=2)", mirrored(2.0, axis="horizontal")),
+        ("seamless(3)", seamless(3.0)),
+        ("palette(a.png)", palette(palette_of(REFERENCE, 8), 4.0)),
+        ("palette('my colors.png', 3, weight=1)", palette(palette_of(REFERENCE, 3), 1.0)),
+        ("mirrored | flattened(0.1)", chain(mirrored(), flattened(0.1))),
+    ],
+)
+def test_words_are_the_map(text, map_):
+    torch.testing.assert_close(built(text), map_(X, NOW))
+
+
+def test_every_one_has_a_builder():
+    for name, table in REGULARIZERS.items():
+        assert built(f"{name}(a.png)" if "path" in table else name).shape == X.shape
+
+
+def test_it_knows_the_files_it_needs():
+    found = read_regularizers("mirrored | palette(a.png) | palette('b c.png', 2)").inputs()
+    assert [str(path) for path in found] == ["a.png", "b c.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "regularize is empty"),
+        ("miror", "there is no regularizer 'miror': did you mean mirrored"),
+        ("palette", "palette needs path"),
+        ("flattened(x)", "weight of flattened is x, but must be a number"),
+        ("flattened(-1)", "must be above 0"),
+        ("mirrored(axis=diagonal)", "must be one of vertical, horizontal"),
+        ("mirrored(", "has no partner"),
+        ("palette(a.png, 1)", "must be at least 2"),
+        ("seamless(1, 2)", "one argument too many"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read_regularizers(text)
+    assert "\n" not in str(caught.value)
