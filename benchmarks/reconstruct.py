@@ -19,6 +19,7 @@ Every answer to every scene is a file in --out; those that are there are not mea
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from dataclasses import replace
@@ -127,34 +128,39 @@ def alone(folder: Path, scene: MakeScene, prior: Pretrained, prompt: str) -> Non
 
 
 def measure(
-    scene: MakeScene, answer: str, prior: Pretrained, asked: argparse.Namespace
+    folder: Path, scene: MakeScene, answer: str, prior: Pretrained, asked: argparse.Namespace
 ) -> tuple[dict[str, Any], Tensor]:
-    """One answer to one scene: its scores, and a strip of its first held-out views."""
-    prompt, dreams = f"{scene.prompt} on a white background", answer == "dream"
+    """One answer to one scene: its scores, and a strip of its first held-out views.
+
+    Args:
+        folder: of the scene; the answer `views` replaces its views, so it comes last.
+        scene: what the folder holds.
+        answer: which one.
+        prior: the model.
+        asked: options of the task among others.
+    """
+    prompt = f"{scene.prompt} on a white background"
     clock = time.perf_counter if prior.device.type == "cuda" else time.process_time
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        scene.save(folder)
-        truth = [open_picture(s.path).rgb for s in Reconstruct(folder).shots() if s.held_out]
-        began = clock()
-        if answer == "views":
-            alone(folder, scene, prior, prompt)
-        options = {key: getattr(asked, key) for key in TUNED if getattr(asked, key) is not None}
-        task = Reconstruct(
-            folder,
-            operator="none" if answer == "views" else scene.operator,
-            prompt=prompt,
-            deconvolve=answer != "plain",
-            turntable=0,
-            **options,
-        )
-        if not dreams:
-            more = task.num_inference_steps * task.inner_steps
-            task = replace(task, beta=0.0, steps=task.steps + more)
-        run = task.start(prior).run()
-        pictures = run.pictures()
-        found = {**scores(pictures, truth), "seconds": clock() - began, "stages": run.seconds}
-        found |= {"residual": run.report["residual"], "options": options}
+    truth = [open_picture(s.path).rgb for s in Reconstruct(folder).shots() if s.held_out]
+    began = clock()
+    if answer == "views":
+        alone(folder, scene, prior, prompt)
+    options = {key: getattr(asked, key) for key in TUNED if getattr(asked, key) is not None}
+    task = Reconstruct(
+        folder,
+        operator="none" if answer == "views" else scene.operator,
+        prompt=prompt,
+        deconvolve=answer != "plain",
+        turntable=0,
+        **options,
+    )
+    if answer != "dream":
+        more = task.num_inference_steps * task.inner_steps
+        task = replace(task, beta=0.0, steps=task.steps + more)
+    run = task.start(prior).run()
+    pictures = run.pictures()
+    found = {**scores(pictures, truth), "seconds": clock() - began, "stages": run.seconds}
+    found |= {"residual": run.report["residual"], "options": options}
     shown = torch.cat([torch.cat(truth[:SHOWN], 2), torch.cat(pictures[:SHOWN], 2)], 1)
     return found, shown
 
@@ -185,29 +191,36 @@ def asked_for(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str]) -> None:
-    """Measure what is missing, then print what there is."""
-    asked, began = asked_for(arguments), time.perf_counter()
-    torch.set_num_threads(1)
-    prior: Pretrained | None = None
-    for degradation in [] if asked.table else asked.degradations:
-        for toy in asked.toys:
-            given = {"views": asked.views, **DEGRADATIONS[degradation]}
-            scene = MakeScene(
-                toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given
-            )
-            for answer in ("data",) if degradation == "clean" else asked.answers:
-                path = asked.out / f"{asked.size}-{degradation}-{toy}-{answer}.json"
-                late = asked.seconds and time.perf_counter() - began > asked.seconds
-                if path.exists() or late:
-                    continue
+def measure_all(asked: argparse.Namespace) -> None:
+    """Every answer that is not there yet, a file each."""
+    began, prior = time.perf_counter(), None
+    for degradation, toy in itertools.product(asked.degradations, asked.toys):
+        stem = f"{asked.size}-{degradation}-{toy}"
+        answers = ("data",) if degradation == "clean" else asked.answers
+        left = [a for a in answers if not (asked.out / f"{stem}-{a}.json").exists()]
+        given = {"views": asked.views, **DEGRADATIONS[degradation]}
+        scene = MakeScene(toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given)
+        with TemporaryDirectory() as folder:
+            for answer in left:
+                if asked.seconds and time.perf_counter() - began > asked.seconds:
+                    return
+                if not any(Path(folder).iterdir()):
+                    scene.save(folder)
                 prior = prior or from_pretrained(asked.model, device=asked.device)
-                found, shown = measure(scene, answer, prior, asked)
+                found, shown = measure(Path(folder), scene, answer, prior, asked)
+                path = asked.out / f"{stem}-{answer}.json"
                 save_picture(path.with_suffix(".png"), shown)
                 row = {"degradation": degradation, "toy": toy, "answer": answer, **found}
-                row["device"] = str(prior.device)
-                write_whole(path, json.dumps(row).encode())
+                write_whole(path, json.dumps({**row, "device": str(prior.device)}).encode())
                 print(f"{path.stem}: {found['psnr']:.2f} dB, {found['seconds']:.0f} s", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what is missing, then print what there is."""
+    asked = asked_for(arguments)
+    torch.set_num_threads(1)
+    if not asked.table:
+        measure_all(asked)
     print(tables(asked.out, asked.size))
     if asked.sheet:
         contact_sheet(asked.out, asked.size, SHOWN).save(asked.sheet)

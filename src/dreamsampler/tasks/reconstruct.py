@@ -58,6 +58,8 @@ class Reconstruct:
     """what is behind the scene"""
     radius: float | None = None
     """of the sphere that holds the scene, in its own units (by default what all cameras see)"""
+    size: int | None = None
+    """longer side of a view in the model, in pixels (by default about the area the model knows)"""
     new_views: int = 0
     """views between the cameras that the model is shown as well"""
     turntable: int = 36
@@ -76,6 +78,7 @@ class Reconstruct:
         "inner_steps": (1, 10**4),
         "smoothness": (0.0, 1e3),
         "resolution": (8, 512),
+        "size": (16, 8192),
         "radius": (1e-6, 1e6),
         "new_views": (0, 1000),
         "turntable": (0, 1000),

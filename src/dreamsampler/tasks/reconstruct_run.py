@@ -71,7 +71,7 @@ class ReconstructRun:
             size = self.views.cameras[0].size
             self._shown = shown(shots)
             self.targets = [s.camera(open_picture(s.path).size).resized(size) for s in self._shown]
-            self.fit = Fit.to(size, prior.native_size, prior.multiple)
+            self.fit = Fit.to(size, prior.native_size, prior.multiple, task.size)
         new = between(self.views.cameras, self.views.center, task.new_views)
         self.film = self._film([*self.views.cameras, *new])
         total = task.num_inference_steps if task.beta > 0 and task.strength > 0 else 0
