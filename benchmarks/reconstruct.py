@@ -197,7 +197,9 @@ def measure_all(asked: argparse.Namespace) -> None:
     for degradation, toy in itertools.product(asked.degradations, asked.toys):
         stem = f"{asked.size}-{degradation}-{toy}"
         answers = ("data",) if degradation == "clean" else asked.answers
-        left = [a for a in answers if not (asked.out / f"{stem}-{a}.json").exists()]
+        left = [
+            a for a in ANSWERS if a in answers and not (asked.out / f"{stem}-{a}.json").exists()
+        ]
         given = {"views": asked.views, **DEGRADATIONS[degradation]}
         scene = MakeScene(toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given)
         with TemporaryDirectory() as folder:

@@ -2,7 +2,6 @@
 
 import families
 import pytest
-import torch
 from conformance import prior_of
 
 from dreamsampler.tasks.make_scene import MakeScene
