@@ -1,5 +1,8 @@
 """Restoration against the exact posterior of a Gaussian prior, and its published formulas."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 import torch
 from oracles import normal, table
@@ -17,7 +20,9 @@ from dreamsampler.maths import (
 )
 from dreamsampler.methods import dreamsampler_inpainting
 from dreamsampler.methods.restoration import (
+    Found,
     anchored_restoration,
+    averaged_restoration,
     dps,
     dreamsampler_restoration,
     flowdps,
@@ -221,25 +226,44 @@ def double(x):
     return 2 * x - 1
 
 
-def test_restarts_fall_and_rise_to_each_start():
-    levels = restarts(Cosine(), 20, (0.3, 0.2, 0.2))
-    flows = [round(level.flow, 6) for level in levels]
-    rises = [i for i in range(1, 20) if flows[i] > flows[i - 1]]
-    assert len(levels) == 20
-    assert rises == [9, 14]
-    assert [flows[0], flows[9], flows[14]] == [0.3, 0.2, 0.2]
+def test_restarts_share_the_levels_out():
+    walks = restarts(Cosine(), 20, (0.3, 0.2, 0.2))
+    assert [len(levels) for levels in walks] == [9, 5, 6]
+    assert [round(levels[0].flow, 6) for levels in walks] == [0.3, 0.2, 0.2]
+    for levels in walks:
+        assert all(a.flow > b.flow for a, b in pairwise(levels))
     with pytest.raises(ValueError, match="starts"):
         restarts(Cosine(), 20, ())
 
 
-def test_noise_is_kept_while_levels_fall_and_drawn_where_they_rise():
-    data, levels = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
-    run = anchored_restoration(
-        plain(PRIOR, None), data, MU, levels, generators(5, 1), spread=spread_of
+def turned(x):
+    return x.flip(-1)
+
+
+def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
+    data, walks = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
+    mirror = replace(data, show=turned, hide=turned)
+    found, rng = Found(MU), generators(5, 2)
+    asked = plain(PRIOR, None)
+    run = averaged_restoration(asked, [data, mirror, data], found, walks, rng, spread=spread_of)
+    moments = list(run)
+    assert [now.index for now in moments] == list(range(6))
+    ends = [moments[i].z0 for i in (2, 3, 5)]  # levels 3, 1 and 2
+    ends[1] = turned(ends[1])
+    torch.testing.assert_close(moments[3].before, turned(ends[0]))
+    torch.testing.assert_close(moments[4].before, (ends[0] + ends[1]) / 2)
+    torch.testing.assert_close(found.mean, sum(ends) / 3)
+    assert found.walks == 3
+
+
+def test_noise_is_kept_within_a_walk_and_drawn_for_each():
+    data, walks = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
+    run = averaged_restoration(
+        plain(PRIOR, None), [data, data], Found(MU), walks, generators(5, 1), spread=spread_of
     )
     moments = list(run)
     rng = generators(5, 1)
-    draw(MU, rng)
+    torch.testing.assert_close(moments[0].noise, draw(MU, rng))
     torch.testing.assert_close(moments[1].noise, moments[0].estimate.eps)
     torch.testing.assert_close(moments[2].noise, draw(MU, rng))
     torch.testing.assert_close(moments[3].noise, moments[2].estimate.eps)

@@ -96,7 +96,8 @@ def test_the_files_that_are_announced_are_written(prior, blurred, tmp_path):
     first, second, mean, spread = (pixels(path).astype(float) for path in paths)
     assert np.abs((first + second) / 2 - mean).max() <= 1
     wanted = np.sqrt(((first - second) ** 2 / 2).mean(-1)) / recipes[3]["white"]
-    assert np.abs(wanted - spread[..., 0]).max() <= 4
+    # both files are rounded, by up to half a level, and the deviation of that is shown enlarged
+    assert np.abs(wanted.clip(0, 255) - spread[..., 0]).max() <= 1.5 + 1 / recipes[3]["white"]
 
 
 def test_a_sample_does_not_depend_on_its_neighbors(prior, blurred):
@@ -154,7 +155,7 @@ def test_an_unknown_width_is_found(tmp_path):
     run.run().pictures()
     (step,) = parse(run.report["operator"]).steps
     found = dict(step.values)["sigma"]
-    assert abs(found - 2.2) < 0.04 < abs(guessed - 2.2)
+    assert abs(found - 2.2) < 0.05 < abs(guessed - 2.2)
 
 
 def test_noise_is_found(prior, blurred):
@@ -297,6 +298,9 @@ def test_files_that_cannot_be_used(prior, tmp_path):
         quick(plain, "kernel(nowhere.png)").check_files()
     with pytest.raises(InputError, match="nowhere"):
         quick(tmp_path / "nowhere.png").check_files()
+    lost = write(tmp_path / "lost.png", torch.ones(1, 3, 56, 72))
+    with pytest.raises(InputError, match="white is what was lost"):
+        quick(write(tmp_path / "sharp.png", sharp()), f"mask({lost})").start(prior)
     mask = write(tmp_path / "mask.png", torch.zeros(1, 3, 20, 20))
     picture = write(tmp_path / "picture.png", sharp())
     with pytest.raises(ValueError, match="20x20"):
@@ -313,3 +317,24 @@ def test_the_inputs_are_the_picture_and_the_operators_files():
 def test_pictures_before_the_end_are_refused(prior, blurred):
     with pytest.raises(ValueError, match="not finished"):
         quick(blurred).start(prior).pictures()
+
+
+def test_previews_of_the_mirror_image_are_turned_back(prior, tmp_path):
+    picture = torch.linspace(0.1, 0.9, 72).expand(1, 3, 56, 72)
+    run = quick(write(tmp_path / "ramp.png", picture), "none", noise=0.01).start(prior)
+    moments = list(run)
+    axes = [(), (-1,), (), (-1,)]  # four levels in four walks
+    for now, turned in zip(moments, axes, strict=True):
+        with torch.no_grad():
+            wanted = prior.decode(now.z0).clamp(-1, 1).flip(turned)
+        assert torch.equal(run.preview(now), wanted)
+    (result,) = run.pictures()
+    assert (result - picture[0]).abs().mean() < 0.05
+
+
+def test_the_picture_of_the_spread_is_neither_black_nor_burnt_out(prior, blurred, tmp_path):
+    run = quick(blurred, samples=2).start(prior).run()
+    *_, path = run.save(tmp_path / "out.png")
+    shown = pixels(path)
+    assert shown.max() > 60
+    assert (shown == 255).mean() < 0.01

@@ -15,7 +15,9 @@ from dreamsampler.methods.inpainting import (
     prompted,
 )
 from dreamsampler.methods.restoration import (
+    Found,
     anchored_restoration,
+    averaged_restoration,
     dps,
     dreamsampler_restoration,
     flowdps,
@@ -25,9 +27,11 @@ from dreamsampler.methods.restoration import (
 from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 __all__ = [
+    "Found",
     "anchored_edit",
     "anchored_inpainting",
     "anchored_restoration",
+    "averaged_restoration",
     "cfg_plus_plus",
     "consistent",
     "ddim",

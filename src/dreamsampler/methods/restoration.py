@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
+from typing import final
 
 import torch
 from torch import Tensor
@@ -32,8 +34,8 @@ from dreamsampler.operators import is_linear
 from dreamsampler.samplers import by_noise, dream
 
 
-def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[Level]:
-    """Several falling walks in a row, each evenly spaced in flow time.
+def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[list[Level]]:
+    """Several falling walks, each evenly spaced in flow time.
 
     Args:
         schedule: the model's.
@@ -50,8 +52,7 @@ def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[Le
         raise ValueError("a run without starts has no levels: pass at least one")
     ends = [round(steps * share / sum(starts)) for share in accumulate(starts)]
     counts = [max(1, b - a) for a, b in pairwise([0, *ends])]
-    walks = [by_noise(schedule, n, start=u) for n, u in zip(counts, starts, strict=True)]
-    return [level for walk in walks for level in walk]
+    return [by_noise(schedule, n, start=u) for n, u in zip(counts, starts, strict=True)]
 
 
 def anchored_restoration(
@@ -66,27 +67,87 @@ def anchored_restoration(
     """The house's own: noise on a first guess, few levels, and the data at each of them.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2
-        z0 <- z0 + E(x^) - E(D(z0))
-        renoise with the network's own eps while the levels fall, afresh where they rise
+        z0 <- z0 + E(x^) - E(D(z0)),   renoise with the network's own eps
 
     A walk without fresh noise comes nearer to the posterior mean than one with it: what is asked
-    for is one faithful picture, not a draw. Each restart averages out some of the noise that the
-    walk before it began with.
+    for is one faithful picture, not a draw.
 
     Args:
         denoise: the prior under its prompt.
         data: the measurement.
         z: latent of the first guess, one row an image.
-        levels: `restarts`; the first one says how little the first guess is believed.
+        levels: falling; the first one says how little the first guess is believed.
         rng: one generator per image.
         spread: r of a level, in [0, 1] units.
 
     Source: ours, measured in benchmarks/restore.py; the data step is that of Zhu et al.,
     "Denoising diffusion models for plug-and-play image restoration" (arXiv:2305.08995), eq. 12.
     """
-    data_step = corrected(data, spread)
-    renewed = fresh(lambda level, following: float(following.sigma > level.sigma), rng)
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=data_step, renoise=renewed)
+    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=corrected(data, spread))
+
+
+@final
+class Found:
+    """The picture that walks look for, as far as it has been found: the mean of their ends.
+
+    Args:
+        guess: what stands for it until the first walk has ended, (b or 1, 3, h, w) in [0, 1].
+
+    Attributes:
+        mean: (b, 3, h, w), not clamped.
+        walks: how many have ended.
+
+    Source: see `averaged_restoration`.
+    """
+
+    def __init__(self, guess: Tensor) -> None:
+        self.mean, self.walks = guess, 0
+
+    def add(self, x: Tensor) -> None:
+        """Take the end of a walk into the mean."""
+        self.walks += 1
+        self.mean = x if self.walks == 1 else self.mean + (x - self.mean) / self.walks
+
+
+def averaged_restoration(
+    denoise: Denoiser,
+    views: Sequence[Measurement],
+    found: Found,
+    walks: Sequence[Sequence[Level]],
+    rng: Rng,
+    *,
+    spread: Weight,
+) -> Iterator[Moment]:
+    """Anchored walks in a row, each begun at the mean of those before it, in another view.
+
+        x <- mean of D_i(z0 at the end of walk i),   walk i + 1 begins at E_i+1(x) in fresh noise
+
+    What the network and the autoencoder get wrong depends on how a picture lies on their grid and
+    on the noise, so that it differs between views (a picture and its mirror image, say) and
+    averages out, in the mean that is left in `found` and in what the next walk begins with.
+
+    Args:
+        denoise: the prior under its prompt.
+        views: one for each walk: the measurement with a way between latent and picture.
+        found: the first guess; at the end its mean is the result.
+        walks: `restarts`.
+        rng: one generator per image.
+        spread: r of a level, in [0, 1] units.
+
+    Source: ours, measured in benchmarks/restore.py; averaging over views is the cycle spinning of
+    Coifman & Donoho, "Translation-invariant de-noising" (1995).
+    """
+    done = 0
+    for view, levels in zip(views, walks, strict=True):
+        with torch.no_grad():
+            z = view.hide(found.mean)
+        z = z.expand(len(rng), *z.shape[1:])
+        for now in anchored_restoration(denoise, view, z, levels, rng, spread=spread):
+            if now.index == len(levels) - 1:
+                with torch.no_grad():
+                    found.add(view.show(now.z0))
+            yield replace(now, index=done + now.index)
+        done += len(levels)
 
 
 def treg(

@@ -43,7 +43,7 @@ class RestoreSettings:
 
 
 RESTORE_PRESETS: dict[RestorePreset, RestoreSettings] = {
-    "default": RestoreSettings(20, 1.0, (0.3, 0.2, 0.2), 0.5),
+    "default": RestoreSettings(20, 1.0, (0.3, 0.2, 0.2, 0.2), 0.5),
     "treg": RestoreSettings(50, 7.5),
     "flowdps": RestoreSettings(28, 2.0),
     "dps": RestoreSettings(200, 1.0),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.maths import Image, Latent, Level, Moment, generators
+from dreamsampler.maths import Denoiser, Image, Latent, Level, Moment, Rng, generators
 from dreamsampler.methods.restoration import (
-    anchored_restoration,
+    Found,
+    averaged_restoration,
     dps,
     dreamsampler_restoration,
     flowdps,
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
 
 REFIT = 3
 """Levels between two fits of what the operator leaves open."""
-SPREAD_WHITE = 0.25
-"""Deviation over the samples that the picture of the spread shows as white."""
+MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
+"""Axes along which the pictures of the walks of the default preset are turned, in turn."""
+SPREAD_WHITES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Deviations over the samples that the picture of the spread may show as white."""
 
 
 @final
@@ -68,6 +72,9 @@ class RestoreRun:
         self.source: Picture = open_picture(task.image, held)
         self.seeds = [task.seed + i for i in range(task.samples)]
         self._pictures: list[Tensor] | None = None
+        self._found: Found | None = None
+        self._views: list[Measurement] = []
+        self._turned: list[tuple[int, ...]] = []
         self._walk = Walk(prior)
         with self._walk.timed("encode"), torch.no_grad():
             self.data = self._measurement()
@@ -91,12 +98,21 @@ class RestoreRun:
         rows = y.expand(len(self.seeds), -1, -1, -1)
         return Measurement(op, rows, noise, self._show, self._hide)
 
-    def _show(self, z: Latent) -> Tensor:
-        """Latent to picture in [0, 1] at full size; not clamped, so that gradients live."""
-        return self.fit.up(self.prior.decode(z), clamp=False) + self._fine
+    def _show(self, z: Latent, axes: tuple[int, ...] = ()) -> Tensor:
+        """Latent to picture in [0, 1] at full size; not clamped, so that gradients live.
 
-    def _hide(self, x: Tensor) -> Latent:
-        return self.prior.encode(self.fit.down(x))
+        Args:
+            z: the latent.
+            axes: along which it is that of the mirror image.
+        """
+        return self.fit.up(self.prior.decode(z), clamp=False).flip(axes) + self._fine
+
+    def _hide(self, x: Tensor, axes: tuple[int, ...] = ()) -> Latent:
+        return self.prior.encode(self.fit.down(x.flip(axes)))
+
+    def _axes(self, now: Moment) -> tuple[int, ...]:
+        """Along which axes a moment's latent is that of the mirror image."""
+        return self._turned[now.index] if self._turned else ()
 
     @property
     def total(self) -> int:
@@ -122,18 +138,9 @@ class RestoreRun:
             walk = dreamsampler_restoration(prior, self.data, told, null, rng, steps)
             return walk, 2 * steps
         denoise = self._denoise(scale_for(prior, task.guidance_scale, chosen.guidance_scale))
-        z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
         if task.preset == "default":
-            first, *others = chosen.starts or (1.0,)
-            starts = [first if guessable(self.data.op, self.data.size) else 1.0, *others]
-            levels = restarts(prior.schedule, steps, starts)
-            rate = chosen.spread or 0.0
-
-            def spread(level: Level) -> float:
-                return rate * level.flow
-
-            walk = anchored_restoration(denoise, self.data, z, levels, rng, spread=spread)
-            return walk, len(levels)
+            return self._averaged(denoise, rng)
+        z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
         if task.preset == "flowdps":
             levels = by_noise(prior.schedule, steps, shift=3.0)
             return flowdps(denoise, self.data, z, levels, rng), len(levels)
@@ -142,6 +149,28 @@ class RestoreRun:
             return treg(denoise, self.data, z, levels, rng), len(levels)
         gluing = 0.1 if task.preset == "psld" else 0.0
         return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
+
+    def _averaged(self, denoise: Denoiser, rng: Rng) -> tuple[Iterator[Moment], int]:
+        """The house's own method: walks on the picture and its mirror image in turn."""
+        chosen = self.task.settings
+        first, *others = chosen.starts or (1.0,)
+        starts = [first if guessable(self.data.op, self.data.size) else 1.0, *others]
+        walks = restarts(self.prior.schedule, chosen.num_inference_steps, starts)
+        turned = [MIRRORED[i % len(MIRRORED)] for i in range(len(walks))]
+        self._turned = [axes for axes, walk in zip(turned, walks, strict=True) for _ in walk]
+        self._views = [
+            replace(
+                self.data, show=partial(self._show, axes=axes), hide=partial(self._hide, axes=axes)
+            )
+            for axes in turned
+        ]
+        self._found, rate = Found(self.guess), chosen.spread or 0.0
+
+        def spread(level: Level) -> float:
+            return rate * level.flow
+
+        walk = averaged_restoration(denoise, self._views, self._found, walks, rng, spread=spread)
+        return walk, len(self._turned)
 
     def _denoise(self, scale: float) -> Guided | Negation:
         null = self.prior.condition(self.task.negative_prompt)
@@ -155,9 +184,11 @@ class RestoreRun:
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
         for now in self._walk:
-            if self.task.description.unknown and now.index % REFIT == REFIT - 1:
+            ended = self._walk.done == self._walk.total
+            if self.task.description.unknown and (ended or now.index % REFIT == REFIT - 1):
                 with torch.no_grad(), self._walk.timed("fit"):
-                    self._refit(self._show(now.estimate.z0).clamp(0, 1))
+                    seen = self._show(now.estimate.z0, self._axes(now))
+                    self._refit(seen.clamp(0, 1))
             yield now
 
     def _refit(self, x: Tensor) -> None:
@@ -170,7 +201,9 @@ class RestoreRun:
             if value is None
         ]
         self.described = fit_parameters(self.task.description, self.data.y, x, near=near)
-        self.data.op = self.described.build(self.data.size)
+        op = self.described.build(self.data.size)
+        for view in (self.data, *self._views):
+            view.op = op
 
     def stop(self) -> None:
         """End here: the results are those of the newest moment; ValueError before the first."""
@@ -179,7 +212,7 @@ class RestoreRun:
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
         with torch.no_grad():
-            return self.prior.decode(now.z0).clamp(-1, 1)
+            return self.prior.decode(now.z0).clamp(-1, 1).flip(self._axes(now))
 
     def pictures(self) -> list[Tensor]:
         """The restored samples, (3, h, w) in [0, 1], at the size of what was measured.
@@ -191,7 +224,8 @@ class RestoreRun:
         if self._pictures is None:
             with self._walk.timed("decode"), torch.no_grad():
                 assert self._walk.last is not None
-                shown = self._show(self._walk.last.z0)
+                found = self._found
+                shown = self._show(self._walk.last.z0) if found is None else found.mean
                 one = self.data.of_row(0)
                 self._pictures = [closed(one, x)[0] for x in shown.split(1)]
         return self._pictures
@@ -205,13 +239,18 @@ class RestoreRun:
         pictures = torch.stack(self.pictures())
         return pictures.var(0, unbiased=True).mean(0, keepdim=True).sqrt()
 
+    def _white(self) -> float:
+        """The deviation that is shown as white: one in two hundred pixels may exceed it."""
+        most = float(self.spread().flatten().quantile(0.995))
+        return next((white for white in SPREAD_WHITES if white >= most), SPREAD_WHITES[-1])
+
     @property
     def report(self) -> dict[str, Any]:
         """How well the measurement is explained, of several samples by their mean.
 
         Keys noise, residual, residual_expected, warning if the two are far apart, operator if it
         had unknowns, and of several samples spread (mean deviation) and spread_white (the deviation
-        shown as white in OUT-spread).
+        shown as white in OUT-spread: of `SPREAD_WHITES` the first that few pixels exceed).
         """
         verdict = Verdict.of(self.data.of_row(0), self.mean()[None])
         told = verdict.told()
@@ -219,7 +258,7 @@ class RestoreRun:
             told["operator"] = str(self.described)
         if len(self.seeds) > 1:
             told["spread"] = round(float(self.spread().mean()), 5)
-            told["spread_white"] = SPREAD_WHITE
+            told["spread_white"] = self._white()
         return told
 
     def run(self) -> RestoreRun:
@@ -241,9 +280,10 @@ class RestoreRun:
         paths = self.task.outputs(Path(path))
         own: list[dict[str, Any]] = [{"index": i, "seed": s} for i, s in enumerate(self.seeds)]
         if len(pictures) > 1:
-            shown = (self.spread() / SPREAD_WHITE).clamp(0, 1).expand(3, -1, -1)
+            white = self._white()
+            shown = (self.spread() / white).clamp(0, 1).expand(3, -1, -1)
             pictures = [*pictures, self.mean(), shown]
-            own += [{"shows": "mean"}, {"shows": "spread", "white": SPREAD_WHITE}]
+            own += [{"shows": "mean"}, {"shows": "spread", "white": white}]
         for each, picture, more in zip(paths, pictures, own, strict=True):
             like = replace(self.source, rgb=picture, alpha=None)
             save_picture(each, picture, like, {**recipe, **more})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1 / math.sqrt(12)
 """Deviation of what rounding to whole steps takes away, in steps."""
-BELIEF = 0.15
+BELIEF = 0.04
 """Deviation that the model's last picture is believed up to, before the measurement decides."""
 EDGES = 3.0
 """Weight of total variation: measured, see docs/restore.md."""
@@ -62,7 +62,7 @@ def measurement_of(source: Picture, op: Operator, size_hw: tuple[int, int]) -> T
 
     Raises:
         InputError: a file that is NaN somewhere, of one color, or of a size that the operator
-            does not make.
+            does not make; an operator that sees nothing.
     """
     y = source.flat()[None]
     if not bool(y.isfinite().all()):
@@ -76,8 +76,14 @@ def measurement_of(source: Picture, op: Operator, size_hw: tuple[int, int]) -> T
             f"{width}x{height} of a picture of {size_hw[1]}x{size_hw[0]}"
         )
     y = y.mean(1, keepdim=True) if channels == 1 else y
+    seen = op.A(y.new_ones(1, 3, *size_hw)).abs() > 1e-6
+    if not bool(seen.any()):
+        raise InputError(
+            f"the operator leaves nothing of {source.path} to restore from: if a mask does, its "
+            "white is what was lost, so turn it round"
+        )
     # whatever the file shows in a hole was not measured
-    return torch.where(op.A(y.new_ones(1, 3, *size_hw)).abs() > 1e-6, y, 0.0)
+    return torch.where(seen, y, 0.0)
 
 
 def first_guess(data: Measurement, steps: int = 120) -> Tensor:
@@ -123,8 +129,9 @@ def tidied(
 ) -> Tensor:
     """The picture near an estimate that explains the measurement with few edges, in [0, 1].
 
-        argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x),   r = 0.15
+        argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x),   r = 0.04 max(1, c)
 
+    An estimate that explains some of the noise as well has to be left for c > 1 to mean anything.
     An operator that is not linear is given gradient steps instead, and no edge weight.
 
     Args:
@@ -136,7 +143,8 @@ def tidied(
     if not is_linear(data.op):
         return data.settled(data.explained(near, BELIEF / noisier)).clamp(0, 1)
     noise, y = noisier * data.noise, data.uncut(data.op.A(near))
-    x = flattest(data.op, y, noise, near, BELIEF, EDGES, start=start, steps=40)
+    belief = BELIEF * max(1.0, noisier)
+    x = flattest(data.op, y, noise, near, belief, EDGES, start=start, steps=40)
     return x.clamp(0, 1)
 
 
