@@ -55,7 +55,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
 
 
 @contextlib.contextmanager
@@ -101,7 +101,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
 
 
 def _move_in(part: Path, path: Path, own: Callable[[str], bool]) -> None:
@@ -156,7 +156,7 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
             undo.callback(probe.unlink, missing_ok=True)
             _write(probe, bytes(reserve))
     except OSError as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
 
 
 def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> None:
@@ -214,7 +214,7 @@ def _target(path: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         mode = None
     except OSError as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
     if mode is not None:
         if stat.S_ISDIR(mode):
             raise OutputError(f"{path} is a folder, and a file was wanted: write {path}/NAME.png")
@@ -237,6 +237,7 @@ _REASONS = {
 }
 
 
-def _explained(path: Path, error: OSError) -> OutputError:
+def explained(path: Path, error: OSError) -> OutputError:
+    """What an error of the disk means for a file that was to be written, and what to do."""
     reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}: choose another folder")
     return OutputError(f"cannot write {path}: {reason}")

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
     Command("plan", "faces.plan:plan", ("faces.plan:Planned",)),
     Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
+    Command("batch", "faces.batch.run:run_batch", ("faces.batch:Batch", "faces.command:Where")),
     Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
 )
 

@@ -15,8 +15,15 @@ from typing import Annotated, Any
 
 import tyro
 
-PLACED = {"image": "INPUT", "scene": "SCENE", "toy": None, "task": None}
-"""Fields that are given by their place, not by their name, and what they are called in help."""
+PLACED = {
+    "image": "INPUT",
+    "scene": "SCENE",
+    "toy": None,
+    "task": None,
+    "manifest": "MANIFEST",
+}
+"""Fields that are given by their place, not by their name, and what they are called in help; one
+that may be None has its name all the same."""
 
 _METAVARS: dict[type, str] = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 _ALIASES = {"output": ["-o"]}
@@ -81,11 +88,12 @@ def _option(name: str, kind: Any, text: str, default: Any) -> Any:
     plain = _plain_type(kind)
     if typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is not ...:
         settings["metavar"] = " ".join(_METAVARS[each] for each in typing.get_args(plain))
+    placed = name in PLACED and default is not None
     if plain in _METAVARS:
-        settings["metavar"] = PLACED.get(name) or _METAVARS[plain]
+        settings["metavar"] = (PLACED[name] if placed else None) or _METAVARS[plain]
     if default is None:
         settings["help_behavior_hint"] = ""
-    if name in PLACED:
+    if placed:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
     if typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is ...:
         settings["help_behavior_hint"] = ""

@@ -1,0 +1,160 @@
+"""Workers on Ray: a pool of actors that grows and shrinks, on as many machines as there are.
+
+Actors send their results back through Ray, and one process writes them: so the machines need no
+common disk, and every result is final exactly once.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dreamsampler.faces.batch.ask import Batch
+from dreamsampler.faces.batch.job import Job
+from dreamsampler.faces.batch.ledger import Record
+from dreamsampler.faces.command import Where
+from dreamsampler.files import InputError, write_whole
+
+if TYPE_CHECKING:
+    from dreamsampler.faces.batch.pool import Ask
+
+CHUNK = 4096
+"""Rows handed to Ray at a time; their pictures are streamed, whatever their number."""
+
+
+def on_ray(ask: Ask, jobs: Iterator[Job], batch: Batch) -> Iterator[list[Record]]:
+    """Do rows in actors; a row whose actor is lost is tried again by Ray.
+
+    Yields:
+        Records as they are ready, their files in the staging folder.
+
+    Raises:
+        InputError: Ray is not installed, or its cluster cannot be reached.
+        ValueError: the model cannot be loaded.
+    """
+    ray = _started(str(batch.ray))
+    try:
+        while chunk := list(itertools.islice(jobs, CHUNK)):
+            waiting = {job.number: job for job in chunk}
+            for row in _streamed(ray, ask, chunk, batch):
+                record = Record(**json.loads(row["record"]))
+                if record.status == "model":
+                    raise ValueError(record.error)
+                if waiting.pop(record.row, None) is not None:  # a lost actor may have told before
+                    _unpack(row["files"], ask.staging / str(record.staged))
+                    yield [record]
+            for job in waiting.values():
+                error = f"its worker was lost {batch.retries + 1} times: out of memory?"
+                yield [
+                    Record(
+                        job.number,
+                        job.key,
+                        "failed",
+                        job.task,
+                        error=error,
+                        attempts=batch.retries + 1,
+                    )
+                ]
+    finally:
+        ray.shutdown()
+
+
+def _started(address: str) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    try:
+        import ray
+        import ray.data as data
+    except ImportError:
+        raise InputError("Ray is not installed: pip install 'dreamsampler[batch]'") from None
+    try:
+        ray.init(
+            address=None if address == "local" else address,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+        )
+    except Exception as error:  # Ray's own classes
+        said = " ".join(str(error).split())[:160]
+        raise InputError(f"Ray does not start at {address} ({said})") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # rows of a lost block are told apart here
+    return ray
+
+
+def _streamed(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterable[dict[str, Any]]:
+    at_once = ask.at_once or (8 if batch.gpus_per_worker else 1)
+    rows = [{"job": json.dumps(asdict(job))} for job in jobs]
+    shared: dict[str, Any] = (
+        {} if not batch.gpus_per_worker else {"num_gpus": batch.gpus_per_worker}
+    )
+    done = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // at_once)).map_batches(
+        Actor,
+        batch_size=at_once,
+        concurrency=(batch.min_workers, max(batch.workers, batch.min_workers)),
+        fn_constructor_args=(asdict(ask.where), ask.metadata, str(Path.cwd())),
+        max_restarts=batch.retries,
+        max_task_retries=batch.retries,
+        **shared,
+    )
+    return done.iter_rows()
+
+
+@final
+class Actor:
+    """A worker on Ray: loads the model once, and packs each row's files into one value."""
+
+    def __init__(self, where: dict[str, Any], metadata: bool, home: str) -> None:
+        from dreamsampler.faces.batch.work import Worker
+
+        self._folder = tempfile.TemporaryDirectory(prefix="dreamsampler-")
+        staging = Path(self._folder.name)
+        self._worker = Worker(Where(**where), staging, metadata, Path(home))
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        """Rows in, records and files out."""
+        from dreamsampler.faces.batch.work import NoModel
+
+        jobs = [Job(**json.loads(str(text))) for text in rows["job"]]
+        try:
+            records = self._worker.do(jobs)
+        except NoModel as error:
+            said = [Record(job.number, job.key, "model", error=str(error)) for job in jobs]
+            return {"record": [each.line.decode() for each in said], "files": [b""] * len(said)}
+        return {
+            "record": [each.line.decode() for each in records],
+            "files": [_packed(self._worker.staging, each) for each in records],
+        }
+
+
+def _packed(staging: Path, record: Record) -> bytes:
+    """The files of a row as one value; they are removed here."""
+    import shutil
+
+    if record.staged is None:
+        return b""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
+        for name in record.outputs:
+            packed.write(staging / record.staged / name, name)
+    shutil.rmtree(staging / record.staged)
+    return file.getvalue()
+
+
+def _unpack(data: bytes, folder: Path) -> None:
+    if data:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            for name in packed.namelist():
+                write_whole(folder / name, packed.read(name))
