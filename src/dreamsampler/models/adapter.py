@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.files import sha256
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import FamilyKind
 from dreamsampler.models.weights import read_header, refuse_pickle
@@ -59,6 +60,19 @@ class Adapters:
                 raise ModelError(f"{path} is no .safetensors file: check the path")
             read_header(path)
         return made
+
+    def told(self) -> dict[str, Any]:
+        """What a recipe says of them: names, hashes and strengths, kind by kind."""
+        made: dict[str, Any] = {
+            "lora": [
+                {"name": path.name, "sha256": sha256(path), "strength": strength}
+                for path, strength in self.lora
+            ],
+            "textual_inversion": [
+                {"name": path.name, "sha256": sha256(path)} for path in self.words
+            ],
+        }
+        return {name: files for name, files in made.items() if files}
 
 
 def adapt(parts: dict[str, Any], changes: Adapters, kind: FamilyKind) -> None:

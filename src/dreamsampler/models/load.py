@@ -31,7 +31,7 @@ from dreamsampler.models.folder import (
 from dreamsampler.models.hub import Hub, download_configs, download_pipeline
 from dreamsampler.models.means import Means, Offload
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.models.preview import load_preview
+from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import (
     check_checkpoint,
@@ -363,6 +363,7 @@ def _prior(
         return again
 
     family = source.family(parts, source.settings)
+    check_preview(small, family.latent_channels)
     prior = NetworkPrior(
         family,
         Codec(parts["vae"], means.tiling),
@@ -375,6 +376,7 @@ def _prior(
     if source.heard:
         prior.target = heard_target(prior)
     loras = [path.name for path, _ in changes.lora]
+    prior.added = changes.told()
     few_steps([asked.name, *loras], source.scheduler, distilled).apply(prior)
     return prior
 

@@ -59,6 +59,7 @@ class NetworkPrior:
         evaluations: images times conditions that went through the network so far; a task takes
             the difference of two readings.
         grid: n, if a distilled network knows the times i/n only (`few_steps`).
+        added: the LoRAs and learned words in it, as a recipe tells of them.
 
     Example:
         >>> from dreamsampler.models.load import from_pretrained
@@ -87,6 +88,7 @@ class NetworkPrior:
         self.evaluations = 0
         self.target: Target = family.target
         self.grid: int | None = None
+        self.added: dict[str, Any] = {}
         self._owned = owned
         self._reload = reload
         self._small = preview

@@ -50,3 +50,12 @@ def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
     except Exception as error:
         raise ModelError(f"{model} is no tiny autoencoder: {one_line(error)}") from None
     return Codec(vae.eval().requires_grad_(False).to(device))
+
+
+def check_preview(small: Codec | None, channels: int) -> None:
+    """Raise ModelError where a tiny autoencoder has latents of other than so many channels."""
+    if small is not None and (own := small.vae.config.latent_channels) != channels:
+        raise ModelError(
+            f"the tiny autoencoder for previews has latents of {own} channels, but those of the "
+            f"model have {channels}: pass the TAESD of its family"
+        )

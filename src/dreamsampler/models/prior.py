@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import torch
+
 from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule, Weight
 
 Condition: TypeAlias = Any
@@ -103,3 +105,19 @@ def scale_for(prior: Prior, asked: float | None, usual: float | None) -> float:
         return asked
     scale = 0.0 if usual is None else usual
     return prior.usual_scale(scale) if isinstance(prior, Guiding) else scale
+
+
+@runtime_checkable
+class Previewing(Prior, Protocol):
+    """A prior with a quicker way to see what a latent looks like."""
+
+    def preview(self, z: Latent) -> Image:
+        """Latent to picture in [-1, 1], well enough to see."""
+        ...
+
+
+def glimpse(prior: Prior, z: Latent) -> Image:
+    """What a clean latent looks like, clamped to [-1, 1], by the quickest means there is."""
+    with torch.no_grad():
+        x = prior.preview(z) if isinstance(prior, Previewing) else prior.decode(z)
+        return x.clamp(-1, 1)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
-from dreamsampler.models.prior import scale_for
+from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import Regularizer, cfg, chain, decoded, inside, plain
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
@@ -134,8 +134,7 @@ class EditRun:
 
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
-        with torch.no_grad():
-            return self.prior.decode(now.z0).clamp(-1, 1)
+        return glimpse(self.prior, now.z0)
 
     def pictures(self) -> list[Tensor]:
         """The edited pictures, (3, h, w) in [0, 1], at the size of the source.

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Moment, Rng, draw, generators
 from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
-from dreamsampler.models.prior import scale_for
+from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import cfg, regional, shares
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.crop import Window
@@ -152,8 +152,7 @@ class InpaintRun:
 
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
-        with torch.no_grad():
-            return self.prior.decode(now.z0).clamp(-1, 1)
+        return glimpse(self.prior, now.z0)
 
     def pictures(self) -> list[Tensor]:
         """The painted pictures, (3, h, w) in [0, 1], at the size of the canvas.

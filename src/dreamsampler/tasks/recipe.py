@@ -70,6 +70,7 @@ def make_recipe(task: Task, run: Run, prior: Any, seconds: dict[str, float]) -> 
             "revision": getattr(prior, "revision", None),
             "dtype": _plain(getattr(prior, "dtype", None)),
             "device": _plain(getattr(prior, "device", None)),
+            **getattr(prior, "added", {}),
         },
         "input": {
             "name": run.source.path.name if run.source.path is not None else None,

@@ -14,6 +14,7 @@ from torch import Tensor
 from dreamsampler.generators.field import Camera, Film, Grid, cubic_size, render
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
+from dreamsampler.models.prior import glimpse
 from dreamsampler.objectives import Guided, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Mask, compose, is_linear
@@ -207,8 +208,7 @@ class ReconstructRun:
 
     def preview(self, now: Moment) -> Image:
         """What the model believes of the first view, in [-1, 1] at the model's size."""
-        with torch.no_grad():
-            return self.prior.decode(now.z0[:1]).clamp(-1, 1)
+        return glimpse(self.prior, now.z0[:1])
 
     def run(self) -> ReconstructRun:
         """Iterate to the end."""

@@ -21,7 +21,7 @@ from dreamsampler.methods.restoration import (
     restarts,
     treg,
 )
-from dreamsampler.models.prior import scale_for
+from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import Guided, Negation, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
@@ -211,8 +211,7 @@ class RestoreRun:
 
     def preview(self, now: Moment) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
-        with torch.no_grad():
-            return self.prior.decode(now.z0).clamp(-1, 1).flip(self._axes(now))
+        return glimpse(self.prior, now.z0).flip(self._axes(now))
 
     def pictures(self) -> list[Tensor]:
         """The restored samples, (3, h, w) in [0, 1], at the size of what was measured.
