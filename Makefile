@@ -32,6 +32,9 @@ bench: $(STAMP)           ## the figures of the README, measured on this machine
 evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
 	$(THREADS) $(V)/bin/python training/evaluate_model.py $(if $(QUICK),--quick)
 
+docs: $(STAMP)            ## the site, strict, into site/
+	NO_MKDOCS_2_WARNING=1 $(V)/bin/mkdocs build --strict
+
 format: $(STAMP)
 	$(V)/bin/ruff format .
 	$(V)/bin/ruff check --fix .
@@ -39,4 +42,4 @@ format: $(STAMP)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test bench evaluate-model format help
+.PHONY: setup demo check test bench evaluate-model docs format help

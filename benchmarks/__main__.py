@@ -17,6 +17,9 @@ SUITES = {
     "classical": "Wiener, bicubic and total variation on blurred and downsampled icons",
     "golden": "the paper preset against the published program's own output",
     "reconstruct": "scenes from degraded views: without the model, with it, each view alone",
+    "regularizers": "total variation, symmetry, palette, tiles in an edit: effect and cost",
+    "one_loop": "where DDIM and score distillation end on a prior whose modes are known",
+    "strip": "one edit under each option, from little to much",
     "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }

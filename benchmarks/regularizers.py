@@ -35,7 +35,7 @@ from dreamsampler.tasks.edit_run import edit_levels
 PALETTE = HERE.parent / "examples" / "apple.png"
 COLORS = 6
 CASES = {
-    "flattened(0.5)": ("flattened", "edges"),
+    "flattened": ("flattened", "edges"),
     "mirrored": ("mirrored", "halves"),
     f"palette(apple.png, {COLORS})": ("palette", "off the palette"),
     "seamless": ("seamless", "seam"),

@@ -1,0 +1,175 @@
+"""What the site shows beside docs/*.md: commands, API, and pages and files from outside.
+
+- a page of the nav that is not there (yet) is left out; a page of docs/ that the nav does not name
+  is added to the last tab, so that neither breaks the strict build
+- links out of docs/ lead to copies on the site: Markdown as pages, all else as files
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    "CONTRIBUTING.md": "generated/contributing.md",
+    "benchmarks/README.md": "generated/benchmarks.md",
+    "training/README.md": "generated/training.md",
+    "src/dreamsampler/models/bundled/README.md": "generated/bundled.md",
+}
+"""Pages outside of docs/, and where they are on the site."""
+FLOORS = (
+    "faces.pipelines",
+    "tasks",
+    "methods",
+    "samplers",
+    "objectives",
+    "operators",
+    "generators",
+    "generators.vector",
+    "generators.field",
+    "models",
+    "maths",
+)
+LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s:]+)(#[^)]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """Leave out pages that are not there; name those that the nav forgot."""
+    made = {*PAGES.values(), "generated/commands.md", "generated/api.md"}
+    there = {path.name for path in (ROOT / "docs").glob("*.md")} | made
+    config["nav"] = [tab for tab in (_kept(tab, there) for tab in config["nav"]) if tab]
+    named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
+    forgotten = sorted(there - named)
+    if forgotten:
+        config["nav"].append({"More": forgotten})
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add what is generated, and whatever a page links to outside of docs/."""
+    texts = {f"docs/{path.name}": path for path in sorted((ROOT / "docs").glob("*.md"))}
+    texts |= {name: ROOT / name for name in PAGES}
+    for name, path in texts.items():
+        text = path.read_text(encoding="utf-8")
+        for _, target, _ in LINK.findall(text):
+            _carry(files, config, _place(name, target))
+        if name in PAGES:
+            files.append(File.generated(config, PAGES[name], content=text))
+    files.append(File.generated(config, "generated/commands.md", content=commands()))
+    files.append(File.generated(config, "generated/api.md", content=api()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Links as they are in the repository become links as they are on the site."""
+    homes = {new: old for old, new in PAGES.items()}
+    here = page.file.src_uri
+    origin = homes.get(here, f"docs/{here}")
+    if here in ("generated/commands.md", "generated/api.md"):
+        return markdown
+
+    def moved(match: re.Match[str]) -> str:
+        words, target, anchor = match.groups()
+        place = _place(origin, target)
+        if place is None or not (ROOT / place).exists():
+            return match.group(0)
+        if (ROOT / place).is_dir():
+            return words.strip("[]")
+        up = "../" * here.count("/")
+        return f"{words}({up}{_on_site(place)}{anchor or ''})"
+
+    markdown = re.sub(r"^<!-- not run -->\n", "", markdown, flags=re.M)
+    parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
+    return "".join(p if p.startswith("```") else LINK.sub(moved, p) for p in parts)
+
+
+def _kept(entry: Any, there: set[str]) -> Any:
+    """A part of the nav, without pages that are not there."""
+    if isinstance(entry, str):
+        return entry if entry in there else None
+    ((title, inside),) = entry.items()
+    if isinstance(inside, str):
+        return entry if inside in there else None
+    kept = [each for each in (_kept(each, there) for each in inside) if each]
+    return {title: kept} if kept else None
+
+
+def _place(origin: str, target: str) -> str | None:
+    """A link's target as a path from the root of the repository; None if it leaves it."""
+    path = (ROOT / origin).parent.joinpath(target).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else None
+
+
+def _on_site(place: str) -> str:
+    """Where a file of the repository lies on the site, relative to its root (as a source)."""
+    if place in PAGES:
+        return PAGES[place]
+    if place.startswith("docs/"):
+        return place.removeprefix("docs/")
+    return "files/" + place + (".txt" if place.endswith((".md", ".py")) else "")
+
+
+def _carry(files: Any, config: Any, place: str | None) -> None:
+    """A copy of a file outside of docs/ that a page links to."""
+    if place is None or place.startswith("docs/") or place in PAGES:
+        return
+    path, uri = ROOT / place, _on_site(place)
+    if path.is_file() and files.get_file_from_path(uri) is None:
+        files.append(File.generated(config, uri, content=path.read_bytes()))
+
+
+def commands() -> str:
+    """Every command with its options, from the dataclasses that the program itself parses."""
+    from dreamsampler.faces import cli
+    from dreamsampler.faces.form import described
+
+    pages = ["# Commands\n", f"{cli.DESCRIPTION} `dreamsampler COMMAND --help` says the same.\n"]
+    for command in cli.COMMANDS:
+        parts = [cli._found(part) for part in command.parts]
+        about = inspect.getdoc(parts[0]) or ""
+        pages.append(f"## dreamsampler {command.name}\n\n{about}\n")
+        pages.append("| option | default | what it does |\n|---|---|---|")
+        for part in parts:
+            docs = described(part)
+            for field in dataclasses.fields(part):
+                pages.append(_option(field, docs.get(field.name, "")))
+        pages.append("")
+    return "\n".join(pages)
+
+
+def _option(field: Any, told: str) -> str:
+    """A row of a command's table."""
+    missing = field.default is dataclasses.MISSING
+    first = missing and field.name in ("image", "views")
+    name = field.name.upper() if first else "--" + field.name.replace("_", "-")
+    shown = "needed" if missing else "" if field.default in (None, ()) else f"`{field.default}`"
+    words = html.escape(told, quote=False).replace("|", "&#124;").replace("*", "&#42;")
+    return f"| `{name}` | {shown} | {words} |"
+
+
+def api() -> str:
+    """Every exported name, floor by floor."""
+    from importlib import import_module
+
+    sys.path.insert(0, str(ROOT / "src"))
+    pages = [
+        "# API\n",
+        "Every exported name, from its docstring. `dreamsampler` itself has the most used.\n",
+    ]
+    for floor in FLOORS:
+        module = import_module(f"dreamsampler.{floor}")
+        pages.append(f"## dreamsampler.{floor}\n\n{(module.__doc__ or '').split(chr(10))[0]}\n")
+        for name in module.__all__:
+            value = getattr(module, name)
+            home = getattr(value, "__module__", "")
+            if callable(value) and home.startswith("dreamsampler"):
+                pages.append(f"::: {home}.{name}\n")
+    return "\n".join(pages)
