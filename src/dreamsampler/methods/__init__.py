@@ -1,5 +1,6 @@
 """Published methods, each a few lines on the one loop."""
 
+from dreamsampler.methods.blending import blended_diffusion, repaint
 from dreamsampler.methods.distillation import dds, pds, pds_weights, sdi, sds
 from dreamsampler.methods.editing import (
     anchored_edit,
@@ -13,6 +14,13 @@ from dreamsampler.methods.inpainting import (
     consistent,
     dreamsampler_inpainting,
     prompted,
+)
+from dreamsampler.methods.inversion import (
+    ddim_inversion,
+    ddpm_inversion,
+    ledits,
+    negative_prompt_inversion,
+    sdedit,
 )
 from dreamsampler.methods.restoration import (
     Found,
@@ -32,10 +40,13 @@ __all__ = [
     "anchored_inpainting",
     "anchored_restoration",
     "averaged_restoration",
+    "blended_diffusion",
     "cfg_plus_plus",
     "consistent",
     "ddim",
+    "ddim_inversion",
     "ddpm",
+    "ddpm_inversion",
     "dds",
     "dpm_solver",
     "dps",
@@ -45,11 +56,15 @@ __all__ = [
     "flow_edit",
     "flow_share",
     "flowdps",
+    "ledits",
+    "negative_prompt_inversion",
     "paper_levels",
     "pds",
     "pds_weights",
     "prompted",
+    "repaint",
     "restarts",
+    "sdedit",
     "sdi",
     "sds",
     "treg",

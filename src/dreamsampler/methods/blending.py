@@ -1,0 +1,92 @@
+"""Painting into a hole by pasting the source back at every level; peers of ours."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import Denoiser, Latent, Level, Moment, Rng, draw
+from dreamsampler.maths import ddpm as ddpm_share
+from dreamsampler.objectives import inside
+from dreamsampler.samplers import dream
+
+
+def blended_diffusion(
+    denoise: Denoiser, z_src: Latent, hole: Tensor, levels: Sequence[Level], rng: Rng
+) -> Iterator[Moment]:
+    """Blended latent diffusion: outside the hole the source, in fresh noise at every level.
+
+        z' = m (alpha' z0 + sigma' eps) + (1 - m) (alpha' z_src + sigma' n)
+
+    Args:
+        denoise: guided by the prompt of the hole.
+        z_src: clean latent of the source.
+        hole: m, (1 or b, 1, h, w) of zeros and ones at latent size.
+        levels: falling, from noise.
+        rng: one generator per image.
+
+    Source: Avrahami, Fried & Lischinski, "Blended latent diffusion", SIGGRAPH 2023
+    (arXiv:2206.02779), algorithm 1, without its fine-tuning of the decoder.
+    """
+    free = hole.to(z_src)
+
+    def renoise(now: Moment, following: Level) -> Latent:
+        return torch.lerp(draw(z_src, rng), now.estimate.eps, free)
+
+    eps = draw(z_src, rng)
+    bend = inside(free, z_src)
+    return dream(denoise, Canvas(z_src), levels, eps, regularize=bend, renoise=renoise)
+
+
+def repaint(
+    denoise: Denoiser,
+    z_src: Latent,
+    hole: Tensor,
+    levels: Sequence[Level],
+    rng: Rng,
+    resample: int = 2,
+) -> Iterator[Moment]:
+    """RePaint with jumps of one level: DDPM in the hole, every level visited several times.
+
+        down:    z' = m (alpha' z0 + sigma' (sqrt(1 - k) eps + sqrt(k) n)) + (1 - m) z'_src
+        up:      z  = (alpha / alpha') z' + sqrt(sigma^2 - (alpha sigma' / alpha')^2) n
+        z'_src = alpha' z_src + sigma' n
+
+    The way up asks nobody, so that a visit is one evaluation.
+
+    Args:
+        denoise: guided by the prompt of the hole.
+        z_src: clean latent of the source.
+        hole: m, (1 or b, 1, h, w) of zeros and ones at latent size.
+        levels: falling, from noise, each once.
+        rng: one generator per image.
+        resample: visits of a level; published 10, with jumps of 10 levels of 250.
+
+    Raises:
+        ValueError: no visit at all.
+
+    Source: Lugmayr et al., "RePaint", CVPR 2022 (arXiv:2201.09865), algorithm 1.
+    """
+    if resample < 1:
+        raise ValueError(f"resample is {resample}, but every level is visited at least once")
+    free, share = hole.to(z_src), ddpm_share(1.0)
+    below = dict(itertools.pairwise(levels))
+    visits = [level for level in levels[:-1] for _ in range(resample)] + list(levels[-1:])
+
+    def renoise(now: Moment, following: Level) -> Latent:
+        down = below[now.level]
+        k = share(now.level, down)
+        drawn = (1 - k) ** 0.5 * now.estimate.eps + k**0.5 * draw(z_src, rng)
+        eps = torch.lerp(draw(z_src, rng), drawn, free)
+        if following == down:
+            return eps
+        kept = down.s / following.s
+        return kept * eps + (1 - kept**2) ** 0.5 * draw(z_src, rng)
+
+    eps = draw(z_src, rng)
+    bend = inside(free, z_src)
+    return dream(denoise, Canvas(z_src), visits, eps, regularize=bend, renoise=renoise)

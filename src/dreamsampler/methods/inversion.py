@@ -1,0 +1,208 @@
+"""Editing a real picture by way of its noise: drawn, inverted, or read off; peers of ours.
+
+Each is a sentence on the one loop; together they are the rows of the editing benchmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Moment, Renoise, Rng, draw, keep
+from dreamsampler.maths import ddpm as ddpm_share
+from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.objectives import Guided, cfg, plain, together
+from dreamsampler.samplers import dream, invert
+
+Pair: TypeAlias = Callable[[Latent, Latent, Level], tuple[Estimate, Estimate]]
+"""(z, z_src, level) -> what is believed of the edit and of the source, in one forward."""
+
+
+def sdedit(
+    denoise: Denoiser,
+    z_src: Latent,
+    levels: Sequence[Level],
+    rng: Rng,
+    renoise: Renoise = keep,
+) -> Iterator[Moment]:
+    """SDEdit: hide the source in noise of a middle level, and sample from there.
+
+        z = alpha z_src + sigma n,   then down under the prompt
+
+    Args:
+        denoise: guidance towards the target prompt.
+        z_src: clean latent of the source.
+        levels: falling; the first one decides how much may change.
+        rng: one generator per image.
+        renoise: `keep` is the deterministic sampler of today's image-to-image pipelines,
+            `fresh(ddpm(), rng)` the stochastic one of the paper.
+
+    Source: Meng et al., "SDEdit", ICLR 2022 (arXiv:2108.01073), algorithm 1.
+    """
+    return dream(denoise, Canvas(z_src), levels, draw(z_src, rng), renoise=renoise)
+
+
+def ddim_inversion(
+    target: Denoiser, source: Denoiser, z_src: Latent, levels: Sequence[Level]
+) -> Iterator[Moment]:
+    """DDIM inversion and a swapped prompt: up under the source's, down under the target's.
+
+        up:    z' = alpha' z0(src) + sigma' eps(src),   levels rising
+        down:  z' = alpha' z0(tgt) + sigma' eps(tgt),   levels falling
+
+    The moments of both ways are yielded.
+
+    Args:
+        target: guidance towards the target prompt.
+        source: usually the source prompt without guidance, which makes the way up stable.
+        z_src: clean latent of the source.
+        levels: falling; the first one decides how much may change. The way up takes the same.
+
+    Source: Song, Meng & Ermon, "Denoising diffusion implicit models", ICLR 2021
+    (arXiv:2010.02502), section 4.3; the swap as in Hertz et al., "Prompt-to-Prompt", ICLR 2023
+    (arXiv:2208.01626), section 4, without its attention control.
+    """
+    last = None
+    for last in invert(source, z_src, list(reversed(levels))):
+        yield last
+    if last is None:
+        raise ValueError("the run has no steps: pass at least one level")
+    yield from dream(target, Canvas(last.estimate.z0), levels, last.estimate.eps)
+
+
+def negative_prompt_inversion(
+    prior: Prior,
+    z_src: Latent,
+    wanted: Condition,
+    there: Condition,
+    levels: Sequence[Level],
+    guidance_scale: float = 7.5,
+) -> Iterator[Moment]:
+    """Negative-prompt inversion: the null prompt of the way down is the source's.
+
+        est = est(src) + w (est(tgt) - est(src)),   after inversion under src
+
+    Null-text inversion looks for a null prompt under which guidance retraces the inversion; where
+    both prompts are equal, the source's own is one, and nothing has to be optimized.
+
+    Args:
+        prior: the model.
+        z_src: clean latent of the source.
+        wanted: the target prompt's.
+        there: the source prompt's.
+        levels: see `ddim_inversion`.
+        guidance_scale: w.
+
+    Source: Miyake et al., "Negative-prompt inversion", WACV 2025 (arXiv:2305.16807), section 3.2.
+    """
+    target = cfg(prior, wanted, there, guidance_scale)
+    return ddim_inversion(target, plain(prior, there), z_src, levels)
+
+
+def ddpm_inversion(
+    target: Guided,
+    source: Guided,
+    z_src: Latent,
+    levels: Sequence[Level],
+    rng: Rng,
+    eta: float = 1.0,
+) -> Iterator[Moment]:
+    """Edit-friendly DDPM inversion: noise maps of the source, replayed under another prompt.
+
+        x_t  = alpha z_src + sigma n_t                     noise of its own at every level
+        v_t' = (x_t' - mu(src; x_t)) / sd_t                the map that DDPM would have drawn
+        z'   = mu(tgt; z) + sd_t v_t'
+
+    where mu = alpha' z0 + sigma' sqrt(1 - k) eps and sd = sigma' sqrt(k). Put together, sd cancels:
+
+        z0   = z_src + z0(tgt; z) - z0(src; x_t)
+        eps' = n_t' + sqrt(1 - k) (eps(tgt; z) - eps(src; x_t))
+
+    so this is a difference of two prompts too, and source and target are asked in one forward.
+    Equal prompts return the source exactly, also at the last level.
+
+    Args:
+        target: guidance towards the target prompt; published w = 15.
+        source: guidance towards the source prompt; published w = 3.5.
+        z_src: clean latent of the source.
+        levels: falling; published: 64 of 100, the first 36 left out.
+        rng: one generator per image.
+        eta: of DDIM's family; 1 is DDPM (published), 0 leaves no map to replay.
+
+    Source: Huberman-Spiegelglas, Kulikov & Michaeli, "An edit friendly DDPM noise space",
+    CVPR 2024 (arXiv:2304.06140), algorithm 1 and eq. 5.
+    """
+
+    def pair(z: Latent, there: Latent, level: Level) -> tuple[Estimate, Estimate]:
+        tgt, src = together([(target, z), (source, there)], level)
+        return tgt, src
+
+    return _replayed(pair, z_src, levels, rng, eta)
+
+
+def ledits(
+    prior: Prior,
+    z_src: Latent,
+    wanted: Condition,
+    null: Condition,
+    levels: Sequence[Level],
+    rng: Rng,
+    guidance_scale: float = 5.0,
+    threshold: float = 0.75,
+) -> Iterator[Moment]:
+    """LEDITS++ without its attention maps: replayed noise, guidance only where it is largest.
+
+        psi = eps(c; z) - eps(null; z),   m = mean |psi| above its quantile `threshold`
+        est = est(null; z) + w m (est(c; z) - est(null; z)),   source: est(null; x_t)
+
+    The published mask is also cut to where the words of the edit are attended to; that half needs
+    the insides of one kind of network and is left out.
+
+    Args:
+        prior: the model.
+        z_src: clean latent of the source.
+        wanted: the prompt of the edit.
+        null: the empty prompt's, under which the source is read.
+        levels: falling; published: the last 75 to 85 % of 50.
+        rng: one generator per image.
+        guidance_scale: w; published 5 to 15.
+        threshold: share of the picture that stays; published 0.75 to 0.9.
+
+    Raises:
+        ValueError: a threshold outside [0, 1).
+
+    Source: Brack et al., "LEDITS++", CVPR 2024 (arXiv:2311.16711), eq. 2 to 7.
+    """
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold is {threshold}, but must lie in [0, 1)")
+    word, empty = plain(prior, wanted), plain(prior, null)
+
+    def pair(z: Latent, there: Latent, level: Level) -> tuple[Estimate, Estimate]:
+        seen, nothing, src = together([(word, z), (empty, z), (empty, there)], level)
+        size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
+        rows = size.flatten(1)
+        least = rows.quantile(threshold, dim=1).view(-1, *[1] * (size.dim() - 1))
+        w = guidance_scale * (size >= least).to(z)
+        return Estimate(
+            nothing.z0 + w * (seen.z0 - nothing.z0), nothing.eps + w * (seen.eps - nothing.eps)
+        ), src
+
+    return _replayed(pair, z_src, levels, rng, 1.0)
+
+
+def _replayed(
+    pair: Pair, z_src: Latent, levels: Sequence[Level], rng: Rng, eta: float
+) -> Iterator[Moment]:
+    """The source in noise of its own at every level, and what differs from it."""
+    share, noise = ddpm_share(eta), [draw(z_src, rng)]
+
+    def denoise(z: Latent, level: Level) -> Estimate:
+        tgt, src = pair(z, level.alpha * z_src + level.sigma * noise[-1], level)
+        return Estimate(z_src + (tgt.z0 - src.z0), tgt.eps - src.eps)
+
+    def renoise(now: Moment, following: Level) -> Latent:
+        noise[:] = [draw(z_src, rng)]
+        return noise[-1] + (1 - share(now.level, following)) ** 0.5 * now.estimate.eps
+
+    return dream(denoise, Canvas(z_src), levels, noise[0], renoise=renoise)
