@@ -174,6 +174,8 @@ class Bench:
 
     def row(self, what: str, make: Callable[[], dict[str, Any]], least: float = 0.0) -> None:
         """Measure, print and keep one row; an error is a row as well."""
+        if self.options.rows and not any(part in what for part in self.options.rows):
+            return
         before = time.perf_counter()
         if self.left <= least:
             made: dict[str, Any] = {"skipped": f"{max(self.left, 0):.0f} s were left"}
@@ -251,6 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, or say that there is no GPU."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=100.0, help="no row begins after these")
+    parser.add_argument("--rows", nargs="+", help="only rows whose name holds one of these")
     parser.add_argument("--nfe", type=int, default=200, help="steps of the published program")
     parser.add_argument("--out", type=Path, default=None, help="JSON file of all numbers")
     parser.add_argument("--device", default="cuda")

@@ -69,6 +69,7 @@ def prior_of(shape: str, width: int) -> NetworkPrior:
     family.schedule, family.target = VariancePreserving(tuple(table)), "epsilon"
     family.latent_channels, family.cells, family.native_cells = 4, 8, 64
     family.guidance, family.default_scale, family.framing, family._factor = "free", 5.0, None, 8
+    family._told_sizes = None
     for parameter in family.network.parameters():
         parameter.requires_grad_(False)
     return NetworkPrior(family, Codec(AutoencoderTiny()), name=shape, owned=True)

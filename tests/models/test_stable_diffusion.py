@@ -10,7 +10,7 @@ from tiny import edit_json, latents, open_pipe
 from dreamsampler.maths import Estimate, Level
 from dreamsampler.models.errors import ModelError, NetworkError
 from dreamsampler.models.load import from_pipe, from_pretrained
-from dreamsampler.models.network import _check
+from dreamsampler.models.watch import Watch
 
 
 @pytest.mark.parametrize("steps", [5, 20])
@@ -195,9 +195,9 @@ def test_nan_from_the_network_is_one_line(sick, tiny_folder):
     assert {"input": "was shown", "weights": "t 0.5, sigma"}.get(sick, sick) in text
 
 
-def test_float16_overflow_names_the_remedy(tiny):
+def test_float16_overflow_names_the_remedy():
     with pytest.raises(NetworkError, match="bfloat16 or float32"):
-        _check(torch.tensor([float("inf")]), torch.zeros(1), "the UNet", torch.float16)
+        Watch().see(torch.tensor([float("inf")]), torch.zeros(1), "the UNet", torch.float16)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ def draw(like: Latent, rng: Rng) -> Latent:
         raise ValueError(f"{len(rng)} generators for {len(like)} images: pass one per image")
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     rows = [torch.randn(like.shape[1:], generator=g, dtype=dtype) for g in rng]
-    return torch.stack(rows).to(like)
+    noise = torch.stack(rows)
+    if like.is_cuda:  # from pinned memory it is on its way while the device works
+        noise = noise.pin_memory()
+    return noise.to(like, non_blocking=True)
 
 
 def keep(now: Moment, following: Level) -> Latent:

@@ -286,6 +286,16 @@ def rows_of(value: float, z: Latent, dtype: torch.dtype = torch.float32) -> Tens
     return torch.full((len(z),), value, device=z.device, dtype=dtype)
 
 
+def numbers_of(values: Sequence[float], z: Latent, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A number for every row of a batch; equal ones are made on the device, which waits for none.
+
+    A list that is copied to a GPU has it finish everything before.
+    """
+    if all(value == values[0] for value in values):
+        return torch.full((len(values),), values[0], device=z.device, dtype=dtype)
+    return torch.tensor(values, device=z.device, dtype=dtype)
+
+
 def place_of(module: nn.Module) -> torch.device:
     """Where a module computes; if accelerate keeps its weights elsewhere, a hook knows."""
     first = next(module.parameters()).device

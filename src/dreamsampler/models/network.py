@@ -24,8 +24,9 @@ from dreamsampler.maths import (
     weigh,
 )
 from dreamsampler.models.codec import Codec
-from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
+from dreamsampler.models.errors import ModelError, PromptTruncated
 from dreamsampler.models.family import Family, Stack, TextCondition, place_of
+from dreamsampler.models.watch import Watch
 
 _REMEMBERED = 64
 _Place: TypeAlias = tuple[torch.device, torch.dtype]
@@ -94,7 +95,7 @@ class NetworkPrior:
         self._small = preview
         self._conditions: dict[str, TextCondition] = {}
         self._places: dict[int, tuple[_Place, _Place]] = {}
-        self._stack = Stack()
+        self._stack, self._watch = Stack(), Watch()
 
     def __repr__(self) -> str:
         dtype, kind = str(self.dtype).removeprefix("torch."), type(self.family).__name__
@@ -250,7 +251,8 @@ class NetworkPrior:
             conditions: what to ask under; each serves its whole batch.
 
         Raises:
-            NetworkError: the network answered with NaN or infinity.
+            NetworkError: the network answered with NaN or infinity; on CUDA that is found by the
+                next call of this prior, so as not to wait for the device (`Watch`).
             ValueError: another number of latent batches than of conditions, or latents of another
                 shape than the model's.
             MemoryError: the picture is too large.
@@ -275,7 +277,7 @@ class NetworkPrior:
             output = self.family.ask(shown, rates, self._stack(conditions, rows, where, dtype))
         self.evaluations += len(shown)
         what = f"the {type(self.network).__name__} at t {level.t:.4g}, sigma {level.sigma:.4g}"
-        _check(output, shown, what, dtype)
+        self._watch.see(output, shown, what, dtype)
         every = to_estimate(output.to(asked), asked, rates, self.target)
         pairs = zip(every.z0.split(rows), every.eps.split(rows), strict=True)
         return [Estimate(z0, eps) for z0, eps in pairs]
@@ -297,7 +299,8 @@ class NetworkPrior:
         x = _at_least_float32(x)
         with self._running(self.vae, x):
             z = self.codec.encode(x)
-        _check(z, x, "the autoencoder's encoder", self.codec.place[1])
+        self._watch.see(z, x, "the autoencoder's encoder", self.codec.place[1])
+        self._watch.settle()
         return z
 
     def decode(self, z: Latent) -> Image:
@@ -311,7 +314,8 @@ class NetworkPrior:
         z = _at_least_float32(z)
         with self._running(self.vae, z):
             x = self.codec.decode(z)
-        _check(x, z, "the autoencoder's decoder", self.codec.place[1])
+        self._watch.see(x, z, "the autoencoder's decoder", self.codec.place[1])
+        self._watch.settle()
         return x
 
     def preview(self, z: Latent) -> Image:
@@ -374,20 +378,6 @@ class NetworkPrior:
         finally:
             for parameter in live:
                 parameter.requires_grad_(True)
-
-
-def _check(output: Tensor, shown: Tensor, what: str, dtype: torch.dtype) -> None:
-    """Raise NetworkError unless every number is finite; one reduction, one wait."""
-    if output.detach().sum(dtype=torch.float32).isfinite():
-        return
-    name = str(dtype).removeprefix("torch.")
-    if not shown.isfinite().all():
-        do = "it was shown NaN or infinity: look at the step before (scale too high?)"
-    elif dtype == torch.float16:
-        do = "float16 overflows in some models: load this one with dtype bfloat16 or float32"
-    else:
-        do = "the weights are damaged or do not fit their configuration: load the model again"
-    raise NetworkError(f"{what} answered with NaN or infinity in {name}; {do}")
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

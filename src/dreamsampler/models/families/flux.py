@@ -15,6 +15,7 @@ from dreamsampler.models.family import (
     TextCondition,
     Told,
     flow_of,
+    numbers_of,
     pack,
     place_of,
     rows_of,
@@ -108,7 +109,7 @@ class Flux:
         tokens = self.network(
             hidden_states=pack(z),
             timestep=rows_of(level.flow, z),
-            guidance=None if scales is None else torch.tensor(scales, device=z.device),
+            guidance=None if scales is None else numbers_of(scales, z),
             pooled_projections=told.pooled,
             encoder_hidden_states=told.embeddings,
             txt_ids=z.new_zeros(told.embeddings.shape[1], 3),

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Latent, Level, Target
-from dreamsampler.models.family import Guidance, TextCondition, Told, place_of, rows_of, table_of
+from dreamsampler.models.family import (
+    Guidance,
+    TextCondition,
+    Told,
+    numbers_of,
+    place_of,
+    rows_of,
+    table_of,
+)
 from dreamsampler.models.prompt import Tokens, clip_tokens, unwatched
 from dreamsampler.models.support import check_scheduler, check_text_encoder, check_unet, target_of
 
@@ -130,9 +138,9 @@ def guidance_embedding(told: Told, width: int | None) -> Tensor | None:
     Source: Kingma et al., "Variational diffusion models", for the embedding; w - 1 is the scale
     of the guided distillation that w means here.
     """
-    if width is None:
+    if width is None or told.scales is None:
         return None
-    scales = torch.tensor(told.scales, device=told.embeddings.device)
+    scales = numbers_of(told.scales, told.embeddings)
     half = width // 2
     steps = torch.arange(half, device=scales.device) * -(math.log(10000.0) / (half - 1))
     angles = 1000.0 * (scales - 1)[:, None] * steps.exp()

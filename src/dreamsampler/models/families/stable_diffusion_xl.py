@@ -75,6 +75,7 @@ class StableDiffusionXL:
         self.guidance: Guidance = "told" if config.time_cond_proj_dim else "free"
         self.default_scale = 5.0
         self.framing: tuple[int, int, int, int] | None = None
+        self._told_sizes: tuple[tuple[int, ...], Tensor] | None = None
         self._zeros = bool(settings.get("force_zeros_for_empty_prompt", True))
         self._factor = 2 ** (len(parts["vae"].config.block_out_channels) - 1)
 
@@ -111,13 +112,20 @@ class StableDiffusionXL:
     def ask(self, z: Latent, level: Level, told: Told) -> Tensor:
         """The UNet's output."""
         h, w = z.shape[2] * self._factor, z.shape[3] * self._factor
-        numbers = [*(self.framing or (h, w, 0, 0)), h, w]
-        sizes = torch.tensor([numbers], device=z.device, dtype=z.dtype).expand(len(z), -1)
+        sizes = self._sizes((*(self.framing or (h, w, 0, 0)), h, w), z)
         return self.network(
             beside(z, told, self.network.config.in_channels),
             rows_of(network_time(self.schedule.timestep(level.t)), z),
             encoder_hidden_states=told.embeddings,
             timestep_cond=guidance_embedding(told, self.network.config.time_cond_proj_dim),
-            added_cond_kwargs={"text_embeds": told.pooled, "time_ids": sizes},
+            added_cond_kwargs={"text_embeds": told.pooled, "time_ids": sizes.expand(len(z), -1)},
             return_dict=False,
         )[0]
+
+    def _sizes(self, numbers: tuple[int, ...], z: Latent) -> Tensor:
+        """Six numbers, copied to the device once: a GPU finishes everything before a copy."""
+        known = self._told_sizes
+        if known is None or known[0] != numbers or known[1].device != z.device:
+            known = (numbers, torch.tensor([numbers], device=z.device, dtype=torch.float32))
+            self._told_sizes = known
+        return known[1].to(z.dtype)
