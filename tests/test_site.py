@@ -50,3 +50,10 @@ def test_links_out_of_the_pages_lead_to_copies(site):
     page = (site / "questions.html").read_text() + (site / "regularizers.html").read_text()
     assert "generated/contributing.html#add-a-regularizer" in page
     assert "../CONTRIBUTING.md" not in page
+
+
+def test_the_map_of_equations_leads_to_functions_and_tests(site):
+    page = (site / "method.html").read_text()
+    assert 'href="generated/api.html#dreamsampler.objectives.guidance.distilled"' in page
+    assert 'href="files/tests/test_identities.py.txt"' in page
+    assert (site / "files" / "tests" / "test_identities.py.txt").is_file()

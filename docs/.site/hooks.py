@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
+import importlib
 import inspect
 import re
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "src"))
 PAGES = {
     "CONTRIBUTING.md": "generated/contributing.md",
     "benchmarks/README.md": "generated/benchmarks.md",
@@ -38,6 +41,8 @@ FLOORS = (
     "models",
     "maths",
 )
+MAPPED = ("docs/method.md", "docs/architecture.md", "docs/regularizers.md")
+"""Pages whose tables name functions and tests: each name leads to where it is."""
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s:]+)(#[^)]*)?\)")
 
 
@@ -61,6 +66,8 @@ def on_files(files: Any, config: Any) -> Any:
         text = path.read_text(encoding="utf-8")
         for _, target, _ in LINK.findall(text):
             _carry(files, config, _place(name, target))
+        for test in re.findall(r"`(test_\w+)`", text) if name in MAPPED else []:
+            _carry(files, config, tested().get(test))
         if name in PAGES:
             files.append(File.generated(config, PAGES[name], content=text))
     files.append(File.generated(config, "generated/commands.md", content=commands()))
@@ -88,7 +95,49 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
     markdown = re.sub(r"^<!-- not run -->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
-    return "".join(p if p.startswith("```") else LINK.sub(moved, p) for p in parts)
+    parts = [p if p.startswith("```") else LINK.sub(moved, p) for p in parts]
+    if origin in MAPPED:
+        parts = [p if p.startswith("```") else _mapped(p) for p in parts]
+    return "".join(parts)
+
+
+def _mapped(part: str) -> str:
+    """Names in the tables of a part become links: functions to the API, tests to their files."""
+    homes, tests = exported(), tested()
+
+    def linked(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in tests:
+            return f"[`{name}`]({_on_site(tests[name])})"
+        return f"[`{name}`][{homes[name]}]" if name in homes else match.group(0)
+
+    rows = part.split("\n")
+    named = re.compile(r"(?<!\[)`(\w+)`(?!\])")
+    return "\n".join(named.sub(linked, row) if row.startswith("| ") else row for row in rows)
+
+
+@functools.cache
+def exported() -> dict[str, str]:
+    """Exported name -> where it is defined, for the names that only one floor has."""
+    found: dict[str, set[str]] = {}
+    for floor in FLOORS:
+        module = importlib.import_module(f"dreamsampler.{floor}")
+        for name in module.__all__:
+            home = getattr(getattr(module, name), "__module__", "")
+            if callable(getattr(module, name)) and home.startswith("dreamsampler"):
+                found.setdefault(name, set()).add(f"{home}.{name}")
+    return {name: min(homes) for name, homes in found.items() if len(homes) == 1}
+
+
+@functools.cache
+def tested() -> dict[str, str]:
+    """Test (or file of tests) -> its file."""
+    found: dict[str, str] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        place = path.relative_to(ROOT).as_posix()
+        names = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
+        found |= dict.fromkeys([path.stem, *names], place)
+    return found
 
 
 def _kept(entry: Any, there: set[str]) -> Any:
@@ -157,15 +206,12 @@ def _option(field: Any, told: str) -> str:
 
 def api() -> str:
     """Every exported name, floor by floor."""
-    from importlib import import_module
-
-    sys.path.insert(0, str(ROOT / "src"))
     pages = [
         "# API\n",
         "Every exported name, from its docstring. `dreamsampler` itself has the most used.\n",
     ]
     for floor in FLOORS:
-        module = import_module(f"dreamsampler.{floor}")
+        module = importlib.import_module(f"dreamsampler.{floor}")
         pages.append(f"## dreamsampler.{floor}\n\n{(module.__doc__ or '').split(chr(10))[0]}\n")
         for name in module.__all__:
             value = getattr(module, name)

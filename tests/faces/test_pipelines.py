@@ -216,3 +216,12 @@ def test_what_cannot_be_meant_is_refused_in_one_line(options, words, pipe, cat):
 
 def test_they_are_at_the_front_door():
     assert dreamsampler.DreamSamplerEditPipeline is DreamSamplerEditPipeline
+
+
+def test_a_regularizer_is_asked_for_in_words(pipe, cat):
+    free, even = (
+        edit(pipe, cat, regularize=r, generator=rng()).images[0] for r in (None, "mirrored")
+    )
+    assert not same(free, even)
+    with pytest.raises(ValueError, match="did you mean mirrored"):
+        edit(pipe, cat, regularize="miror")

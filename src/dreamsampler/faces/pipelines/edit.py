@@ -49,6 +49,7 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
         source_guidance_scale: float | None = None,
         gamma: float | None = None,
         size: int | None = None,
+        regularize: str | None = None,
     ) -> PipelineOutput | tuple[Any]:
         """Edit pictures; lists of prompts and pictures go together, row by row.
 
@@ -73,6 +74,7 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
             source_guidance_scale: of preset flowedit.
             gamma: of preset paper.
             size: longer side in the model, in pixels.
+            regularize: what else the result should be, such as "mirrored".
 
         Raises:
             ValueError: options that cannot be meant, in one line.
@@ -85,7 +87,9 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
             "mask_image": mask_image,
         }
         options = (preset, num_inference_steps, guidance_scale, source_guidance_scale)
-        task = Edit("image", "", None, None, *options, strength, gamma, size=size)
+        task = Edit(
+            "image", "", None, None, *options, strength, gamma, size=size, regularize=regularize
+        )
         watched = (callback_on_step_end, callback_on_step_end_tensor_inputs)
         wanted = Wanted(num_images_per_prompt, generator, output_type, return_dict, *watched)
         return self._perform(task, rows, wanted)

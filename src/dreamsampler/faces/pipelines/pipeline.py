@@ -288,7 +288,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
             if not isinstance(value, Tensor) or not torch.equal(value, found[name]):
                 raise ValueError(
                     f"the callback changed {name}, which only shows what a step has made: to bend "
-                    "the steps themselves, write them on the loop (dreamsampler.dream, regularize)"
+                    "the steps themselves, use regularize, or the loop itself (dreamsampler.dream)"
                 )
 
 
