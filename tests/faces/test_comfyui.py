@@ -90,6 +90,15 @@ def test_the_inputs_are_the_fields_of_the_task(node):
         assert settings["min"] <= settings["default"] <= settings["max"]
 
 
+def test_a_choice_offers_its_default():
+    for node in NODE_CLASS_MAPPINGS.values():
+        inputs = node.INPUT_TYPES()
+        for kind, *settings in {**inputs["required"], **inputs.get("optional", {})}.values():
+            if isinstance(kind, list):
+                assert settings[0]["default"] in kind
+                assert all(isinstance(choice, str) for choice in kind)
+
+
 @pytest.mark.parametrize("node", TASKS)
 def test_widgets_that_nobody_touched_are_the_tasks_own_defaults(node):
     task = TASKS[node]

@@ -13,6 +13,8 @@ from dreamsampler.faces.form import described
 Widget: TypeAlias = tuple[Any, dict[str, Any]]
 LEFT_OUT = -1
 """What a number's widget shows where the task takes its own choice: all such numbers are >= 0."""
+UNCHOSEN = "default"
+"""What a choice shows where the task takes its own."""
 SOCKETS = ("image", "mask_image")
 """Fields that are wires, not widgets."""
 _LONG = ("prompt", "source_prompt", "negative_prompt")
@@ -23,7 +25,7 @@ def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
     """(required, optional) widgets, in the order of the fields.
 
     Texts take their help from the string below each field, numbers their range from `LIMITS`. A
-    text that is left empty and a number that is left at -1 are the field's own default.
+    text that is left empty, a number at -1 and a choice at "default" are the field's own default.
 
     Args:
         part: a frozen dataclass of plain values.
@@ -60,7 +62,8 @@ def filled(part: type, values: dict[str, Any]) -> dict[str, Any]:
         value = values[each.name]
         value = value.strip() if isinstance(value, str) else value
         needed = each.default is dataclasses.MISSING
-        if not needed and (value == "" or (each.default is None and value == LEFT_OUT)):
+        unset = each.default is None and value in (LEFT_OUT, UNCHOSEN)
+        if not needed and (value == "" or unset):
             continue
         found[each.name] = _read(each.name, hints[each.name], value)
     return found
@@ -69,7 +72,10 @@ def filled(part: type, values: dict[str, Any]) -> dict[str, Any]:
 def _widget(part: type, field: Any, hint: Any) -> Widget:
     kind, default = _plain(hint), field.default
     if typing.get_origin(kind) is typing.Literal:
-        return list(typing.get_args(kind)), {"default": default}
+        choices = [str(each) for each in typing.get_args(kind)]
+        if default is None:
+            return [UNCHOSEN, *choices], {"default": UNCHOSEN}
+        return choices, {"default": default}
     if kind is bool:
         return "BOOLEAN", {"default": default}
     if kind in (int, float):
