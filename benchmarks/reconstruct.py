@@ -203,7 +203,7 @@ def measure_all(asked: argparse.Namespace) -> None:
         given = {"views": asked.views, **DEGRADATIONS[degradation]}
         scene = MakeScene(toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given)
         with TemporaryDirectory() as folder:
-            for answer in left:
+            for answer in (each for each in left if each in wanted):
                 if asked.seconds and time.perf_counter() - began > asked.seconds:
                     return
                 if not any(Path(folder).iterdir()):
