@@ -20,6 +20,7 @@ SUITES = {
     "regularizers": "total variation, symmetry, palette, tiles in an edit: effect and cost",
     "one_loop": "where DDIM and score distillation end on a prior whose modes are known",
     "strip": "one edit under each option, from little to much",
+    "reconstruct_cost": "a scene's optimizer step and model level: views, pixels, voxels",
     "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }

@@ -55,7 +55,7 @@ def test_its_examples_run(page, tmp_path, monkeypatch):
 COMMANDS = [
     line
     for page in PAGES
-    for line in re.findall(r"^dreamsampler (\w+ .+)$", page.read_text(), re.M)
+    for line in re.findall(r"^dreamsampler ([\w-]+ .+)$", page.read_text(), re.M)
 ]
 
 

@@ -91,6 +91,7 @@ class ReconstructRun:
             steps=task.inner_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
+            measured=len(self.views.cameras),
             decode=self._decode,
             correct=self._corrected,
             background=self._behind,

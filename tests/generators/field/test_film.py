@@ -18,7 +18,9 @@ def grow(z):
     return torch.nn.functional.interpolate(z / 3, scale_factor=2.0)
 
 
-def film(*, grid=None, count=3, views=3, steps=2, beta=0.7, energy=None, decode=None):
+def film(
+    *, grid=None, count=3, views=3, steps=2, beta=0.7, energy=None, decode=None, measured=None
+):
     def nothing(rows, pictures):
         return 0 * pictures.sum()
 
@@ -33,6 +35,7 @@ def film(*, grid=None, count=3, views=3, steps=2, beta=0.7, energy=None, decode=
         views=views,
         rng=torch.Generator().manual_seed(0),
         decode=decode,
+        measured=measured,
     )
 
 
@@ -111,6 +114,22 @@ def test_every_camera_has_its_turn_before_the_next_round():
     rounds = [asked[i : i + 5] for i in range(0, 20, 5)]
     assert all(sorted(each) == [0, 1, 2, 3, 4] for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1
+
+
+def test_cameras_without_data_take_their_turn_where_there_is_a_target():
+    asked = []
+
+    def listen(rows, pictures):
+        asked.extend(rows)
+        return 0 * pictures.sum()
+
+    subject = film(count=5, views=2, energy=listen, measured=3, steps=10)
+    for _ in range(6):
+        subject.step()
+    assert sorted(set(asked)) == [0, 1, 2]
+    asked.clear()
+    subject.pull(subject.look())
+    assert sorted(set(asked)) == [0, 1, 2, 3, 4]
 
 
 def test_a_finer_grid_is_adopted():

@@ -45,6 +45,8 @@ class Film:
         decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
             it comes nearer to g + D(target) - D(E(g)), with g the pictures of the last look. What
             the code loses of a picture cancels, and no gradient passes the networks.
+        measured: how many of the cameras, the first ones, have data; the others take their turn
+            only where there is a target. All of them by default.
         correct: (pictures of all cameras, belief) -> pictures that explain the measurements: what
             a pull comes nearer to, where it compares pictures.
         background: RGB in [0, 1] behind the field.
@@ -68,6 +70,7 @@ class Film:
         steps: int,
         views: int,
         rng: torch.Generator,
+        measured: int | None = None,
         decode: Callable[[Latent], Tensor] | None = None,
         correct: Callable[[Tensor, float], Tensor] | None = None,
         background: float = 1.0,
@@ -84,6 +87,7 @@ class Film:
         self.belief = 0.0
         self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
+        self.measured = len(cameras) if measured is None else measured
         origins_and_directions = [camera.rays() for camera in cameras]
         self._rays = [(o.to(grid.lower), d.to(grid.lower)) for o, d in origins_and_directions]
         self._order: list[int] = []
@@ -156,7 +160,7 @@ class Film:
             aim: latents of all views to come nearer to, or with `decode` their pictures; without
                 one there is only the energy.
         """
-        rows = self._next()
+        rows = self._next(self.measured if aim is None else len(self.cameras))
         with torch.enable_grad():
             pictures = self.pictures(rows)
             loss = energy = self.energy(rows, pictures)
@@ -171,9 +175,10 @@ class Film:
             self._marches = {}
         return float(energy.detach())
 
-    def _next(self) -> list[int]:
-        """The next few cameras of a random order; every one has its turn before the next round."""
-        if len(self._order) < self.views:
-            self._order += torch.randperm(len(self.cameras), generator=self.rng).tolist()
-        rows, self._order = self._order[: self.views], self._order[self.views :]
+    def _next(self, count: int) -> list[int]:
+        """The next few of so many cameras; every one has its turn before the next round."""
+        order = [row for row in self._order if row < count]
+        while len(order) < self.views:
+            order += torch.randperm(count, generator=self.rng).tolist()
+        rows, self._order = order[: self.views], order[self.views :]
         return rows
