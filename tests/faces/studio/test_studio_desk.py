@@ -173,3 +173,15 @@ def test_only_what_was_sent_or_received_is_read(desk, tmp_path, picture):
     for path in (picture, "/etc/passwd", cache / "link", cache / ".." / "cat.png", cache, None, 3):
         with pytest.raises(InputError, match="no longer there"):
             room.uploaded(path)
+
+
+def test_a_palette_reads_no_file_of_the_server(desk, picture, tmp_path):
+    """Neither one that is there nor one that is not, and both are told the same."""
+    told = []
+    for name in (picture, tmp_path / "none.png"):
+        with pytest.raises(InputError, match="a studio does not read") as caught:
+            desk.order(Edit, {**WORDS, "image": picture, "regularize": f"palette({name})"}, "ada")
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    job = desk.order(Edit, {**WORDS, "image": picture, "regularize": "mirrored"}, "ada")
+    assert wait(job)[-1].stage == "decoding and writing"

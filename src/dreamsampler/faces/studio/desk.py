@@ -97,6 +97,12 @@ class Desk:
         if isinstance(getattr(asked, OPERATOR, None), str):
             described = self._located(asked.description, folder, files)
             asked = replace(asked, operator=described) if described else asked
+        bent = getattr(asked, "regularizers", None)
+        if bent is not None and bent.inputs():  # a palette; whether the server has it is not told
+            raise InputError(
+                "regularize names a file, which a studio does not read: leave that part out, or "
+                "use the command line"
+            )
         return asked
 
     def _located(self, description: Any, folder: Path, files: Sequence[Path | str]) -> str | None:
