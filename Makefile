@@ -26,6 +26,10 @@ check: $(STAMP)           ## format, lint, floors, types
 test: $(STAMP)            ## the tests, without network or GPU
 	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)
 
+test-ui: $(STAMP)         ## the studio in a real browser (needs chromium); screenshots in benchmarks/runs
+	@command -v chromium >/dev/null || { echo "make test-ui needs chromium: apt-get install chromium"; exit 2; }
+	$(THREADS) $(V)/bin/python -m pytest tests/ui
+
 bench: $(STAMP)           ## the figures of the README, measured on this machine
 	$(THREADS) $(V)/bin/python -m benchmarks
 
@@ -42,4 +46,4 @@ format: $(STAMP)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test bench evaluate-model docs format help
+.PHONY: setup demo check test test-ui bench evaluate-model docs format help

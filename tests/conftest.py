@@ -1,5 +1,7 @@
 """Shared set-up: one thread, so that two test workers do not fight over two cores."""
 
+from pathlib import Path
+
 import pytest
 import shapes
 import torch
@@ -14,6 +16,12 @@ settings.register_profile("house", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("house")
 torch.set_num_threads(1)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Tests in a browser run where they are asked for: `make test-ui`."""
+    asked = any("ui" in Path(each.split("::")[0]).parts for each in config.args)
+    return True if collection_path.name == "ui" and not asked else None
 
 
 @pytest.fixture

@@ -40,6 +40,9 @@ def make_page(room: Room) -> gr.Blocks:
                     made[look.name] = Tab(look, room)
             with gr.Tab("Past runs", id="past") as past:
                 Past(room, made, tabs, past)
+        if room.card:
+            with gr.Accordion("What the loaded model knows", open=False, elem_classes="ds-more"):
+                gr.Markdown(room.card)
         interfaces(LOOKS, room)
     return page
 

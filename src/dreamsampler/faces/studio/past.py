@@ -52,6 +52,7 @@ class Past:
                     allow_preview=False,
                     buttons=[],
                     elem_id="past-runs",
+                    elem_classes="ds-gallery",
                 )
                 self.recipe = gr.UploadButton(
                     "Load a recipe: a picture or SVG made here, or its recipe.json",
@@ -59,11 +60,11 @@ class Past:
                     size="sm",
                 )
             with gr.Column(scale=6, min_width=320, elem_classes="ds-right"):
-                self.said = gr.Markdown("")
                 self.result = Result("past", "The run that you click will be here.")
                 with gr.Row():
                     self.load = gr.Button("Load these settings", variant="primary", visible=False)
                     self.delete = gr.Button("Delete this run", variant="stop", visible=False)
+                self.said = gr.Markdown("")
         self.listed, self.chosen = gr.State([]), gr.State("")
         self._wire(choice, own)
 

@@ -41,6 +41,7 @@ class Result:
             height="auto",
             object_fit="contain",
             elem_id=f"gallery-{name}",
+            elem_classes="ds-gallery",
         )
         self.facts = gr.HTML("", elem_id=f"facts-{name}")
         self.files = gr.File(
@@ -49,6 +50,8 @@ class Result:
             file_count="multiple",
             interactive=False,
             elem_id=f"files-{name}",
+            elem_classes="ds-files",
+            height=170,
         )
 
     @property

@@ -33,6 +33,7 @@ class Room:
         cache: uploads and copies of results, under names that nobody guesses.
         share_nothing: whether every browser session is its own owner.
         model: what is loaded, in words.
+        card: what it knows, as Markdown, if that is written down.
         debug: whether every error is logged with its traceback.
     """
 
@@ -40,6 +41,7 @@ class Room:
     cache: Path
     share_nothing: bool
     model: str
+    card: str = ""
     debug: bool = False
     _jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
     _swept: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -155,7 +156,25 @@ def _room(studio: Studio, prior: Any, folder: Path) -> Room:
     name = Path(str(getattr(prior, "name", type(prior).__name__))).name
     model = " · ".join(filter(None, [name, str(getattr(prior, "device", "")), dtype]))
     desk = Desk(Worker(prior), shelf, limits)
-    return Room(desk, cache, studio.share_nothing, model, studio.debug)
+    return Room(desk, cache, studio.share_nothing, model, card(name), studio.debug)
+
+
+def card(name: str) -> str:
+    """What the bundled model knows, as its card tells; nothing of other models.
+
+    Example:
+        >>> card("sd15")
+        ''
+    """
+    from importlib.resources import files
+
+    from dreamsampler.models.alias import BUNDLED
+
+    if name != BUNDLED:
+        return ""
+    text = files("dreamsampler.models").joinpath("bundled/README.md").read_text("utf-8")
+    found = re.search(r"^## What it knows\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    return found[1].strip() if found else ""
 
 
 def _launch(page: Any, studio: Studio, room: Room) -> str:

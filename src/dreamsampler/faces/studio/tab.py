@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,8 @@ class Tab:
                 self._form()
             with gr.Column(scale=6, min_width=320, elem_classes="ds-right"):
                 self.result = Result(look.name, "The result will be here.")
+                self.onward = gr.Button("Go on from this result", size="sm", visible=False)
+                self.newest = gr.State("")
         self._wire()
 
     def _form(self) -> None:
@@ -103,23 +106,18 @@ class Tab:
     def _seed(self) -> None:
         with gr.Row(elem_classes="ds-seed"):
             self.inputs["seed"] = gr.Number(
-                0, label="Seed", precision=0, minimum=0, scale=2, min_width=90
+                0, label="Seed", precision=0, minimum=0, scale=3, min_width=110
             )
-            self.dice = gr.Button("New seed", scale=1, min_width=90, size="md")
+            self.dice = gr.Button("New seed", scale=1, min_width=100, size="md")
             self.inputs[LOCK] = gr.Checkbox(
-                False,
-                label="Keep this seed",
-                info="else every run takes a new one",
-                scale=2,
-                min_width=120,
+                False, label="Keep this seed", info="else each run takes another", scale=3
             )
 
     def _examples(self) -> None:
-        gr.Markdown("Try one:", elem_classes="ds-try")
         with gr.Row(elem_classes="ds-examples"):
+            gr.Markdown("Try:", elem_classes="ds-try")
             self.clicks = [
-                (gr.Button(each.label, size="sm", min_width=60), each)
-                for each in self.look.examples
+                (gr.Button(each.label, size="sm", min_width=0), each) for each in self.look.examples
             ]
 
     def _wire(self) -> None:
@@ -140,11 +138,12 @@ class Tab:
                 **hidden,
             )
         ends = [self.run, self.stop]
-        begun = self.run.click(prepare, None, [*ends, *self.result.outputs], **quiet, **hidden)
+        away = [*ends, self.onward, *self.result.outputs]
+        begun = self.run.click(prepare, None, away, js=self._scroll(), **quiet, **hidden)
         going = begun.then(
             self._go,
             every,
-            [self.inputs["seed"], *self.result.outputs],
+            [self.inputs["seed"], self.onward, self.newest, *self.result.outputs],
             concurrency_id="model",
             concurrency_limit=1,
             show_progress="minimal",
@@ -155,6 +154,22 @@ class Tab:
         self.stop.click(
             self._stop, None, [*ends, self.result.stage], cancels=[going], **quiet, **hidden
         )
+
+        target = self.inputs.get(PAINTING) or self.inputs.get("image")
+        if target is not None:
+            self.onward.click(self._onward, [self.newest, target], target, **quiet, **hidden)
+
+    def _scroll(self) -> str:
+        """On a phone the result is below the form: go there."""
+        stage = f"document.getElementById('stage-{self.look.name}')"
+        return f"() => {{ if (innerWidth < 700) {stage}.scrollIntoView({{behavior: 'smooth'}}) }}"
+
+    def _onward(self, result: str, before: Any) -> Any:
+        """The result becomes the picture; what was painted is gone, prompts stay."""
+        if PAINTING not in self.inputs:
+            return result
+        prompts = json.loads(before or "{}").get("prompts", [])
+        return show_painting(str(self.room.uploaded(result)), [], prompts)
 
     def _presets(self) -> list[str]:
         """The fields that presets choose for."""
@@ -235,6 +250,7 @@ class Tab:
         """One run, as it goes on."""
         progress: Progress | None = None
         hold = [gr.skip()] * (len(self.result.outputs) - 1)
+        same = [gr.skip()] * 2
         try:
             values, files, lock = self._values(given)
             if not lock and self._draws(values):
@@ -243,14 +259,18 @@ class Tab:
             self.room.begin(request, self.look.name, job)
             try:
                 for progress in job.follow():
-                    yield [values["seed"], running(progress), *hold]
+                    yield [values["seed"], *same, running(progress), *hold]
             finally:
                 self.room.end(request, self.look.name, job)
-            yield [values["seed"], *self.result.show(job.result, self.room)]
+            newest = [gr.update(visible=False), ""]
+            if job.result.results[0].suffix == ".png" and "image" in self.fields:
+                first = self.room.hand_out(job.result.results[0])
+                newest = [gr.update(visible=True), first]
+            yield [values["seed"], *newest, *self.result.show(job.result, self.room)]
         except Canceled:
-            yield [gr.skip(), stopped(progress), *hold]
+            yield [gr.skip(), *same, stopped(progress), *hold]
         except Exception as error:
-            yield [gr.skip(), trouble(self.room.told(error)), *hold]
+            yield [gr.skip(), *same, trouble(self.room.told(error)), *hold]
 
     def _is_file(self, name: str) -> bool:
         return name in self.fields and self.fields[name].kind in ("file", "files")
@@ -273,7 +293,8 @@ def new_seed() -> int:
 def prepare() -> list[Any]:
     """Run and cancel change places; the result before goes away."""
     away = Result.cleared(running(Progress("waiting for its turn")))
-    return [gr.update(interactive=False), gr.update(visible=True), *away]
+    hidden = gr.update(visible=False)
+    return [gr.update(interactive=False), gr.update(visible=True), hidden, *away]
 
 
 def rest() -> list[Any]:

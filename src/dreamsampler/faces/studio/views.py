@@ -107,6 +107,7 @@ def facts(kept: Kept) -> str:
     rows = [("seed", seeds), ("network evaluations", recipe.get("evaluations", ""))]
     rows += [("time", f"{seconds:.1f} s")]
     rows += [_pair(name, value) for name, value in report.items()]
+    rows = [("layers (paths)" if name == "paths" else name, value) for name, value in rows]
     cells = "".join(
         f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in rows
@@ -118,7 +119,8 @@ def facts(kept: Kept) -> str:
 
 def captions(kept: Kept) -> list[tuple[Path, str]]:
     """The flat pictures of a result with what each is; nothing for a single one."""
-    pictures = [path for path in kept.results if path.suffix == ".png"]
+    # depths are numbers to reckon with, and black to the eye
+    pictures = [p for p in kept.results if p.suffix == ".png" and not p.name.startswith("depth")]
     if len(pictures) < 2:
         return []
     return [(path, path.stem.removeprefix("result-").replace("_", " ")) for path in pictures]

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, final
@@ -71,6 +71,7 @@ class Job:
     canceled: bool = False
     over: bool = False
     progress: Progress = Progress("waiting for its turn")
+    began: float | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def follow(self, beat: float = 0.5) -> Iterator[Progress]:
@@ -89,7 +90,8 @@ class Job:
             if over:
                 break
             seen = now
-            yield now
+            since = 0.0 if self.began is None else time.perf_counter() - self.began
+            yield replace(now, seconds=since)
         if self.error is not None:
             raise self.error
 
@@ -169,10 +171,10 @@ class Worker:
     def _run(self, job: Job) -> Any:
         from dreamsampler.tasks.task import Fits
 
-        began = time.perf_counter()
+        job.began = time.perf_counter()
 
         def tell(stage: str, done: int = 0, total: int = 0, preview: bytes | None = None) -> None:
-            job.tell(Progress(stage, done, total, time.perf_counter() - began, preview))
+            job.tell(Progress(stage, done, total, preview=preview))
 
         tell("reading and encoding")
         run = job.task.start(self.prior)

@@ -1,0 +1,77 @@
+"""A studio and a browser: Debian's Chromium, driven by playwright."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreamsampler import from_pretrained
+from dreamsampler.faces.studio.server import Studio, opened
+
+QUIET = ("quic", "gpu", "background-networking", "component-update", "sync")
+FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{each}" for each in QUIET)]
+SHOTS = Path(os.environ.get("STUDIO_SHOTS", "benchmarks/runs/studio"))
+"""Where screenshots go."""
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A studio with the bundled model; its address."""
+    studio = Studio(port=0, runs=tmp_path_factory.mktemp("runs"))
+    with opened(studio, from_pretrained()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium")
+    assert found, "no chromium: apt-get install chromium, then make test-ui"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(server, browser):
+    """Open the studio at some width; afterwards nothing may have gone wrong or elsewhere."""
+    contexts, asked, wrong = [], [], []
+
+    def go(width=1280, height=900):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.set_default_timeout(60_000)
+        page.goto(server)
+        page.wait_for_selector("#run-edit")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    elsewhere = [url for url in asked if not url.startswith((server, "data:", "blob:"))]
+    assert elsewhere == []
+    assert wrong == []
+
+
+@pytest.fixture
+def shot(request):
+    """Save a screenshot of the whole page."""
+
+    def save(page, name):
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(600)  # animations
+        page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
+
+    return save

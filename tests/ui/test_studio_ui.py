@@ -1,0 +1,221 @@
+"""The studio in a real browser: what visitors do, and what it looks like."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PICTURES = Path(__file__).parents[2] / "examples"
+PAINTED = """c => c.getContext('2d').getImageData(0, 0, c.width, c.height)
+    .data.filter((v, i) => i % 4 == 3 && v).length"""
+"""How many pixels of a canvas are painted."""
+UNNAMED = """[...document.querySelectorAll('input, textarea, select, button')].filter(e =>
+    e.offsetParent && !(e.labels && e.labels.length) && !e.ariaLabel && !e.title &&
+    !e.textContent.trim() && !e.getAttribute('aria-labelledby') && !e.dataset.testid
+    ).map(e => e.outerHTML.slice(0, 120))"""
+"""What nobody without eyes could find."""
+
+
+def tab(page, name):
+    page.get_by_role("tab", name=name, exact=True).click()
+    return page.get_by_role("tabpanel").filter(visible=True)
+
+
+def field(panel, label):
+    """By its label; help follows it in the names of some."""
+    return panel.get_by_label(re.compile(rf"^\s*{label}\b(?! prompt)"), exact=False).first
+
+
+def fill(panel, label, value):
+    field(panel, label).fill(str(value))
+
+
+def example(panel, name):
+    """Click it, and wait until the form shows it."""
+    panel.get_by_role("button", name=name, exact=True).click()
+    panel.locator("img:visible").first.wait_for()
+
+
+def quick(panel, steps=4):
+    """Few steps, by the options that are folded away."""
+    panel.get_by_role("button", name="More options").click()
+    fill(panel, "Num inference steps", steps)
+
+
+def finished(page, task):
+    page.wait_for_selector(f"#files-{task} a, #stage-{task} [role=alert]")
+    assert page.locator(f"#stage-{task} [role=alert]").count() == 0
+    return page.locator(f"#files-{task} a")
+
+
+def download(page, link):
+    with page.expect_download() as got:
+        link.click()
+    return Path(got.value.path())
+
+
+def test_a_mask_is_painted_by_mouse_and_the_rest_stays(visit, shot):
+    page = visit()
+    panel = tab(page, "Inpaint")
+    with page.expect_file_chooser() as choice:
+        panel.get_by_role("button", name="Choose a picture to paint on").click()
+    choice.value.set_files(PICTURES / "grin.png")
+    canvas = panel.locator(".dsp-canvas")
+    canvas.wait_for()
+    page.wait_for_timeout(300)
+
+    def stroke(left, right, high):
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + left * box["width"], box["y"] + high * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + right * box["width"], box["y"] + high * box["height"], steps=8)
+        page.mouse.up()
+
+    fill(panel, "Prompt", "smiling face with sunglasses")
+    stroke(0.2, 0.8, 0.36)
+    panel.get_by_role("button", name="Another color, with its own prompt").click()
+    fill(panel, "Blue prompt", "face with tongue")
+    stroke(0.3, 0.7, 0.7)
+    stroke(0.1, 0.2, 0.95)
+    panel.get_by_role("button", name="Undo").click()
+    shot(page, "inpaint-painted")
+    quick(panel)
+    page.click("#run-inpaint")
+    result = download(page, finished(page, "inpaint").first)
+    shot(page, "inpaint-result")
+    before, after = (
+        np.asarray(Image.open(p).convert("RGB")) for p in (PICTURES / "grin.png", result)
+    )
+    changed = (before != after).any(-1)
+    assert changed[160:210, 200:320].mean() > 0.5
+    assert changed[340:380, 200:320].mean() > 0.5
+    assert not changed[470:].any()
+    assert not changed[:90].any()
+
+
+def test_painting_by_keyboard(visit):
+    page = visit()
+    panel = tab(page, "Inpaint")
+    example(panel, "Sunglasses")
+    canvas = panel.locator(".dsp-canvas")
+    canvas.wait_for()
+    panel.get_by_role("button", name="Clear").click()
+    assert canvas.evaluate(PAINTED) == 0
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowDown", "Space", "]", "Space"):
+        canvas.press(key)
+    assert canvas.evaluate(PAINTED) > 500
+    canvas.press("Control+z")
+    canvas.press("Control+z")
+    assert canvas.evaluate(PAINTED) == 0
+
+
+def test_an_edit_is_canceled_and_another_one_runs(visit, shot):
+    page = visit()
+    panel = tab(page, "Edit")
+    example(panel, "Cat to dog")
+    quick(panel, 400)
+    page.click("#run-edit")
+    page.wait_for_selector("#stage-edit [role=progressbar][aria-valuenow]")
+    shot(page, "edit-running")
+    page.click("#stop-edit")
+    page.wait_for_selector("#stage-edit .ds-empty >> text=Canceled")
+    assert page.locator("#run-edit").is_enabled()
+    fill(panel, "Num inference steps", 3)
+    page.get_by_label("Keep this seed").first.check()
+    fill(panel, "Seed", 5)
+    page.click("#run-edit")
+    finished(page, "edit")
+    assert page.locator("#facts-edit").inner_text().split("\n")[1] == "5"
+    shot(page, "edit-result")
+    panel.get_by_role("button", name="Go on from this result").click()
+    fill(panel, "Prompt", " ")
+    page.click("#run-edit")
+    page.wait_for_selector("#stage-edit [role=alert] >> text=Prompt is empty")
+
+
+def test_a_drawing_is_seen_and_downloaded(visit, shot, tmp_path):
+    page = visit()
+    panel = tab(page, "Vectorize")
+    Image.open(PICTURES / "apple.png").convert("RGB").resize((64, 64)).save(tmp_path / "apple.png")
+    panel.locator("input[type=file]").first.set_input_files(tmp_path / "apple.png")
+    panel.locator("img:visible").first.wait_for()
+    fill(panel, "Paths", 6)
+    quick(panel, 2)
+    fill(panel, "Steps", 20)
+    fill(panel, "Inner steps", 2)
+    page.click("#run-vectorize")
+    path = download(page, finished(page, "vectorize").first)
+    shot(page, "vectorize-result")
+    root = ElementTree.parse(path).getroot()
+    assert root.tag.endswith("svg")
+    assert "layers (paths)" in page.locator("#facts-vectorize").inner_text().lower()
+    drawn = page.locator("#stage-vectorize img")
+    assert drawn.evaluate("i => i.naturalWidth") > 0
+
+
+def test_a_restoration_says_how_sure_it_is(visit, shot):
+    page = visit()
+    panel = tab(page, "Restore")
+    example(panel, "Blurred cat")
+    panel.get_by_role("button", name="Build an operator").click()
+    panel.get_by_role("button", name="Start over").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('textarea')].every(t => t.value !== 'blur(sigma=3)')"
+    )
+    fill(panel, "sigma", 3)
+    panel.get_by_role("button", name="Add", exact=True).click()
+    page.wait_for_selector("text=Understood")
+    page.wait_for_timeout(300)
+    assert field(panel, "Operator").input_value() == "blur(sigma=3)"
+    fill(panel, "Samples", 2)
+    quick(panel, 2)
+    page.click("#run-restore")
+    finished(page, "restore")
+    said = page.locator("#facts-restore").inner_text().lower()
+    assert "residual expected" in said
+    assert "spread" in said
+    assert page.locator("#gallery-restore img").count() >= 4
+    shot(page, "restore-result")
+
+
+def test_a_past_run_is_found_and_its_settings_come_back(visit, shot):
+    page = visit()
+    panel = tab(page, "Edit")
+    example(panel, "Bear to panda")
+    quick(panel, 2)
+    page.click("#run-edit")
+    recipe = json.loads(download(page, finished(page, "edit").nth(1)).read_text())
+    past = tab(page, "Past runs")
+    fill(past, "Search", "panda")
+    page.wait_for_function("document.querySelectorAll('#past-runs button img').length == 1")
+    past.locator("#past-runs button").first.click()
+    past.get_by_role("button", name="Load these settings").wait_for()
+    shot(page, "past-runs")
+    past.get_by_role("button", name="Load these settings").click()
+    page.wait_for_selector("#run-edit", state="visible")
+    panel = page.get_by_role("tabpanel").filter(visible=True)
+    page.wait_for_timeout(500)
+    assert field(panel, "Seed").input_value() == str(recipe["seeds"][0])
+    assert field(panel, "Prompt").input_value() == "panda"
+    assert field(panel, "Num inference steps").input_value() == "2"
+    tab(page, "Past runs").get_by_role("button", name="Delete this run").click()
+    page.wait_for_function("document.querySelectorAll('#past-runs button img').length == 0")
+
+
+@pytest.mark.parametrize("name", ["Edit", "Inpaint", "Restore", "Vectorize", "3D", "Past runs"])
+def test_every_tab_fits_a_phone(visit, shot, name):
+    page = visit(390, 844)
+    panel = tab(page, name)
+    buttons = panel.locator(".ds-examples button")
+    if buttons.count():
+        buttons.first.click()
+        page.wait_for_timeout(1000)
+    shot(page, f"phone-{name.lower().replace(' ', '-')}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(UNNAMED) == []
