@@ -32,23 +32,32 @@ class Command(NamedTuple):
     parts: tuple[str, ...]
 
 
-TASK = ("faces.command:Output", "faces.command:Record", "faces.command:Where")
+TASK = (
+    "faces.command:Output",
+    "faces.command:Record",
+    "faces.command:Where",
+    "faces.sweep:Sweep",
+)
 """What every command that asks a model takes besides its task."""
 
 SCENE = ("faces.command:Folder", "faces.command:Record", "faces.command:Where")
 """The same for one whose output is a folder."""
 
 COMMANDS = (
-    Command("edit", "faces.command:perform", ("tasks:Edit", *TASK)),
-    Command("inpaint", "faces.command:perform", ("tasks:Inpaint", *TASK)),
-    Command("restore", "faces.command:perform", ("tasks:Restore", *TASK)),
-    Command("vectorize", "faces.command:perform", ("tasks:Vectorize", *TASK)),
+    Command("edit", "faces.sweep:perform_swept", ("tasks:Edit", *TASK)),
+    Command("inpaint", "faces.sweep:perform_swept", ("tasks:Inpaint", *TASK)),
+    Command("restore", "faces.sweep:perform_swept", ("tasks:Restore", *TASK)),
+    Command("vectorize", "faces.sweep:perform_swept", ("tasks:Vectorize", *TASK)),
     Command("reconstruct", "faces.command:perform", ("tasks:Reconstruct", *SCENE)),
     Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
     Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
     Command("plan", "faces.plan:plan", ("faces.plan:Planned",)),
     Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
     Command("batch", "faces.batch.run:run_batch", ("faces.batch:Batch", "faces.command:Where")),
+    Command("replay", "faces.replay:replay", ("faces.replay:Replay",)),
+    Command("history", "faces.history:print_history", ("faces.history:History",)),
+    Command("schema", "faces.schema:print_schema", ("faces.schema:Schema",)),
+    Command("doctor", "faces.doctor:examine", ("faces.doctor:Doctor",)),
     Command("demo", "faces.demo:show_demo", ("faces.demo:Demo",)),
 )
 

@@ -113,6 +113,8 @@ class Output:
     output: Path
     """picture to write: .png, .jpg, .webp or .tif; of several, OUT.png becomes OUT-0.png and
     OUT-1.png; an older file is replaced once the new one is whole"""
+    no_metadata: bool = False
+    """leave the recipe out of the file: no prompt, no file name, no version"""
     json: bool = False
     """print the recipe and the output paths as one JSON document"""
     debug: bool = False
@@ -126,6 +128,8 @@ class Folder:
 
     output: Path
     """folder to write; an older result in it is replaced once the new one is whole"""
+    no_metadata: bool = False
+    """leave the recipe out of the files: no prompt, no file name, no version"""
     json: bool = False
     """print the recipe and the output paths as one JSON document"""
     debug: bool = False
@@ -159,7 +163,13 @@ def perform(task: Task, output: Output | Folder, kept: Record, where: Where) -> 
         bar.stage(f"loading {where.model}")
         prior = where.load()
         recipe, record = produce(
-            task, prior, output.output, bar, kept.record, load=time.perf_counter() - began
+            task,
+            prior,
+            output.output,
+            bar,
+            kept.record,
+            load=time.perf_counter() - began,
+            metadata=not output.no_metadata,
         )
     outputs = [str(path) for path in paths]
     if output.json:
@@ -200,6 +210,7 @@ def produce(
     record: Path | None = None,
     *,
     load: float = 0.0,
+    metadata: bool = True,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Run a task on a loaded prior and write its pictures.
 
@@ -210,6 +221,7 @@ def produce(
         bar: shows how far it is.
         record: folder for the record of the run, if one is wanted.
         load: seconds that loading the model took, for the recipe.
+        metadata: whether the files carry it.
 
     Returns:
         The recipe (without what differs from picture to picture), and the files of the record.
@@ -230,7 +242,7 @@ def produce(
     bar.stage("decoding")
     run.pictures()  # now, so that the recipe knows how long it took
     recipe = make_recipe(task, run, prior, {"load": load})
-    run.save(path, recipe)
+    run.save(path, recipe if metadata else {})
     if recorder is None or record is None:
         return recipe, []
     if not run.total:

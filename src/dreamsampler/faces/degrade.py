@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamsampler.faces.command import check_files, named, told
@@ -24,8 +26,13 @@ def degrade(task: Degrade, output: Output) -> None:
 
     paths = task.outputs(output.output)
     check_files(task, paths)
-    (path,) = task.save(output.output)
-    recipe = read_recipe(path)
+    if output.no_metadata:  # the report is told all the same
+        with tempfile.TemporaryDirectory() as scratch:
+            recipe = read_recipe(task.save(Path(scratch, paths[0].name))[0])
+        (path,) = task.save(output.output, {})
+    else:
+        (path,) = task.save(output.output)
+        recipe = read_recipe(path)
     if output.json:
         print(json.dumps({**recipe, "outputs": [str(path)], "record": []}))
     else:
@@ -43,13 +50,11 @@ def make_scene(task: MakeScene, output: Folder) -> None:
         task: which toy, from where, and what is done to its views.
         output: the folder.
     """
-    from dreamsampler.tasks.save import read_recipe
-
     check_files(task, task.outputs(output.output))
-    paths = task.save(output.output)
+    paths = task.save(output.output, metadata=not output.no_metadata)
     outputs = [str(path) for path in paths]
     if output.json:
-        recipe = {**read_recipe(paths[0]), "report": {}}
+        recipe = {**json.loads(json.dumps(task.recipe, default=str)), "report": {}}
         print(json.dumps({**recipe, "outputs": outputs, "record": []}))
     else:
         views = f"{task.views} views ({task.description}), {task.held_out} sharp ones held out"

@@ -21,6 +21,8 @@ PLACED = {
     "toy": None,
     "task": None,
     "manifest": "MANIFEST",
+    "result": "RESULT",
+    "folder": "FOLDER",
 }
 """Fields that are given by their place, not by their name, and what they are called in help; one
 that may be None has its name all the same."""
@@ -38,7 +40,7 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     Args:
         name: of the new class.
         parts: frozen dataclasses without fields of the same name.
-        like: whose docstring it has; the first part's by default.
+        like: whose docstring's first paragraph it has; by default all of the first part's.
     """
     fields: list[Any] = []
     for part in parts:
@@ -49,7 +51,8 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
             fields.append((each.name, option, dataclasses.field(**default)))
     title = name.title().replace("-", "")
     made = dataclasses.make_dataclass(title, fields, frozen=True, kw_only=True)
-    made.__doc__ = inspect.getdoc(like or parts[0])
+    words = inspect.getdoc(like or parts[0]) or ""
+    made.__doc__ = words if like is None else words.partition("\n\n")[0]
     return made
 
 

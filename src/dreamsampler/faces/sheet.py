@@ -10,6 +10,8 @@ from typing import final
 
 from PIL import Image, ImageDraw, ImageFont
 
+from dreamsampler.tasks.save import FORMATS
+
 CELL, GAP, LINE = 192, 10, 16
 INK, PALE, EDGE, PAPER = (20, 20, 20), (110, 110, 110), (215, 215, 215), (255, 255, 255)
 
@@ -71,17 +73,39 @@ def draw_grid(
     return file.getvalue()
 
 
+def shown(path: Path) -> Image.Image | None:
+    """A result as small as it is shown, drawings too; None for what is no picture."""
+    if path.suffix.lower() == ".svg":
+        return _drawn(path)
+    if path.suffix.lower() not in FORMATS:
+        return None
+    picture = _opened(path)
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return picture
+
+
+def _drawn(path: Path) -> Image.Image:
+    """An SVG file by our own renderer; imports torch."""
+    import torch
+
+    from dreamsampler.generators.vector import VectorGraphic, read_svg
+
+    with torch.no_grad():
+        rgb = (VectorGraphic(read_svg(path, size=CELL))()[0].clamp(-1, 1) + 1) * 127.5
+    return Image.fromarray(rgb.round().byte().permute(1, 2, 0).contiguous().numpy())
+
+
 def _place(sheet: Image.Image, cell: Cell, place: tuple[int, int]) -> None:
     pen = ImageDraw.Draw(sheet)
     if cell.picture is None:
         pen.rectangle((*place, place[0] + CELL - 1, place[1] + CELL - 1), outline=EDGE)
         return
-    shown = cell.picture if isinstance(cell.picture, Image.Image) else _opened(cell.picture)
-    if max(shown.size) < CELL:
-        shown = shown.resize(_scaled(shown.size), Image.Resampling.NEAREST)
-    shown.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-    off = (place[0] + (CELL - shown.width) // 2, place[1] + (CELL - shown.height) // 2)
-    sheet.paste(shown, off)
+    picture = cell.picture if isinstance(cell.picture, Image.Image) else _opened(cell.picture)
+    if max(picture.size) < CELL:
+        picture = picture.resize(_scaled(picture.size), Image.Resampling.NEAREST)
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    off = (place[0] + (CELL - picture.width) // 2, place[1] + (CELL - picture.height) // 2)
+    sheet.paste(picture, off)
 
 
 def _opened(path: Path) -> Image.Image:

@@ -25,7 +25,7 @@ from dreamsampler.tasks.picture import (
     open_picture,
     save_picture,
 )
-from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.recipe import make_recipe, tagged
 from dreamsampler.tasks.walk import Walk
 
 if TYPE_CHECKING:
@@ -181,13 +181,13 @@ class EditRun:
         Args:
             path: where to; the suffix chooses the format.
             recipe: what the files should say about their making; by default all of it
-                (`make_recipe`).
+                (`make_recipe`); nothing if it is empty.
         """
         pictures = self.pictures()
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
         paths = self.task.outputs(Path(path))
         for i, (each, picture) in enumerate(zip(paths, pictures, strict=True)):
-            own = {**recipe, "index": i, "seed": self.seeds[i]}
+            own = tagged(recipe, {"index": i, "seed": self.seeds[i]})
             save_picture(each, picture, self.source, own)
         return paths
 

@@ -177,18 +177,21 @@ class MakeScene:
         known = torch.rand((len(y), 1, *y.shape[2:]), generator=rng) >= self.masked
         return y, known.float()
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, *, metadata: bool = True) -> list[Path]:
         """Render, degrade and write the scene into a folder; returns `outputs(path)`.
 
         Lost pixels are black in the views and in the masks. Pictures hold 8 bits, so that noise is
         cut off at black and white.
+
+        Args:
+            path: of the folder.
+            metadata: whether the pictures say how they were made.
 
         Raises:
             ValueError: options that cannot be meant.
             OutputError: if a file cannot be written.
         """
         from dreamsampler.files import whole_folder
-        from dreamsampler.tasks.recipe import task_name
         from dreamsampler.tasks.scene_files import own
 
         self.check()
@@ -200,15 +203,21 @@ class MakeScene:
         if self.held_out:
             more, sharp = self.rendered(held_out=True)
             shown["held_out"], cameras = sharp.clamp(0, 1), cameras + more
-        recipe = {
+        with whole_folder(path, own) as part:
+            self._write(part, cameras, shown, self.recipe if metadata else {})
+        return self.outputs(Path(path))
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What its pictures carry."""
+        from dreamsampler.tasks.recipe import task_name
+
+        return {
             "dreamsampler": __version__,
             "task": task_name(self),
             "options": asdict(self),
             "prompt": self.prompt,
         }
-        with whole_folder(path, own) as part:
-            self._write(part, cameras, shown, recipe)
-        return self.outputs(Path(path))
 
     def _write(
         self, folder: Path, cameras: list[Camera], shown: dict[str, Tensor], recipe: dict[str, Any]

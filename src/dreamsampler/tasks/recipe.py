@@ -95,6 +95,11 @@ def _file(path: Path, run: Run) -> dict[str, str]:
     return {"name": path.name, "sha256": sha256(path) if held is None else held.sha256}
 
 
+def tagged(recipe: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """A recipe with what only one picture of several has; an empty one stays empty."""
+    return {**recipe, **more} if recipe else {}
+
+
 def _plain(value: Any) -> Any:
     """What JSON can say: paths and dtypes become text, infinities their names."""
     if isinstance(value, dict):

@@ -28,7 +28,7 @@ from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.samplers import by_noise, uniform
 from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.picture import Held, Picture, open_picture, save_picture
-from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.recipe import make_recipe, tagged
 from dreamsampler.tasks.verdict import (
     Verdict,
     closed,
@@ -272,7 +272,7 @@ class RestoreRun:
         Args:
             path: where to; the suffix chooses the format.
             recipe: what the files should say about their making; by default all of it
-                (`make_recipe`).
+                (`make_recipe`); nothing if it is empty.
         """
         pictures = self.pictures()
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
@@ -285,5 +285,5 @@ class RestoreRun:
             own += [{"shows": "mean"}, {"shows": "spread", "white": white}]
         for each, picture, more in zip(paths, pictures, own, strict=True):
             like = replace(self.source, rgb=picture, alpha=None)
-            save_picture(each, picture, like, {**recipe, **more})
+            save_picture(each, picture, like, tagged(recipe, more))
         return paths

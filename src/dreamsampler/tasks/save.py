@@ -9,13 +9,14 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dreamsampler.files import InputError, OutputError, check_writable, write_whole
-from dreamsampler.tasks.header import one_line, open_header
+from dreamsampler.tasks.header import checked_path, one_line, open_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 RECIPE = "dreamsampler"
 """Keyword of the recipe's text chunk."""
 _DESCRIPTION = 0x010E
+_LARGEST_SVG = 1 << 26
 
 
 def check_output(path: str | Path, reserve: int = 1 << 20) -> None:
@@ -63,7 +65,7 @@ def save_picture(
         path: .png, .jpg, .webp or .tif; an older file of that name is replaced at the end.
         rgb: (3, h, w) in [0, 1].
         like: the picture this one was made from, of the same size.
-        recipe: anything JSON can say.
+        recipe: anything JSON can say; none is written if it is empty.
 
     Raises:
         ValueError: if the tensor is no such picture or holds NaN.
@@ -73,7 +75,7 @@ def save_picture(
     depth = 16 if like is not None and like.depth == 16 and format_ == "PNG" else 8
     samples = _samples(rgb, like, depth)
     icc = like.icc if like is not None else None
-    text = None if recipe is None else _text(recipe)
+    text = _text(recipe) if recipe else None
     if format_ == "PNG":
         data = _png(samples, icc, text)
     else:
@@ -83,18 +85,15 @@ def save_picture(
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The recipe that a picture written by `save_picture` carries.
+    """The recipe that a picture or an SVG file written here carries.
 
     Raises:
         InputError: if the file is no picture or carries none.
     """
-    with open_header(path, least=1) as image:  # small files are written too
-        text = image.info.get(RECIPE)
-        if text is None:
-            text = str(image.getexif().get(_DESCRIPTION, ""))
+    text = _svg_text(path) if Path(path).suffix.lower() == ".svg" else _picture_text(path)
     try:
         recipe = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         recipe = None
     if not isinstance(recipe, dict):
         raise InputError(
@@ -102,6 +101,25 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
             "program has saved again"
         )
     return recipe
+
+
+def _picture_text(path: str | Path) -> str:
+    with open_header(path, least=1) as image:  # small files are written too
+        text = image.info.get(RECIPE)
+        try:
+            return str(image.getexif().get(_DESCRIPTION, "")) if text is None else str(text)
+        except Exception:  # a damaged EXIF block holds no recipe
+            return ""
+
+
+def _svg_text(path: str | Path) -> str:
+    """What stands in our `<metadata>`; found in the text, so that no XML of a stranger is built."""
+    file = checked_path(path)
+    if file.stat().st_size > _LARGEST_SVG:
+        raise InputError(f"{path} has more than {_LARGEST_SVG:,} bytes: no SVG from here has")
+    text = file.read_bytes().decode("utf-8", "replace")
+    begin, end = f'<metadata id="{RECIPE}">', "</metadata>"
+    return unescape(text.partition(begin)[2].partition(end)[0])
 
 
 def _format(path: str | Path) -> tuple[str, dict[str, Any]]:

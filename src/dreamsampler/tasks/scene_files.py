@@ -15,6 +15,7 @@ from dreamsampler.files import whole_folder, write_whole
 from dreamsampler.generators.field import Camera, glb, save_field, surface, write_transforms
 from dreamsampler.tasks.movie import gif, mp4
 from dreamsampler.tasks.picture import save_picture
+from dreamsampler.tasks.recipe import tagged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +51,7 @@ def save_scene(run: ReconstructRun, folder: Path, recipe: dict[str, Any]) -> Non
         for i, (picture, depth) in enumerate(zip(run.pictures(), run.depths(), strict=True)):
             names.append(f"view_{i:03d}.png")
             depths.append(f"depth_{i:03d}.png")
-            save_picture(part / names[-1], picture, recipe={**recipe, "index": i})
+            save_picture(part / names[-1], picture, recipe=tagged(recipe, {"index": i}))
             write_whole(part / depths[-1], depth_png(depth))
         held = [False] * len(names)
         write_transforms(part, run.targets, names, held, {"depth_file_path": depths})

@@ -238,11 +238,12 @@ class VectorizeRun:
 
         Args:
             path: ends in .svg.
-            recipe: what the file should say about its making; by default all of it.
+            recipe: what the file should say about its making; by default all of it;
+                nothing, not even the prompt, if it is empty.
         """
         scene = self.scene()
         assert self.graphic is not None
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
         graphic = VectorGraphic(scene, self.graphic.background.tolist())
-        graphic.save(path, title=self.task.prompt, recipe=recipe)
+        graphic.save(path, title=self.task.prompt if recipe else None, recipe=recipe or None)
         return self.task.outputs(Path(path))

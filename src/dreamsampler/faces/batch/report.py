@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dreamsampler.faces.batch.ledger import Record
-from dreamsampler.faces.sheet import Cell, draw_grid
+from dreamsampler.faces.sheet import Cell, draw_grid, shown
 
 SHOWN = 64
 """Pictures on the contact sheet; of more rows, evenly chosen ones."""
 ACROSS = 8
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
 def counted(records: Iterable[Record]) -> dict[str, Any]:
@@ -86,20 +85,8 @@ def contact_sheet(store: Any, name: str) -> str | None:
         first = each.outputs[0]
         label = f"{each.row} {Path(each.input or '').stem}"
         with store.opened(first) as path:
-            shown = path if Path(first).suffix.lower() in _PICTURES else None
-            cells.append(Cell(_small(shown), label if shown else f"{label} {Path(first).suffix}"))
+            cells.append(Cell(shown(path), label))
     if not cells:
         return None
     title = f"{len(done)} rows done" + (f", every {step}th shown" if step > 1 else "")
     return store.write(name, draw_grid(cells, ACROSS, title=title))
-
-
-def _small(path: Path | None) -> Any:
-    """A picture as small as it is shown, so that 64 large ones fit into memory."""
-    if path is None:
-        return None
-    from dreamsampler.faces.sheet import CELL, _opened
-
-    picture = _opened(path)
-    picture.thumbnail((CELL, CELL))
-    return picture

@@ -1,0 +1,158 @@
+"""SIGKILL at random moments, of the batch or of one of its workers, and run again.
+
+`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.reliability.rows import TINY, half_files, make_rows, records, verdict
+
+
+def main(arguments: list[str]) -> None:
+    """Kill, run again, and count what is lost, doubled or half."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds before a kill")
+    parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        _table(_killed(Path(folder), asked), asked)
+
+
+def _killed(home: Path, asked: argparse.Namespace) -> dict[str, int]:
+    rng, began = random.Random(asked.seed), time.time()
+    manifest = make_rows(home / "in", asked.rows)
+    told = {"kills": 0, "of workers": 0, "batches": 0, "torn": 0, "seen half": 0}
+    total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
+    while told["kills"] < asked.kills or not told["batches"]:
+        out = home / f"out{told['batches']}"
+        while not _finished(manifest, out, asked, rng, told):
+            pass
+        told["batches"] += 1
+        for name, number in verdict(out, asked.rows).items():
+            total[name] += number
+        if told["batches"] > 1:
+            total["other pixels"] += _different(home / "out0", out)
+    return {**told, **total, "seconds": round(time.time() - began)}
+
+
+def _finished(
+    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, int]
+) -> bool:
+    """Run until the end or a kill of the batch; whether it came to its end."""
+    where = ["--ray", "local"] if asked.ray else []
+    running = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "dreamsampler",
+            "batch",
+            str(manifest),
+            "-o",
+            str(out),
+            "--model",
+            str(TINY),
+            "--resume",
+            "--workers",
+            str(asked.workers),
+            *where,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while True:
+        wait = rng.uniform(0, asked.longest) if told["kills"] < asked.kills else None
+        try:
+            running.wait(wait)
+        except subprocess.TimeoutExpired:
+            told["kills"] += 1
+            victims = _children(running.pid, asked.ray)
+            if victims and rng.random() < 0.4:  # a worker: the batch goes on by itself
+                told["of workers"] += 1
+                _kill(rng.choice(victims))
+                continue
+            _kill(running.pid)
+            running.wait()
+            if asked.ray:  # what Ray started for the batch ends with it, but not at once
+                for pid in _group(running.pid):
+                    _kill(pid)
+            _look(out, told)
+            print(f"kill {told['kills']}: {len(records(out))} rows", file=sys.stderr, flush=True)
+            return False
+        if running.returncode:
+            assert running.stderr is not None
+            sys.exit(f"the batch failed: {running.stderr.read().decode()[-800:]}")
+        return True
+
+
+def _look(out: Path, told: dict[str, int]) -> None:
+    """What a user would see right after the kill."""
+    file = out / "ledger.jsonl"
+    told["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
+    told["seen half"] += len(half_files(out)) if out.exists() else 0
+
+
+def _processes() -> list[tuple[int, int, int, str]]:
+    """(process, parent, session, command) of everything that runs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            _, _, rest = (path / "stat").read_text().rpartition(")")
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, ValueError):
+            continue
+        numbers = rest.split()
+        found.append((int(path.name), int(numbers[1]), int(numbers[3]), command))
+    return found
+
+
+def _children(pid: int, ray: bool) -> list[int]:
+    """The workers of a batch that we started."""
+    mark = "ray::" if ray else "spawn_main"
+    return [
+        p for p, parent, session, c in _processes() if session == pid and mark in c and p != pid
+    ]
+
+
+def _group(pid: int) -> list[int]:
+    """What else runs in the session of a batch that we started."""
+    return [p for p, _, session, _ in _processes() if session == pid]
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _different(one: Path, other: Path) -> int:
+    """Results whose pixels are not those of another batch of the same rows."""
+    return sum(
+        not np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(other / path.name)))
+        for path in one.glob("0*.png")
+    )
+
+
+def _table(told: dict[str, int], asked: argparse.Namespace) -> None:
+    where = "Ray" if asked.ray else f"{asked.workers} local workers"
+    print(f"\n## {told['kills']} random SIGKILLs, {asked.rows} rows a batch, {where}\n")
+    print(f"| {' | '.join(told)} |")
+    print(f"|{'---|' * len(told)}")
+    print(f"| {' | '.join(map(str, told.values()))} |")

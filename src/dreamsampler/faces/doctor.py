@@ -1,0 +1,175 @@
+"""The command `doctor`: what is here, and what will be slow or fail because of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from dreamsampler import __version__
+
+_GIB = 2**30
+_EXTRAS = {
+    "gradio": "dreamsampler studio",
+    "ray": "dreamsampler batch --ray",
+    "pyarrow": "batches from .parquet",
+    "vtracer": "vectorize --init trace",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, where models run and lie, and what will be slow or fail, and why."""
+
+    json: bool = False
+    """print one JSON document"""
+    debug: bool = False
+    """show tracebacks"""
+
+
+def examine(asked: Doctor) -> None:
+    """Facts first, then advice, a line each."""
+    found = diagnosis()
+    if asked.json:
+        print(json.dumps(found))
+        return
+    for name, value in found["facts"].items():
+        print(f"{name:12} {value}")
+    for line in found["advice"]:
+        print(f"! {line}")
+    if not found["advice"]:
+        print("nothing to complain about")
+
+
+def diagnosis() -> dict[str, Any]:
+    """Facts (name -> what is so) and advice (a line each)."""
+    import torch
+
+    from dreamsampler.tasks.recipe import versions
+
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    cache, size, models = _cache()
+    free = shutil.disk_usage(_existing(cache)).free
+    facts = {
+        "dreamsampler": f"{__version__} in {Path(__file__).parents[1]}",
+        "versions": packages,
+        "devices": "; ".join(_devices()),
+        "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",
+        "cache": f"{cache}: {len(models)} models, {size / _GIB:.1f} GiB",
+        "models": ", ".join(["iconic", *models]),
+        "free disk": f"{free / _GIB:.1f} GiB",
+        "offline": "yes (HF_HUB_OFFLINE)" if _offline() else "no: missing models are fetched",
+        "extras": ", ".join(
+            f"{name} {_version(name) or f'missing ({what})'}" for name, what in _EXTRAS.items()
+        ),
+        "torchvision": _torchvision()[0],
+    }
+    return {"facts": facts, "advice": _advice(free)}
+
+
+def _advice(free: int) -> list[str]:
+    import torch
+
+    told = []
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        told.append(
+            "no GPU is seen: the bundled model takes seconds, models of the size of SD 1.5 minutes "
+            "a picture; --dtype bfloat16 is two to three times faster on a recent CPU"
+        )
+        if torch.version.cuda is None and _has_nvidia():
+            told.append(
+                f"there is an NVIDIA GPU, but torch {torch.__version__} is built for CPUs: install "
+                "a CUDA build of the same version"
+            )
+    elif torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        if memory < 8 * _GIB:
+            told.append(
+                f"the GPU has {memory / _GIB:.1f} GiB: take --offload model for large models "
+                "(`dreamsampler plan` says what each takes)"
+            )
+    processors = os.cpu_count() or 1
+    if torch.get_num_threads() < processors:
+        told.append(
+            f"torch uses {torch.get_num_threads()} of {processors} processors: OMP_NUM_THREADS "
+            "says so; leave it unset for speed"
+        )
+    if free < 10 * _GIB:
+        told.append(
+            f"{free / _GIB:.1f} GiB are free where models are kept, and a large one takes 2 to 30: "
+            "make room, or set HF_HOME to another disk"
+        )
+    if _torchvision()[1]:
+        told.append(_torchvision()[1])
+    return told
+
+
+def _devices() -> list[str]:
+    import torch
+
+    found = [
+        f"cuda:{i} {torch.cuda.get_device_name(i)}, "
+        f"{torch.cuda.get_device_properties(i).total_memory / _GIB:.0f} GiB"
+        for i in range(torch.cuda.device_count())
+    ]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, f"cpu ({torch.backends.cpu.get_cpu_capability()})"]
+
+
+def _torchvision() -> tuple[str, str]:
+    """What there is of it, and what is wrong with that.
+
+    A torchvision that was built for another torch breaks diffusers and transformers by being there.
+    """
+    version = _version("torchvision")
+    if version is None:
+        return "not installed, and not needed", ""
+    tried = subprocess.run(
+        [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, timeout=120
+    )
+    if tried.returncode == 0:
+        return f"{version}, fits torch {_version('torch')}", ""
+    last = (tried.stderr.strip().splitlines() or ["it fails"])[-1]
+    return f"{version}, broken", (
+        f"torchvision {version} does not fit torch {_version('torch')} ({last}), and breaks "
+        "diffusers by being there: pip uninstall torchvision"
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cache() -> tuple[Path, int, list[str]]:
+    """The folder of the hub's cache, its bytes, and the models in it."""
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    models = sorted(cache.glob("models--*")) if cache.is_dir() else []
+    size = 0
+    for model in models:
+        blobs = model / "blobs"
+        size += sum(f.stat().st_size for f in blobs.glob("*") if f.is_file())
+    return cache, size, [m.name.removeprefix("models--").replace("--", "/") for m in models]
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents, Path()) if each.exists())
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _has_nvidia() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
