@@ -53,31 +53,24 @@ def _killed(home: Path, asked: argparse.Namespace) -> dict[str, int]:
     return {**told, **total, "seconds": round(time.time() - began)}
 
 
-def _finished(
-    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, int]
-) -> bool:
-    """Run until the end or a kill of the batch; whether it came to its end."""
+def _started(manifest: Path, out: Path, asked: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """The batch in a session of its own, so that its processes can be told from others."""
     where = ["--ray", "local"] if asked.ray else []
-    running = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dreamsampler",
-            "batch",
-            str(manifest),
-            "-o",
-            str(out),
-            "--model",
-            str(TINY),
-            "--resume",
-            "--workers",
-            str(asked.workers),
-            *where,
-        ],
+    command = [sys.executable, "-m", "dreamsampler", "batch", str(manifest), "-o", str(out)]
+    more = ["--model", str(TINY), "--resume", "--workers", str(asked.workers), *where]
+    return subprocess.Popen(
+        [*command, *more],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def _finished(
+    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, int]
+) -> bool:
+    """Run until the end or a kill of the batch; whether it came to its end."""
+    running = _started(manifest, out, asked)
     while True:
         wait = rng.uniform(0, asked.longest) if told["kills"] < asked.kills else None
         try:
@@ -89,11 +82,7 @@ def _finished(
                 told["of workers"] += 1
                 _kill(rng.choice(victims))
                 continue
-            _kill(running.pid)
-            running.wait()
-            if asked.ray:  # what Ray started for the batch ends with it, but not at once
-                for pid in _group(running.pid):
-                    _kill(pid)
+            _kill_all(running, asked.ray)
             _look(out, told)
             print(f"kill {told['kills']}: {len(records(out))} rows", file=sys.stderr, flush=True)
             return False
@@ -101,6 +90,14 @@ def _finished(
             assert running.stderr is not None
             sys.exit(f"the batch failed: {running.stderr.read().decode()[-800:]}")
         return True
+
+
+def _kill_all(running: subprocess.Popen[bytes], ray: bool) -> None:
+    """Kill the batch; what Ray started for it would end with it, but not at once."""
+    rest = _group(running.pid) if ray else []
+    for pid in (running.pid, *rest):
+        _kill(pid)
+    running.wait()
 
 
 def _look(out: Path, told: dict[str, int]) -> None:
