@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final, get_args
 
 from dreamsampler import __version__
 from dreamsampler.files import InputError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dreamsampler.generators.field import Camera
     from dreamsampler.operators.spec import Description
 
-ToyName: TypeAlias = Literal["blocks", "car", "duck", "house", "rocket", "snowman"]
-NAMES: tuple[ToyName, ...] = ("blocks", "car", "duck", "house", "rocket", "snowman")
+ToyName: TypeAlias = Literal["blocks", "car", "duck", "house", "mug", "rocket", "snowman", "stack"]
+NAMES: tuple[ToyName, ...] = get_args(ToyName)
 
 DISTANCE, FIELD_OF_VIEW, MIDDLE = 5.0, 36.0, 0.8
 """Of every camera, and the height that it looks at."""

@@ -88,6 +88,14 @@ def _snowman(hat: Color) -> tuple[Part, ...]:
     )
 
 
+def _mug(paint: Color) -> tuple[Part, ...]:
+    return (
+        Part("cylinder", (-0.1, 0.65, 0), (0.55, 0.65, 0.55), paint),
+        Part("cylinder", (-0.1, 1.29, 0), (0.47, 0.03, 0.47), WOOD),
+        Part("torus", (0.45, 0.66, 0), (0.36, 0.36, 0.36), paint, (90, 0, 0)),
+    )
+
+
 TOYS: Final[dict[str, Toy]] = {
     "blocks": Toy(
         "a blue ball in front of a red cube",
@@ -99,7 +107,15 @@ TOYS: Final[dict[str, Toy]] = {
     "car": Toy("a yellow toy car", _car(YELLOW)),
     "duck": Toy("a yellow toy duck", _duck(YELLOW)),
     "house": Toy("a white toy house with a red roof", _house(WHITE, RED)),
+    "mug": Toy("a blue mug", _mug(BLUE)),
     "rocket": Toy("a green toy rocket with a purple nose", _rocket(GREEN, PURPLE)),
     "snowman": Toy("a white toy snowman with a blue hat", _snowman(BLUE)),
+    "stack": Toy(
+        "an orange cone on a green cube",
+        (
+            Part("cube", (0, 0.476, 0), (0.476, 0.476, 0.476), GREEN),
+            Part("cone", (0, 1.458, 0), (0.414, 0.506, 0.414), ORANGE),
+        ),
+    ),
 }
 """Name -> toy."""
