@@ -30,7 +30,11 @@ test-ui: $(STAMP)         ## the studio in a real browser (needs chromium); scre
 	@command -v chromium >/dev/null || { echo "make test-ui needs chromium: apt-get install chromium"; exit 2; }
 	$(THREADS) $(V)/bin/python -m pytest tests/ui
 
-bench: $(STAMP)           ## the figures of the README, measured on this machine
+bench-quick: $(STAMP)     ## beside the peers, reduced: the README's table, under 15 minutes on two idle cores
+	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick
+
+bench: $(STAMP)           ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
+	for suite in editing inpainting restoration collapse cost; do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite || exit; done
 	$(THREADS) $(V)/bin/python -m benchmarks
 
 evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
@@ -46,4 +50,4 @@ format: $(STAMP)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test test-ui bench evaluate-model docs format help
+.PHONY: setup demo check test test-ui bench bench-quick evaluate-model docs format help

@@ -46,14 +46,14 @@ class Bench:
         self.prior: Any = from_pretrained(model, device="cpu", dtype="float32")
         self.prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
         self.judge = Judge.load()
-        self.x = torch.stack([_read(HERE / pair["image"]) for pair in self.pairs])
+        self.x = torch.stack([read(HERE / pair["image"]) for pair in self.pairs])
         self.z = torch.cat([self.prior.encode(row[None] * 2 - 1) for row in self.x])
         self.fit = Fit.to((SIDE, SIDE), SIDE, 8)
         self.target = self.together([pair["target_prompt"] for pair in self.pairs])
         self.source = self.together([pair["source_prompt"] for pair in self.pairs])
         self.null = self.prior.condition("")
         self.origin = self.decode(self.z)
-        self.ground = _background(self.x)
+        self.ground = background(self.x)
         wanted = [self.judge.concepts.index(pair["target"]) for pair in self.pairs]
         self.wanted = torch.tensor(wanted)
 
@@ -88,13 +88,15 @@ class Bench:
         }
 
 
-def _read(path: Path) -> Tensor:
+def read(path: Path) -> Tensor:
+    """A picture at the side of the pairs, (3, h, w) in [0, 1]."""
     with Image.open(path) as image:
         small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 255
 
 
-def _background(x: Tensor) -> Tensor:
+def background(x: Tensor) -> Tensor:
+    """Where pictures show the color of their border, eroded by two: (b, 1, h, w) of 0 and 1."""
     border = torch.cat([x[:, :, :6].flatten(2), x[:, :, -6:].flatten(2)], 2)
     color = border.median(2).values[:, :, None, None]
     near = ((x - color).abs().amax(1, keepdim=True) < 0.04).float()

@@ -52,6 +52,7 @@ COMMANDS = (
     Command("degrade", "faces.degrade:degrade", ("tasks:Degrade", "faces.command:Output")),
     Command("make-scene", "faces.degrade:make_scene", ("tasks:MakeScene", "faces.command:Folder")),
     Command("plan", "faces.plan:plan", ("faces.plan:Planned",)),
+    Command("bench", "faces.bench:bench", ("faces.bench:Benched", "faces.command:Where")),
     Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
     Command("batch", "faces.batch.run:run_batch", ("faces.batch:Batch", "faces.command:Where")),
     Command("replay", "faces.replay:replay", ("faces.replay:Replay",)),

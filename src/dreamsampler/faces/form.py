@@ -20,6 +20,7 @@ PLACED = {
     "scene": "SCENE",
     "toy": None,
     "task": None,
+    "suite": None,
     "manifest": "MANIFEST",
     "result": "RESULT",
     "folder": "FOLDER",

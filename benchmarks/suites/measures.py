@@ -1,0 +1,154 @@
+"""What is measured on a result; measures that need more than this repository are brought along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.judge import Judge
+from benchmarks.restore import ssim
+from dreamsampler.files import InputError
+
+VERSIONS = {
+    "top-1": 1,
+    "top-5": 1,
+    "likeness": 1,
+    "background dB": 1,
+    "background SSIM": 1,
+    "structure": 1,
+}
+"""Of the definitions below; a change makes old records count no more."""
+CEILING = 60.0
+"""dB: a background that did not move at all is called this good."""
+
+Extra = Callable[[Tensor, Tensor, Tensor, str], float]
+"""(result, source, background, target prompt) -> number, pictures (3, h, w) in [0, 1]."""
+
+
+def preservation(x: Tensor, source: Tensor, ground: Tensor) -> dict[str, float]:
+    """PSNR over the background, and SSIM of both pictures with everything else black.
+
+    Args:
+        x: the result, (3, h, w) in [0, 1].
+        source: what it was made from.
+        ground: (1, h, w), 1 where nothing should change.
+    """
+    error = ((x - source).square() * ground).sum() / (3 * ground.sum()).clamp_min(1)
+    decibel = min(CEILING, -10 * float(error.clamp_min(1e-12).log10()))
+    return {"background dB": decibel, "background SSIM": ssim(x * ground, source * ground)}
+
+
+def judged(judge: Judge, x: Tensor, source: Tensor, target: str) -> dict[str, float]:
+    """Whether the target is named first, or among the first five, and how surely, of 1; structure.
+
+    Args:
+        judge: who is asked.
+        x: the result, (3, h, w) in [0, 1].
+        source: what it was made from.
+        target: one of the judge's concepts.
+    """
+    logits, wanted = judge.rank(x[None])[0], judge.concepts.index(target)
+    place = int((logits > logits[wanted]).sum())
+    return {
+        "top-1": float(place == 0),
+        "top-5": float(place < 5),
+        "likeness": float(logits.softmax(0)[wanted]),
+        "structure": float(judge.distance(x[None], source[None])[0]),
+    }
+
+
+def clip_score(folder: Path) -> Extra:
+    """100 max(0, cos) of picture and target prompt, by the CLIP model in a folder.
+
+    Source: Hessel et al., "CLIPScore", EMNLP 2021 (arXiv:2104.08718), eq. 1 with w = 100.
+    """
+    model, processor = _brought("CLIP", folder, "CLIPModel", "CLIPTokenizerFast")
+    size = model.config.vision_config.image_size
+
+    @torch.no_grad()
+    def score(x: Tensor, source: Tensor, ground: Tensor, prompt: str) -> float:
+        words = processor([prompt], return_tensors="pt", truncation=True, padding=True)
+        mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
+        deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
+        pixels = (_resized(x, size) - mean) / deviation
+        seen = model(pixel_values=pixels[None], **words)
+        cosine = functional.cosine_similarity(seen.image_embeds, seen.text_embeds)
+        return 100 * max(0.0, float(cosine))
+
+    return score
+
+
+def dino_structure(folder: Path) -> Extra:
+    """Mean squared difference of the self-similarities of a DINO's last keys, times 1000.
+
+    Source: Tumanyan et al., "Splicing ViT features", CVPR 2022 (arXiv:2201.00424), eq. 3 to 5.
+    """
+    model, _ = _brought("DINO", folder, "ViTModel", None)
+    held: dict[str, Tensor] = {}
+    key = model.encoder.layer[-1].attention.attention.key
+    key.register_forward_hook(lambda _module, _inputs, out: held.update(key=out))
+
+    @torch.no_grad()
+    def alike(x: Tensor) -> Tensor:
+        mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+        deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        model(pixel_values=((_resized(x, 224) - mean) / deviation)[None])
+        keys = functional.normalize(held["key"][0, 1:], dim=1)
+        return keys @ keys.T
+
+    def distance(x: Tensor, source: Tensor, ground: Tensor, prompt: str) -> float:
+        return 1000 * float((alike(x) - alike(source)).square().mean())
+
+    return distance
+
+
+def lpips_background() -> Extra:
+    """LPIPS of the two backgrounds, times 1000, where the package lpips is installed.
+
+    Source: Zhang et al., "The unreasonable effectiveness of deep features", CVPR 2018.
+    """
+    try:
+        import lpips  # type: ignore[import-not-found]
+    except ImportError:
+        raise InputError(
+            "LPIPS needs the package lpips (and its torchvision), which is not here: leave --lpips "
+            "out, or install it into an environment of your own"
+        ) from None
+    network = lpips.LPIPS(net="squeeze", verbose=False).eval()
+
+    @torch.no_grad()
+    def distance(x: Tensor, source: Tensor, ground: Tensor, prompt: str) -> float:
+        pair = [(each * ground * 2 - 1)[None] for each in (x, source)]
+        return 1000 * float(network(*pair))
+
+    return distance
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    """The middle square of a picture, (3, side, side)."""
+    scale = side / min(x.shape[1:])
+    size = [max(side, round(n * scale)) for n in x.shape[1:]]
+    small = functional.interpolate(x[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return small[:, top : top + side, left : left + side]
+
+
+def _brought(what: str, folder: Path, model: str, processor: str | None) -> tuple[Any, Any]:
+    """A model that the user has, from its folder and from nowhere else; safetensors only."""
+    import transformers
+
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} holds no config.json: pass the folder of a {what} model")
+    try:
+        own = {"local_files_only": True}
+        network = getattr(transformers, model).from_pretrained(folder, use_safetensors=True, **own)
+        words = getattr(transformers, processor).from_pretrained(folder, **own) if processor else 0
+    except (OSError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise InputError(f"{folder} is no {what} model that can be read: {line}") from error
+    return network.eval().requires_grad_(False), words

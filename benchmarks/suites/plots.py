@@ -1,0 +1,90 @@
+"""Pictures of a suite: the front of likeness and preservation, and a contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from benchmarks.suites.report import Point, front
+from dreamsampler.files import write_whole
+
+COLORS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#f0e442", "#cc79a7", "#8c564b", "#7f7f7f",
+          "#009e73", "#f4a582", "#d55e00")  # fmt: skip
+MARKS = "osD^v<>Xph*"
+
+
+def pareto(panels: Sequence[tuple[str, Sequence[Point]]], kept: str, path: Path) -> None:
+    """Likeness over preservation: a curve a method, published settings ringed, the front dashed.
+
+    Args:
+        panels: (name of the likeness, every point) pairs, side by side.
+        kept: name of what is kept.
+        path: PNG or SVG to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(6.2 * len(panels), 5), squeeze=False)
+    for axis, (like, every) in zip(axes[0], panels, strict=True):
+        for k, method in enumerate(dict.fromkeys(p.row.method for p in every)):
+            own = sorted((p for p in every if p.row.method == method), key=lambda p: p.kept)
+            ours = method.startswith("DreamSampler")
+            look = {
+                "color": COLORS[k % len(COLORS)],
+                "marker": MARKS[k % len(MARKS)],
+                "linewidth": 2.4 if ours else 1.0,
+                "markersize": 9 if ours else 5,
+                "zorder": 5 if ours else 3,
+            }
+            axis.plot([p.kept for p in own], [100 * p.like for p in own], label=method, **look)
+            stated = [p for p in own if p.row.kind != "sweep"]
+            axis.scatter([p.kept for p in stated], [100 * p.like for p in stated], s=150,
+                         facecolors="none", edgecolors=look["color"], zorder=6)  # fmt: skip
+        best = front(every)
+        axis.plot([p.kept for p in best], [100 * p.like for p in best], "k--", linewidth=0.8)
+        axis.set_xlabel(f"{kept} (more is kept →)")
+        axis.set_ylabel(f"{like}, % (more like the target →)")
+        axis.grid(alpha=0.25)
+    axes[0][-1].legend(fontsize=8, loc="lower left")
+    figure.tight_layout()
+    file = BytesIO()
+    figure.savefig(file, format=path.suffix[1:], dpi=110)
+    pyplot.close(figure)
+    write_whole(path, file.getvalue())
+
+
+def sheet(
+    columns: Sequence[tuple[str, Sequence[Path]]], rows: Sequence[str], path: Path, side: int = 96
+) -> None:
+    """Pictures side by side, a row an item.
+
+    Args:
+        columns: (title, files) pairs; a file that is missing leaves its place white.
+        rows: what stands before each row.
+        path: PNG to write.
+        side: of each picture.
+    """
+    left, top = 150, 30
+    size = left + side * len(columns), top + side * len(rows)
+    image = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(image)
+    for k, (title, files) in enumerate(columns):
+        words = (
+            title.replace(", ", ",\n").replace("-prompt ", "-\nprompt ").replace(" inv", "\ninv")
+        )
+        pen.multiline_text((left + k * side + 2, 2), words, fill="black", spacing=0, font_size=9)
+        for j, file in enumerate(files):
+            if file.is_file():
+                with Image.open(file) as opened:
+                    small = opened.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+                image.paste(small, (left + k * side, top + j * side))
+    for j, words in enumerate(rows):
+        pen.multiline_text((4, top + j * side + side // 3), words, fill="black", font_size=10)
+    file = BytesIO()
+    image.save(file, format="PNG")
+    write_whole(path, file.getvalue())

@@ -1,0 +1,232 @@
+"""The rows of the editing suite: every method with its published settings, and its curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+
+from benchmarks.suites.records import Row
+from dreamsampler.generators import Canvas
+from dreamsampler.maths import Latent, Level, Moment, Rng, Schedule, VariancePreserving
+from dreamsampler.methods import (
+    anchored_edit,
+    ddim_inversion,
+    ddpm_inversion,
+    dds,
+    dreamsampler,
+    flow_edit,
+    ledits,
+    negative_prompt_inversion,
+    pds,
+    pds_weights,
+    sdedit,
+    sds,
+)
+from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.objectives import cfg, plain
+from dreamsampler.samplers import by_noise, random_levels, uniform
+
+DDS_STEP = 0.1 * 2000 / 64**2
+"""Of DDS and SDS as published: learning rate, times the loss's factor, over the cells of 512 px."""
+STRENGTHS = (0.55, 0.65, 0.75, 0.85)
+"""Noise share u = sigma / (alpha + sigma) of the first level of every curve."""
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """What a method is told about a batch of pictures."""
+
+    prior: Prior
+    z_src: Latent
+    wanted: Condition
+    there: Condition
+    null: Condition
+    rng: Rng
+
+    def target(self, scale: float) -> Any:
+        """Guidance towards the target prompt, from the null prompt."""
+        return cfg(self.prior, self.wanted, self.null, scale)
+
+    def source(self, scale: float) -> Any:
+        """Guidance towards the source prompt, from the null prompt."""
+        return cfg(self.prior, self.there, self.null, scale)
+
+    def levels(self, chosen: dict[str, Any]) -> list[Level]:
+        """From a share of noise, even in it; or the last part of even times, as published."""
+        schedule, steps = self.prior.schedule, chosen["steps"]
+        if "noise" in chosen:
+            shift = chosen.get("shift", 1.0)
+            return by_noise(schedule, steps, start=chosen["noise"], shift=shift)
+        return uniform(schedule, steps)[round(chosen["skip"] * steps) :]
+
+    def shuffled(self, steps: int) -> list[Level]:
+        """Random levels of score distillation, the same for every picture."""
+        rng = torch.Generator().manual_seed(0)
+        return random_levels(self.prior.schedule, steps, rng, low=0.05, high=0.95)
+
+
+Method = Callable[[Asked, dict[str, Any]], Iterator[Moment]]
+
+
+def _sdedit(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    return sdedit(ask.target(to["scale"]), ask.z_src, ask.levels(to), ask.rng)
+
+
+def _ddim_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    source = plain(ask.prior, ask.there)
+    return ddim_inversion(ask.target(to["scale"]), source, ask.z_src, ask.levels(to))
+
+
+def _negative_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    levels = ask.levels(to)
+    return negative_prompt_inversion(
+        ask.prior, ask.z_src, ask.wanted, ask.there, levels, to["scale"]
+    )
+
+
+def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    pair = ask.target(to["scale"]), ask.source(to["source_scale"])
+    return ddpm_inversion(*pair, ask.z_src, ask.levels(to), ask.rng)
+
+
+def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
+    return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how)
+
+
+def _sds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    levels, canvas = ask.shuffled(to["steps"]), Canvas(ask.z_src)
+    return sds(ask.target(to["scale"]), canvas, levels, ask.rng, DDS_STEP)
+
+
+def _dds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
+    return dds(*pair, Canvas(ask.z_src), ask.z_src, levels, ask.rng, DDS_STEP)
+
+
+def _pds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
+    weights = pds_weights(tabled(ask.prior.schedule), 1000 // 500)
+    canvas = Canvas(ask.z_src)
+    return pds(*pair, canvas, ask.z_src, levels, ask.rng, to["rate"], weights)
+
+
+def _flow_edit(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    pair = ask.target(to["scale"]), ask.source(to["source_scale"])
+    return flow_edit(*pair, ask.z_src, ask.levels(to), ask.rng)
+
+
+def _paper(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    shifted = isinstance(ask.prior.schedule, VariancePreserving)
+    weights = to["steps"], to["gamma"]
+    return dreamsampler(ask.prior, ask.z_src, ask.wanted, ask.null, *weights, shifted=shifted)
+
+
+def _default(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    target, source = ask.target(to["scale"]), plain(ask.prior, ask.there)
+    by = plain(ask.prior, ask.wanted)
+    return anchored_edit(target, source, ask.z_src, ask.levels(to), ask.rng, by=by)
+
+
+METHODS: dict[str, Method] = {
+    "SDEdit": _sdedit,
+    "DDIM inversion": _ddim_inversion,
+    "negative-prompt inversion": _negative_prompt,
+    "DDPM inversion": _ddpm_inversion,
+    "LEDITS++, no attention": _ledits,
+    "SDS": _sds,
+    "DDS": _dds,
+    "PDS": _pds,
+    "FlowEdit": _flow_edit,
+    "DreamSampler, paper": _paper,
+    "DreamSampler": _default,
+}
+"""Every method of the suite, by its name in tables."""
+WHOLE = {"DreamSampler, paper"}
+"""Whose pictures are decoded and nothing else, as their presets do; others keep the source's pixels
+where nothing changed (`assemble`)."""
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "SDEdit": {"steps": 50, "skip": 0.2, "scale": 7.5},
+    "DDIM inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
+    "negative-prompt inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
+    "DDPM inversion": {"steps": 100, "skip": 0.36, "scale": 15.0, "source_scale": 3.5},
+    "LEDITS++, no attention": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
+    "SDS": {"steps": 200, "scale": 7.5},
+    "DDS": {"steps": 200, "scale": 7.5},
+    "PDS": {"steps": 200, "scale": 100.0, "rate": 0.1},
+    "FlowEdit": {"steps": 33, "noise": 0.853, "shift": 3.0, "scale": 13.5, "source_scale": 3.5},
+    "DreamSampler, paper": {"steps": 200, "gamma": 0.2},
+    "DreamSampler": {"steps": 16, "noise": 0.75, "scale": 5.0},
+}
+CURVES: dict[str, list[dict[str, Any]]] = {
+    "SDEdit": [{"steps": 20, "noise": u, "scale": 5.0} for u in STRENGTHS],
+    "DDIM inversion": [{"steps": 20, "noise": u, "scale": 3.0} for u in STRENGTHS],
+    "negative-prompt inversion": [{"steps": 20, "noise": u, "scale": 3.0} for u in STRENGTHS],
+    "DDPM inversion": [
+        {"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in STRENGTHS
+    ],
+    "LEDITS++, no attention": [
+        {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in STRENGTHS
+    ],
+    "SDS": [{"steps": n, "scale": 7.5} for n in (25, 50, 100)],
+    "DDS": [{"steps": n, "scale": 7.5} for n in (25, 50, 100)],
+    "PDS": [{"steps": n, "scale": 7.5, "rate": 0.1} for n in (25, 50, 100)],
+    "FlowEdit": [
+        {"steps": 16, "noise": u, "shift": 1.0, "scale": 5.0, "source_scale": 1.0}
+        for u in STRENGTHS
+    ],
+    "DreamSampler, paper": [{"steps": 50, "gamma": g} for g in (0.1, 0.4, 0.8)],
+    "DreamSampler": [{"steps": 16, "noise": u, "scale": 5.0} for u in (0.55, 0.65, 0.8, 0.85)],
+}
+"""Points of each method's curve, guidance and steps near those of the default edit; its published
+settings are a point as well."""
+
+
+def editing_rows(methods: list[str] | None = None, *, curves: bool = True) -> list[Row]:
+    """Published settings first, then the curves.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    unknown = [name for name in methods or [] if name not in METHODS]
+    if unknown:
+        raise ValueError(f"there is no method {unknown[0]!r}: choose among {', '.join(METHODS)}")
+    names = list(methods or METHODS)
+    ours = {"DreamSampler", "DreamSampler, paper"}
+    rows = [
+        Row(slug(name), name, "ours" if name in ours else "published", PUBLISHED[name])
+        for name in names
+    ]
+    if curves:
+        rows += [
+            Row(f"{slug(name)}-{i}", name, "sweep", chosen)
+            for name in names
+            for i, chosen in enumerate(CURVES[name])
+        ]
+    return rows
+
+
+def slug(name: str) -> str:
+    """A name that is safe as a folder's.
+
+    Example:
+        >>> slug("LEDITS++, no attention")
+        'ledits-no-attention'
+    """
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+
+
+def tabled(schedule: Schedule) -> VariancePreserving:
+    """The schedule as a table, which PDS's weights are made of.
+
+    Raises:
+        ValueError: a schedule that is none.
+    """
+    if not isinstance(schedule, VariancePreserving):
+        raise ValueError("PDS needs a model with a table of alphas_cumprod: leave it out")
+    return schedule

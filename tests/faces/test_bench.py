@@ -1,0 +1,63 @@
+"""The command `bench`, run for real with a model of random weights."""
+
+import json
+
+import pytest
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.faces import bench
+
+TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
+
+
+def test_it_measures_tells_and_goes_on_where_it_ended(cli, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# t\n<!-- bench -->\n<!-- /bench -->\n")
+    say = ("bench", "editing", "-o", "out", *TRY, "--published-only", "--readme", page)
+    said = cli(*say)
+    assert said.code == 0, said.err
+    assert "| DreamSampler | " in said.out and "| SDEdit | " in said.out
+    assert "| DreamSampler | " in page.read_text()
+    assert "2 batches to measure" in said.err
+    record = json.loads(next((tmp_path / "out/records/dreamsampler").iterdir()).read_text())
+    assert record["evaluations"] == 48 and 0 <= record["measures"]["likeness"] <= 1
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.width > sheet.height > 200
+    again = cli(*say)
+    assert "0 batches to measure" in again.err
+    assert again.out == said.out
+
+
+def test_a_folder_of_ones_own(cli, tmp_path):
+    data = tmp_path / "pie"
+    (data / "annotation_images").mkdir(parents=True)
+    Image.effect_noise((64, 48), 60).convert("RGB").save(data / "annotation_images" / "a.png")
+    entry = {"image_path": "a.png", "original_prompt": "a cat", "editing_prompt": "a dog"}
+    (data / "mapping_file.json").write_text(json.dumps({"a": entry}))
+    said = cli("bench", "editing", "-o", "out", *TRY, "--data", data)
+    assert said.code == 0, said.err
+    assert "top-1" not in said.out and "background dB" in said.out
+    assert "pass --clip" in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--limit", 0), "limit is 0"),
+        (("--methods", "sdedit"), "there is no method 'sdedit'"),
+        (("--data", "nowhere"), "not in PIE-Bench's layout"),
+        (("--clip", "nowhere"), "pass the folder of a CLIP model"),
+        (("--lpips",), "needs the package lpips"),
+        (("--readme", "nowhere.md"), "nowhere.md"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(cli, options, line):
+    said = cli("bench", "editing", "-o", "out", "--model", TINY, *options)
+    assert said.code == 2 and line in said.lines[-1] and "Traceback" not in said.err
+
+
+def test_without_a_checkout_it_says_what_it_needs(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
+    said = cli("bench", "editing", "-o", "out")
+    assert said.code == 2 and "clone the repository" in said.lines[-1]

@@ -1,0 +1,203 @@
+"""The suites' bookkeeping: protocols, records, intervals, tuned rows, the front, the tables."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.suites import editing, inpainting, restoration
+from benchmarks.suites.bootstrap import bootstrap, difference
+from benchmarks.suites.collapse import SHARES, diversity, mixture
+from benchmarks.suites.folder import Folder
+from benchmarks.suites.measures import CEILING, preservation
+from benchmarks.suites.protocol import FROZEN, HERE, Item, Protocol, frozen
+from benchmarks.suites.records import Records, Result, Row
+from benchmarks.suites.report import (
+    Column,
+    between_markers,
+    front,
+    points,
+    table,
+    tuned,
+    verdict,
+)
+from benchmarks.suites.rows import CURVES, METHODS, PUBLISHED, editing_rows
+from benchmarks.suites.run import pending
+from dreamsampler.files import InputError, sha256
+
+
+@pytest.mark.parametrize("suite", [editing, inpainting, restoration])
+def test_a_frozen_protocol_is_what_its_files_make(suite):
+    """Whoever changes a picture, a prompt or a mask has to freeze anew, and so to say it."""
+    name = suite.__name__.rpartition(".")[2]
+    held = frozen(name)
+    assert held.digest == suite.freeze().digest
+    assert len({item.id for item in held.items}) == len(held.items) > 20
+    held.check(held.items)
+
+
+def test_the_digest_is_of_all_that_is_measured_and_of_nothing_else():
+    held = frozen("editing")
+    assert replace(held, folder=HERE / "elsewhere").digest == held.digest
+    assert replace(held, version=2).digest != held.digest
+    assert replace(held, measures={**held.measures, "top-1": 2}).digest != held.digest
+    other = replace(held.items[0], seed=99)
+    assert replace(held, items=(other, *held.items[1:])).digest != held.digest
+    text = (FROZEN / "editing.json").read_text()
+    assert json.loads(text)["items"][0]["id"] == held.items[0].id
+
+
+def test_a_changed_picture_is_refused(tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"a picture")
+    item = Item("a", "a.png", sha256(file), 0)
+    protocol = Protocol("editing", 1, {}, "", (item,), tmp_path)
+    protocol.check([item])
+    file.write_bytes(b"another")
+    with pytest.raises(InputError, match="changed since the protocol editing was frozen"):
+        protocol.check([item])
+
+
+def records(folder, version=1, model="m"):
+    items = tuple(Item(str(i), "a.png", "", i) for i in range(3))
+    return Records(folder, Protocol("editing", version, {}, "", items), {"name": model})
+
+
+def test_a_run_goes_on_where_it_ended(tmp_path):
+    row, held = Row("a", "A", "published", {"steps": 3}), records(tmp_path)
+    items = list(held.protocol.items)
+    held.write(row, items[1], Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4)))
+    assert [[i.id for i in batch] for _, batch in pending(held, [row], items, 5)] == [["0", "2"]]
+    assert held.picture(row, items[1]).is_file()
+    for other in (records(tmp_path, version=2), records(tmp_path, model="another")):
+        assert other.read(row, items[1]) is None, "never mixed with what may not be compared"
+    assert held.read(replace(row, settings={"steps": 4}), items[1]) is None
+    path = tmp_path / "records" / "a" / "1.json"
+    path.write_text(path.read_text()[:40])
+    assert held.read(row, items[1]) is None, "half a record is none"
+
+
+def test_bootstrap_covers_the_mean_and_knows_pairs():
+    rng = torch.Generator().manual_seed(0)
+    hits = 0
+    for _ in range(200):
+        x = torch.randn(30, generator=rng, dtype=torch.float64).tolist()
+        found = bootstrap(x, draws=500)
+        hits += found.low <= 0 <= found.high
+        assert found == bootstrap(x, draws=500)
+    assert 0.88 <= hits / 200 <= 0.99
+    a = torch.randn(30, generator=rng, dtype=torch.float64)
+    assert difference((a + 1).tolist(), a.tolist()).half < 1e-9, "what both share cancels"
+    with pytest.raises(ValueError, match="at least one item"):
+        bootstrap([])
+
+
+def record(like, kept, evaluations=10):
+    return {"measures": {"like": like, "kept": kept}, "evaluations": evaluations, "seconds": 1.0}
+
+
+def test_a_table_names_the_best_and_leaves_out_what_nobody_measured():
+    columns = (
+        Column("like", "like %", ".0f", 100),
+        Column("CLIP", "CLIP", ".1f"),
+        Column("kept", "gap", ".1f", 1, False),
+        Column("evaluations", "evaluations", ".0f", 1, None),
+    )
+    text = table([("A", [record(1, 4)] * 3), ("B", [record(0, 2)] * 3)], columns)
+    lines = text.splitlines()
+    assert lines[0] == "| method | like % | gap | evaluations |"
+    assert lines[2] == "| A | **100 ± 0** | 4.0 ± 0.0 | 10 |"
+    assert lines[3] == "| B | 0 ± 0 | **2.0 ± 0.0** | 10 |"
+
+
+def test_tuned_rows_are_never_judged_at_a_setting_chosen_by_themselves():
+    soft = [record(0.9, 30), record(0.0, 30), record(0.9, 30), record(0.0, 30)]
+    strong = [record(0.9, 10), record(0.9, 10), record(0.9, 10), record(0.9, 10)]
+    got = tuned([soft, strong], [0.8] * 4, "like", "kept")
+    assert got[1] is soft[1], "odd pictures: soft was enough, and kept more, on the even ones"
+    assert got[0] is strong[0], "even pictures: soft was not enough on the odd ones"
+
+
+def test_the_front_and_where_we_stand():
+    rows = [Row(k, k.upper(), "published", {}) for k in ("a", "b", "c", "us")]
+    found = {
+        "a": [record(0.5, 30)] * 4,
+        "b": [record(0.8, 20)] * 4,
+        "c": [record(0.4, 25)] * 4,
+        "us": [record(0.8, 23)] * 4,
+    }
+    every = points(rows, found, "like", "kept")
+    assert [p.row.key for p in front(every)] == ["us", "a"]
+    (line,) = verdict(rows, found, lambda row: row.key == "us", "like", "kept")
+    assert "on or above the front of the others by +3.0 [+3.0, +3.0]" in line
+    (line,) = verdict(rows[:3], found, lambda row: row.key == "c", "like", "kept")
+    assert "behind the front of the others by -5.0" in line
+    (line,) = verdict(rows[1:3], found, lambda row: row.key == "b", "like", "kept")
+    assert "nobody else is as like" in line
+
+
+def test_the_table_goes_between_its_markers():
+    page = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb"
+    assert between_markers(page, "bench", "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb"
+    with pytest.raises(ValueError, match="put both"):
+        between_markers("<!-- /bench --> <!-- bench -->", "bench", "new")
+
+
+def test_every_method_has_published_settings_and_a_curve():
+    assert METHODS.keys() == PUBLISHED.keys() == CURVES.keys()
+    rows = editing_rows()
+    assert len({row.key for row in rows}) == len(rows)
+    assert [row.method for row in editing_rows(["DDS"], curves=False)] == ["DDS"]
+    with pytest.raises(ValueError, match="there is no method 'dds'"):
+        editing_rows(["dds"])
+
+
+def test_preservation_looks_at_the_background_only():
+    source, ground = torch.rand(3, 32, 32), torch.zeros(1, 32, 32)
+    ground[:, :16] = 1
+    changed = torch.where(ground == 1, source, 1 - source)
+    kept = preservation(changed, source, ground)
+    assert kept == {"background dB": CEILING, "background SSIM": pytest.approx(1)}
+    noisy = preservation((source + 0.1 * ground).clamp(max=2), source, ground)
+    assert noisy["background dB"] == pytest.approx(20, abs=1e-3)
+
+
+def test_diversity_is_right_about_the_truth_and_about_a_collapse():
+    prior, n = mixture(), 4000
+    rng = torch.Generator().manual_seed(0)
+    which = torch.multinomial(SHARES, n, replacement=True, generator=rng)
+    noise = torch.randn(n, 2, generator=rng, dtype=torch.float64)
+    true = diversity(prior.means[which] + prior.std * noise)
+    assert true["modes"] == 8 and true["distance"] < 0.04
+    assert true["width"] == pytest.approx(1, abs=0.03)
+    one = diversity(prior.means[:1].repeat(50, 1))
+    assert one["modes"] == 1 and one["width"] == 0
+    assert one["distance"] == pytest.approx(1 - SHARES[0].item())
+
+
+def test_a_folder_in_pie_bench_layout(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "annotation_images" / "x").mkdir(parents=True)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "annotation_images" / "x" / "a.jpg")
+    entry = {
+        "image_path": "x/a.jpg",
+        "original_prompt": "a [cat] on  grass",
+        "editing_prompt": "a [dog] on grass",
+        "mask": [512 * 256, 512 * 128],  # a quarter of the rows, from the middle on
+    }
+    (tmp_path / "mapping_file.json").write_text(json.dumps({"000": entry}))
+    folder = Folder(tmp_path)
+    (item,) = folder.items
+    assert (item.source_prompt, item.target_prompt) == ("a cat on grass", "a dog on grass")
+    ground = folder.ground(item)
+    assert ground.shape == (1, 64, 64)
+    assert ground[0, 33:47].sum() == 0 and ground[0, 10, 10] == 1
+    folder.protocol().check(folder.items)
+    entry["image_path"] = "../../secret.jpg"
+    (tmp_path / "mapping_file.json").write_text(json.dumps({"000": entry}))
+    with pytest.raises(InputError, match="not in PIE-Bench's layout"):
+        Folder(tmp_path)
+    with pytest.raises(InputError, match="not in PIE-Bench's layout"):
+        Folder(tmp_path / "nowhere")
