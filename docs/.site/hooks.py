@@ -95,10 +95,24 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
     markdown = re.sub(r"^<!-- not run -->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
-    parts = [p if p.startswith("```") else LINK.sub(moved, p) for p in parts]
+    parts = [p if p.startswith("```") else LINK.sub(moved, indented(p)) for p in parts]
     if origin in MAPPED:
         parts = [p if p.startswith("```") else _mapped(p) for p in parts]
     return "".join(parts)
+
+
+def indented(part: str) -> str:
+    """What belongs to an item of a list, indented as far as Python-Markdown wants it: by four."""
+    rows, width = [], 0
+    for row in part.split("\n"):
+        item = re.match(r"(?:\d+\.|[-*]) +", row)
+        if item:
+            width = len(item.group(0))
+        elif row.strip() and not row.startswith(" " * width):
+            width = 0
+        inside = width and not item and row.strip()
+        rows.append(" " * (4 - width) + row if inside else row)
+    return "\n".join(rows)
 
 
 def _mapped(part: str) -> str:
