@@ -101,7 +101,7 @@ def row(bench: Bench, name: str, words: str, free: Tensor) -> tuple[Tensor, str]
 
 
 def sheet(columns: dict[str, list[Tensor]], path: Path, side: int = 128) -> None:
-    """Pictures in rows under their titles; the last two columns as four tiles each."""
+    """Pictures in rows under their titles."""
     font: Any = ImageFont.load_default(13)
     count = len(next(iter(columns.values())))
     image = Image.new("RGB", ((side + 8) * len(columns), count * (side + 8) + 22), "white")
@@ -123,11 +123,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default="iconic")
     parser.add_argument("--limit", type=int, default=None, help="only the first pairs")
     parser.add_argument("--every", type=int, default=3, help="every n-th pair")
+    parser.add_argument("--first", type=int, default=0, help="the pair to begin with")
     parser.add_argument("--shown", type=int, nargs="*", default=[0, 1, 2, 3])
     parser.add_argument("--out", type=Path, default=HERE / "runs" / "regularizers.png")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    bench = Bench(options.model, options.limit, options.every)
+    bench = Bench(options.model, options.limit, options.every, options.first)
     start = time.perf_counter()
     free = edited(bench, None)
     print(f"{len(free)} pairs, {(time.perf_counter() - start) / len(free):.1f} s an edit without\n")
