@@ -21,6 +21,7 @@ SUITES = {
     "one_loop": "where DDIM and score distillation end on a prior whose modes are known",
     "strip": "one edit under each option, from little to much",
     "reconstruct_cost": "a scene's optimizer step and model level: views, pixels, voxels",
+    "vectorize": "paths from blurred icons: data alone, with the model, SDS, traced",
     "vector": "drawing vector graphics and their gradients, milliseconds",
     "memory": "peak memory of an SD1.5-size edit, random weights, bfloat16, 512 px",
 }

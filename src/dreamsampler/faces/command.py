@@ -228,7 +228,7 @@ def produce(
     """
     from dreamsampler.samplers.record import Recorder
     from dreamsampler.tasks.recipe import make_recipe, task_name
-    from dreamsampler.tasks.task import Fits
+    from dreamsampler.tasks.task import Fits, Recorded
 
     bar.stage("reading and encoding")
     run = task.start(prior)
@@ -245,11 +245,13 @@ def produce(
     run.save(path, recipe if metadata else {})
     if recorder is None or record is None:
         return recipe, []
-    if not run.total:
-        warnings.warn(f"no step was taken, so {record} gets no record", stacklevel=2)
-        return recipe, []
     bar.stage("drawing the record")
-    return recipe, recorder.save(record)
+    own = run.record(record) if isinstance(run, Recorded) else []
+    if run.total:
+        return recipe, [*recorder.save(record), *own]
+    if not own:
+        warnings.warn(f"no step was taken, so {record} gets no record", stacklevel=2)
+    return recipe, own
 
 
 def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> None:
@@ -272,7 +274,7 @@ def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> N
     inputs = task.inputs()
     if getattr(task, "mask_image", None) and paths[0].suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
-    recorded = [] if record is None else _files_of(record, paths)
+    recorded = [] if record is None else _files_of(record, paths, getattr(task, "RECORDS", ()))
     for path in [*paths, *recorded]:
         if any(path.exists() and path.samefile(each) for each in inputs):
             raise OutputError(f"{path} would replace its own input: choose another output name")
@@ -286,11 +288,11 @@ def check_files(task: Asked, paths: list[Path], record: Path | None = None) -> N
         fits(path, reserve=min(height * width * 4, 1 << 24) + (1 << 16))
 
 
-def _files_of(record: Path, pictures: list[Path]) -> list[Path]:
-    """The files of a record, none of which is a picture of the task."""
+def _files_of(record: Path, pictures: list[Path], more: Iterable[str]) -> list[Path]:
+    """The files of a record, none of which is a picture of the task; `more` are the task's own."""
     from dreamsampler.samplers.record import FILES
 
-    files = [record / name for name in FILES]
+    files = [record / name for name in (*FILES, *more)]
     for path in pictures:
         if path.resolve() in [file.resolve() for file in files]:
             raise OutputError(f"{path} is a file of the record too: choose another folder for it")

@@ -36,17 +36,34 @@ def vectorize(
     """Distill a prior into a vector graphic that explains a measurement, at falling levels.
 
         z = alpha E(g) + sigma eps,    z0 = denoise(z)
-        psi <- argmin data + beta/(2 r^2) |g - x(z0)|^2 + penalties,   r = spread   (a few steps)
+        psi <- argmin data + beta/(2 r^2) |g - D(z0)|^2 + penalties,   r = spread   (a few steps)
         eps <- eps(z)
 
+    What the paths did not follow of z0 comes back in the noise of the next level: eps(z) holds
+    all of z that was not believed. Noise that is held instead forgets it, and measures worse.
+
     Args:
-        denoise: guidance towards the prompt.
+        denoise: the prior under its prompt.
         drawing: the graphic; its energy holds data term and penalties.
         levels: falling.
         rng: one generator, of the first noise.
         spread: deviation that the estimate is believed up to, a share of white, > 0; what the
             drawing has if left out.
         renoise: the noise of the next level; the estimate's by default.
+
+    Example:
+        >>> import torch
+        >>> from dreamsampler.generators.vector import Scene, VectorGraphic
+        >>> from dreamsampler.maths import generators
+        >>> from dreamsampler.models import GaussianMixture
+        >>> from dreamsampler.objectives import plain
+        >>> prior = GaussianMixture(torch.zeros(1, 3, 8, 8), std=0.1)
+        >>> blobs = Scene.random(3, 8, 8, torch.Generator().manual_seed(0))
+        >>> drawing = Drawing(VectorGraphic(blobs), lambda g, x: 0 * x.sum(), lambda x: x,
+        ...                   lambda z: z)
+        >>> levels = prior.schedule.grid(4, start=0.5)
+        >>> len(list(vectorize(plain(prior, None), drawing, levels, generators([0]))))
+        4
 
     Raises:
         ValueError: if the levels do not fall.

@@ -86,6 +86,15 @@ class Fits(Protocol):
 
 
 @runtime_checkable
+class Recorded(Protocol):
+    """A run that has more to show of itself than its moments."""
+
+    def record(self, folder: Path) -> list[Path]:
+        """Write that, after the result; the files are named by the task's `RECORDS`."""
+        ...
+
+
+@runtime_checkable
 class Run(Protocol):
     """A task under way: iterating drives the loop, stopping cancels it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -10,27 +11,23 @@ import torch
 from torch import Tensor
 
 from dreamsampler.generators.vector import (
-    Drawing,
     Scene,
     VectorGraphic,
     crosses_itself,
     crossing,
-    fitted,
-    placed,
-    scattered,
-    simplified,
-    stacked,
-    staged,
-    traced,
+    save_svg,
+    untangled,
 )
-from dreamsampler.maths import Image, Latent, Moment, generators
-from dreamsampler.methods.vectorization import vectorize
-from dreamsampler.models.prior import scale_for
-from dreamsampler.objectives import Guided, cfg, plain
-from dreamsampler.samplers import by_noise
+from dreamsampler.maths import Image, Moment
+from dreamsampler.objectives.measurement import Measurement
+from dreamsampler.operators.spec import parse
 from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.picture import Held, Picture, open_picture
+from dreamsampler.tasks.picture import Held
 from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.tasks.vectorize_begin import Beginning, Wanted, opened, seen, still
+from dreamsampler.tasks.vectorize_finish import fewest
+from dreamsampler.tasks.vectorize_record import beside, film
+from dreamsampler.tasks.vectorize_walk import LEAST, Walks
 from dreamsampler.tasks.verdict import first_guess, measurement_of, noise_of
 from dreamsampler.tasks.walk import Walk
 
@@ -38,10 +35,12 @@ if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.vectorize import Vectorize
 
-SCALE = 5.0
-"""Default CFG weight."""
 LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
+INVENTED = {"prompt": 0.05, "svg": 0.02}
+"""Deviation up to which an invented picture, and an edited one, are trusted."""
+FRAMES = 24
+"""Pictures of the fit that are kept for the record."""
 
 
 @final
@@ -53,126 +52,108 @@ class VectorizeRun:
     Attributes:
         task: what was asked.
         held: pictures that were in memory, by their names in the task.
-        source: the picture as it was read.
+        source: the picture as it was read; what an SVG file shows; white for a prompt alone.
         seeds: one.
-        graphic: the paths; None until the fit has begun.
         noise: of the measurement, a share of white.
     """
 
     def __init__(self, task: Vectorize, prior: Prior, held: Held | None = None) -> None:
         self.task, self.prior, self.held = task, prior, held or {}
         self.seeds = [task.seed]
-        self.source: Picture = open_picture(task.image, held)
-        self.graphic: VectorGraphic | None = None
         self._few: Scene | None = None
+        self._fitted: Scene | None = None
+        self._frames: list[Scene] = []
+        self._shown: dict[int, Scene] = {}
+        self._believed: Tensor | None = None
         self._walk = Walk(prior)
         with self._walk.timed("read"), torch.no_grad():
+            self.source, self._own = opened(task, prior.native_size, self.held)
             size = task.description.input_size(self.source.size)
-            self._op = task.description.build(size)
-            self._y = measurement_of(self.source, self._op, size)
-            self.noise = noise_of(self._y, task.noise, self.source.depth)
-            self._fit = Fit.to(size, prior.native_size, prior.multiple)
-            self._size = size
-        asked = task.beta > 0 and task.strength > 0
-        total = task.num_inference_steps if asked else 0
-        self._walk.begin(self._moments(total), total)
+            self._walks = Walks(task, prior, Fit.to(size, prior.native_size, prior.multiple))
+            self._begin(self._measured(size))
+        self._fitting = self._fit() if task.kind == "picture" else iter(())
+        self._walk.begin(self._moments(), self._walks.total)
+
+    def _measured(self, size: tuple[int, int]) -> Wanted:
+        """What the paths shall explain; of what is not measured, white to begin with."""
+        task = self.task
+        if task.kind != "picture":
+            flat = self.source.rgb
+            return Wanted(parse("none").build(size), flat[None], INVENTED[task.kind], flat)
+        op = task.description.build(size)
+        y = measurement_of(self.source, op, size)
+        noise = noise_of(y, task.noise, self.source.depth)
+        if task.operator == "none":
+            return Wanted(op, y, noise, y[0])
+        data = Measurement(op, y, noise, self._walks.decode, self._walks.encode)
+        return Wanted(op, y, noise, first_guess(data)[0])
+
+    def _begin(self, wanted: Wanted) -> None:
+        self.wanted, self.noise = wanted, wanted.noise
+        self._beginning = Beginning(self.task, wanted, self._energy, self._own)
 
     def _energy(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
         """Misfit in deviations of the noise, and what paths should not be."""
-        deviation = max(self.noise, LEAST_NOISE)
-        energy = (self._op.A(drawn) - self._y).square().mean() / (2 * deviation**2)
+        wanted, deviation = self.wanted, max(self.noise, LEAST_NOISE)
+        energy = (wanted.op.A(drawn) - wanted.y).square().mean() / (2 * deviation**2)
         if self.task.crossing:
-            wrong = crossing(graphic.scene, tol=0.02) / (self._size[0] * self._size[1])
+            wrong = crossing(graphic.scene, tol=0.02) / drawn[0, 0].numel()
             energy = energy + self.task.crossing / (2 * LEAST_NOISE) * wrong
         return energy
 
-    def _moments(self, total: int) -> Iterator[Moment]:
+    @property
+    def graphic(self) -> VectorGraphic | None:
+        """The paths; None until the fit has begun."""
+        return self._beginning.graphic
+
+    @property
+    def fits(self) -> int:
+        """Optimizer steps before the first moment; what is invented is fitted between moments."""
+        return self.task.steps if self.task.kind == "picture" else 0
+
+    def fitting(self) -> Iterator[int]:
+        """Fit the paths to the data; steps so far, after each. A run does what is left of it."""
+        return self._fitting
+
+    def _fit(self) -> Iterator[int]:
+        every = max(1, self.task.steps // FRAMES)
         with self._walk.timed("fit"):
-            graphic = self._first()
-        if not total:
-            return
-        task, prior = self.task, self.prior
-        drawing = Drawing(
-            graphic,
-            self._energy,
-            self._encode,
-            self._decode,
-            beta=task.beta,
-            steps=task.inner_steps,
-        )
-        levels = by_noise(prior.schedule, total, start=task.strength)
-        rng = generators(self.seeds)
-        yield from vectorize(self._guided(), drawing, levels, rng, spread=lambda now: now.flow)
+            for step in self._beginning.steps():
+                assert self.graphic is not None
+                if step % every == 1 or every == 1:
+                    self._frames.append(still(self.graphic))
+                yield step
+        assert self.graphic is not None
+        self._fitted = still(self.graphic)
 
-    def _first(self) -> VectorGraphic:
-        """Stage 0: paths that explain the data, without the model."""
-        task, rng = self.task, torch.Generator().manual_seed(self.task.seed)
-        if task.operator == "none":
-            guess = self._y.expand(1, 3, *self._size)[0]
-        else:
-            from dreamsampler.objectives.measurement import Measurement
-
-            data = Measurement(self._op, self._y, self.noise, self._decode, self._encode)
-            guess = first_guess(data)[0]
-        if task.init == "components":
-            return self._grown(guess, rng)
-        scene = (
-            traced(guess, task.paths)
-            if task.init == "trace"
-            else scattered(guess, task.paths, rng, task.segments)
-        )
-        return self._settled(scene, guess, task.steps, rng)
-
-    def _grown(self, guess: Tensor, rng: torch.Generator) -> VectorGraphic:
-        """A few paths first, then more where those few are wrong."""
-        task, scene, error = self.task, None, 1 - guess
-        stages, graphic = staged(task.paths), None
-        for count in stages:
-            disks = placed(guess, error, count, rng, task.segments)
-            scene = disks if scene is None else stacked([scene, disks])
-            share = (count + task.paths / len(stages)) / (2 * task.paths)
-            graphic = self._settled(scene, guess, max(1, round(share * task.steps)), rng)
-            scene, error = (
-                graphic.scene.moved(graphic.points.detach(), graphic.color.detach()),
-                (self._drawn(graphic) - guess),
-            )
-        assert graphic is not None
-        return graphic
-
-    def _settled(
-        self, scene: Scene, guess: Tensor, steps: int, rng: torch.Generator
-    ) -> VectorGraphic:
-        self.graphic = VectorGraphic(scene)
-        for _ in fitted(self.graphic, self._energy, guess, steps, rng):
+    def _moments(self) -> Iterator[Moment]:
+        index = 0
+        if self.task.kind != "picture":
+            for now, picture in self._walks.invented(self.source.rgb):
+                self.wanted = replace(self.wanted, y=picture[None], guess=picture)
+                yield replace(now, index=index)
+                index += 1
+            self._begin(self.wanted)
+            self._fitting = self._fit()
+        for _ in self._fitting:
             pass
-        return self.graphic
-
-    def _guided(self) -> Guided:
-        null = self.prior.condition(self.task.negative_prompt)
-        if not (self.task.prompt or "").strip():
-            return plain(self.prior, null)
-        scale = scale_for(self.prior, self.task.guidance_scale, SCALE)
-        return cfg(self.prior, self.prior.condition(self.task.prompt), null, scale)
-
-    def _encode(self, x: Tensor) -> Latent:
-        return self.prior.encode(self._fit.down((x + 1) / 2))
-
-    def _decode(self, z: Latent) -> Tensor:
-        return 2 * self._fit.up(self.prior.decode(z), clamp=False) - 1
-
-    @staticmethod
-    def _drawn(graphic: VectorGraphic) -> Tensor:
-        with torch.no_grad():
-            return (graphic()[0] + 1) / 2
+        if not self._walks.total:
+            return
+        assert self.graphic is not None
+        drawing, walk = self._walks.distilled(self.graphic, self._energy)
+        for now in walk:
+            self._shown[index], self._believed = still(self.graphic), drawing.believed
+            yield replace(now, index=index)
+            index += 1
 
     @property
     def total(self) -> int:
-        """How many moments a whole run has; the fit comes before the first one."""
+        """How many moments a whole run has."""
         return self._walk.total
 
     @property
     def seconds(self) -> dict[str, float]:
-        """How long reading, the fit and the loop (with the fit) took."""
+        """How long reading, the fit and the loop (with what is left of the fit) took."""
         return self._walk.seconds
 
     @property
@@ -185,14 +166,22 @@ class VectorizeRun:
         return iter(self._walk)
 
     def stop(self) -> None:
-        """End here: the results are those of the newest moment; ValueError before the first."""
+        """End here: the results are those of the newest moment.
+
+        Raises:
+            ValueError: before the first moment, or before there are paths.
+        """
+        if self._fitted is None:
+            raise ValueError("there are no paths yet, so there is no result to stop at")
         self._walk.cut()
 
     def preview(self, now: Moment) -> Image:
-        """What is drawn by now, in [-1, 1] at the size of the canvas."""
-        assert self.graphic is not None
+        """What is drawn at a moment, or believed before there are paths; in [-1, 1]."""
+        shown = self._shown.get(now.index)
         with torch.no_grad():
-            return self.graphic().clamp(-1, 1)
+            if shown is None:
+                return self._walks.decode(now.z0).clamp(-1, 1)
+            return (2 * seen(VectorGraphic(shown))[None] - 1).clamp(-1, 1)
 
     def run(self) -> VectorizeRun:
         """Iterate to the end."""
@@ -201,37 +190,53 @@ class VectorizeRun:
         return self
 
     def scene(self) -> Scene:
-        """The paths, simplified if that was asked for; ValueError before the end."""
+        """The paths, untangled and simplified as asked for; ValueError before the end."""
         self._walk.check_finished("vectorization")
-        if self.graphic is None:
+        if self.graphic is None or self._fitted is None:
             raise ValueError("the vectorization is not finished: iterate over the run first")
         if self._few is None:
-            found = self.graphic.scene
-            found = found.moved(found.points.detach(), found.color.detach())
-            if self.task.loss:
-                drawn = self._drawn(self.graphic)
-                found = simplified(found, self.graphic.background, drawn, self.task.loss)
+            found = still(self.graphic)
+            if self.task.crossing and self._own is None:
+                found = untangled(found)
+            if self.task.loss and self._own is None:
+                with self._walk.timed("simplify"):
+                    found = fewest(found, self._goal(), self.task.loss, self._ending, self._misfit)
             self._few = found
         return self._few
 
+    def _ending(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
+        """What polishing lowers: the energy, and the last belief of the model if there was one."""
+        energy = self._energy(graphic, drawn)
+        if self._believed is None:
+            return energy
+        far = (drawn - self._believed).square().mean()
+        return energy + self.task.beta / (2 * LEAST**2) * far
+
+    def _misfit(self, picture: Tensor) -> float:
+        """Mean squared misfit of a picture and the data."""
+        return float((self.wanted.op.A(picture[None]) - self.wanted.y).square().mean())
+
+    def _goal(self) -> Tensor:
+        """The picture that paths are missed for: the data themselves, or what is believed."""
+        wanted = self.wanted
+        if self.task.operator == "none":
+            return wanted.y[0].expand_as(wanted.guess)
+        return wanted.guess if self._believed is None else self._believed[0]
+
     def pictures(self) -> list[Tensor]:
         """What the SVG shows, (3, h, w) in [0, 1]; ValueError before the end."""
-        scene = self.scene()
-        assert self.graphic is not None
-        return [self._drawn(VectorGraphic(scene, self.graphic.background.tolist())).clamp(0, 1)]
+        return [seen(VectorGraphic(self.scene())).clamp(0, 1)]
 
     @property
     def report(self) -> dict[str, Any]:
         """Paths, share of them that cross themselves, noise, and the residual of the data."""
         (picture,), scene = self.pictures(), self.scene()
-        residual = (self._op.A(picture[None]) - self._y).square().mean().sqrt()
         crossed = crosses_itself(scene).float().mean() if scene.paths else torch.zeros(())
-        return {
-            "paths": scene.paths,
-            "crossing": round(float(crossed), 3),
-            "noise": round(self.noise, 5),
-            "residual": round(float(residual), 5),
-        }
+        report = {"paths": scene.paths, "crossing": round(float(crossed), 3)}
+        if self.task.kind == "picture":
+            report["noise"] = round(self.noise, 5)
+            report["residual"] = round(self._misfit(picture) ** 0.5, 5)
+        return report
 
     def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
         """Write the SVG file, with the prompt as its title and the recipe as its metadata.
@@ -241,9 +246,22 @@ class VectorizeRun:
             recipe: what the file should say about its making; by default all of it;
                 nothing, not even the prompt, if it is empty.
         """
-        scene = self.scene()
-        assert self.graphic is not None
         recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        graphic = VectorGraphic(scene, self.graphic.background.tolist())
-        graphic.save(path, title=self.task.prompt if recipe else None, recipe=recipe or None)
+        white = (1.0, 1.0, 1.0) if self._own is None else None  # an SVG file keeps its own ground
+        title = self.task.prompt if recipe else None
+        save_svg(path, self.scene(), title=title, recipe=recipe or None, background=white)
         return self.task.outputs(Path(path))
+
+    def record(self, folder: Path) -> list[Path]:
+        """Write a moving picture of the paths finding their shape, and a side-by-side.
+
+        Args:
+            folder: where to.
+        """
+        assert self._fitted is not None
+        final = self.scene()
+        paths = [folder / name for name in self.task.RECORDS]
+        film(paths[0], [*self._frames, *self._shown.values(), final])
+        wanted = self.wanted.guess if self.task.kind == "prompt" else self.source.flat()
+        beside(paths[1], wanted, self._fitted, final, bool(self._shown))
+        return paths

@@ -63,17 +63,35 @@ def test_a_look_is_what_is_drawn_and_a_pull_comes_nearer():
     assert psnr(seen(subject.graphic), BLUE) > before + 1
 
 
-def test_what_the_autoencoder_cannot_do_is_not_asked_for():
-    """A lossy decoder: the belief is a change of what is drawn, so no change leaves it alone."""
+def test_what_the_autoencoder_does_not_see_goes():
+    """A blind decoder shows the disk without the speck: the speck has no say, so it fades."""
+    speck = Scene.circles(
+        torch.tensor([[16.0, 16.0], [3.0, 3.0]]),
+        torch.tensor([9.0, 1.5]),
+        32,
+        32,
+        color=torch.tensor([[0.9, 0.1, 0.1, 1.0], [0.0, 0.0, 0.0, 1.0]]),
+    )
+    graphic = VectorGraphic(speck)
+    before = psnr(seen(graphic), RED)
+    blind = Drawing(graphic, nothing, same, lambda z: 2 * RED[None] - 1, steps=30, rate=1.0)
+    blind.pull(blind.look())
+    assert (blind.believed[0] - RED).abs().max() < 1e-5
+    assert psnr(seen(graphic), RED) > before + 5
+
+
+def test_what_is_beyond_the_prior_is_left_alone():
+    """The prior sees a mean color only, and what it does not see is added to its belief."""
     graphic = VectorGraphic(scattered(RED, 6, rng()))
     before = seen(graphic)
 
-    def near(graphic, drawn):
-        return (drawn - before).square().mean()
+    def mean(x):
+        return x.mean((2, 3), keepdim=True).expand_as(x)
 
-    lossy = Drawing(graphic, near, same, lambda z: 0.3 * z + 0.2, beta=10.0)
-    lossy.pull(lossy.look())
+    coarse = Drawing(graphic, nothing, mean, same, beyond=lambda x: x - mean(x), steps=5)
+    coarse.pull(coarse.look())
     assert psnr(seen(graphic), before) > 35
+    assert (coarse.believed[0] - before).abs().max() < 1e-5
 
 
 def test_without_weight_the_prior_has_no_say():

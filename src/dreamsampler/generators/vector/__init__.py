@@ -15,8 +15,9 @@ from dreamsampler.generators.vector.penalty import (
 from dreamsampler.generators.vector.raster import coverage, rasterize
 from dreamsampler.generators.vector.read import from_svg, read_svg
 from dreamsampler.generators.vector.scene import FillRule, Scene
-from dreamsampler.generators.vector.simplify import simplified
+from dreamsampler.generators.vector.simplify import simplified, without
 from dreamsampler.generators.vector.stroke import Cap, Join, stroke
+from dreamsampler.generators.vector.untangle import untangled
 from dreamsampler.generators.vector.write import save_svg, to_svg
 
 __all__ = [
@@ -49,4 +50,6 @@ __all__ = [
     "stroke",
     "to_svg",
     "traced",
+    "untangled",
+    "without",
 ]

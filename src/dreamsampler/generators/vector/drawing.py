@@ -29,20 +29,24 @@ class Drawing:
     """A vector graphic on the loop, distilled in pixels.
 
         psi <- argmin energy(g(psi)) + beta / (2 r^2) mean |g(psi) - x|^2       (a few steps)
-        x = g + D(z0) - D(E(g)),   r = belief
+        x = D(z0) + beyond(g),   r = belief
 
-    The prior's belief z0 is decoded once a pull, and as a change of what is drawn, so that nothing
-    is asked of the graphic that only the autoencoder cannot do; no gradient passes a network.
+    The prior's belief z0 is decoded once a pull, so that no gradient passes a network. It is
+    believed as the picture it is, not as a change of what is drawn: slivers and specks that the
+    autoencoder does not see would otherwise stay for ever.
 
     Attributes:
         belief: deviation r that the prior is believed up to, a share of white; may change between
             pulls, as a prior knows more at low noise.
+        believed: x of the last pull, (1, 3, h, w) in [0, 1]; None before the first one.
 
     Args:
         graphic: what is drawn.
         energy: data term and penalties.
         encode: picture (1, 3, h, w) in [-1, 1] to latent.
         decode: and back.
+        beyond: what of a picture in [-1, 1] the prior is too small to see, which it leaves alone;
+            nothing if left out.
         beta: weight of the prior; 0 leaves the energy alone.
         steps: optimizer steps a pull.
         rate: learning rates of a pull, in those of the fit.
@@ -61,9 +65,10 @@ class Drawing:
         encode: Callable[[Tensor], Latent],
         decode: Callable[[Latent], Tensor],
         *,
+        beyond: Callable[[Tensor], Tensor] | None = None,
         beta: float = 1.0,
         steps: int = 20,
-        rate: float = 0.1,
+        rate: float = 0.2,
     ) -> None:
         if not beta >= 0 or steps < 1:
             raise ValueError(
@@ -71,34 +76,30 @@ class Drawing:
                 "one optimizer step were wanted"
             )
         self.graphic, self.energy = graphic, energy
-        self.encode, self.decode = encode, decode
+        self.encode, self.decode, self.beyond = encode, decode, beyond
         self.beta, self.steps, self.belief = beta, steps, BELIEF
         self.optimizer = adam(graphic, rate)
-        self._seen: tuple[Tensor, Latent] | None = None
+        self.believed: Tensor | None = None
 
     @torch.no_grad()
     def look(self) -> Latent:
         """The latent of what is drawn."""
-        picture = self.graphic()
-        self._seen = picture, self.encode(picture)
-        return self._seen[1]
+        return self.encode(self.graphic())
 
     def pull(self, target: Latent) -> None:
         """Come nearer to what the prior believes, and stay with the data."""
-        if self._seen is None:
-            self.look()
-        assert self._seen is not None
-        picture, z = self._seen
         with torch.no_grad():
-            belief = (picture + self.decode(target.detach()) - self.decode(z) + 1) / 2
-            belief = belief.clamp(0, 1)
+            picture = self.decode(target.detach())
+            if self.beyond is not None:
+                picture = picture + self.beyond(self.graphic())
+            self.believed = ((picture + 1) / 2).clamp(0, 1)
         for _ in range(self.steps):
             with torch.enable_grad():  # the loop itself runs without
                 drawn = (self.graphic() + 1) / 2
                 loss = self.energy(self.graphic, drawn)
-                loss = loss + self.beta / (2 * self.belief**2) * (drawn - belief).square().mean()
+                far = (drawn - self.believed).square().mean()
+                loss = loss + self.beta / (2 * self.belief**2) * far
             descend(self.graphic, self.optimizer, loss)
-        self._seen = None
 
 
 def adam(graphic: VectorGraphic, rate: float = 1.0) -> torch.optim.Adam:
@@ -124,6 +125,8 @@ def fitted(
     picture: Picture,
     steps: int,
     rng: torch.Generator,
+    *,
+    respawn: bool = True,
 ) -> Iterator[int]:
     """Fit a graphic to its energy alone; steps shrink along half a cosine.
 
@@ -136,6 +139,7 @@ def fitted(
         picture: about what it shall look like, in [0, 1].
         steps: of the optimizer.
         rng: on the CPU.
+        respawn: whether paths may begin again; not where they are someone's own.
 
     Yields:
         How many steps were taken.
@@ -146,7 +150,7 @@ def fitted(
         share = 0.05 + 0.475 * (1 + math.cos(math.pi * step / steps))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * share
-        if step % DEAD == DEAD - 1 and step < 0.7 * steps:
+        if respawn and step % DEAD == DEAD - 1 and step < 0.7 * steps:
             graphic.respawn(picture, optimizer, rng)
         with torch.enable_grad():
             loss = energy(graphic, (graphic() + 1) / 2)

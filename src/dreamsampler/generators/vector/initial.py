@@ -96,7 +96,7 @@ def traced(picture: Picture, paths: int) -> Scene:
     except ImportError as error:
         raise InputError(
             "tracing needs vtracer, which is not installed: pip install 'dreamsampler[svg]', or "
-            'begin with "components" or "random"'
+            'begin with "component" or "random"'
         ) from error
     from PIL import Image
 
@@ -121,7 +121,7 @@ def traced(picture: Picture, paths: int) -> Scene:
             return scene.moved(scene.points, opaque)
     raise InputError(
         f"the tracer finds no way to draw this picture with {paths} paths: allow more, or begin "
-        'with "components"'
+        'with "component"'
     )
 
 

@@ -64,6 +64,29 @@ def simplified(scene: Scene, background: Tensor, picture: Picture, loss: float =
     return scene.kept(keep)
 
 
+@torch.no_grad()
+def without(scene: Scene, background: Tensor, picture: Picture, count: int) -> Scene:
+    """Leave out so many paths, the least missed ones (`simplified`).
+
+    Args:
+        scene: at least as many paths.
+        background: an opaque color (3,) in [0, 1].
+        picture: what the scene shall look like, (3, h, w) in [0, 1].
+        count: how many go.
+
+    Example:
+        >>> disks = torch.tensor([[4.0, 4.0], [4.0, 4.0]])
+        >>> scene = Scene.circles(disks, torch.tensor([1.0, 3.0]), 8, 8)
+        >>> without(scene, torch.ones(3), torch.zeros(3, 8, 8), 1).paths
+        1
+    """
+    alpha = coverage(scene) * scene.color[:, 3, None, None]
+    keep = torch.ones(scene.paths, dtype=torch.bool)
+    _, missed = _missed(scene, alpha, keep, background, picture)
+    keep[missed.argsort()[:count]] = False
+    return scene.kept(keep)
+
+
 def _missed(
     scene: Scene,
     alpha: Float[Tensor, "p h w"],

@@ -1,0 +1,121 @@
+"""What a vectorization looked like: its paths as they find their shape, and a side-by-side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as Pixels
+from PIL import ImageDraw, ImageFont
+from torch import Tensor
+
+from dreamsampler.files import write_whole
+from dreamsampler.generators.vector import Scene, contours, rasterize
+
+SIDE = 256
+"""Longer side of a panel, about; paths are drawn anew at that size."""
+MOST = 40
+"""Frames of the moving picture, at most."""
+PAUSE, STILL = 100, 1800
+"""Milliseconds that a frame and the last frame stay."""
+CHORDS = 12
+"""Chords a segment of an outline."""
+
+
+def film(path: Path, scenes: Sequence[Scene]) -> None:
+    """Write a GIF: what is drawn, and beside it the outlines.
+
+    Args:
+        path: of the file.
+        scenes: in their order; some of them are left out where there are many.
+    """
+    every = max(1, -(-len(scenes) // MOST))
+    chosen = [*scenes[:-1:every], scenes[-1]]
+    frames = [_row([drawn(scene), outlined(scene)]) for scene in chosen]
+    data, rest = BytesIO(), frames[1:]
+    times = [PAUSE] * len(rest) + [STILL]
+    frames[0].save(data, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
+    write_whole(path, data.getvalue())
+
+
+def beside(path: Path, picture: Tensor, fitted: Scene, final: Scene, asked: bool) -> None:
+    """Write a PNG: the input, paths of the data alone, the result and its outlines.
+
+    Args:
+        path: of the file.
+        picture: the input, (3, h, w) in [0, 1].
+        fitted: the paths before the model was asked.
+        final: the result.
+        asked: whether the model was asked at all.
+    """
+    panels = {"input": _enlarged(picture), "data only": drawn(fitted)}
+    if asked:
+        panels["with the model"] = drawn(final)
+    panels[f"outlines of {final.paths} paths"] = outlined(final)
+    row = _row([*panels.values()])
+    page = Pixels.new("RGB", (row.width, row.height + 22), "white")
+    page.paste(row, (0, 22))
+    pen, left, font = ImageDraw.Draw(page), 0, ImageFont.load_default(size=14)
+    for name, panel in panels.items():
+        pen.text((left + 4, 3), name, (30, 30, 30), font)
+        left += panel.width + 4
+    data = BytesIO()
+    page.save(data, "PNG")
+    write_whole(path, data.getvalue())
+
+
+def drawn(scene: Scene) -> Pixels.Image:
+    """A scene on white, at the size of a panel."""
+    large = scene.scaled(_factor(scene.height, scene.width))
+    with torch.no_grad():
+        return _pixels(rasterize(large, torch.ones(3)))
+
+
+def outlined(scene: Scene) -> Pixels.Image:
+    """The outlines of all paths, in their colors, with their anchors."""
+    large = scene.scaled(_factor(scene.height, scene.width))
+    page = Pixels.new("RGB", (large.width, large.height), "white")
+    pen = ImageDraw.Draw(page)
+    t = torch.linspace(0, 1, CHORDS + 1)[:-1, None]
+    weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
+    curves = large.curves().detach()
+    along = weight @ curves
+    for number, loops in enumerate(contours(large)):
+        ink = tuple(int(200 * v) for v in large.color[number, :3].tolist())
+        for loop in loops:
+            line = along[loop].flatten(0, 1).tolist()
+            pen.line([tuple(p) for p in [*line, line[0]]], fill=ink, width=1)
+            for x, y in curves[loop, 0].tolist():
+                pen.rectangle([x - 1, y - 1, x + 1, y + 1], fill=ink)
+    return page
+
+
+def _factor(height: int, width: int) -> float:
+    """Whole multiples of small canvases; large ones as they are."""
+    return float(max(1, SIDE // max(height, width)))
+
+
+def _enlarged(picture: Tensor) -> Pixels.Image:
+    image = _pixels(picture)
+    factor = int(_factor(image.height, image.width))
+    size = (image.width * factor, image.height * factor)
+    return image.resize(size, Pixels.Resampling.NEAREST)
+
+
+def _pixels(picture: Tensor) -> Pixels.Image:
+    levels = (255 * picture.clamp(0, 1)).round().byte().permute(1, 2, 0)
+    return Pixels.fromarray(np.ascontiguousarray(levels.cpu().numpy()))
+
+
+def _row(panels: Sequence[Pixels.Image]) -> Pixels.Image:
+    """Panels side by side, with gaps."""
+    width = sum(panel.width + 4 for panel in panels) - 4
+    row = Pixels.new("RGB", (width, max(panel.height for panel in panels)), (210, 210, 210))
+    left = 0
+    for panel in panels:
+        row.paste(panel, (left, 0))
+        left += panel.width + 4
+    return row
