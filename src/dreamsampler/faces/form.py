@@ -35,8 +35,9 @@ _ALIASES = {"output": ["-o"]}
 def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     """One flat dataclass with the fields of several, dressed for tyro.
 
-    Help is the string below each field; fields of `PLACED` are positional, and one that holds
-    a tuple of any length may be given several times.
+    Help is the string below each field; fields of `PLACED` are positional (those that may be
+    left out: if their dataclass names them in a `PLACED` of its own), and one that holds a tuple of
+    any length may be given several times.
 
     Args:
         name: of the new class.
@@ -47,7 +48,11 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     for part in parts:
         hints, docs = typing.get_type_hints(part), described(part)
         for each in dataclasses.fields(part):
-            option = _option(each.name, hints[each.name], docs.get(each.name, ""), each.default)
+            placed = each.name in PLACED and (
+                each.default is not None or each.name in getattr(part, "PLACED", ())
+            )
+            help_ = docs.get(each.name, "")
+            option = _option(each.name, hints[each.name], help_, each.default, placed)
             default = {} if each.default is dataclasses.MISSING else {"default": each.default}
             fields.append((each.name, option, dataclasses.field(**default)))
     title = name.title().replace("-", "")
@@ -86,13 +91,12 @@ def described(part: type) -> dict[str, str]:
     return docs
 
 
-def _option(name: str, kind: Any, text: str, default: Any) -> Any:
+def _option(name: str, kind: Any, text: str, default: Any, placed: bool) -> Any:
     """A type with its help, short name and place."""
     settings: dict[str, Any] = {"help": text, "aliases": _ALIASES.get(name)}
     plain = _plain_type(kind)
     if typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is not ...:
         settings["metavar"] = " ".join(_METAVARS[each] for each in typing.get_args(plain))
-    placed = name in PLACED and default is not None
     if plain in _METAVARS:
         settings["metavar"] = (PLACED[name] if placed else None) or _METAVARS[plain]
     if default is None:

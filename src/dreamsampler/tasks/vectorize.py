@@ -75,6 +75,7 @@ class Vectorize:
     seed: int = 0
     """seed of the paths and the noise"""
 
+    PLACED: ClassVar[tuple[str, ...]] = ("image",)
     RECORDS: ClassVar[tuple[str, ...]] = ("paths.gif", "beside.png")
 
     LIMITS: ClassVar[Limits] = {
