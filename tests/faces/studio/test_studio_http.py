@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -86,6 +88,21 @@ def test_an_edit_streams_its_steps_and_gives_files(client):
     assert {out[0].get("total") for out in job.outputs()[:-1]} == {0, 2}
 
 
+def test_the_page_of_the_studio_is_true(url, tmp_path, monkeypatch):
+    """What docs/studio.md shows in Python and with curl, against this server."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "studio.md").read_text().replace("http://127.0.0.1:7860", url)
+    python, curl = (
+        re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "bash")
+    )
+    scope = {}
+    exec(compile(python, "studio.md", "exec"), scope)
+    assert [Path(each).name for each in scope["files"]] == ["edit-panda.png", "recipe.json"]
+    subprocess.run(["bash", "-euo", "pipefail", "-c", curl], check=True, timeout=60)
+    assert Image.open("panda.png").size == Image.open(CAT).size
+
+
 def test_errors_are_messages(client):
     for options, match in (
         ({**QUICK, "prompt": " "}, "Prompt is empty"),
@@ -97,6 +114,14 @@ def test_errors_are_messages(client):
         assert "Traceback" not in str(told.value)
     with pytest.raises(Exception, match="is not a picture but text"):
         client.predict(image=handle_file(str(ROOT / "README.md")), **QUICK, api_name="/edit")
+
+
+def test_many_at_once_are_all_served(client):
+    jobs = [
+        client.submit(image=handle_file(CAT), **QUICK, seed=seed, api_name="/edit")
+        for seed in range(8)
+    ]
+    assert [job.result(timeout=60)[0]["seeds"] for job in jobs] == [[seed] for seed in range(8)]
 
 
 def test_cancel_cancels_and_the_next_one_has_its_turn(client, runs):

@@ -68,7 +68,7 @@ EDITS = (
     Example("Bear to panda", "bear.png", {"source_prompt": "bear", "prompt": "panda"}),
     Example("Green apple", "apple.png", {"source_prompt": "red apple", "prompt": "green apple"}),
 )
-EYES = (0.12, 0.18, 0.88, 0.52)
+EYES = (0.08, 0.2, 0.92, 0.58)
 PAINTINGS = (
     Example("Sunglasses", "grin.png", {"prompt": ("smiling face with sunglasses",)}, hole=EYES),
     Example("Heart eyes", "grin.png", {"prompt": ("smiling face with heart-eyes",)}, hole=EYES),

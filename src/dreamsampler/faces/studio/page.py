@@ -68,5 +68,11 @@ def theme() -> Any:
 
 
 def style() -> str:
-    """The page's own rules."""
+    """The page's own rules; gradio scopes them to its container."""
     return (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
+
+
+def frame() -> str:
+    """Rules about that container itself, which go into the page's head."""
+    rules = (Path(__file__).parent / "frame.css").read_text(encoding="utf-8")
+    return f"<style>{rules}</style>"

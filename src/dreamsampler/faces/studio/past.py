@@ -55,7 +55,7 @@ class Past:
                     elem_classes="ds-gallery",
                 )
                 self.recipe = gr.UploadButton(
-                    "Load a recipe: a picture or SVG made here, or its recipe.json",
+                    "Load a recipe from a file",
                     file_types=[".json", ".png", ".jpg", ".webp", ".tif", ".svg"],
                     size="sm",
                 )

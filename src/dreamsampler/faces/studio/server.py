@@ -76,6 +76,7 @@ class Studio:
             raise ValueError(
                 "runs names a folder to keep, and share_nothing keeps nothing: drop one"
             )
+        free_port(self.host, self.port)
 
     @property
     def folder(self) -> Path:
@@ -130,13 +131,7 @@ def opened(studio: Studio, prior: Any) -> Iterator[str]:
 
         page = make_page(room)
         page.queue(max_size=studio.max_queue, default_concurrency_limit=8)
-        try:
-            url = _launch(page, studio, room)
-        except OSError as error:
-            raise InputError(
-                f"port {studio.port} is taken, or {studio.host} is no address of this machine: "
-                "pass another --port, or --port 0 for a free one"
-            ) from error
+        url = _launch(page, studio, room)
         undo.callback(page.close, verbose=False)
         yield url
 
@@ -181,13 +176,13 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
     from starlette.middleware import Middleware
 
     from dreamsampler.faces.studio.guard import Guard
-    from dreamsampler.faces.studio.page import style, theme
+    from dreamsampler.faces.studio.page import frame, style, theme
 
     guards = [Middleware(Guard, cache=str(room.cache))]
     users = [tuple(each.split(":", 1)) for each in studio.auth]
     _, url, _ = page.launch(
         server_name=studio.host,
-        server_port=_free(studio.host, studio.port),
+        server_port=free_port(studio.host, studio.port),
         auth=users or None,
         auth_message="DreamSampler Studio" if users else None,
         share=False,
@@ -205,18 +200,29 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
         app_kwargs={"middleware": guards, "docs_url": None, "redoc_url": None},
         theme=theme(),
         css=style(),
+        head=frame(),
     )
     return url
 
 
-def _free(host: str, port: int) -> int:
-    """The port, if nobody listens on it, or for 0 one that nobody listens on; OSError."""
+def free_port(host: str, port: int) -> int:
+    """The port, or for 0 one that nobody listens on.
+
+    Raises:
+        InputError: somebody does, or the host is no address of this machine.
+    """
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} is taken, or {host} is no address of this machine: pass another "
+                "--port, or --port 0 for a free one"
+            ) from error
         return probe.getsockname()[1]
 
 

@@ -1,0 +1,199 @@
+"""The studio under load: requests lost, memory, cancel, a full queue.
+
+`python -m benchmarks.reliability.studio [--requests N] [--model M]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gradio_client import Client, handle_file
+
+PICTURE = str(Path(__file__).parents[2] / "examples" / "bear.png")
+QUICK = {"prompt": "panda", "source_prompt": "bear", "num_inference_steps": 4}
+PATIENCE = 900.0
+"""Seconds after which an answer counts as lost."""
+
+
+class Refused(RuntimeError):
+    """The server said no."""
+
+
+@contextmanager
+def server(model: str, folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """A studio of its own; its address and process id."""
+    command = [sys.executable, "-m", "dreamsampler", "studio", "--port", "0", "--model", model]
+    command += ["--runs", str(folder), *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as p:
+        try:
+            line = p.stdout.readline() if p.stdout else ""
+            if not line.startswith("studio: "):
+                raise RuntimeError("the studio did not start")
+            yield line.split()[1], p.pid
+        finally:
+            p.terminate()
+
+
+def memory(pid: int) -> float:
+    """Resident memory of a process, in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[list[float]]:
+    """Inside, the memory of a process is noted five times a second."""
+    seen, stop = [memory(pid)], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.2):
+            seen.append(memory(pid))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def one(url: str, seed: int) -> tuple[int, bytes]:
+    """An edit by a client of its own: the seed that came back, and the picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        client = Client(url, verbose=False, download_files=folder)
+        job = client.submit(image=handle_file(PICTURE), **QUICK, seed=seed, api_name="/edit")
+        try:
+            recipe, files = job.result(timeout=PATIENCE)
+        except Exception as error:
+            raise Refused(str(error)) from error
+        return recipe["seeds"][0], Path(files[0]).read_bytes()
+
+
+def pixels(data: bytes) -> bytes:
+    """The samples of a picture, without the recipe around them."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    return Image.open(BytesIO(data)).tobytes()
+
+
+def waves(url: str, pid: int, requests: int) -> list[tuple[str, str]]:
+    """Everybody at once, three times: what was lost or mixed up, and the memory."""
+    alone = {seed: pixels(one(url, seed)[1]) for seed in (0, requests - 1)}
+    rows, peaks, rests, lost, mixed = [], [], [], 0, 0
+    start = memory(pid)
+    began = time.perf_counter()
+    for _ in range(3):
+        with watched(pid) as seen, ThreadPoolExecutor(requests) as pool:
+            answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
+        peaks.append(max(seen))
+        rests.append(memory(pid))
+        lost += sum(answer is None for answer in answers)
+        mixed += sum(a is not None and a[0] != seed for seed, a in enumerate(answers))
+        mixed += sum(
+            answers[seed] is not None and pixels(answers[seed][1]) != picture
+            for seed, picture in alone.items()
+        )
+    taken = time.perf_counter() - began
+    rows.append(("requests, each by a client of its own, at once, three times", f"{requests}"))
+    rows.append(("lost", f"{lost} of {3 * requests}"))
+    rows.append(("with another seed or picture than asked for", f"{mixed}"))
+    rows.append(("seconds a request", f"{taken / 3 / requests:.2f}"))
+    rows.append(("memory before, MiB", f"{start:.0f}"))
+    rows.append(("peak of each wave, MiB", ", ".join(f"{each:.0f}" for each in peaks)))
+    rows.append(("after each wave, MiB", ", ".join(f"{each:.0f}" for each in rests)))
+    return rows
+
+
+def attempt(url: str, seed: int) -> tuple[int, bytes] | None:
+    """An answer, or None where there was none."""
+    try:
+        return one(url, seed)
+    except Refused:
+        return None
+
+
+def canceled(url: str, requests: int, runs: Path) -> list[tuple[str, str]]:
+    """One long run in front of everybody: cancel it, and one that waits."""
+    client = Client(url, verbose=False, download_files=False)
+    before = len(list(runs.rglob("recipe.json")))
+    image = handle_file(PICTURE)
+    long: Any = {**QUICK, "num_inference_steps": 1000}
+    first = client.submit(image=image, **long, api_name="/edit")
+    while not any(out[0].get("step") for out in first.outputs()):
+        time.sleep(0.05)
+    others = [
+        client.submit(image=image, **QUICK, seed=i, api_name="/edit") for i in range(requests)
+    ]
+    time.sleep(1)
+    others[-1].cancel()
+    began = time.perf_counter()
+    first.cancel()
+    while not any(job.outputs() for job in others[:-1]):
+        time.sleep(0.02)
+    waited = time.perf_counter() - began
+    done = sum(1 for job in others[:-1] if job.result(timeout=PATIENCE)[0]["task"] == "edit")
+    kept = len(list(runs.rglob("recipe.json"))) - before
+    return [
+        (
+            f"a run of 1000 steps canceled, {requests} behind it: the next begins after",
+            f"{waited:.2f} s",
+        ),
+        ("of those behind it that were not canceled, done", f"{done} of {requests - 1}"),
+        ("runs kept, of the two that were canceled none", f"{kept} of {requests - 1}"),
+    ]
+
+
+def crowded(model: str, requests: int) -> list[tuple[str, str]]:
+    """More at once than may wait: everybody gets an answer, be it no."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(model, Path(folder), "--max-queue", "4") as (url, _),
+    ):
+        one(url, 0)
+        with ThreadPoolExecutor(requests) as pool:
+            answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
+        done = sum(answer is not None for answer in answers)
+        one(url, 1)  # and it goes on
+    return [
+        (
+            f"{requests} at once where 4 may wait: done, told to come back",
+            f"{done}, {requests - done}",
+        )
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=32)
+    parser.add_argument("--model", default="iconic")
+    asked = parser.parse_args(arguments)
+    rows: list[tuple[str, str]] = []
+    with tempfile.TemporaryDirectory() as folder, server(asked.model, Path(folder)) as (url, pid):
+        rows += waves(url, pid, asked.requests)
+        rows += canceled(url, asked.requests, Path(folder))
+    rows += crowded(asked.model, asked.requests)
+    print("| what | figure |\n|---|---|")
+    for what, figure in rows:
+        print(f"| {what} | {figure} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
