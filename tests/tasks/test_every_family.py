@@ -11,6 +11,7 @@ from dreamsampler.methods import cfg_plus_plus, ddim, dpm_solver, sds
 from dreamsampler.models.prior import scale_for
 from dreamsampler.objectives import cfg, plain
 from dreamsampler.samplers import by_noise, invert, uniform
+from dreamsampler.tasks import Inpaint, Restore
 
 NAMES = list(families.FAMILIES)
 
@@ -54,6 +55,75 @@ def test_the_paper_preset_needs_a_table(name, picture):
     else:
         with pytest.raises(ValueError, match="table"):
             task.start(prior)
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """The left third of that picture, white."""
+    from PIL import Image
+
+    image = Image.new("L", (37, 27))
+    image.paste(255, (0, 0, 12, 27))
+    image.save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_inpaints(name, picture, mask):
+    task = Inpaint(picture, "a dog", mask_image=mask, num_inference_steps=2, size=64)
+    run = task.start(prior_of(name)).run()
+    (made,) = run.pictures()
+    assert made.isfinite().all() and run.evaluations > 0
+    assert torch.equal(made[..., 12:], run.source.rgb[..., 12:])  # what is known stays
+    assert not torch.equal(made[..., :12], run.source.rgb[..., :12])
+
+
+def test_an_inpainting_network_is_shown_the_picture_without_the_hole(picture, mask):
+    prior, shown = prior_of("sd15-inpaint"), []
+    task = Inpaint(picture, "a dog", mask_image=mask, num_inference_steps=2, size=64)
+    handle = prior.network.register_forward_pre_hook(
+        lambda _, args, kwargs: shown.append(args[0]), with_kwargs=True
+    )
+    try:
+        run = task.start(prior).run()
+    finally:
+        handle.remove()
+    hole = run.fit.mask_to_latent(run.mask, 1, touched=True)
+    x = run.fit.down(run.source.rgb[None])
+    with torch.no_grad():
+        known = prior.encode(x * (hole < 0.5))
+    cells = torch.nn.functional.interpolate(hole, size=known.shape[2:])
+    assert len(shown) == 2 and 0 < cells.mean() < 1
+    for each in shown:
+        assert each.shape[1] == 9
+        for row in each:
+            assert torch.equal(row[4:5], cells[0])
+            assert torch.allclose(row[5:], known[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("preset", ["default", "treg", "flowdps", "dps", "psld"])
+def test_it_restores(name, preset, picture):
+    task = Restore(
+        picture, "blur(sigma=1)", prompt="a dog", preset=preset, num_inference_steps=2, size=64
+    )
+    run = task.start(prior_of(name)).run()
+    (made,) = run.pictures()
+    assert made.shape == (3, 27, 37)
+    assert made.isfinite().all() and run.evaluations > 0
+
+
+@pytest.mark.parametrize("name", ["lcm", "flux-schnell"])
+@pytest.mark.parametrize("steps", [1, 4, 8])
+def test_a_model_of_few_steps_edits_and_inpaints_in_them(name, steps, picture, mask):
+    prior = prior_of(name)
+    edit = Edit(picture, "a dog", "a cat", num_inference_steps=steps, size=64)
+    fill = Inpaint(picture, "a dog", mask_image=mask, num_inference_steps=steps, size=64)
+    for task in (edit, fill):
+        run = task.start(prior).run()
+        assert run.pictures()[0].isfinite().all()
+        assert 1 <= run.total <= steps
+        assert run.evaluations <= 3 * steps
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -61,6 +61,13 @@ def test_the_memory_of_a_forward_is_that_of_the_real_one(name):
     assert said == pytest.approx(count.most, rel=0.25)
 
 
+def test_a_view_of_a_weight_takes_nothing():
+    layer = torch.nn.Linear(1000, 10)
+    with counted(shapes_only=False) as count, torch.no_grad():
+        torch.nn.functional.linear(torch.ones(2, 1000), layer.weight.t().t(), layer.bias)
+    assert 4 * 2000 <= count.most < 4 * 3000  # the ones and the answer, not 4 * 10000
+
+
 def test_a_device_that_is_too_small_is_told_what_to_do(picture):
     task = Edit(picture, "a dog", "a cat", num_inference_steps=2)
     free = make_plan(task, str(TINY))

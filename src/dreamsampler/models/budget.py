@@ -39,6 +39,9 @@ _WORDS = 512
 """Tokens of a prompt that a transformer is asked for in a budget; a UNet has CLIP's 77."""
 
 
+_WORKSPACE = 1.75
+"""What convolutions of an autoencoder take for themselves on top of their results: measured on an
+H200 in float16, 1.75 times in all for one picture of 512 or 1024 pixels, 1.35 times for eight."""
 _ATTENDING = threading.RLock()
 """One thread at a time counts."""
 
@@ -183,8 +186,8 @@ class Skeleton:
             self.kind.title,
             tuple(_part(name, module) for name, module in self.parts.items()),
             _most(ask, z, gradients),
-            _most(codec.encode, x, False) + 8 * latents,
-            _most(codec.decode, one, gradients) + 4 * (6 * images + 1) * pixels,
+            int(_WORKSPACE * _most(codec.encode, x, False)) + 8 * latents,
+            int(_WORKSPACE * _most(codec.decode, one, gradients)) + 4 * (6 * images + 1) * pixels,
         )
 
     def _told(self) -> TextCondition:
@@ -259,8 +262,9 @@ class _Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        for each in tree_leaves(made):
-            if isinstance(each, Tensor):
+        shown = {_storage(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        for each in tree_leaves(made):  # a view of a weight takes nothing
+            if isinstance(each, Tensor) and _storage(each) not in shown:
                 self._count(each.untyped_storage())
         return made
 
@@ -276,6 +280,10 @@ class _Alive(TorchDispatchMode):
     def _drop(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self.now -= size
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 @contextmanager

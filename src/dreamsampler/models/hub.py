@@ -60,13 +60,14 @@ class Hub:
                 f"(local_files_only or HF_HUB_OFFLINE): run `hf download {repositories[0]}` where "
                 "there is one, or pass a folder"
             )
-        gone: list[str] = []
+        gone: list[_Gone] = []
         for repository in repositories:
             try:
                 return download(repository, self)
             except _Gone as error:
-                gone.append(str(error))
-        raise ModelError(gone[0])
+                gone.append(error)
+        gated = [error for error in gone if isinstance(error, _Gated)]
+        raise ModelError(str([*gated, *gone][0]))  # what is only gated can be had
 
     def offline(self) -> bool:
         """Whether the network must not be asked."""
@@ -106,7 +107,7 @@ class Hub:
         from huggingface_hub import errors
 
         if isinstance(error, errors.GatedRepoError):
-            return ModelError(
+            return _Gated(
                 f"{repository} is gated: accept its terms on its hub page, then `hf auth login`"
             )
         if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
@@ -137,6 +138,10 @@ def _root(error: BaseException) -> BaseException:
 
 class _Gone(ModelError):
     """One repository is not there; a twin of it may be."""
+
+
+class _Gated(_Gone):
+    """One repository wants its terms to be accepted; a twin of it may not."""
 
 
 def download_pipeline(repository: str, hub: Hub) -> Path:

@@ -220,6 +220,11 @@ class NetworkPrior:
         """
         return scale if self.family.guidance == "free" else self.family.default_scale
 
+    @property
+    def inpaints(self) -> bool:
+        """Whether the network is shown what is known beside the latent (9 channels)."""
+        return getattr(self.network.config, "in_channels", 0) == 2 * self.latent_channels + 1
+
     def under(self, condition: TextCondition, x: Image, mask: Tensor) -> TextCondition:
         """A condition of an inpainting network (9 channels) that also shows what is known.
 
@@ -231,8 +236,7 @@ class NetworkPrior:
         Raises:
             ModelError: a network without channels for it.
         """
-        wanted = getattr(self.network.config, "in_channels", 0)
-        if wanted != 2 * self.latent_channels + 1:
+        if not self.inpaints:
             raise ModelError(
                 f"{self.name or 'this model'} has no inpainting network: use the task's own mask"
             )

@@ -108,6 +108,20 @@ def scale_for(prior: Prior, asked: float | None, usual: float | None) -> float:
 
 
 @runtime_checkable
+class Inpainting(Prior, Protocol):
+    """A prior whose network may be one for inpainting, which sees what is known."""
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether it is."""
+        ...
+
+    def under(self, condition: Condition, x: Image, mask: Image) -> Condition:
+        """The condition that also shows a picture without what is under a mask."""
+        ...
+
+
+@runtime_checkable
 class Previewing(Prior, Protocol):
     """A prior with a quicker way to see what a latent looks like."""
 

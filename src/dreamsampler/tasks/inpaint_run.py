@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Moment, Rng, draw, generators
 from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
-from dreamsampler.models.prior import glimpse, scale_for
+from dreamsampler.models.prior import Condition, Inpainting, glimpse, scale_for
 from dreamsampler.objectives import cfg, regional, shares
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.crop import Window
@@ -112,9 +112,9 @@ class InpaintRun:
         hole only touches is freed late, when shapes are settled, so that they keep inside of it.
         """
         task, chosen, prior = self.task, self.task.settings, self.prior
-        null = prior.condition(task.negative_prompt)
+        null = self._told(task.negative_prompt)
         scale = scale_for(prior, task.guidance_scale, chosen.guidance_scale)
-        targets = [cfg(prior, prior.condition(words), null, scale) for words in self._prompts()]
+        targets = [cfg(prior, self._told(words), null, scale) for words in self._prompts()]
         places = [self._cells(mask) for mask in self.masks]
         one = len(set(task.prompt)) == 1
         denoise = targets[0] if one else regional(targets, places)
@@ -129,14 +129,22 @@ class InpaintRun:
     def _published(self, rng: Rng) -> tuple[Iterator[Moment], int]:
         """The published method, with whole cells and weights that sum to at most 1."""
         prior, steps = self.prior, self.task.settings.num_inference_steps
-        null = prior.condition(None)
+        null = self._told(None)
         known = 1 - self.fit.mask_to_latent(self._hole, 1, touched=True)
         x = self.fit.down(self._shown[None]).repeat(len(rng), 1, 1, 1)
         y = known * (x + PAPER_NOISE * draw(x, rng))
         places = shares([self._cells(mask, touched=True) for mask in self.masks])
         pairs = zip(self._prompts(), places, strict=True)
-        holes = [(prior.condition(words), place) for words, place in pairs]
+        holes = [(self._told(words), place) for words, place in pairs]
         return dreamsampler_inpainting(prior, y, known, holes, null, rng, steps), 2 * steps
+
+    def _told(self, words: str | None) -> Condition:
+        """A prompt; a network for inpainting is also shown the picture without its holes."""
+        condition = self.prior.condition(words)
+        if not isinstance(self.prior, Inpainting) or not self.prior.inpaints:
+            return condition
+        hole = self.fit.mask_to_latent(self._hole, 1, touched=True)
+        return self.prior.under(condition, self.fit.down(self._shown[None]), hole)
 
     def _cells(self, mask: Tensor, *, touched: bool = False) -> Tensor:
         """A mask of the canvas in the window's latent cells, (1, 1, h, w)."""
