@@ -66,7 +66,7 @@ class Hub:
                 return download(repository, self)
             except _Gone as error:
                 gone.append(error)
-        gated = [error for error in gone if isinstance(error, _Gated)]
+        gated = [error for error in gone if error.gated]
         raise ModelError(str([*gated, *gone][0]))  # what is only gated can be had
 
     def offline(self) -> bool:
@@ -107,8 +107,9 @@ class Hub:
         from huggingface_hub import errors
 
         if isinstance(error, errors.GatedRepoError):
-            return _Gated(
-                f"{repository} is gated: accept its terms on its hub page, then `hf auth login`"
+            return _Gone(
+                f"{repository} is gated: accept its terms on its hub page, then `hf auth login`",
+                gated=True,
             )
         if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
             return _Gone(
@@ -136,12 +137,13 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
+@final
 class _Gone(ModelError):
-    """One repository is not there; a twin of it may be."""
+    """One repository is not there, or wants its terms to be accepted; a twin of it may be."""
 
-
-class _Gated(_Gone):
-    """One repository wants its terms to be accepted; a twin of it may not."""
+    def __init__(self, text: str, *, gated: bool = False) -> None:
+        super().__init__(text)
+        self.gated = gated
 
 
 def download_pipeline(repository: str, hub: Hub) -> Path:
