@@ -35,6 +35,10 @@ _OTHERS = {
     "encoder.": "a bare autoencoder",
     "decoder.": "a bare autoencoder",
 }
+_FOLDER = (
+    ": single files are read of Stable Diffusion 1.x and 2.x only, so pass the diffusers folder, "
+    "alias or hub id of its model"
+)
 
 
 def check_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -45,7 +49,7 @@ def check_checkpoint(path: Path) -> Mapping[str, Any]:
     header = read_header(path)
     for start, kind in _OTHERS.items():
         if any(key.startswith(start) for key in header):
-            raise ModelError(f"{path} is {kind}; {SUPPORTED}")
+            raise ModelError(f"{path} is {kind}{'' if ':' in kind else _FOLDER}")
     first = header.get(f"{_UNET}input_blocks.0.0.weight")
     if first is None:
         raise ModelError(f"{path} holds no Stable Diffusion UNet; {SUPPORTED}")
