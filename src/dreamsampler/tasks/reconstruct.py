@@ -33,21 +33,21 @@ class Reconstruct:
     """what the scene shows; "front view" and its kin are added"""
     negative_prompt: str | None = None
     """what it does not show"""
-    beta: float = 0.1
-    """how much the model is believed, up to 1; 0 leaves it out"""
-    num_inference_steps: int = 8
+    beta: float = 1.0
+    """weight of the model's pictures beside the views; 0 leaves the model out"""
+    num_inference_steps: int = 4
     """noise levels at which the model is asked"""
     guidance_scale: float = 1.0
     """CFG weight of the prompt; 1 believes it as the model does"""
-    strength: float = 0.3
+    strength: float = 0.2
     """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes"""
     steps: int = 350
     """optimizer steps on the views alone, before the model is asked"""
     inner_steps: int = 20
     """optimizer steps after each question to the model"""
     deconvolve: bool = True
-    """under an operator the fit also follows the flattest picture that explains each view;
-    --no-deconvolve leaves that out"""
+    """where views were degraded at full size, follow the flattest picture that explains each
+    beside it; --no-deconvolve leaves that out"""
     smoothness: float = 2e-3
     """weight of total variation: higher for noisier views"""
     resolution: int | None = None
@@ -70,7 +70,7 @@ class Reconstruct:
     """seed of the noise and of the order of the views"""
 
     LIMITS: ClassVar[Limits] = {
-        "beta": (0.0, 1.0),
+        "beta": (0.0, 1e3),
         "num_inference_steps": (1, 1000),
         "guidance_scale": (0.0, 100.0),
         "strength": (0.0, 1.0),

@@ -60,7 +60,6 @@ class ReconstructRun:
         self.task, self.prior, self.seeds = task, prior, [task.seed]
         self._walk = Walk(prior)
         self._guesses: Tensor | None = None
-        self._trust = 1.0
         self._pictures: list[tuple[Tensor, Tensor]] | None = None
         with self._walk.timed("read"):
             shots = task.shots()
@@ -104,10 +103,7 @@ class ReconstructRun:
         return self.fit.up(self.prior.decode(z), clamp=False)
 
     def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
-        """Data term of the views that were measured; variation and sparsity of the field.
-
-        Beside it the guesses, by as much as the model's pictures have not taken their place.
-        """
+        """Data term of the views that were measured; variation and sparsity of the field."""
         told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
         grid = self.film.grid
         energy = self.task.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
@@ -115,9 +111,9 @@ class ReconstructRun:
             return energy
         known = [rows[i] for i in told]
         energy = energy + self.views.misfit(known, pictures[told])
-        if self._guesses is None or not self._trust:
+        if self._guesses is None:
             return energy
-        return energy + self._trust * ((pictures[told] - self._guesses[known]) ** 2).mean()
+        return energy + ((pictures[told] - self._guesses[known]) ** 2).mean()
 
     @cached_property
     def _data(self) -> Measurement:
@@ -130,10 +126,12 @@ class ReconstructRun:
     def _guessed(self) -> Tensor | None:
         """The flattest picture that explains each view; None where there is nothing to undo.
 
-        The fit follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
+        The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
+        Views that were scaled down say too little alone: there, guesses were measured to do harm.
         """
-        asked = self.task.deconvolve and bool(self.task.description.steps)
-        return first_guess(self._data) if asked and is_linear(self.views.op) else None
+        views, asked = self.views, self.task.deconvolve and bool(self.task.description.steps)
+        whole = tuple(views.y.shape[2:]) == views.cameras[0].size
+        return first_guess(self._data) if asked and whole and is_linear(views.op) else None
 
     def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
         """The pictures nearest to the model's that explain the views; new views as they are."""
@@ -163,8 +161,7 @@ class ReconstructRun:
             return
         levels = by_noise(self.prior.schedule, total, start=task.strength)
         rng = generators([task.seed + i for i in range(len(self.film.cameras))])
-        denoise, self._trust = by_view(self._guided()), max(0.0, 1 - task.beta)
-        yield from reconstruct(denoise, self.film, levels, rng, spread=_spread)
+        yield from reconstruct(by_view(self._guided()), self.film, levels, rng, spread=_spread)
 
     def _guided(self) -> list[Guided]:
         """One denoiser per view; views with the same word share it."""
