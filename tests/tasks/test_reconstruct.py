@@ -18,7 +18,7 @@ from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
-from dreamsampler.tasks.movie import mp4
+from dreamsampler.tasks.movie import gif, mp4
 from dreamsampler.tasks.picture import open_picture, read_recipe
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.reconstruct_run import between
@@ -165,6 +165,14 @@ def test_an_mp4_without_its_package_is_refused_before_anything_starts(monkeypatc
         Reconstruct("scene", mp4=True).check()
     with pytest.raises(ValueError, match="needs a turntable"):
         Reconstruct("scene", mp4=True, turntable=0).check()
+
+
+def test_the_ground_of_a_gif_keeps_its_color():
+    rng = torch.Generator().manual_seed(0)
+    noisy = 0.97 + 0.03 * torch.rand(3, 24, 24, generator=rng)
+    noisy[:, :8] = 1.0
+    with Image.open(io.BytesIO(gif([noisy, noisy.flip(2)]))) as film:
+        assert np.asarray(film.convert("RGB"))[:8].min() == 255
 
 
 def test_odd_pictures_make_an_mp4_too():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
@@ -32,7 +32,7 @@ def gif(frames: list[Tensor]) -> bytes:
     for i, picture in enumerate(pictures):
         strip.paste(picture, (0, i * high))
     palette = strip.quantize(256)
-    flat = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
+    flat = [_grounded(p, palette, pictures[0].getpixel((0, 0))) for p in pictures]
     file = BytesIO()
     flat[0].save(
         file,
@@ -43,6 +43,18 @@ def gif(frames: list[Tensor]) -> bytes:
         loop=0,
     )
     return file.getvalue()
+
+
+def _grounded(picture: Image.Image, palette: Image.Image, ground: Any) -> Image.Image:
+    """A picture in a palette; the ground keeps its very color, which Pillow would round."""
+    flat = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    colors, places = np.array(palette.getpalette()).reshape(-1, 3), np.array(flat)
+    nearest = int(np.abs(colors - np.array(ground)).sum(1).argmin())
+    colors[nearest] = ground
+    places[(np.array(picture) == np.array(ground)).all(-1)] = nearest
+    made = Image.fromarray(places)
+    made.putpalette(colors.reshape(-1).tolist())
+    return made
 
 
 def mp4(frames: list[Tensor]) -> bytes:
