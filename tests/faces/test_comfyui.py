@@ -161,6 +161,14 @@ def test_vectorizing_gives_text_that_is_svg(prior, tmp_path, monkeypatch):
     assert 2 <= read_svg(tmp_path / "output" / names[0]).paths <= 3  # and the ground
 
 
+def test_a_prompt_without_a_picture_is_drawn(prior):
+    assert "image" in NODE_CLASS_MAPPINGS["DreamSamplerVectorize"].INPUT_TYPES()["optional"]
+    (svg,), image, _ = call("DreamSamplerVectorize", prior, None, prompt="dog", size=32)
+    assert svg.startswith("<") and image.shape == (1, 32, 32, 3)
+    with pytest.raises(ValueError, match="neither a picture nor a prompt"):
+        call("DreamSamplerVectorize", prior, None)
+
+
 def test_variations_and_batches_come_in_one_image(prior):
     made, recipe = call("DreamSamplerEdit", prior, pixels(2), num_images=2)
     assert made.shape == (4, 40, 48, 3)

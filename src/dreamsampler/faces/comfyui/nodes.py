@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -50,35 +50,35 @@ class DreamSamplerLoader:
             return (replace(where, device=where.device or device()).load(),)
 
 
-def _inputs(task: type, *, mask: str | None = None) -> dict[str, Any]:
+def _inputs(task: Any, *, mask: bool = False) -> dict[str, Any]:
     """The inputs of a task's node: its model and pictures by wire, all else by widget.
 
     Args:
         task: the dataclass.
-        mask: "required" or "optional" if it takes masks.
+        mask: whether it takes masks.
     """
     required, optional = widgets(task)
-    wires: dict[str, Any] = {"prior": (PRIOR,), "image": ("IMAGE",)}
-    more: dict[str, Any] = {} if mask is None else {"mask": ("MASK",)}
-    wires = {**wires, **more} if mask == "required" else wires
-    optional = {**more, **optional} if mask == "optional" else optional
-    return {"required": {**wires, **required}, "optional": optional}
+    wires: dict[str, Any] = {"prior": (PRIOR,)}
+    more: dict[str, Any] = {"mask": ("MASK",)} if mask else {}
+    needed = next(f for f in fields(task) if f.name == "image").default is MISSING
+    (wires if needed else more)["image"] = ("IMAGE",)
+    return {"required": {**wires, **required}, "optional": {**more, **optional}}
 
 
 def _performed(
-    task: type, prior: Any, image: Tensor, said: dict[str, Any], *, several: bool = False
+    task: type, prior: Any, image: Tensor | None, said: dict[str, Any], *, several: bool = False
 ) -> tuple[list[Run], list[dict[str, Any]]]:
     """The finished runs of a node, one a picture, and their recipes.
 
     Args:
         task: the dataclass.
         prior: the model.
-        image: an IMAGE.
+        image: an IMAGE; None where the task can do without.
         said: what the widgets say, and a MASK if there is one.
         several: whether the task takes several masks of one picture.
     """
     with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
-        pictures = pictures_of(image.clone())
+        pictures = [None] if image is None else pictures_of(image.clone())
         mask = said.pop("mask", None)
         masks = [[]] * len(pictures) if mask is None else masks_of(mask.clone(), len(pictures))
         options = filled(task, said)
@@ -96,9 +96,15 @@ def _performed(
 
 
 def _asked(
-    task: type, options: dict[str, Any], picture: Picture, masks: Sequence[Picture], several: bool
+    task: type,
+    options: dict[str, Any],
+    picture: Picture | None,
+    masks: Sequence[Picture],
+    several: bool,
 ) -> tuple[Any, dict[str, Picture]]:
     """A task on pictures in memory, and these."""
+    if picture is None:
+        return task(**options), {}
     held = {"image": picture, **{f"mask-{i}": each for i, each in enumerate(masks)}}
     names = list(held)[1:]
     if len(names) > 1 and not several:
@@ -130,7 +136,7 @@ class DreamSamplerEdit:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """ComfyUI's description of the inputs; a mask is white where something may change."""
-        return _inputs(Edit, mask="optional")
+        return _inputs(Edit, mask=True)
 
     def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[Tensor, str]:
         """Edit every picture of the batch."""
@@ -151,7 +157,7 @@ class DreamSamplerInpaint:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """ComfyUI's description of the inputs; one prompt a line, for one mask each or for all."""
-        return _inputs(Inpaint, mask="optional")
+        return _inputs(Inpaint, mask=True)
 
     def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[Tensor, str]:
         """Inpaint every picture of the batch; of a single one, every mask is a hole of its own."""
@@ -182,7 +188,7 @@ class DreamSamplerRestore:
 
 @final
 class DreamSamplerVectorize:
-    """Draw a picture, sharp or degraded, with few colored paths: SVG."""
+    """Draw a picture (sharp or degraded), or a prompt, with few colored paths: SVG."""
 
     RETURN_TYPES = ("STRING", "IMAGE", "STRING")
     RETURN_NAMES = ("svg", "image", "recipe")
@@ -196,8 +202,10 @@ class DreamSamplerVectorize:
         """ComfyUI's description of the inputs."""
         return _inputs(Vectorize)
 
-    def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[list[str], Tensor, str]:
-        """Vectorize every picture of the batch."""
+    def __call__(
+        self, prior: Any, image: Tensor | None = None, **said: Any
+    ) -> tuple[list[str], Tensor, str]:
+        """Vectorize every picture of the batch; without one, draw the prompt."""
         runs, recipes = _performed(Vectorize, prior, image, said)
         with TemporaryDirectory() as folder:
             paths = numbered(Path(folder) / "drawn.svg", len(runs))
