@@ -10,10 +10,11 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
-from dreamsampler.generators.vector import Scene, rasterize, read_svg
+from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.operators import GaussianBlur
+from dreamsampler.operators import GaussianBlur, parse
 from dreamsampler.tasks.vectorize import Vectorize
+from dreamsampler.tasks.vectorize_begin import Beginning, Wanted
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,109 @@ def test_an_unfinished_run_has_no_pictures(sharp, prior):
         run.pictures()
 
 
+def test_a_prompt_alone_is_drawn(prior, tmp_path):
+    run = quick(None, prompt="cat", size=32).start(prior)
+    moments = list(run)
+    assert [now.index for now in moments] == list(range(6)) and run.total == 6
+    assert run.evaluations == 4 * 2 + 2  # guided to the picture, then plain
+    assert run.pictures()[0].shape == (3, 32, 32)
+    assert run.source.path is None
+    assert run.preview(moments[0]).shape == run.preview(moments[-1]).shape == (1, 3, 32, 32)
+    (path,) = run.save(tmp_path / "o.svg")
+    recipe = json.loads(ET.parse(path).getroot()[1].text)
+    assert recipe["input"]["name"] is None and recipe["options"]["image"] is None
+
+
+def test_editing_an_svg_to_what_it_shows_changes_no_path(prior, tmp_path):
+    """The same prompt: nothing changes, so every path keeps its place."""
+    color = torch.tensor([[0.1, 0.2, 0.9, 1], [0.9, 0.1, 0.1, 0.5]])
+    centers = torch.tensor([[20.0, 20.0], [29.0, 16.0]])
+    scene = Scene.circles(centers, torch.tensor([14.0, 6.0]), 48, 40, color=color)
+    save_svg(tmp_path / "in.svg", scene)
+    run = quick(tmp_path / "in.svg", prompt="x", source_prompt="x", guidance_scale=1.0)
+    run = run.start(prior).run()
+    back = read_svg(run.save(tmp_path / "out.svg")[0])
+    given = read_svg(tmp_path / "in.svg")
+    assert back.paths == 2  # and no ground of its own
+    assert torch.equal(back.points, given.points) and torch.equal(back.color, given.color)
+
+
+def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
+    """The picture changes on the right; the left disk has no gradient, new paths come on top."""
+    centers = torch.tensor([[12.0, 20.0], [36.0, 20.0]])
+    scene = Scene.circles(centers, torch.tensor([8.0, 8.0]), 48, 40)
+    wanted = rasterize(scene, torch.ones(3))
+    wanted[:, :, 26:] = rasterize(scene.scaled(1.0).moved(scene.points + 3), torch.ones(3))[
+        ..., 26:
+    ]
+    task = quick("in.svg", prompt="x", steps=20)
+    given = Wanted(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
+
+    def energy(graphic, drawn):
+        return (drawn[0] - wanted).square().mean()
+
+    beginning = Beginning(task, given, energy, scene)
+    assert list(beginning.steps()) == list(range(1, 21))
+    after = beginning.graphic.points.detach()
+    assert torch.equal(after[:12], scene.points[:12])
+    assert not torch.equal(after[12:24], scene.points[12:24])
+    assert len(after) > 24
+
+
+def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
+    from dreamsampler.faces.command import produce
+    from dreamsampler.faces.progress import Bar
+
+    with Bar() as bar:
+        task = quick(sharp, prompt="x")
+        _, files = produce(task, prior, tmp_path / "o.svg", bar, tmp_path / "record")
+    assert {path.name for path in files} >= {*task.RECORDS, "film.gif"}
+    with Image.open(tmp_path / "record" / "paths.gif") as film:
+        first = np.asarray(film.convert("RGB"))
+        film.seek(film.n_frames - 1)
+        assert film.n_frames >= 10 and (np.asarray(film.convert("RGB")) != first).any()
+    with Image.open(tmp_path / "record" / "beside.png") as page:
+        assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
+    with Image.open(tmp_path / "record" / "film.gif") as film:  # its moments, not their end
+        assert film.n_frames == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no XML"),
+        ("<svg", "no XML"),
+        ('<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>', "document type"),
+        ('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "nothing to draw"),
+        (
+            '<svg xmlns="http://www.w3.org/2000/svg" width="99" height="99">'
+            '<path d="M0 0L1e9 5L5 5Z"/></svg>',
+            "beyond",
+        ),
+    ],
+)
+def test_svg_files_that_cannot_be_used_are_refused(text, words, tmp_path):
+    (tmp_path / "in.svg").write_text(text)
+    with pytest.raises(InputError, match=words):
+        quick(tmp_path / "in.svg", prompt="x").check_files()
+
+
+def test_pictures_that_show_nothing_are_refused(tmp_path, prior):
+    """Transparent everywhere, whatever its hidden colors: on white there is nothing."""
+    rgba = np.random.default_rng(0).integers(0, 255, (32, 32, 4), dtype=np.uint8)
+    rgba[..., 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    with pytest.raises(InputError, match="one color"):
+        quick(tmp_path / "clear.png").start(prior)
+
+
+def test_an_operator_that_does_not_fit_is_refused(sharp, prior):
+    with pytest.raises(ValueError, match="none.png"):
+        quick(sharp, operator="mask(none.png)").start(prior)
+    with pytest.raises(ValueError, match="operator"):
+        quick(sharp, operator="blurr(3)").check()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -118,11 +222,17 @@ def test_an_unfinished_run_has_no_pictures(sharp, prior):
         ({"init": "trace", "segments": 5}, "the tracer decides"),
         ({"beta": float("nan")}, "beta is nan"),
         ({"noise": 2.0}, "noise is 2"),
+        ({"source_prompt": "x"}, "source_prompt came with a picture"),
+        ({"image": None}, "neither a picture nor a prompt"),
+        ({"image": "a.svg"}, "an SVG file came without a prompt"),
+        ({"image": "a.svg", "prompt": "x", "operator": "blur(2)"}, "operator came with an SVG"),
+        ({"image": None, "prompt": "x", "strength": 0.5}, "strength came with a prompt alone"),
+        ({"image": None, "prompt": "x", "beta": 0.0}, "only the model knows"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(options, words, sharp):
     with pytest.raises(ValueError, match=words):
-        quick(sharp, **options).check()
+        quick(**{"image": sharp, **options}).check()
 
 
 def test_files_that_cannot_be_used_are_refused(tmp_path, sharp):

@@ -55,7 +55,8 @@ class Vectorize:
     """component: first paths are disks where the error is largest; random: disks anywhere; trace:
     the outlines of a tracer"""
     size: int | None = None
-    """longer side of the canvas without a picture, in pixels (that of the SVG, or the model's)"""
+    """longer side in the model, in pixels (by default about the area it knows best); of an SVG file or
+    a prompt alone: longer side of the canvas"""
     beta: float = 1.0
     """weight of the model; 0 fits the data alone"""
     num_inference_steps: int = 8
@@ -140,7 +141,7 @@ class Vectorize:
         """An option that means nothing for this kind of input is refused, never ignored."""
         kind = self.kind
         idle = {
-            "picture": ("size", "source_prompt"),
+            "picture": ("source_prompt",),
             "svg": ("operator", "noise", "init"),
             "prompt": ("operator", "noise", "source_prompt", "strength"),
         }[kind]

@@ -69,7 +69,9 @@ class VectorizeRun:
         with self._walk.timed("read"), torch.no_grad():
             self.source, self._own = opened(task, prior.native_size, self.held)
             size = task.description.input_size(self.source.size)
-            self._walks = Walks(task, prior, Fit.to(size, prior.native_size, prior.multiple))
+            inside = task.size if task.kind == "picture" else None
+            fit = Fit.to(size, prior.native_size, prior.multiple, inside)
+            self._walks = Walks(task, prior, fit)
             self._begin(self._measured(size))
         self._fitting = self._fit() if task.kind == "picture" else iter(())
         self._walk.begin(self._moments(), self._walks.total)
