@@ -204,7 +204,7 @@ def test_pictures_that_show_nothing_are_refused(tmp_path, prior):
 
 
 def test_an_operator_that_does_not_fit_is_refused(sharp, prior):
-    with pytest.raises(ValueError, match="none.png"):
+    with pytest.raises(ValueError, match=r"none\.png"):
         quick(sharp, operator="mask(none.png)").start(prior)
     with pytest.raises(ValueError, match="operator"):
         quick(sharp, operator="blurr(3)").check()

@@ -55,8 +55,8 @@ class Vectorize:
     """component: first paths are disks where the error is largest; random: disks anywhere; trace:
     the outlines of a tracer"""
     size: int | None = None
-    """longer side in the model, in pixels (by default about the area it knows best); of an SVG file or
-    a prompt alone: longer side of the canvas"""
+    """longer side in the model, in pixels (by default about the area it knows best); of an SVG file
+    or a prompt alone: longer side of the canvas"""
     beta: float = 1.0
     """weight of the model; 0 fits the data alone"""
     num_inference_steps: int = 8
