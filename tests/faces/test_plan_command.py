@@ -7,6 +7,7 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler import Edit, from_pretrained
+from dreamsampler.faces.errors import guarded
 from dreamsampler.tasks import Inpaint, Restore
 from dreamsampler.tasks.plan import make_plan
 from dreamsampler.tasks.sketch import sketched
@@ -80,7 +81,8 @@ def test_a_distilled_model_is_asked_at_its_few_levels(cli):
         (["bake"], "invalid choice 'bake'"),
         (["edit", "--operator", "blur(2)"], "edit has no operator"),
         (["edit", "--views", 3], "edit has no views"),
-        (["vectorize", "--size", 64], "vectorize has no size"),
+        (["vectorize", "--size", 64], "size came with a picture"),
+        (["reconstruct", "--preset", "paper"], "reconstruct has no preset"),
         (["edit", "--memory", 0], "memory is 0, but must be GiB above 0"),
         (["edit", "--preset", "best"], "there is no preset 'best'"),
         (["edit", "--model", "sd-15"], "did you mean sd15"),
@@ -93,6 +95,17 @@ def test_what_cannot_be_meant_is_one_line(arguments, message, cli):
     assert said.code == 2
     assert message in said.err
     assert len(said.lines) == 1 and not said.out
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("it ran out of memory: take less")])
+def test_lack_of_memory_says_what_to_do(error, capsys):
+    def work():
+        raise error
+
+    assert guarded(work) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert ("take less" if error.args else "dreamsampler plan") in said
 
 
 def test_a_sketch_knows_its_tasks():

@@ -145,7 +145,9 @@ def _report(error: BaseException) -> int:
         say(f"dreamsampler: {'terminated' if terminated else 'interrupted'}")
         return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        say("dreamsampler: out of memory: pass a smaller --size or fewer --num-images")
+        ours = isinstance(error, MemoryError) and str(error)  # it says who ran out, and what helps
+        others = "out of memory: pass a smaller --size or fewer --num-images, or see what would fit"
+        say(f"dreamsampler: {ours or others + ' with `dreamsampler plan`'}")
         return WRONG
     if isinstance(error, ValueError | OSError):
         say(f"dreamsampler: {error}")
