@@ -53,7 +53,9 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
             )
             help_ = docs.get(each.name, "")
             option = _option(each.name, hints[each.name], help_, each.default, placed)
-            default = {} if each.default is dataclasses.MISSING else {"default": each.default}
+            default: dict[str, Any] = {}
+            if each.default is not dataclasses.MISSING:
+                default["default"] = each.default
             fields.append((each.name, option, dataclasses.field(**default)))
     title = name.title().replace("-", "")
     made = dataclasses.make_dataclass(title, fields, frozen=True, kw_only=True)

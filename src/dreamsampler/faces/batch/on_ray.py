@@ -72,8 +72,8 @@ def _started(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     try:
-        import ray
-        import ray.data as data
+        import ray  # pyright: ignore[reportMissingImports]
+        import ray.data as data  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError("Ray is not installed: pip install 'dreamsampler[batch]'") from None
     try:
