@@ -84,8 +84,8 @@ METHODS: dict[str, Method] = {
 }
 
 COLUMNS = (
-    Column("modes", "components reached of 8", ".0f"),
-    Column("distance", "distance of the shares", ".2f", 1, False),
+    Column("modes", "components reached of 8", ".0f", 1, None),
+    Column("distance", "distance of the shares", ".2f", 1, None),
     Column("width", "width / true width", ".2f", 1, None),
 )
 TRAINED = (

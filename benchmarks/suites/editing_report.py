@@ -11,6 +11,7 @@ from benchmarks.suites.report import (
     Column,
     Measured,
     Record,
+    paired,
     points,
     table,
     tuned,
@@ -51,6 +52,11 @@ def page(records: Records, rows: list[Row], items: list[Item], out: Path) -> str
         "",
         table(stated, COLUMNS),
     ]
+    ours = found.get("dreamsampler")
+    if ours and len(stated) > 1:
+        rest = {name: records for name, records in stated if name != "DreamSampler"}
+        told = paired(ours, rest, KEPT)
+        lines += ["", f"DreamSampler's {KEPT} against theirs, picture by picture: {told}."]
     likes = [name for name in (like, "likeness") if name in stated[0][1][0]["measures"]]
     curves = any(row.kind == "sweep" for row in rows)
     if likes and curves:

@@ -45,7 +45,7 @@ COLUMNS = (
     Column("top-1", "top-1 %", ".0f", 100),
     Column("top-5", "top-5 %", ".0f", 100),
     Column("outside", "outside bit for bit %", ".0f", 100),
-    Column("seam", "seam of 255", ".2f", 1, False),
+    Column("seam", "seam of 255, 0 is none", ".2f", 1, None),
     Column("evaluations", "evaluations", ".0f", 1, None),
     Column("seconds", "s a core", ".1f", 1, None),
 )

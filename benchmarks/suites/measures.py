@@ -90,8 +90,10 @@ def dino_structure(folder: Path) -> Extra:
     """
     model, _ = _brought("DINO", folder, "ViTModel", None)
     held: dict[str, Tensor] = {}
-    key = model.encoder.layer[-1].attention.attention.key
-    key.register_forward_hook(lambda _module, _inputs, out: held.update(key=out))
+    keys = [each for name, each in model.named_modules() if name.endswith((".key", ".k_proj"))]
+    if not keys:
+        raise InputError(f"{folder} has no layers of keys: pass the folder of a DINO ViT")
+    keys[-1].register_forward_hook(lambda _module, _inputs, out: held.update(key=out))
 
     @torch.no_grad()
     def alike(x: Tensor) -> Tensor:
@@ -145,8 +147,11 @@ def _brought(what: str, folder: Path, model: str, processor: str | None) -> tupl
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no config.json: pass the folder of a {what} model")
     try:
-        own = {"local_files_only": True}
-        network = getattr(transformers, model).from_pretrained(folder, use_safetensors=True, **own)
+        own: dict[str, Any] = {"local_files_only": True}
+        alone = {"add_pooling_layer": False} if model == "ViTModel" else {}
+        network = getattr(transformers, model).from_pretrained(
+            folder, use_safetensors=True, **alone, **own
+        )
         words = getattr(transformers, processor).from_pretrained(folder, **own) if processor else 0
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0]

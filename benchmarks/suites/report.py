@@ -185,6 +185,21 @@ def label(row: Row) -> str:
     return f"{row.method} [{settings}]"
 
 
+def paired(ours: Sequence[Record], others: Measured, measure: str) -> str:
+    """How far ours is above each other row on the same pictures, in one line.
+
+    Args:
+        ours: records of our row.
+        others: name -> records of the same items.
+        measure: of which.
+    """
+    told: list[str] = []
+    for name, records in others.items():
+        gap = difference(values(ours, measure), values(records, measure))
+        told.append(f"{name} {gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}]")
+    return "; ".join(told)
+
+
 def between_markers(text: str, name: str, content: str) -> str:
     """A page with what lies between `<!-- NAME -->` and `<!-- /NAME -->` replaced.
 

@@ -17,6 +17,7 @@ from benchmarks.suites.report import (
     Column,
     between_markers,
     front,
+    paired,
     points,
     table,
     tuned,
@@ -135,6 +136,11 @@ def test_the_front_and_where_we_stand():
     assert "behind the front of the others by -5.0" in line
     (line,) = verdict(rows[1:3], found, lambda row: row.key == "b", "like", "kept")
     assert "nobody else is as like" in line
+
+
+def test_rows_are_compared_picture_by_picture():
+    ours, theirs = [record(0, 10), record(0, 50)], [record(0, 8), record(0, 48)]
+    assert paired(ours, {"them": theirs}, "kept") == "them +2.0 [+2.0, +2.0]"
 
 
 def test_the_table_goes_between_its_markers():
