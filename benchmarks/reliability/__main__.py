@@ -1,9 +1,9 @@
-"""`python -m benchmarks.reliability WHAT`: kills, faults, fuzz, throughput."""
+"""`python -m benchmarks.reliability WHAT`: kills, faults, fuzz, throughput, studio."""
 
 import sys
 from importlib import import_module
 
-KNOWN = ("kills", "faults", "fuzz", "throughput")
+KNOWN = ("kills", "faults", "fuzz", "throughput", "studio")
 
 if __name__ == "__main__":
     name, *more = sys.argv[1:] or ["--help"]

@@ -1,6 +1,6 @@
 """The studio under load: requests lost, memory, cancel, a full queue.
 
-`python -m benchmarks.reliability.studio [--requests N] [--model M]`
+`python -m benchmarks.reliability studio [--requests N] [--model M]`
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def watched(pid: int) -> Iterator[list[float]]:
 def one(url: str, seed: int) -> tuple[int, bytes]:
     """An edit by a client of its own: the seed that came back, and the picture."""
     with tempfile.TemporaryDirectory() as folder:
-        client = Client(url, verbose=False, download_files=folder)
+        # 32 clients that begin at the same moment share this process's one core
+        client = Client(url, verbose=False, download_files=folder, httpx_kwargs={"timeout": 300})
         job = client.submit(image=handle_file(PICTURE), **QUICK, seed=seed, api_name="/edit")
         try:
             recipe, files = job.result(timeout=PATIENCE)
@@ -131,7 +132,7 @@ def attempt(url: str, seed: int) -> tuple[int, bytes] | None:
 
 def canceled(url: str, requests: int, runs: Path) -> list[tuple[str, str]]:
     """One long run in front of everybody: cancel it, and one that waits."""
-    client = Client(url, verbose=False, download_files=False)
+    client = Client(url, verbose=False, download_files=False, httpx_kwargs={"timeout": 300})
     before = len(list(runs.rglob("recipe.json")))
     image = handle_file(PICTURE)
     long: Any = {**QUICK, "num_inference_steps": 1000}

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,16 @@ def test_a_scene_stays_in_its_folder(tmp_path):
     assert (scene / "v" / "a.png").exists()
     with pytest.raises(InputError, match=r"needs its transforms.json"):
         take_scene([tmp_path / "a.png"], tmp_path / "t", limits)
+
+
+def test_who_owns_a_run(desk, tmp_path):
+    def request(session, user=None):
+        return SimpleNamespace(session_hash=session, username=user)
+
+    shared, apart = (Room(desk, tmp_path, each, "") for each in (False, True))
+    assert shared.owner(request("1")) == shared.owner(request("2"))
+    assert shared.owner(request("1", "ada")) != shared.owner(request("1", "eve"))
+    assert apart.owner(request("1", "ada")) != apart.owner(request("2", "ada"))
 
 
 def test_only_what_was_sent_or_received_is_read(desk, tmp_path, picture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
@@ -102,7 +103,11 @@ def serve(studio: Studio, where: Where) -> None:
     with Bar() as bar:
         bar.stage(f"loading {where.model}")
         prior = where.load()
-    with opened(studio, prior) as url:
+    with ExitStack() as last:
+        last.callback(
+            gc.freeze
+        )  # the interpreter would look through a million objects as it leaves
+        url = last.enter_context(opened(studio, prior))
         print(f"studio: {url} (Ctrl-C stops it)", flush=True)
         if not studio.share_nothing:
             say(f"runs are kept in {studio.folder}")

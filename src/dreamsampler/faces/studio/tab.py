@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PAINTING, FILES, LOCK = "painting", "operator files", "seed lock"
 """Inputs of a tab that are no fields of its task."""
+FULL = "This run did not begin: too many are waiting. Try again in a moment."
+"""A run says by itself what goes wrong in it; what fails before is the line."""
 
 
 @final
@@ -151,6 +153,9 @@ class Tab:
             **hidden,
         )
         going.then(rest, None, ends, **quiet, **hidden)
+        going.failure(
+            lambda: [*rest(), trouble(FULL)], None, [*ends, self.result.stage], **quiet, **hidden
+        )
         self.stop.click(
             self._stop, None, [*ends, self.result.stage], cancels=[going], **quiet, **hidden
         )
