@@ -30,6 +30,10 @@ test-ui: $(STAMP)         ## the studio in a real browser (needs chromium); scre
 	@command -v chromium >/dev/null || { echo "make test-ui needs chromium: apt-get install chromium"; exit 2; }
 	$(THREADS) $(V)/bin/python -m pytest tests/ui
 
+test-batch: $(STAMP)      ## batches on Ray (installs it: 200 MB of packages, 620 MB on the disk)
+	$(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[batch]"
+	$(THREADS) $(V)/bin/python -m pytest tests/ray
+
 bench-quick: $(STAMP)     ## beside the peers, reduced: the README's table, under 15 minutes on two idle cores
 	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick
 
@@ -50,4 +54,4 @@ format: $(STAMP)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test test-ui bench bench-quick evaluate-model docs format help
+.PHONY: setup demo check test test-ui test-batch bench bench-quick evaluate-model docs format help

@@ -19,9 +19,9 @@ torch.set_num_threads(1)
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Tests in a browser run where they are asked for: `make test-ui`."""
-    asked = any("ui" in Path(each.split("::")[0]).parts for each in config.args)
-    return True if collection_path.name == "ui" and not asked else None
+    """Tests in a browser and on Ray run where they are asked for: `make test-ui`, `test-batch`."""
+    asked = {part for each in config.args for part in Path(each.split("::")[0]).parts}
+    return True if collection_path.name in {"ui", "ray"} - asked else None
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def _path(output: Path, names: Sequence[str], point: Sequence[Any]) -> Path:
 
 def _word(value: Any) -> str:
     """A value as a part of a file name."""
-    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = _said(value)
     return re.sub(r"[^\w.+]+", "_", text)[:40].strip("_")
 
 
@@ -170,4 +170,6 @@ def _sheet(paths: list[Path], axes: list[tuple[str, list[Any]]]) -> bytes:
 
 
 def _said(value: Any) -> str:
-    return "; ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)

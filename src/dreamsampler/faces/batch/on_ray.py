@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -100,15 +101,18 @@ def _streamed(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterable[dic
     shared: dict[str, Any] = (
         {} if not batch.gpus_per_worker else {"num_gpus": batch.gpus_per_worker}
     )
-    done = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // at_once)).map_batches(
-        Actor,
-        batch_size=at_once,
-        concurrency=(batch.min_workers, max(batch.workers, batch.min_workers)),
-        fn_constructor_args=(asdict(ask.where), ask.metadata, str(Path.cwd())),
-        max_restarts=batch.retries,
-        max_task_retries=batch.retries,
-        **shared,
-    )
+    lost = {"max_restarts": batch.retries, "max_task_retries": batch.retries}
+    blocks = -(-len(rows) // at_once)
+    with warnings.catch_warnings():  # there is no other way yet to bound how often a row kills
+        warnings.filterwarnings("ignore", message=".*ray_remote_args")
+        done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+            Actor,
+            batch_size=at_once,
+            concurrency=(batch.min_workers, max(batch.workers, batch.min_workers)),
+            fn_constructor_args=(asdict(ask.where), ask.metadata, str(Path.cwd())),
+            **lost,
+            **shared,
+        )
     return done.iter_rows()
 
 
