@@ -153,9 +153,8 @@ class Tab:
             **hidden,
         )
         going.then(rest, None, ends, **quiet, **hidden)
-        going.failure(
-            lambda: [*rest(), trouble(FULL)], None, [*ends, self.result.stage], **quiet, **hidden
-        )
+        stage = self.result.stage
+        going.failure(refused, stage, [*ends, stage], **quiet, **hidden)
         self.stop.click(
             self._stop, None, [*ends, self.result.stage], cancels=[going], **quiet, **hidden
         )
@@ -300,6 +299,12 @@ def prepare() -> list[Any]:
     away = Result.cleared(running(Progress("waiting for its turn")))
     hidden = gr.update(visible=False)
     return [gr.update(interactive=False), gr.update(visible=True), hidden, *away]
+
+
+def refused(stage: str) -> list[Any]:
+    """Ready again; a run that still waits was not taken, any other one was canceled."""
+    waits = "waiting for its turn" in (stage or "").lower()
+    return [*rest(), trouble(FULL) if waits else gr.skip()]
 
 
 def rest() -> list[Any]:
