@@ -41,17 +41,20 @@ def film(path: Path, scenes: Sequence[Scene]) -> None:
     write_whole(path, data.getvalue())
 
 
-def beside(path: Path, picture: Tensor, fitted: Scene, final: Scene, asked: bool) -> None:
+def beside(
+    path: Path, wanted: tuple[str, Tensor], fitted: Scene, final: Scene, asked: bool
+) -> None:
     """Write a PNG: the input, paths of the data alone, the result and its outlines.
 
     Args:
         path: of the file.
-        picture: the input, (3, h, w) in [0, 1].
+        wanted: the input's name, and the input (3, h, w) in [0, 1].
         fitted: the paths before the model was asked.
         final: the result.
         asked: whether the model was asked at all.
     """
-    panels = {"input": _enlarged(picture), "data only": drawn(fitted)}
+    name, picture = wanted
+    panels = {name: _enlarged(picture), "data only": drawn(fitted)}
     if asked:
         panels["with the model"] = drawn(final)
     panels[f"outlines of {final.paths} paths"] = outlined(final)

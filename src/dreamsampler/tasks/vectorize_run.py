@@ -264,6 +264,8 @@ class VectorizeRun:
         final = self.scene()
         paths = [folder / name for name in self.task.RECORDS]
         film(paths[0], [*self._frames, *self._shown.values(), final])
-        wanted = self.wanted.guess if self.task.kind == "prompt" else self.source.flat()
+        wanted = "input", self.source.flat()
+        if self.task.kind == "prompt":
+            wanted = "sampled", self.wanted.guess
         beside(paths[1], wanted, self._fitted, final, bool(self._shown))
         return paths
