@@ -35,7 +35,7 @@ from benchmarks.reconstruct_table import contact_sheet, tables
 from dreamsampler.files import write_whole
 from dreamsampler.maths import generators
 from dreamsampler.methods.reconstruction import by_view
-from dreamsampler.methods.restoration import anchored_restoration, restarts
+from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from dreamsampler.models.load import Pretrained, from_pretrained
 from dreamsampler.objectives import plain
 from dreamsampler.objectives.measurement import Measurement
@@ -46,6 +46,7 @@ from dreamsampler.tasks.picture import open_picture, save_picture
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.reconstruct_run import ReconstructRun
 from dreamsampler.tasks.restore import RESTORE_PRESETS
+from dreamsampler.tasks.restore_run import MIRRORED
 from dreamsampler.tasks.verdict import closed, first_guess, guessable
 
 DEGRADATIONS: dict[str, dict[str, Any]] = {
@@ -94,17 +95,28 @@ def restored(run: ReconstructRun, prior: Pretrained, prompt: str, noise: float) 
     starts = [first if guessable(_one(data, views.known, 0).op, data.size) else 1.0, *others]
     words = [camera.view(views.center) for camera in views.cameras]
     told = {w: plain(prior, prior.condition(f"{prompt}, {w}")) for w in dict.fromkeys(words)}
-    walk = anchored_restoration(
+    walks = restarts(prior.schedule, preset.num_inference_steps, starts)
+    found = Found(first_guess(data))
+    steps = averaged_restoration(
         by_view([told[word] for word in words]),
-        data,
-        run._encode(first_guess(data)),
-        restarts(prior.schedule, preset.num_inference_steps, starts),
+        [_mirrored(data, run, MIRRORED[i % len(MIRRORED)]) for i in range(len(walks))],
+        found,
+        walks,
         generators(list(range(len(words)))),
         spread=lambda level: (preset.spread or 0.0) * level.flow,
     )
-    shown = run._decode(finish(walk).z0)
+    finish(steps)
     rows = [_one(data, views.known, i) for i in range(len(words))]
-    return torch.cat([closed(row, shown[i : i + 1]) for i, row in enumerate(rows)])
+    return torch.cat([closed(row, found.mean[i : i + 1]) for i, row in enumerate(rows)])
+
+
+def _mirrored(data: Measurement, run: ReconstructRun, axes: tuple[int, ...]) -> Measurement:
+    """The measurement as a latent of the mirror image sees it."""
+    return replace(
+        data,
+        show=lambda z: run._decode(z).flip(axes),
+        hide=lambda x: run._encode(x.flip(axes)),
+    )
 
 
 def _one(data: Measurement, known: Tensor, i: int) -> Measurement:
@@ -199,10 +211,8 @@ def measure_all(asked: argparse.Namespace) -> None:
     began, prior = time.perf_counter(), None
     for degradation, toy in itertools.product(asked.degradations, asked.toys):
         stem = f"{asked.size}-{degradation}-{toy}"
-        answers = ("data",) if degradation == "clean" else asked.answers
-        left = [
-            a for a in ANSWERS if a in answers and not (asked.out / f"{stem}-{a}.json").exists()
-        ]
+        wanted = ("data",) if degradation == "clean" else asked.answers
+        left = [a for a in ANSWERS if not (asked.out / f"{stem}-{a}.json").exists()]
         given = {"views": asked.views, **DEGRADATIONS[degradation]}
         scene = MakeScene(toy, held_out=asked.held_out, size=asked.size, seed=asked.seed, **given)
         with TemporaryDirectory() as folder:
