@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,7 +30,14 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods.restoration import anchored_restoration, dps, flowdps, treg
+from dreamsampler.methods.restoration import (
+    Found,
+    averaged_restoration,
+    dps,
+    flowdps,
+    restarts,
+    treg,
+)
 from dreamsampler.objectives import plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, LinearOperator, Mask
@@ -100,8 +107,11 @@ def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Moment]]]:
     full = lambda steps: uniform(schedule, steps, start=0.999)  # noqa: E731
 
     def default(z: Latent) -> Iterator[Moment]:
-        levels = by_noise(schedule, 16, start=0.5)
-        return anchored_restoration(asked, data, z, levels, rng(), spread=exact_spread)
+        walks = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
+        views, found = [data] * len(walks), Found(z)
+        walk = averaged_restoration(asked, views, found, walks, rng(), spread=exact_spread)
+        for now in walk:
+            yield replace(now, z0=found.mean)
 
     return {
         "exact sampler, 50 steps": lambda z: perfect(case, z, 50),
