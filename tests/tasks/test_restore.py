@@ -16,7 +16,7 @@ from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.tasks.picture import read_recipe
 from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable, met
+from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable, met, steadied
 
 BLUR = "blur(sigma=1.5)"
 
@@ -240,6 +240,13 @@ def test_the_first_guess_is_nearer_than_the_measurement():
     data = Measurement(op, op.A(sharp()), 0.01, lambda z: z, lambda x: x)
     before = (data.y - sharp()).square().mean()
     assert (first_guess(data) - sharp()).square().mean() < 0.3 * before
+
+
+def test_a_picture_is_steadied_where_the_guess_is_near_and_moved_by_little_elsewhere():
+    x, guess = torch.full((2, 3, 1, 2), 0.5), torch.tensor([0.51, 0.9]).expand(1, 3, 1, 2)
+    moved = steadied(x, guess) - x
+    torch.testing.assert_close(moved[..., 0], torch.full((2, 3, 1), 0.003))
+    torch.testing.assert_close(moved[..., 1], torch.full((2, 3, 1), 0.009))
 
 
 def test_a_verdict_in_words():

@@ -36,6 +36,7 @@ from dreamsampler.tasks.verdict import (
     guessable,
     measurement_of,
     noise_of,
+    steadied,
 )
 from dreamsampler.tasks.walk import Walk
 
@@ -223,11 +224,16 @@ class RestoreRun:
         if self._pictures is None:
             with self._walk.timed("decode"), torch.no_grad():
                 assert self._walk.last is not None
-                found = self._found
-                shown = self._show(self._walk.last.z0) if found is None else found.mean
+                shown = self._show(self._walk.last.z0) if self._found is None else self._best()
                 one = self.data.of_row(0)
                 self._pictures = [closed(one, x)[0] for x in shown.split(1)]
         return self._pictures
+
+    def _best(self) -> Tensor:
+        """What the walks of the default preset have found."""
+        assert self._found is not None
+        known = guessable(self.data.op, self.data.size)
+        return steadied(self._found.mean, self.guess) if known else self._found.mean
 
     def mean(self) -> Tensor:
         """The mean of the samples, (3, h, w)."""
