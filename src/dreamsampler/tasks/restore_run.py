@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from dreamsampler.tasks.restore import Restore
 
 REFIT = 3
-"""Levels between two fits of what the operator leaves open."""
+"""Levels between two fits of what the operator leaves open; walks on the mirror image have none."""
 MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
 """Axes along which the pictures of the walks of the default preset are turned, in turn."""
 SPREAD_WHITES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -185,11 +185,11 @@ class RestoreRun:
     def __iter__(self) -> Iterator[Moment]:
         """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
         for now in self._walk:
-            ended = self._walk.done == self._walk.total
-            if self.task.description.unknown and (ended or now.index % REFIT == REFIT - 1):
+            due = now.index % REFIT == REFIT - 1
+            # of the mirror image a model may believe less than of the picture
+            if self.task.description.unknown and due and not self._axes(now):
                 with torch.no_grad(), self._walk.timed("fit"):
-                    seen = self._show(now.estimate.z0, self._axes(now))
-                    self._refit(seen.clamp(0, 1))
+                    self._refit(self._show(now.estimate.z0).clamp(0, 1))
             yield now
 
     def _refit(self, x: Tensor) -> None:
