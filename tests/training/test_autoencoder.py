@@ -110,6 +110,7 @@ def test_batches_turn_mirror_and_recolor_but_invent_nothing():
     assert set(tall.tolist()) == {10, 30}  # turned or not
     corners = {(int(m[0].any()), int(m[:, 0].any())) for m in inside}
     assert len(corners) == 4
+    data.zero_()
     data[0, ..., 0] = torch.arange(128)  # every crop shows 64 neighbors of this ramp, in order
     crops = autoencoder.batch(data, 16, False, rng)
     ramp = ((crops.amax((2, 3)) - crops.amin((2, 3))) * 127.5).amax(1)
