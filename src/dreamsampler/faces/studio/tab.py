@@ -139,7 +139,7 @@ class Tab:
                 **quiet,
                 **hidden,
             )
-        ends = [self.run, self.stop]
+        ends, stage = [self.run, self.stop], self.result.stage
         away = [*ends, self.onward, *self.result.outputs]
         begun = self.run.click(prepare, None, away, js=self._scroll(), **quiet, **hidden)
         going = begun.then(
@@ -153,11 +153,8 @@ class Tab:
             **hidden,
         )
         going.then(rest, None, ends, **quiet, **hidden)
-        stage = self.result.stage
         going.failure(refused, stage, [*ends, stage], **quiet, **hidden)
-        self.stop.click(
-            self._stop, None, [*ends, self.result.stage], cancels=[going], **quiet, **hidden
-        )
+        self.stop.click(self._stop, None, [*ends, stage], cancels=[going], **quiet, **hidden)
 
         target = self.inputs.get(PAINTING) or self.inputs.get("image")
         if target is not None:
