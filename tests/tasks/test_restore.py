@@ -16,7 +16,7 @@ from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.tasks.picture import read_recipe
 from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.verdict import Verdict, closed, first_guess, guessable, met, steadied
+from dreamsampler.tasks.verdict import Verdict, closed, eased, first_guess, guessable, met, steadied
 
 BLUR = "blur(sigma=1.5)"
 
@@ -222,6 +222,18 @@ def test_the_last_step_meets_the_noise_from_both_sides():
     assert data.unexplained(fitted) < 0.95
     for near in (0 * y, fitted, sharp()):
         assert 0.9 < data.unexplained(closed(data, near)) <= 1.05
+
+
+def test_a_picture_that_explains_the_noise_as_well_is_taken_back():
+    op, noise = GaussianBlur(1.5), 0.01
+    y = op.A(sharp())
+    y = y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    data = Measurement(op, y, noise, lambda z: z, lambda x: x)
+    near, fitted = 0.9 * sharp(), data.explained(sharp(), 0.5)
+    assert data.unexplained(near) > 1 and data.unexplained(fitted) < 0.95
+    assert 0.95 <= data.unexplained(eased(data, near, fitted)) <= 1
+    right = sharp()
+    assert eased(data, near, right) is right
 
 
 def test_projections_in_turn_meet_a_measurement_inside_the_range_of_pictures():

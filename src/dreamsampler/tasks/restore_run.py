@@ -30,6 +30,8 @@ from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.picture import Held, Picture, open_picture, save_picture
 from dreamsampler.tasks.recipe import make_recipe, tagged
 from dreamsampler.tasks.verdict import (
+    BELIEF,
+    ROUGH,
     Verdict,
     closed,
     first_guess,
@@ -226,7 +228,8 @@ class RestoreRun:
                 assert self._walk.last is not None
                 shown = self._show(self._walk.last.z0) if self._found is None else self._best()
                 one = self.data.of_row(0)
-                self._pictures = [closed(one, x)[0] for x in shown.split(1)]
+                belief = ROUGH if self._found is None else BELIEF
+                self._pictures = [closed(one, x, belief=belief)[0] for x in shown.split(1)]
         return self._pictures
 
     def _best(self) -> Tensor:

@@ -23,6 +23,8 @@ ROUNDING = 1 / math.sqrt(12)
 """Deviation of what rounding to whole steps takes away, in steps."""
 BELIEF = 0.04
 """Deviation that the model's last picture is believed up to, before the measurement decides."""
+ROUGH = 0.15
+"""The same of the published presets' pictures, which are left with more noise."""
 EDGES = 3.0
 """Weight of total variation: measured, see docs/restore.md."""
 SHARE, NEARBY = 0.3, 0.03
@@ -127,11 +129,15 @@ def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
 
 
 def tidied(
-    data: Measurement, near: Tensor, noisier: float = 1.0, start: Tensor | None = None
+    data: Measurement,
+    near: Tensor,
+    noisier: float = 1.0,
+    start: Tensor | None = None,
+    belief: float = BELIEF,
 ) -> Tensor:
     """The picture near an estimate that explains the measurement with few edges, in [0, 1].
 
-        argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x),   r = 0.04 max(1, c)
+        argmin |y - A x|^2 / 2 (c noise)^2 + |x - near|^2 / 2 r^2 + w TV(x),   r = belief max(1, c)
 
     An estimate that explains some of the noise as well has to be left for c > 1 to mean anything.
     An operator that is not linear is given gradient steps instead, and no edge weight.
@@ -141,12 +147,13 @@ def tidied(
         near: the estimate, (b, 3, h, w) in [0, 1].
         noisier: c.
         start: where the steps begin; near if left out.
+        belief: deviation that the estimate is believed up to.
     """
     if not is_linear(data.op):
-        return data.settled(data.explained(near, BELIEF / noisier)).clamp(0, 1)
+        return data.settled(data.explained(near, belief / noisier)).clamp(0, 1)
     noise, y = noisier * data.noise, data.uncut(data.op.A(near))
-    belief = BELIEF * max(1.0, noisier)
-    x = flattest(data.op, y, noise, near, belief, EDGES, start=start, steps=40)
+    wide = belief * max(1.0, noisier)
+    x = flattest(data.op, y, noise, near, wide, EDGES, start=start, steps=40)
     return x.clamp(0, 1)
 
 
@@ -165,7 +172,7 @@ def steadied(x: Tensor, guess: Tensor) -> Tensor:
     return x + SHARE * (guess - x).clamp(-NEARBY, NEARBY)
 
 
-def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
+def closed(data: Measurement, near: Tensor, rounds: int = 6, belief: float = BELIEF) -> Tensor:
     """The picture near an estimate that leaves as much of the measurement as there is noise.
 
     That is `tidied` with c = 1, unless that explains less than the noise allows (then c falls) or
@@ -177,6 +184,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
         data: the measurement of one image.
         near: the estimate, (1, 3, h, w).
         rounds: bisections of log c.
+        belief: deviation that the estimate is believed up to.
 
     Source: Morozov, Soviet Math. Dokl. 7 (1966).
     """
@@ -184,7 +192,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
     c, low, high = 1.0, 0.1, 10.0
     tried: list[tuple[float, Tensor]] = []
     for _ in range(rounds):
-        x = tidied(data, near, c, x)
+        x = tidied(data, near, c, x, belief)
         ratio = data.unexplained(x)
         # what cannot be explained at all ends with the least that was left of it
         tried.append((max(ratio - 1, 0.95 - ratio, 0.0), x))
@@ -193,7 +201,31 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6) -> Tensor:
         low, high = (low, c) if ratio > 1 else (c, high)
         c = math.sqrt(low * high)
     best = min(tried, key=lambda each: each[0])[1]
-    return met(data, best) if data.unexplained(best) > UNEXPLAINED else best
+    best = met(data, best) if data.unexplained(best) > UNEXPLAINED else best
+    return eased(data, near, best)
+
+
+def eased(data: Measurement, near: Tensor, x: Tensor, rounds: int = 10) -> Tensor:
+    """A part of the way back to the estimate, if a picture explains some of the noise as well.
+
+        near + s (x - near),   s in [0, 1] by bisection, until 95 to 100 % of the noise are left
+
+    Args:
+        data: the measurement of one image.
+        near: the estimate, (1, 3, h, w) in [0, 1].
+        x: the picture that explains too much.
+        rounds: bisections.
+    """
+    if data.unexplained(x) >= 0.95 or data.unexplained(near) <= 1:
+        return x
+    low, high = 0.0, 1.0
+    for _ in range(rounds):
+        share = (low + high) / 2
+        ratio = data.unexplained(torch.lerp(near, x, share))
+        low, high = (share, high) if ratio > 1 else (low, share)
+        if 0.95 <= ratio <= 1:
+            break
+    return torch.lerp(near, x, high)
 
 
 def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
