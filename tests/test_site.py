@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     told = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(folder)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -44,6 +44,12 @@ def test_commands_and_names_come_from_the_code(site):
     api = (site / "generated" / "api.html").read_text()
     for name in ("anchored_edit", "prox_l2", "DreamSamplerEditPipeline", "GaussianMixture"):
         assert 'id="dreamsampler.' in api and name in api
+
+
+def test_examples_of_docstrings_are_code(site):
+    api = (site / "generated" / "api.html").read_text()
+    assert "<blockquote>" not in api  # what >>> becomes where it is read as text
+    assert "initial_seed" in api
 
 
 def test_links_out_of_the_pages_lead_to_copies(site):

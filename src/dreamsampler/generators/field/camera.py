@@ -142,7 +142,7 @@ class Camera:
         Args:
             azimuth: a in degrees, 0 in front.
             elevation: e in degrees, -90 to 90.
-            distance: > 0.
+            distance: above 0.
             target: where it looks.
             field_of_view: see `look_at`.
             size: (height, width).
