@@ -1,5 +1,9 @@
 """SIGKILL at random moments, of the batch or of one of its workers, and run again.
 
+A moment is drawn in rows, not in seconds: so many more lines in the ledger, then a part of a second
+more, for a third of the kills so short that it is the moment in which a row is made final. One kill
+in ten comes while processes start.
+
 `python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray]`
 """
 
@@ -15,11 +19,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.reliability.rows import TINY, half_files, make_rows, records, verdict
+from benchmarks.reliability.rows import TINY, half_files, make_rows, verdict
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +33,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds before a kill")
+    parser.add_argument("--apart", type=int, default=20, help="rows between two kills, at most")
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
@@ -36,10 +41,11 @@ def main(arguments: list[str]) -> None:
         _table(_killed(Path(folder), asked), asked)
 
 
-def _killed(home: Path, asked: argparse.Namespace) -> dict[str, int]:
+def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rng, began = random.Random(asked.seed), time.time()
     manifest = make_rows(home / "in", asked.rows)
-    told = {"kills": 0, "of workers": 0, "batches": 0, "torn": 0, "seen half": 0}
+    told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
+    told |= {"torn": 0, "seen half": 0}
     total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
     while told["kills"] < asked.kills or not told["batches"]:
         out = home / f"out{told['batches']}"
@@ -50,6 +56,8 @@ def _killed(home: Path, asked: argparse.Namespace) -> dict[str, int]:
             total[name] += number
         if told["batches"] > 1:
             total["other pixels"] += _different(home / "out0", out)
+    done = sorted(told["with rows done"])
+    told["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
     return {**told, **total, "seconds": round(time.time() - began)}
 
 
@@ -67,29 +75,53 @@ def _started(manifest: Path, out: Path, asked: argparse.Namespace) -> subprocess
 
 
 def _finished(
-    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, int]
+    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, Any]
 ) -> bool:
     """Run until the end or a kill of the batch; whether it came to its end."""
     running = _started(manifest, out, asked)
-    while True:
-        wait = rng.uniform(0, asked.longest) if told["kills"] < asked.kills else None
-        try:
-            running.wait(wait)
-        except subprocess.TimeoutExpired:
-            told["kills"] += 1
-            victims = _children(running.pid, asked.ray)
-            if victims and rng.random() < 0.4:  # a worker: the batch goes on by itself
-                told["of workers"] += 1
-                _kill(rng.choice(victims))
-                continue
-            _kill_all(running, asked.ray)
-            _look(out, told)
-            print(f"kill {told['kills']}: {len(records(out))} rows", file=sys.stderr, flush=True)
+    while told["kills"] < asked.kills and _waited(running, out, asked, rng):
+        told["kills"] += 1
+        done = _count(out)
+        told["with rows done"].append(done)
+        victims = _children(running.pid, asked.ray)
+        if victims and rng.random() < 0.4:  # a worker: the batch goes on by itself
+            told["of workers"] += 1
+            _kill(rng.choice(victims))
+            print(f"kill {told['kills']}: a worker, {done} rows", file=sys.stderr, flush=True)
+            continue
+        _kill_all(running, asked.ray)
+        _look(out, told)
+        print(f"kill {told['kills']}: {done} rows", file=sys.stderr, flush=True)
+        return False
+    assert running.stderr is not None
+    said = running.stderr.read()  # until the end
+    if running.wait():
+        sys.exit(f"the batch failed: {said.decode()[-800:]}")
+    return True
+
+
+def _waited(
+    running: subprocess.Popen[bytes], out: Path, asked: argparse.Namespace, rng: random.Random
+) -> bool:
+    """Wait for the moment of a kill; False if the batch ends before."""
+    if rng.random() < 0.1:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(rng.uniform(0, 10.0))
+        return running.poll() is None
+    wanted = _count(out) + rng.randint(1, asked.apart)
+    while _count(out) < wanted:
+        if running.poll() is not None:
             return False
-        if running.returncode:
-            assert running.stderr is not None
-            sys.exit(f"the batch failed: {running.stderr.read().decode()[-800:]}")
-        return True
+        time.sleep(0.001)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(rng.uniform(0, 0.005 if rng.random() < 1 / 3 else 1.0))
+    return running.poll() is None
+
+
+def _count(out: Path) -> int:
+    """Lines of the ledger."""
+    file = out / "ledger.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def _kill_all(running: subprocess.Popen[bytes], ray: bool) -> None:
@@ -100,7 +132,7 @@ def _kill_all(running: subprocess.Popen[bytes], ray: bool) -> None:
     running.wait()
 
 
-def _look(out: Path, told: dict[str, int]) -> None:
+def _look(out: Path, told: dict[str, Any]) -> None:
     """What a user would see right after the kill."""
     file = out / "ledger.jsonl"
     told["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
@@ -147,7 +179,7 @@ def _different(one: Path, other: Path) -> int:
     )
 
 
-def _table(told: dict[str, int], asked: argparse.Namespace) -> None:
+def _table(told: dict[str, Any], asked: argparse.Namespace) -> None:
     where = "Ray" if asked.ray else f"{asked.workers} local workers"
     print(f"\n## {told['kills']} random SIGKILLs, {asked.rows} rows a batch, {where}\n")
     print(f"| {' | '.join(told)} |")

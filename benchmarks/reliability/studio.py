@@ -1,6 +1,6 @@
 """The studio under load: requests lost, memory, cancel, a full queue.
 
-`python -m benchmarks.reliability studio [--requests N] [--model M]`
+`python -m benchmarks.reliability studio [--requests N] [--waves N] [--model M]`
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ def pixels(data: bytes) -> bytes:
     return Image.open(BytesIO(data)).tobytes()
 
 
-def waves(url: str, pid: int, requests: int) -> list[tuple[str, str]]:
-    """Everybody at once, three times: what was lost or mixed up, and the memory."""
+def waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, str]]:
+    """Everybody at once, several times: what was lost or mixed up, and the memory."""
     alone = {seed: pixels(one(url, seed)[1]) for seed in (0, requests - 1)}
     rows, peaks, rests, lost, mixed = [], [], [], 0, 0
     start = memory(pid)
     began = time.perf_counter()
-    for _ in range(3):
+    for _ in range(times):
         with watched(pid) as seen, ThreadPoolExecutor(requests) as pool:
             answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
         peaks.append(max(seen))
@@ -112,10 +112,10 @@ def waves(url: str, pid: int, requests: int) -> list[tuple[str, str]]:
             for seed, picture in alone.items()
         )
     taken = time.perf_counter() - began
-    rows.append(("requests, each by a client of its own, at once, three times", f"{requests}"))
-    rows.append(("lost", f"{lost} of {3 * requests}"))
+    rows.append((f"requests, each by a client of its own, at once, {times} times", f"{requests}"))
+    rows.append(("lost", f"{lost} of {times * requests}"))
     rows.append(("with another seed or picture than asked for", f"{mixed}"))
-    rows.append(("seconds a request", f"{taken / 3 / requests:.2f}"))
+    rows.append(("seconds a request", f"{taken / times / requests:.2f}"))
     rows.append(("memory before, MiB", f"{start:.0f}"))
     rows.append(("peak of each wave, MiB", ", ".join(f"{each:.0f}" for each in peaks)))
     rows.append(("after each wave, MiB", ", ".join(f"{each:.0f}" for each in rests)))
@@ -142,7 +142,8 @@ def canceled(url: str, requests: int, runs: Path) -> list[tuple[str, str]]:
     others = [
         client.submit(image=image, **QUICK, seed=i, api_name="/edit") for i in range(requests)
     ]
-    time.sleep(1)
+    while others[-1].communicator.event_id is None:  # a client cannot name what it wants canceled
+        time.sleep(0.02)
     others[-1].cancel()
     began = time.perf_counter()
     first.cancel()
@@ -184,11 +185,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=32)
+    parser.add_argument("--waves", type=int, default=6)
     parser.add_argument("--model", default="iconic")
     asked = parser.parse_args(arguments)
     rows: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as folder, server(asked.model, Path(folder)) as (url, pid):
-        rows += waves(url, pid, asked.requests)
+        rows += waves(url, pid, asked.requests, asked.waves)
         rows += canceled(url, asked.requests, Path(folder))
     rows += crowded(asked.model, asked.requests)
     print("| what | figure |\n|---|---|")

@@ -1,9 +1,11 @@
 """The server as its visitors meet it: over HTTP, with gradio's client and without."""
 
 import dataclasses
+import gc
 import json
 import re
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -137,12 +139,69 @@ def test_cancel_cancels_and_the_next_one_has_its_turn(client, runs):
     assert len(list(runs.rglob("recipe.json"))) == before + 1
 
 
+def test_a_canceled_request_that_waits_is_not_run_and_ends_no_other(client, runs):
+    """All in one session, which gradio by itself cancels as a whole."""
+    long = {**QUICK, "num_inference_steps": 1000}
+    first = client.submit(image=handle_file(CAT), **long, api_name="/edit")
+    while not any(out[0].get("step") for out in first.outputs()):
+        time.sleep(0.05)
+    before = len(list(runs.rglob("recipe.json")))
+    later = [
+        client.submit(image=handle_file(CAT), **QUICK, seed=i, api_name="/edit") for i in range(3)
+    ]
+    while later[1].communicator.event_id is None:
+        time.sleep(0.02)
+    later[1].cancel()
+    seen = len(first.outputs())
+    while len(first.outputs()) < seen + 3:  # the first one goes on
+        assert not first.done()
+        time.sleep(0.02)
+    first.cancel()
+    assert [later[i].result(timeout=60)[0]["seeds"] for i in (0, 2)] == [[0], [2]]
+    assert len(list(runs.rglob("recipe.json"))) == before + 2
+
+
+def test_programs_are_forgotten_when_they_have_their_answer(url):
+    """Each would keep the state of 479 components otherwise."""
+    from gradio.state_holder import SessionState
+
+    def remembered():
+        gc.collect()
+        return sum(type(each) is SessionState for each in gc.get_objects())
+
+    before = remembered()
+    for seed in range(4):
+        each = Client(url, verbose=False, download_files=False)
+        each.predict(image=handle_file(CAT), **QUICK, seed=seed, api_name="/edit")
+    assert remembered() <= before + 1
+
+
+def test_no_place_of_the_server_is_shown(url):
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    body = part + Path(CAT).read_bytes() + b"\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    _, _, uploaded = get(url, "/gradio_api/upload", "POST", body, kind)
+    (path,) = json.loads(uploaded)
+    assert path.startswith("/received/")
+    assert get(url, f"/gradio_api/file={path}")[2] == Path(CAT).read_bytes()
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    data = {"image": file, "prompt": "dog", "num_inference_steps": 2, "size": 64}
+    _, _, asked = get(url, "/gradio_api/call/v2/edit", "POST", json.dumps(data).encode())
+    _, _, events = get(url, f"/gradio_api/call/edit/{json.loads(asked)['event_id']}")
+    page = get(url, "/")[2] + get(url, "/config")[2] + get(url, "/gradio_api/info")[2]
+    for each in (uploaded, events, page):
+        assert tempfile.gettempdir().encode() + b"/" not in each
+        assert str(ROOT).encode() not in each
+        assert str(Path.home()).encode() + b"/" not in each
+    assert b"/received/" in events
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/etc/passwd", str(ROOT / "pyproject.toml"), "pyproject.toml", "../../etc/passwd", "RUN",
-        "..%2f..%2f..%2fetc%2fpasswd", "file:///etc/passwd", "http://127.0.0.1:1/", "ftp://x/y",
-        "http:%2f%2f127.0.0.1:1/", "//127.0.0.1/x",
+        "..%2f..%2f..%2fetc%2fpasswd", "/received/../../../etc/passwd", "file:///etc/passwd",
+        "http://127.0.0.1:1/", "ftp://x/y", "http:%2f%2f127.0.0.1:1/", "//127.0.0.1/x",
     ],
 )  # fmt: skip
 def test_no_file_of_the_server_is_read_and_nothing_fetched(url, client, runs, path):

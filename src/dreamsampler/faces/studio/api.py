@@ -15,6 +15,7 @@ import gradio as gr
 from dreamsampler.faces.studio.fields import Field, fields_of
 from dreamsampler.faces.studio.shelf import RECIPE
 from dreamsampler.faces.studio.views import names
+from dreamsampler.faces.studio.visits import Visits
 from dreamsampler.faces.studio.worker import Canceled
 
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ OPERATOR_FILES = "operator_files"
 """Parameter of tasks with an operator: the files that it names."""
 
 
-def interfaces(looks: Sequence[Look], room: Room) -> None:
+def interfaces(looks: Sequence[Look], room: Room, page: gr.Blocks) -> None:
     """An endpoint for each task; made inside a `gr.Blocks`, of components nobody sees.
 
     Args:
         looks: whose tasks.
         room: what the server shares.
+        page: these blocks.
     """
+    visits = Visits(page)
     with gr.Column(visible=False):
         for look in looks:
             fields = parameters(look.task)
@@ -39,7 +42,7 @@ def interfaces(looks: Sequence[Look], room: Room) -> None:
             status = gr.JSON(label="recipe")
             files = gr.File(label="files", file_count="multiple")
             gr.Button().click(
-                endpoint(look.task, fields, room),
+                endpoint(look.task, fields, room, visits),
                 boxes,
                 [status, files],
                 api_name=look.name,
@@ -58,11 +61,12 @@ def parameters(task: type) -> list[Field]:
     return fields
 
 
-def endpoint(task: type, fields: Sequence[Field], room: Room) -> Any:
+def endpoint(task: type, fields: Sequence[Field], room: Room, visits: Visits) -> Any:
     """What an endpoint does: tells how far it is, then gives the recipe and the files."""
 
     def run(request: gr.Request, *given: Any) -> Iterator[tuple[dict[str, Any], Any]]:
         name = f"api {secrets.token_hex(8)}"
+        visits.begin(str(request.session_hash))
         try:
             values = received(fields, given, room)
             files = values.pop(OPERATOR_FILES, None) or []
@@ -78,6 +82,8 @@ def endpoint(task: type, fields: Sequence[Field], room: Room) -> Any:
             raise gr.Error("Canceled.", print_exception=False) from error
         except Exception as error:
             raise gr.Error(room.told(error), print_exception=False) from error
+        finally:
+            visits.end(str(request.session_hash))
         kept = job.result
         paths = [*kept.results, kept.folder / RECIPE]
         copies = [room.hand_out(p, n) for p, n in zip(paths, names(kept, paths), strict=True)]

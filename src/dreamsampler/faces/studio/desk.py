@@ -163,12 +163,15 @@ def output_name(task: type) -> str:
 
 
 def without_places(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A recipe that names its inputs without saying where on the server they are.
+    """A recipe that names its inputs and its model without saying where on the server they are.
 
     Example:
         >>> without_places({"options": {"image": "/runs/1/inputs/cat.png"}}, Path("/runs/1"))
         {'options': {'image': 'cat.png'}}
     """
+    model = recipe.get("model")
+    if isinstance(model, dict) and Path(str(model.get("name"))).exists():  # a folder or a file
+        recipe = {**recipe, "model": {**model, "name": Path(str(model["name"])).name}}
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):

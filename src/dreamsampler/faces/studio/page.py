@@ -43,7 +43,7 @@ def make_page(room: Room) -> gr.Blocks:
         if room.card:
             with gr.Accordion("What the loaded model knows", open=False, elem_classes="ds-more"):
                 gr.Markdown(room.card)
-        interfaces(LOOKS, room)
+        interfaces(LOOKS, room, page)
     return page
 
 

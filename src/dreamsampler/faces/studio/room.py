@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.faces.studio.messages import message
+from dreamsampler.faces.studio.places import meant
 from dreamsampler.files import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Room:
             InputError: it is anything else; whether there is such a file is not told.
         """
         try:
-            found = Path(str(path)).resolve()
+            found = Path(meant(str(path), str(self.cache))).resolve()
             if found.is_relative_to(self.cache) and found.is_file():
                 return found
         except (OSError, ValueError):
