@@ -7,6 +7,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def dct(x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
@@ -22,8 +23,10 @@ def dct(x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
     """
     n = x.shape[-1]
     folded = torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1)
-    turned = torch.fft.fft(folded) * _turn(n, x)
-    return turned.real * _scale(n, x)
+    turned = torch.fft.rfft(folded) * _turn(n, x)
+    # X[k] is the real part, X[n - k] the imaginary one, as the rest of the waves is conjugate
+    upper = turned.imag[..., 1 : (n + 1) // 2].flip(-1)
+    return torch.cat([turned.real, -upper], -1) * _scale(n, x)
 
 
 def idct(x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
@@ -35,9 +38,10 @@ def idct(x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
     """
     n = x.shape[-1]
     real = x / _scale(n, x)
-    imaginary = torch.cat([torch.zeros_like(real[..., :1]), -real[..., 1:].flip(-1)], -1)
-    folded = torch.fft.ifft(torch.complex(real, imaginary) * _turn(n, x).conj()).real
     half = (n + 1) // 2
+    lower = real[..., : n // 2 + 1]
+    imaginary = F.pad(-real[..., n - n // 2 :].flip(-1), (1, 0))
+    folded = torch.fft.irfft(torch.complex(lower, imaginary) * _turn(n, x).conj(), n=n)
     back = torch.empty_like(folded)
     back[..., ::2], back[..., 1::2] = folded[..., :half], folded[..., half:].flip(-1)
     return back
@@ -67,7 +71,7 @@ def even_spectrum(kernel: Float[Tensor, " k"], size: int) -> Float[Tensor, " siz
 
 
 def _turn(n: int, like: Tensor) -> Tensor:
-    angle = torch.arange(n, dtype=torch.float64) * (-math.pi / (2 * n))
+    angle = torch.arange(n // 2 + 1, dtype=torch.float64) * (-math.pi / (2 * n))
     turn = torch.polar(torch.ones_like(angle), angle)
     return turn.to(torch.promote_types(like.dtype, torch.complex64)).to(like.device)
 

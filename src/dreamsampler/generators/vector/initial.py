@@ -21,6 +21,8 @@ Picture: TypeAlias = Float[Tensor, "3 h w"]
 
 OPACITY = 0.95
 """Of new paths: what lies below an opaque one has no gradient."""
+COARSE = 128
+"""Longer side of the picture in which disks find their place; finer takes long and says no more."""
 
 
 def scattered(picture: Picture, paths: int, rng: torch.Generator, segments: int = 4) -> Scene:
@@ -47,7 +49,7 @@ def placed(
     Of the areas in which the (slightly blurred) error is at least 0.3, 0.5 or 0.7 of its maximum,
     the one with the largest sum, times that share, is taken; the disk lies where that area is
     deepest, is as large as fits, and takes the picture's mean color. Where no error is left, disks
-    are scattered.
+    are scattered. Of a large picture the areas are looked for at about 128 pixels.
 
     Args:
         picture: what the scene shall look like, in [0, 1].
@@ -60,15 +62,16 @@ def placed(
     (arXiv:2206.04655), section 3.2.
     """
     height, width = picture.shape[1:]
-    left = _blurred(error.norm(dim=0))
+    side = max(1, round(max(height, width) / COARSE))
+    left = _blurred(_shrunk(error.norm(dim=0), side))
     largest, floor = 0.16 * min(height, width), 1e-3 * float(left.max())
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y, x = torch.meshgrid(*(torch.arange(n) for n in left.shape), indexing="ij")
     centers, radii = [], []
     while len(centers) < paths and float(left.max()) > max(floor, 1e-4):
         row, column, radius = _deepest(_most_wrong(left))
-        radius = min(max(radius, 1.5), largest)
-        centers.append((column + 0.5, row + 0.5))
-        radii.append(radius)
+        radius = min(max(radius, 1.5), largest / side)
+        centers.append((side * (column + 0.5), side * (row + 0.5)))
+        radii.append(side * radius)
         left = left * ((y - row) ** 2 + (x - column) ** 2 > radius**2)
     more = scattered(picture, paths - len(centers), rng, segments)
     if not centers:
@@ -134,6 +137,13 @@ def _disks(picture: Picture, centers: Tensor, radii: Tensor, segments: int) -> S
         inside = (x - cx) ** 2 + (y - cy) ** 2 <= max(radius, 1.0) ** 2
         row[:3] = picture[:, inside].mean(1).clamp(0, 1)
     return Scene.circles(centers, radii, width, height, color=color, segments=segments)
+
+
+def _shrunk(x: Float[Tensor, "h w"], side: int) -> Tensor:
+    """The means of squares of so many pixels a side, those at the edge over what there is."""
+    if side == 1:
+        return x
+    return functional.avg_pool2d(x[None, None], side, ceil_mode=True)[0, 0]
 
 
 def _blurred(x: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
