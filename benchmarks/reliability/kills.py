@@ -45,7 +45,7 @@ def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rng, began = random.Random(asked.seed), time.time()
     manifest = make_rows(home / "in", asked.rows)
     told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
-    told |= {"torn": 0, "seen half": 0}
+    told |= {"ended by itself": 0, "torn": 0, "seen half": 0}
     total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
     while told["kills"] < asked.kills or not told["batches"]:
         out = home / f"out{told['batches']}"
@@ -94,9 +94,13 @@ def _finished(
         print(f"kill {told['kills']}: {done} rows", file=sys.stderr, flush=True)
         return False
     assert running.stderr is not None
-    said = running.stderr.read()  # until the end
-    if running.wait():
-        sys.exit(f"the batch failed: {said.decode()[-800:]}")
+    said = running.stderr.read().decode()  # until the end
+    if running.wait() == 2 and "--resume" in said and said.count("\n") == 1:
+        told["ended by itself"] += 1  # one of Ray's services was killed; it says so
+        print(said, file=sys.stderr, end="")
+        return False
+    if running.returncode:
+        sys.exit(f"the batch failed: {said[-800:]}")
     return True
 
 
@@ -154,11 +158,9 @@ def _processes() -> list[tuple[int, int, int, str]]:
 
 
 def _children(pid: int, ray: bool) -> list[int]:
-    """The workers of a batch that we started."""
-    mark = "ray::" if ray else "spawn_main"
-    return [
-        p for p, parent, session, c in _processes() if session == pid and mark in c and p != pid
-    ]
+    """The workers of a batch that we started; with Ray, any of the processes that it starts."""
+    mark = "" if ray else "spawn_main"
+    return [p for p, _, session, c in _processes() if session == pid and mark in c and p != pid]
 
 
 def _group(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.faces.batch import on_ray
+from dreamsampler.faces.batch.ledger import Ledger
 from dreamsampler.faces.cli import main
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: make test-batch installs it")
@@ -55,23 +55,47 @@ def test_ray_makes_the_pictures_of_local_runs_and_names_the_bad_row(rows, capsys
     assert ledger(Path("out"))[0]["outputs"]
 
 
-def test_a_lost_actor_is_replaced(rows, monkeypatch):
-    """An actor is killed once the first row is there."""
-    unpack, killed = on_ray._unpack, []
+def kill_after_the_first_row(monkeypatch, mark):
+    """A process of Ray's that has these letters in its command is killed; the list holds it."""
+    commit, killed = Ledger.commit, []
 
-    def unpack_and_kill(data, folder):
+    def commit_and_kill(self, record):
+        commit(self, record)
         if not killed:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 name = path.read_bytes() if path.exists() else b""
-                if b"ray::" in name and b"MapBatches" in name and _ours(int(path.parent.name)):
+                if mark in name and _ours(int(path.parent.name)):
                     killed.append(int(path.parent.name))
                     os.kill(killed[0], signal.SIGKILL)
                     break
-        unpack(data, folder)
 
-    monkeypatch.setattr(on_ray, "_unpack", unpack_and_kill)
+    monkeypatch.setattr(Ledger, "commit", commit_and_kill)
+    return killed
+
+
+def test_a_lost_actor_is_replaced(rows, monkeypatch, capfd):
+    killed = kill_after_the_first_row(monkeypatch, b"MapBatches")
     assert run("out", "--ray", "local", "--workers", "1") == 2
     assert killed
+    done = [each["row"] for each in ledger(Path("out")) if each["status"] == "done"]
+    assert sorted(done) == [1, 2, 3, 4, 5]
+    said = capfd.readouterr()
+    assert "raylet" not in said.out  # Ray tells of its actors there
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_lost_service_of_ray_ends_the_batch_in_one_line(rows, monkeypatch, capfd):
+    killed = kill_after_the_first_row(monkeypatch, b"raylet/raylet")
+    assert run("out", "--ray", "local", "--workers", "1") == 2
+    assert killed
+    said = capfd.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert "Ray has ended" in line or "Ray gave up" in line
+    assert "--resume" in line
+    monkeypatch.undo()
+    os.chdir(rows)
+    assert run("out", "--resume", "--workers", "0") == 2
     done = [each["row"] for each in ledger(Path("out")) if each["status"] == "done"]
     assert sorted(done) == [1, 2, 3, 4, 5]
 

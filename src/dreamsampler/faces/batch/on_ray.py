@@ -6,67 +6,150 @@ common disk, and every result is final exactly once.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
 import logging
 import os
+import signal
 import tempfile
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 from dreamsampler.faces.batch.ask import Batch
 from dreamsampler.faces.batch.job import Job
 from dreamsampler.faces.batch.ledger import Record
+from dreamsampler.faces.batch.pool import Ask, no_main, with_parent
 from dreamsampler.faces.command import Where
-from dreamsampler.files import InputError, write_whole
-
-if TYPE_CHECKING:
-    from dreamsampler.faces.batch.pool import Ask
+from dreamsampler.files import InputError, OutputError, write_whole
 
 CHUNK = 4096
 """Rows handed to Ray at a time; their pictures are streamed, whatever their number."""
+PATIENCE = 5.0
+"""Seconds that Ray has to end by itself."""
 
 
 def on_ray(ask: Ask, jobs: Iterator[Job], batch: Batch) -> Iterator[list[Record]]:
     """Do rows in actors; a row whose actor is lost is tried again by Ray.
+
+    Ray is spoken to by a process of its own. When one of Ray's services dies, Ray ends the process
+    that speaks to it, and it writes to that one's stdout and stderr whatever happens to its actors.
 
     Yields:
         Records as they are ready, their files in the staging folder.
 
     Raises:
         InputError: Ray is not installed, or its cluster cannot be reached.
-        ValueError: the model cannot be loaded.
+        OutputError: the disk takes no more.
+        ValueError: the model cannot be loaded, or Ray itself has died.
     """
-    ray = _started(str(batch.ray))
+    spawn = get_context("spawn")
+    end, other = spawn.Pipe()
+    speaker = spawn.Process(target=speak, args=(other, ask, batch), daemon=True)
+    with no_main():
+        speaker.start()
+    other.close()
     try:
-        while chunk := list(itertools.islice(jobs, CHUNK)):
-            waiting = {job.number: job for job in chunk}
-            for row in _streamed(ray, ask, chunk, batch):
-                record = Record(**json.loads(row["record"]))
-                if record.status == "model":
-                    raise ValueError(record.error)
-                if waiting.pop(record.row, None) is not None:  # a lost actor may have told before
-                    _unpack(row["files"], ask.staging / str(record.staged))
-                    yield [record]
-            for job in waiting.values():
-                error = f"its worker was lost {batch.retries + 1} times: out of memory?"
-                yield [
-                    Record(
-                        job.number,
-                        job.key,
-                        "failed",
-                        job.task,
-                        error=error,
-                        attempts=batch.retries + 1,
-                    )
-                ]
+        while True:
+            try:
+                kind, said = end.recv()
+            except (EOFError, OSError):
+                raise ValueError(
+                    "Ray has ended (one of its processes was killed, or memory was short): run "
+                    "again with --resume, and the rest is done"
+                ) from None
+            match kind:
+                case "more":
+                    end.send(list(itertools.islice(jobs, CHUNK)))
+                case "done":
+                    yield [said]
+                case "end":
+                    return
+                case "input":
+                    raise InputError(said)
+                case "disk":
+                    raise OutputError(said)
+                case _:
+                    raise ValueError(said)
     finally:
-        ray.shutdown()
+        end.close()
+        speaker.join(PATIENCE)
+        speaker.kill()
+
+
+def speak(end: Any, ask: Ask, batch: Batch) -> None:
+    """The life of the process that speaks to Ray: rows in, records out.
+
+    Args:
+        end: of the pipe to the batch.
+        ask: what the batch wants.
+        batch: as it was typed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    threading.Thread(target=with_parent, daemon=True).start()
+    if not batch.debug:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+    try:
+        ray = _started(str(batch.ray))
+        try:
+            while chunk := _asked(end):
+                for record in _worked(ray, ask, chunk, batch):
+                    end.send(("done", record))
+        finally:
+            ray.shutdown()
+        told = ("end", None)
+    except InputError as error:
+        told = ("input", str(error))
+    except OutputError as error:
+        told = ("disk", str(error))
+    except ValueError as error:
+        told = ("model", str(error))
+    except Exception as error:  # Ray's own classes
+        said = " ".join(str(error).split())[:200]
+        told = ("ray", f"Ray gave up ({said}): run again with --resume, and the rest is done")
+    with contextlib.suppress(OSError):  # nobody listens any more
+        end.send(told)
+
+
+def _asked(end: Any) -> list[Job]:
+    """The next rows; none at the end."""
+    end.send(("more", None))
+    return end.recv()
+
+
+def _worked(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterator[Record]:
+    """Rows done, their files unpacked; those whose actors died too often, given up."""
+    waiting = {job.number: job for job in jobs}
+    for row in _streamed(ray, ask, jobs, batch):
+        record = Record(**json.loads(row["record"]))
+        if record.status == "model":
+            raise ValueError(record.error)
+        if waiting.pop(record.row, None) is not None:  # a lost actor may have told before
+            _unpack(row["files"], ask.staging / str(record.staged))
+            yield record
+    if waiting and not _answers(ray):
+        raise ConnectionError("it does not answer any more")
+    for job in waiting.values():
+        times = batch.retries + 1
+        error = f"its worker was lost {times} times: out of memory?"
+        yield Record(job.number, job.key, "failed", job.task, error=error, attempts=times)
+
+
+def _answers(ray: Any) -> bool:
+    """Whether Ray still does what it is asked: else it lost the rows, not their actors."""
+    try:
+        return ray.get(ray.remote(num_cpus=0)(lambda: True).remote(), timeout=4 * PATIENCE)
+    except Exception:  # Ray's own classes
+        return False
 
 
 def _started(address: str) -> Any:

@@ -169,7 +169,7 @@ class _Hand:
         spawn = get_context("spawn")
         self.end, other = spawn.Pipe()
         self._process = spawn.Process(target=serve, args=(other, self.ask), daemon=True)
-        with _no_main():
+        with no_main():
             self._process.start()
         other.close()
         self.jobs = []
@@ -206,7 +206,7 @@ class _Hand:
 
 
 @contextlib.contextmanager
-def _no_main() -> Iterator[None]:
+def no_main() -> Iterator[None]:
     """Spawned processes would run the caller's script again; ours need nothing of it."""
     main = sys.modules["__main__"]
     kept = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
@@ -226,7 +226,7 @@ def serve(end: Any, ask: Ask) -> None:
     from dreamsampler.faces.batch.work import NoModel, Stop, Worker
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    threading.Thread(target=_with_parent, daemon=True).start()
+    threading.Thread(target=with_parent, daemon=True).start()
     worker = Worker(ask.where, ask.staging, ask.metadata)
     while True:
         try:
@@ -241,7 +241,7 @@ def serve(end: Any, ask: Ask) -> None:
             end.send(("model", str(error), 1))
 
 
-def _with_parent() -> None:
+def with_parent() -> None:
     """End with the parent, however that ends."""
     parent = parent_process()
     if parent is not None:

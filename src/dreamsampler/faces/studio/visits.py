@@ -30,10 +30,9 @@ class Visits:
         """A program asks: forget those that have their answers by now."""
         with self._lock:
             over, self._over = self._over - {name}, set()
-        holder = getattr(self._page, "state_holder", None)
-        for each in over if holder is not None else ():
-            holder.session_data.pop(each, None)
-            holder.time_last_used.pop(each, None)
+        for each in over:
+            self._page.state_holder.session_data.pop(each, None)
+            self._page.state_holder.time_last_used.pop(each, None)
 
     def end(self, name: str) -> None:
         """A program is about to have its answer; gradio needs its state until that is sent."""
