@@ -4,6 +4,7 @@ V := .venv
 STAMP := $(V)/.stamp
 THREADS := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 WORKERS ?= 2
+SUITES := editing inpainting restoration vectorization radiance collapse cost
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -c 'import sys; sys.exit("DreamSampler needs Python 3.11 or newer: try `make PY=python3.12 ...`" if sys.version_info < (3, 11) else 0)'
@@ -34,11 +35,12 @@ test-batch: $(STAMP)      ## batches on Ray (installs it: 200 MB of packages, 62
 	$(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[batch]"
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
-bench-quick: $(STAMP)     ## beside the peers, reduced: the README's table, under 15 minutes on two idle cores
-	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick
+bench-quick: $(STAMP)     ## beside the peers, reduced: the README's tables, minutes on two idle cores
+	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick/editing
+	$(THREADS) $(V)/bin/dreamsampler bench vectorization --limit 4 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick/vectorization
 
 bench: $(STAMP)           ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
-	for suite in editing inpainting restoration collapse cost; do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite || exit; done
+	for suite in $(SUITES); do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite || exit; done
 	$(THREADS) $(V)/bin/python -m benchmarks
 
 evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)

@@ -16,8 +16,8 @@ from benchmarks.suites.editing_report import page
 from benchmarks.suites.folder import Folder
 from benchmarks.suites.measures import VERSIONS, Extra, judged, preservation
 from benchmarks.suites.protocol import Item, Protocol, digest_of, frozen
-from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.rows import METHODS, WHOLE, Asked, editing_rows
+from benchmarks.suites.records import Records, Result, Row, png
+from benchmarks.suites.rows import METHODS, PUT_BACK, Asked, editing_rows
 from dreamsampler.files import InputError, sha256
 from dreamsampler.maths import Moment, generators
 from dreamsampler.models import TextCondition
@@ -72,13 +72,26 @@ class Editing:
             generators([item.seed for item in items]),
         )
         last = finish(METHODS[row.method](asked, row.settings))
-        pictures = self._assembled(row, last, z_src, x, fit)
-        seconds = (time.process_time() - start) / len(items)
+        decoded = self._assembled(last, None, x, fit)
         used = (self.prior.evaluations - before) // len(items)
+        kept = self._assembled(last, z_src, x, fit)
+        seconds = (time.process_time() - start) / len(items)
         return [
-            Result(self._figures(*each), used, seconds, each[0])
-            for each in zip(pictures, x, items, strict=True)
+            self._result(row, each, used, seconds)
+            for each in zip(decoded, kept, x, items, strict=True)
         ]
+
+    def _result(
+        self, row: Row, made: tuple[Tensor, Tensor, Tensor, Item], used: int, seconds: float
+    ) -> Result:
+        """What the method's own program gives, and what our way of putting back makes of it."""
+        decoded, kept, x, item = made
+        own, other = (kept, decoded) if row.method in PUT_BACK else (decoded, kept)
+        plain, back = self._figures(decoded, x, item), self._figures(kept, x, item)
+        found = dict(back if own is kept else plain)
+        found |= {f"{name}, decoded": value for name, value in plain.items()}
+        found |= {f"{name}, put back": value for name, value in back.items()}
+        return Result(found, used, seconds, own, {"other.png": png(other)})
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """See `editing_report.page`."""
@@ -96,13 +109,11 @@ class Editing:
             return found[0]
         return TextCondition(" | ".join(prompts), torch.cat([each.embeddings for each in found]))
 
-    def _assembled(
-        self, row: Row, last: Moment, z_src: Tensor, x: Tensor, fit: Fit
-    ) -> list[Tensor]:
-        """As the task puts its pictures together."""
+    def _assembled(self, last: Moment, z_src: Tensor | None, x: Tensor, fit: Fit) -> list[Tensor]:
+        """Decoded and nothing else; with `z_src` the source is put back where nothing changed."""
         made: list[Tensor] = []
-        for z0, z, source in zip(last.z0.split(1), z_src.split(1), x, strict=True):
-            origin = None if row.method in WHOLE else self.prior.decode(z)
+        for i, (z0, source) in enumerate(zip(last.z0.split(1), x, strict=True)):
+            origin = None if z_src is None else self.prior.decode(z_src[i : i + 1])
             made.append(assemble(source, self.prior.decode(z0), origin, fit))
         return made
 
@@ -147,4 +158,4 @@ def freeze() -> Protocol:
     # spread over the kinds of pairs, so that a prefix (--limit) is a fair sample
     order = sorted(range(len(items)), key=lambda i: (i * 7 % len(items), i))
     spread = tuple(items[i] for i in order)
-    return Protocol("editing", 1, VERSIONS, sha256(JUDGE / "judge.safetensors"), spread)
+    return Protocol("editing", 2, VERSIONS, sha256(JUDGE / "judge.safetensors"), spread)

@@ -24,6 +24,8 @@ COLUMNS = (
     Column("top-5", "top-5 %", ".0f", 100),
     Column("CLIP", "CLIP score", ".1f"),
     Column("background dB", "background dB", ".1f"),
+    Column("background dB, decoded", "only decoded", ".1f"),
+    Column("background dB, put back", "put back", ".1f"),
     Column("background SSIM", "background SSIM", ".3f"),
     Column("structure", "structure distance", ".3f", 1, False),
     Column("DINO", "DINO distance x1000", ".1f", 1, False),
@@ -31,9 +33,11 @@ COLUMNS = (
     Column("evaluations", "evaluations", ".0f", 1, None),
     Column("seconds", "s a core", ".1f", 1, None),
 )
-SHORT = ("top-1", "background dB", "structure", "evaluations")
+SHORT = ("top-1", "background dB", "background dB, put back", "structure", "evaluations")
 """Columns of the README's table."""
-KEPT = "background dB"
+WAYS = {"": "background dB", ", put back": "background dB, put back"}
+"""Ending of a measure -> what is kept: as every program gives it (only ours puts the source's
+pixels back where nothing changed), and with every program's result put back by our rule."""
 
 
 def page(records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
@@ -42,7 +46,6 @@ def page(records: Records, rows: list[Row], items: list[Item], out: Path) -> str
         row.key: [each for item in items if (each := records.read(row, item)) is not None]
         for row in rows
     }
-    like = "top-1" if "top-1" in next(iter(found.values()))[0]["measures"] else "CLIP"
     stated = [(row.method, found[row.key]) for row in rows if row.kind != "sweep"]
     lines = [
         f"{len(items)} pictures, 95 % bootstrap intervals, model {records.model['name']} "
@@ -55,32 +58,51 @@ def page(records: Records, rows: list[Row], items: list[Item], out: Path) -> str
     ours = found.get("dreamsampler")
     if ours and len(stated) > 1:
         rest = {name: records for name, records in stated if name != "DreamSampler"}
-        told = paired(ours, rest, KEPT)
-        lines += ["", f"DreamSampler's {KEPT} against theirs, picture by picture: {told}."]
-    likes = [name for name in (like, "likeness") if name in stated[0][1][0]["measures"]]
-    curves = any(row.kind == "sweep" for row in rows)
-    if likes and curves:
-        lines += ["", "Each tuned on the other half of the pictures, to our likeness:", ""]
-        lines += [table(tuned_rows(rows, found, like), COLUMNS), ""]
-        panels = [(name, points(rows, found, name, KEPT)) for name in likes]
-        pareto(panels, KEPT, out / "pareto.png")
-        lines += ["![likeness over preservation](pareto.png)", ""]
-        for name in likes:
-            told = verdict(rows, found, lambda row: row.method == "DreamSampler", name, KEPT)
-            lines += [f"By {name} ({KEPT}, {name}):", "", *(f"- {line}" for line in told), ""]
-    elif not likes:
+        for kept in WAYS.values():
+            told = paired(ours, rest, kept)
+            lines += ["", f"DreamSampler's {kept} against theirs, picture by picture: {told}."]
+    named = stated[0][1][0]["measures"]
+    likes = [name for name in ("top-1", "CLIP", "likeness") if name in named]
+    if not likes:
         lines += ["", "Likeness to the target is not measured: pass --clip with a CLIP folder."]
+    elif any(row.kind == "sweep" for row in rows):
+        for way, kept in WAYS.items():
+            lines += _compared(rows, found, [f"{name}{way}" for name in likes], kept)
+        panels = [
+            (f"{likes[-1]}{way}", kept, points(rows, found, f"{likes[-1]}{way}", kept))
+            for way, kept in WAYS.items()
+        ]
+        pareto(panels, out / "pareto.png")
+        lines += ["![likeness over preservation](pareto.png)", ""]
     _sheet(records, rows, items[:10], out / "sheet.png")
     return "\n".join(lines) + "\n"
 
 
-def tuned_rows(rows: list[Row], found: Measured, like: str) -> list[tuple[str, list[Record]]]:
+def _compared(rows: list[Row], found: Measured, likes: list[str], kept: str) -> list[str]:
+    """Tuned rows and where ours stand, in one way of putting pictures together."""
+    chosen = tuned_rows(rows, found, likes[0], kept)
+    columns = [column for column in COLUMNS if not column.measure.endswith(", decoded")]
+    lines = ["", f"Each tuned on the other half of the pictures, to our likeness, by {kept}:", ""]
+    lines += [table(chosen, columns), ""]
+    others = {name: each for name, each in chosen if name != "DreamSampler"}
+    if "dreamsampler" in found and others:
+        told = paired(found["dreamsampler"], others, kept)
+        lines += [f"DreamSampler's {kept} against theirs, picture by picture: {told}.", ""]
+    for name in likes:
+        told = verdict(rows, found, lambda row: row.method == "DreamSampler", name, kept)
+        lines += [f"By {name} ({kept}, {name}):", "", *(f"- {line}" for line in told), ""]
+    return lines
+
+
+def tuned_rows(
+    rows: list[Row], found: Measured, like: str, kept: str
+) -> list[tuple[str, list[Record]]]:
     """Every method at the setting that does best on the other half of the pictures."""
     methods = list(dict.fromkeys(row.method for row in rows))
     goal = "dreamsampler" if "dreamsampler" in found else rows[0].key
     wanted = values(found[goal], like)
     curves = {m: [found[row.key] for row in rows if row.method == m] for m in methods}
-    return [(m, tuned(curves[m], wanted, like, KEPT)) for m in methods]
+    return [(m, tuned(curves[m], wanted, like, kept)) for m in methods]
 
 
 def short_table(records: Records, rows: list[Row], items: list[Item]) -> str:

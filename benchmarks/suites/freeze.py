@@ -13,7 +13,7 @@ from importlib import import_module
 from benchmarks.suites.protocol import FROZEN
 from dreamsampler.files import write_whole
 
-SUITES = ("editing", "inpainting", "restoration")
+SUITES = ("editing", "inpainting", "restoration", "vectorization", "radiance")
 
 
 def main(names: list[str]) -> None:

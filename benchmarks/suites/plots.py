@@ -1,14 +1,16 @@
-"""Pictures of a suite: the front of likeness and preservation, and a contact sheet."""
+"""Pictures of a suite: the front of likeness and preservation, means with intervals, a sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
-from benchmarks.suites.report import Point, front
+from benchmarks.suites.bootstrap import bootstrap
+from benchmarks.suites.report import Point, Record, front, values
 from dreamsampler.files import write_whole
 
 COLORS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#f0e442", "#cc79a7", "#8c564b", "#7f7f7f",
@@ -16,12 +18,11 @@ COLORS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#f0e442", "#cc79a7", "#8c
 MARKS = "osD^v<>Xph*"
 
 
-def pareto(panels: Sequence[tuple[str, Sequence[Point]]], kept: str, path: Path) -> None:
+def pareto(panels: Sequence[tuple[str, str, Sequence[Point]]], path: Path) -> None:
     """Likeness over preservation: a curve a method, published settings ringed, the front dashed.
 
     Args:
-        panels: (name of the likeness, every point) pairs, side by side.
-        kept: name of what is kept.
+        panels: (name of the likeness, of what is kept, every point), side by side.
         path: PNG or SVG to write.
     """
     import matplotlib
@@ -30,7 +31,7 @@ def pareto(panels: Sequence[tuple[str, Sequence[Point]]], kept: str, path: Path)
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, len(panels), figsize=(6.2 * len(panels), 5), squeeze=False)
-    for axis, (like, every) in zip(axes[0], panels, strict=True):
+    for axis, (like, kept, every) in zip(axes[0], panels, strict=True):
         for k, method in enumerate(dict.fromkeys(p.row.method for p in every)):
             own = sorted((p for p in every if p.row.method == method), key=lambda p: p.kept)
             ours = method.startswith("DreamSampler")
@@ -52,6 +53,43 @@ def pareto(panels: Sequence[tuple[str, Sequence[Point]]], kept: str, path: Path)
         axis.grid(alpha=0.25)
     axes[0][-1].legend(fontsize=8, loc="lower left")
     figure.tight_layout()
+    _written(figure, path)
+
+
+def forest(
+    rows: Sequence[tuple[str, Sequence[Record]]], measure: str, label: str, path: Path
+) -> None:
+    """A mean and its interval a method, and every item as a small dot.
+
+    Args:
+        rows: (what it is called, its records) pairs, the first one on top.
+        measure: what is drawn.
+        label: of its axis.
+        path: PNG or SVG to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7.5, 0.9 + 0.42 * len(rows)))
+    for k, (name, records) in enumerate(rows):
+        every = values(records, measure)
+        found = bootstrap(every)
+        color = "#d55e00" if name.startswith("DreamSampler") else "#0072b2"
+        axis.plot(every, [-k] * len(every), ".", color="#bbbbbb", markersize=4)
+        axis.plot([found.low, found.high], [-k, -k], color=color, linewidth=2.5)
+        axis.plot([found.mean], [-k], "o", color=color, markersize=7)
+    axis.set_yticks([-k for k in range(len(rows))], [name for name, _ in rows])
+    axis.set_xlabel(label)
+    axis.grid(axis="x", alpha=0.25)
+    figure.tight_layout()
+    _written(figure, path)
+
+
+def _written(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
     file = BytesIO()
     figure.savefig(file, format=path.suffix[1:], dpi=110)
     pyplot.close(figure)

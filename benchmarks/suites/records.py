@@ -45,12 +45,14 @@ class Result:
         evaluations: of the network.
         seconds: of one core.
         picture: (3, h, w) in [0, 1], where there is one.
+        files: end of the name -> what else was made, kept beside the picture.
     """
 
     measures: dict[str, float]
     evaluations: int
     seconds: float
     picture: Tensor | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @final
@@ -83,7 +85,9 @@ class Records:
         """Picture first, so that a record always has one."""
         if result.picture is not None:
             self.picture(row, item).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.picture(row, item), _png(result.picture))
+            write_whole(self.picture(row, item), png(result.picture))
+        for end, content in result.files.items():
+            write_whole(self.picture(row, item).with_suffix(f".{end}"), content)
         told = {
             "key": self._key(row, item),
             "suite": self.protocol.suite,
@@ -110,7 +114,8 @@ class Records:
         return digest([self._protocol, row.method, row.settings, self.model, item.id])
 
 
-def _png(picture: Tensor) -> bytes:
+def png(picture: Tensor) -> bytes:
+    """A picture (3, h, w) in [0, 1] as a file."""
     from io import BytesIO
 
     pixels = (picture.permute(1, 2, 0).clamp(0, 1).numpy() * 255).round().astype(np.uint8)

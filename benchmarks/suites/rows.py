@@ -146,9 +146,9 @@ METHODS: dict[str, Method] = {
     "DreamSampler": _default,
 }
 """Every method of the suite, by its name in tables."""
-WHOLE = {"DreamSampler, paper"}
-"""Whose pictures are decoded and nothing else, as their presets do; others keep the source's pixels
-where nothing changed (`assemble`)."""
+PUT_BACK = {"DreamSampler"}
+"""Whose own program keeps the source's pixels where nothing changed (`assemble`); the others',
+as published, decode the latent and nothing else. Every row is measured both ways."""
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "SDEdit": {"steps": 50, "skip": 0.2, "scale": 7.5},

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol, final
@@ -15,7 +16,6 @@ from typing import Any, Protocol, final
 import torch
 
 from benchmarks.suites import measures
-from benchmarks.suites.editing_report import short_table
 from benchmarks.suites.folder import Folder
 from benchmarks.suites.protocol import Item
 from benchmarks.suites.protocol import Protocol as Frozen
@@ -62,7 +62,7 @@ class Wanted:
         clip: folder of a CLIP model.
         dino: folder of a DINO model.
         lpips: whether LPIPS is measured.
-        readme: a page whose table is replaced (editing only).
+        readme: a page whose table is replaced (editing and vectorization).
     """
 
     suite: str
@@ -79,7 +79,9 @@ class Wanted:
     readme: Path | None = None
 
 
-SUITES = ("editing", "inpainting", "restoration", "collapse", "cost")
+SUITES = ("editing", "inpainting", "restoration", "vectorization", "radiance", "collapse", "cost")
+TOLD = {"editing": "bench", "vectorization": "bench vectorization"}
+"""Suites with a table for a page, and the markers it goes between."""
 
 
 def bench(wanted: Wanted) -> Path:
@@ -97,19 +99,27 @@ def bench(wanted: Wanted) -> Path:
     records = records_of(wanted, suite)
     todo = list(pending(records, rows, items, suite.batch))
     say(f"{wanted.suite}: {len(rows)} rows, {len(items)} items, {len(todo)} batches to measure")
-    if wanted.jobs > 1 and len(todo) > 1:
-        _spread(wanted, todo)
+    groups = grouped(todo, suite.batch)
+    if wanted.jobs > 1 and len(groups) > 1:
+        _spread(wanted, groups)
     else:
-        for row, batch in todo:
+        for row, batch in itertools.chain(*groups):
             measured(suite, records, row, batch)
     text = suite.report(records, rows, items, wanted.output)
     path = wanted.output / f"{wanted.suite}.md"
     write_whole(path, text.encode())
     if wanted.readme is not None:
-        short = short_table(records, rows, items)
-        page = wanted.readme.read_text(encoding="utf-8")
-        write_whole(wanted.readme, between_markers(page, "bench", short).encode())
+        tell(wanted.readme, wanted.suite, records, rows, items)
     return path
+
+
+def tell(readme: Path, suite: str, records: Records, rows: list[Row], items: list[Item]) -> None:
+    """Put a suite's short table into a page."""
+    from benchmarks.suites import editing_report, vectorization
+
+    maker = {"editing": editing_report, "vectorization": vectorization}[suite]
+    page, short = readme.read_text(encoding="utf-8"), maker.short_table(records, rows, items)
+    write_whole(readme, between_markers(page, TOLD[suite], short).encode())
 
 
 def _check(wanted: Wanted) -> None:
@@ -123,34 +133,36 @@ def _check(wanted: Wanted) -> None:
         "clip": wanted.clip,
         "dino": wanted.dino,
         "lpips": wanted.lpips,
-        "readme": wanted.readme,
     }
     for name, value in brought.items():
         if value and wanted.suite != "editing":
             raise ValueError(f"{name} is for the suite editing: leave it out")
     if wanted.readme is not None:
-        between_markers(wanted.readme.read_text(encoding="utf-8"), "bench", "")
+        if wanted.suite not in TOLD:
+            raise ValueError(f"readme is for the suites {' and '.join(TOLD)}: leave it out")
+        between_markers(wanted.readme.read_text(encoding="utf-8"), TOLD[wanted.suite], "")
     check_writable(wanted.output / "probe")
+
+
+MAKERS = {
+    "inpainting": ("inpainting", "Inpainting"),
+    "restoration": ("restoration", "Restoration"),
+    "vectorization": ("vectorization", "Vectorization"),
+    "radiance": ("radiance", "Radiance"),
+    "collapse": ("collapse", "Collapse"),
+    "cost": ("cost", "Cost"),
+}
+"""Suites of nothing but a model: file and class."""
 
 
 def suite_of(wanted: Wanted) -> Suite:
     """The suite, its model loaded."""
-    if wanted.suite == "collapse":
-        from benchmarks.suites.collapse import Collapse
-
-        return Collapse(load(wanted.where))
-    if wanted.suite == "inpainting":
-        from benchmarks.suites.inpainting import Inpainting
-
-        return Inpainting(load(wanted.where))
-    if wanted.suite == "restoration":
-        from benchmarks.suites.restoration import Restoration
-
-        return Restoration(load(wanted.where))
-    if wanted.suite == "cost":
-        from benchmarks.suites.cost import Cost
-
-        return Cost(load(wanted.where))
+    maker = MAKERS.get(wanted.suite)
+    if maker is not None:
+        module, name = maker
+        exact = wanted.suite in ("vectorization", "radiance")
+        prior = wanted.where.load() if exact else load(wanted.where)
+        return getattr(import_module(f"benchmarks.suites.{module}"), name)(prior)
     from benchmarks.suites.editing import Editing
 
     extras: dict[str, measures.Extra] = {}
@@ -205,6 +217,18 @@ def pending(
             yield row, batch
 
 
+def grouped(
+    todo: Sequence[tuple[Row, list[Item]]], size: int
+) -> list[list[tuple[Row, list[Item]]]]:
+    """What one process does in a row: all rows of an item, where items are measured alone."""
+    if size > 1:
+        return [[job] for job in todo]
+    groups: dict[str, list[tuple[Row, list[Item]]]] = {}
+    for job in todo:
+        groups.setdefault(job[1][0].id, []).append(job)
+    return [*groups.values()]
+
+
 def measured(suite: Suite, records: Records, row: Row, batch: list[Item]) -> None:
     """Measure a batch and write it down at once."""
     if all(records.read(row, item) is not None for item in batch):
@@ -218,11 +242,11 @@ _HERE: dict[str, Any] = {}
 """The suite of this process, when it is one of several."""
 
 
-def _spread(wanted: Wanted, todo: list[tuple[Row, list[Item]]]) -> None:
+def _spread(wanted: Wanted, groups: list[list[tuple[Row, list[Item]]]]) -> None:
     """Over several processes, each with a model of its own."""
     how = {"mp_context": get_context("spawn"), "initializer": _begin, "initargs": (wanted,)}
     with ProcessPoolExecutor(wanted.jobs, **how) as pool:
-        for _ in pool.map(_one, todo):
+        for _ in pool.map(_some, groups):
             pass
 
 
@@ -232,8 +256,9 @@ def _begin(wanted: Wanted) -> None:
     _HERE["records"] = records_of(wanted, _HERE["suite"])
 
 
-def _one(job: tuple[Row, list[Item]]) -> None:
-    measured(_HERE["suite"], _HERE["records"], *job)
+def _some(jobs: list[tuple[Row, list[Item]]]) -> None:
+    for job in jobs:
+        measured(_HERE["suite"], _HERE["records"], *job)
 
 
 def say(text: str) -> None:

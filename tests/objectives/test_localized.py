@@ -64,6 +64,17 @@ def test_it_is_delta_under_the_mask():
     torch.testing.assert_close(part.eps, whole.eps)
 
 
+def test_the_thresholds_may_follow_the_level():
+    prior, anchor = world(), world().means[:1] + 0.1 * normal(1, 4, 8, 8)
+    target, source, z = cfg(prior, 1, None, 3.0), plain(prior, 0), normal(1, 4, 8, 8, seed=2)
+    asked = target, source, Canvas(anchor), anchor
+    moving = localized(*asked, low=lambda level: level.t / 2, high=lambda level: level.t)
+    for t in (0.3, 0.6):
+        level = Cosine()(t)
+        still = localized(*asked, low=t / 2, high=t)(z, level)
+        assert torch.equal(moving(z, level).z0, still.z0)
+
+
 def test_what_two_prompts_agree_on_stays():
     prior, level = world(), Cosine()(0.6)
     anchor = prior.means[:1] + 0.1 * normal(1, 4, 8, 8)

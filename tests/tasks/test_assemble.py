@@ -31,12 +31,24 @@ def test_what_is_redrawn_stands_alone(size):
     torch.testing.assert_close(assemble(source, edited, origin, fit), fit.up(edited)[0])
 
 
-def test_a_small_change_is_added_to_the_sources_own_pixels():
+def test_a_change_that_no_eye_sees_leaves_the_sources_own_bits():
+    """Four of 255 levels over a whole picture: what a network and an autoencoder do to a ground."""
     fit, source, origin = setting((32, 32))
-    source = source.clamp(0.1, 0.9)
-    edited = origin.clamp(-0.9, 0.9) + 0.02
-    moved = assemble(source, edited, origin.clamp(-0.9, 0.9), fit)
-    torch.testing.assert_close(moved, source + 0.01, rtol=0, atol=1e-5)
+    rng = torch.Generator().manual_seed(1)
+    edited = (origin + 0.03 * torch.randn(origin.shape, generator=rng).clamp(-1, 1)).clamp(-1, 1)
+    assert (edited - origin).abs().max() > 0.02
+    assert torch.equal(assemble(source, edited, origin, fit), source)
+
+
+def test_a_small_change_is_added_to_the_sources_own_pixels():
+    """The detail that the autoencoder lost is there, and so is the change."""
+    fit, source, origin = setting((32, 32))
+    source = source.clamp(0.1, 0.8)
+    origin = 0.9 * fit.down(source[None])
+    moved = assemble(source, origin + 0.1, origin, fit)
+    torch.testing.assert_close(moved, source + 0.05, rtol=0, atol=0.01)
+    lost = fit.up(origin + 0.1)[0] - (source + 0.05)
+    assert (moved - source - 0.05).abs().mean() < 0.2 * lost.abs().mean()
 
 
 def test_without_an_origin_it_is_the_decoded_picture():

@@ -11,7 +11,9 @@ from typing import Literal, final
 from dreamsampler.faces.command import Where
 from dreamsampler.files import InputError
 
-SuiteName = Literal["editing", "inpainting", "restoration", "collapse", "cost"]
+SuiteName = Literal[
+    "editing", "inpainting", "restoration", "vectorization", "radiance", "collapse", "cost"
+]
 
 
 @final
@@ -44,7 +46,8 @@ class Benched:
     lpips: bool = False
     """editing: LPIPS of the background, where the package lpips is installed"""
     readme: Path | None = None
-    """editing: a page whose table between <!-- bench --> and <!-- /bench --> is replaced"""
+    """editing, vectorization: a page whose table between <!-- bench --> and <!-- /bench --> (or
+    <!-- bench vectorization --> and its end) is replaced"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.generators import Subject
-from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Weight, weigh
 from dreamsampler.objectives.guidance import Guided, coupled, together
 
 
@@ -50,8 +50,8 @@ def localized(
     coupling: Weight = lambda level: level.alpha,
     *,
     by: Guided | None = None,
-    low: float = 0.12,
-    high: float = 0.35,
+    low: Weight = 0.12,
+    high: Weight = 0.35,
 ) -> Denoiser:
     """The difference between two prompts (`delta`), taken only where they differ.
 
@@ -68,8 +68,8 @@ def localized(
         anchor: clean latent of the source.
         coupling: see `delta`.
         by: whose difference to the source says where to change; the target itself if left out.
-        low: see `spotlight`.
-        high: see `spotlight`.
+        low: see `spotlight`; may depend on the level.
+        high: likewise.
 
     Source: ours, measured in benchmarks/edit.py; see `delta` and `spotlight` for what it is of.
     """
@@ -79,7 +79,7 @@ def localized(
         z_tgt, z_src = coupled(z, level, subject.look() - anchor, coupling)
         asked = [(target, z_tgt), (judge, z_tgt), (source, z_src)]
         tgt, seen, src = together(asked, level)
-        mask = spotlight(seen.z0 - src.z0, low, high)
+        mask = spotlight(seen.z0 - src.z0, weigh(low, level), weigh(high, level))
         z0 = anchor + mask * (tgt.z0 - src.z0)
         return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
 

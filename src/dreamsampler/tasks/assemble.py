@@ -9,20 +9,23 @@ from torch.nn import functional
 from dreamsampler.maths import Image
 from dreamsampler.tasks.fit import Fit
 
+UNSEEN, SEEN = 0.02, 0.05
+"""Local mean differences (of 1) below which nothing changed that an eye would see: the source's own
+bits; above which all of the change is taken. Measured in docs/benchmarks.md."""
 UNCHANGED, CHANGED = 0.03, 0.12
-"""Mean absolute differences (of 1) below which a place counts as kept, above which as redrawn."""
+"""The same, below which a place counts as kept, above which as redrawn."""
 
 
 def assemble(source: Tensor, edited: Image, origin: Image | None, fit: Fit) -> Tensor:
     """The edited picture at the source's size.
 
-        C = how much a place was redrawn, in [0, 1]
-        x = C up(edited) + (1 - C) (source + up(edited) - up(origin))
+        S, C = how much of a change is seen, and how much a place was redrawn, in [0, 1]
+        x = source + S (C up(edited) + (1 - C) (source + up(edited) - up(origin)) - source)
 
-    Where little changed, the change is added to the source's own pixels, so that neither the
-    autoencoder nor the model's resolution costs detail there; an edit that changes nothing gives
-    the source back. Where much changed, the decoded picture stands alone, so that no ghost of the
-    source shows through.
+    Where no eye would see a change, the source's pixels stay to the bit. Where little changed, the
+    change is added to them, so that neither the autoencoder nor the model's resolution costs detail
+    there. Where much changed, the decoded picture stands alone, so that no ghost of the source
+    shows through. An edit that changes nothing gives the source back.
 
     Args:
         source: (3, h, w) in [0, 1].
@@ -35,15 +38,18 @@ def assemble(source: Tensor, edited: Image, origin: Image | None, fit: Fit) -> T
     if origin is None:
         return redrawn
     change = (edited.clamp(-1, 1) - origin.clamp(-1, 1)) / 2
-    share = _redrawn(change)
+    seen, share = (fit.up(2 * part - 1)[0] for part in _shares(change))
     kept = source + (redrawn - fit.up(origin.clamp(-1, 1))[0])
-    share = fit.up(2 * share - 1)[0]
-    return torch.lerp(kept, redrawn, share).clamp(0, 1)
+    return torch.lerp(source, torch.lerp(kept, redrawn, share), seen).clamp(0, 1)
 
 
-def _redrawn(change: Image) -> Tensor:
-    """(1, 1, H, W) in [0, 1]: local mean of the change, through a smooth step."""
+def _shares(change: Image) -> tuple[Tensor, Tensor]:
+    """(1, 1, H, W) in [0, 1], twice: the local mean of the change through two smooth steps."""
     size = change.abs().amax(1, keepdim=True)
     local = functional.avg_pool2d(size, 5, stride=1, padding=2, count_include_pad=False)
-    part = ((local - UNCHANGED) / (CHANGED - UNCHANGED)).clamp(0, 1)
+    return _smooth(local, UNSEEN, SEEN), _smooth(local, UNCHANGED, CHANGED)
+
+
+def _smooth(size: Tensor, low: float, high: float) -> Tensor:
+    part = ((size - low) / (high - low)).clamp(0, 1)
     return part * part * (3 - 2 * part)
