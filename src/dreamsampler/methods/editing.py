@@ -206,9 +206,9 @@ def anchored_edit(
     shapes are decided it opens only where the change is large, so that new shapes do not spread
     over the background; at the end nearly everywhere, so that no rest of the source shows through:
 
-        low = 0.4 u/u_0,   high = 0.1 + 0.45 u/u_0      of `spotlight`; u_0 of the first level
+        low = 0.53 u,   high = 0.1 + 0.6 u      of `spotlight`, u = sigma / (alpha + sigma)
 
-    u is the flow time sigma / (alpha + sigma). No inversion, and few steps: three evaluations each.
+    No inversion, and few steps: three evaluations each.
 
     Args:
         target: guidance towards the target prompt.
@@ -224,19 +224,9 @@ def anchored_edit(
     (arXiv:2311.16711). Measured in benchmarks/edit.py.
     """
     canvas = Canvas(z_src)
-    low, high = _thresholds(levels)
-    denoise = localized(target, source, canvas, z_src, _flow_coupling, by=by, low=low, high=high)
+    tight = {"low": lambda level: 0.53 * level.flow, "high": lambda level: 0.1 + 0.6 * level.flow}
+    denoise = localized(target, source, canvas, z_src, _flow_coupling, by=by, **tight)
     return _walk(denoise, canvas, levels, rng, None, regularize)
-
-
-def _thresholds(levels: Sequence[Level]) -> tuple[Weight, Weight]:
-    """Of the house's mask, (low, high): tight first, wide at the end."""
-    first = levels[0].flow if levels else 1.0
-
-    def share(level: Level) -> float:
-        return level.flow / first
-
-    return lambda level: 0.4 * share(level), lambda level: 0.1 + 0.45 * share(level)
 
 
 def flow_share(levels: Sequence[Level]) -> Weight:
