@@ -61,7 +61,7 @@ METHODS = (
     "same start, beta 0",
     "DreamSampler",
     "SDS",
-    "DreamSampler, loss 5",
+    "DreamSampler, loss 1",
     "Wiener, traced",
     "restored, traced",
 )
@@ -132,13 +132,13 @@ class Item:
         """Ours without the walk: the start by total variation, the penalty, simplified."""
         fitted = self.ours()._fitted
         assert fitted is not None
-        return self.finished(fitted, Vectorize().loss, asked=False)
+        return self.finished(fitted, self.ours().loss, asked=False)
 
-    def fewer(self) -> Scene:
-        """Ours with a larger loss at its end."""
+    def more(self) -> Scene:
+        """Ours with a smaller loss at its end."""
         graphic = self.ours().graphic
         assert graphic is not None
-        return self.finished(still(graphic), 5.0, asked=True)
+        return self.finished(still(graphic), 1.0, asked=True)
 
     def sds(self) -> Scene:
         """Ours from the same first paths, but random levels and fresh noise."""
@@ -176,7 +176,7 @@ class Item:
             "same start, beta 0": self.begun,
             "DreamSampler": lambda: self.ours().scene(),
             "SDS": self.sds,
-            "DreamSampler, loss 5": self.fewer,
+            "DreamSampler, loss 1": self.more,
             "Wiener, traced": lambda: self.traced(wiener(self.op, self.y, self.noise or 0.002)[0]),
             "restored, traced": self.restored,
         }

@@ -71,8 +71,9 @@ class Vectorize:
     """optimizer steps a level"""
     crossing: float = 1.0
     """weight against paths that cross themselves; 0 leaves crossings alone"""
-    loss: float = 1.0
-    """leave out paths at the end as long as that costs at most so many dB; 0 keeps all"""
+    loss: float | None = None
+    """leave out paths at the end as long as that costs at most so many dB; 0 keeps all (by default
+    4 for what was degraded, 1 for the rest)"""
     seed: int = 0
     """seed of the paths and the noise"""
 

@@ -39,6 +39,8 @@ LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
 INVENTED = {"prompt": 0.05, "svg": 0.02}
 """Deviation up to which an invented picture, and an edited one, are trusted."""
+LOSS = {False: 1.0, True: 4.0}
+"""Nearness that may be lost by leaving out paths, dB; of what was degraded: True."""
 FRAMES = 24
 """Pictures of the fit that are kept for the record."""
 
@@ -112,6 +114,17 @@ class VectorizeRun:
     def fits(self) -> int:
         """Optimizer steps before the first moment; what is invented is fitted between moments."""
         return self.task.steps if self.task.kind == "picture" else 0
+
+    @property
+    def loss(self) -> float:
+        """Nearness that leaving out paths may cost, dB: what was asked, or what suits the picture.
+
+        The picture believed of a blurred one is itself off by more than what this takes away: 4 dB
+        of nearness to it are half a dB of nearness to the truth (docs/vectorize.md).
+        """
+        if self.task.loss is not None:
+            return self.task.loss
+        return LOSS[self.task.operator != "none"]
 
     def fitting(self) -> Iterator[int]:
         """Fit the paths to the data; steps so far, after each. A run does what is left of it."""
@@ -200,9 +213,9 @@ class VectorizeRun:
             found = still(self.graphic)
             if self.task.crossing and self._own is None:
                 found = untangled(found)
-            if self.task.loss and self._own is None:
+            if self.loss and self._own is None:
                 with self._walk.timed("simplify"):
-                    found = fewest(found, self._goal(), self.task.loss, self._ending, self._misfit)
+                    found = fewest(found, self._goal(), self.loss, self._ending, self._misfit)
             self._few = found
         return self._few
 
