@@ -11,8 +11,9 @@ from dreamsampler.tasks.pyramid import spread
 
 WIDTH = 16 / 512
 """Default width of a seam, as a share of the side of a square picture of the same area."""
-
-
+STEP = 8 / 255
+"""Steps of the painting across the edge are moved by at most so much towards the source's own:
+cells of the latent that end at the hole leave such steps, outlines leave larger ones."""
 STEPS = 80
 """Most steps towards the membrane: what is left then is smooth and far from the edge."""
 
@@ -26,11 +27,13 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     """The painted picture, shifted along the edge of the hole to meet the source there.
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
-              c = source - painted   outside of the hole
+              c = source - painted   outside of the hole,
+                  + clip(step of the source - step of the painting, -8/255, 8/255)   seen from inside
         painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
-    was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
+    was to be painted over; this shows only the colors of the edge itself, drawn inward. Across the
+    edge itself the guiding gradient is the source's where the painting's is nearly that. Nothing
     flows over the inner side of the band or over the rim of the picture.
 
     Args:
@@ -53,19 +56,35 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     inside = hole[box].to(painted.dtype)[None, None]
     depth = _depth(inside, deepest)
     band = inside * (depth <= deepest)
-    gap = (source - painted)[(slice(None), *box)][:, None] * (1 - inside)
+    mine, theirs = (x[(slice(None), *box)][:, None] for x in (source, painted))
+    gap = (mine - theirs) * (1 - inside)
     degree = _neighbors(band + 1 - inside)
 
     def system(c: Tensor) -> Tensor:
         return band * (degree * c - _neighbors(band * c))
 
     guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
-    c = conjugate_gradient(system, band * _neighbors(gap), guess, steps=STEPS, tol=1e-3)
+    pull = band * (_neighbors(gap) + _excess(mine - theirs, inside))
+    c = conjugate_gradient(system, pull, guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
     whole = painted.clone()
     whole[(slice(None), *box)] += (c * band * fade)[:, 0]
     return torch.where(hole, whole.clamp(0, 1), painted)
+
+
+def _excess(off: Tensor, inside: Tensor) -> Tensor:
+    """What the steps to all neighbors outside may be moved by; (3, 1, h, w).
+
+    Source and painting differ by `off`, their steps from p to q by off(q) - off(p).
+    """
+    total = torch.zeros_like(off)
+    for axis in (2, 3):
+        for way in (1, -1):
+            there = 1 - inside.roll(way, axis)
+            there.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
+            total += there * (off - off.roll(way, axis)).clamp(-STEP, STEP)
+    return total
 
 
 def _depth(inside: Tensor, deepest: int) -> Tensor:
