@@ -28,7 +28,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
               c = source - painted   outside of the hole,
-                  + clip(step of the source - step of the painting, -8/255, 8/255)   seen from inside
+                  + clip(its step - that of the painting, -8/255, 8/255) seen from inside
         painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
