@@ -19,6 +19,9 @@ DENSITY_RATE, COLOR_RATE = 0.3, 0.1
 BETAS = (0.9, 0.99)
 REFRESH = 50
 """Optimizer steps after which it is looked anew where anything is."""
+LEAP = 2.0
+"""Voxels in a step along a ray while nothing is left out: where things are shows in rough steps,
+and that half of the first stage costs as much as all the rest otherwise."""
 KEPT = 1 << 16
 """Pixels of a view up to which its march is kept; larger ones are rendered this many at a time."""
 
@@ -117,11 +120,13 @@ class Film:
 
     def seen(self, row: int) -> Rendering:
         """What a camera sees; gradients reach the grid."""
+        if row in self._marches:
+            return shade(self.grid, self._marches[row])
         near = None if self._everywhere else self.grid.occupied()
+        step = LEAP * self.grid.voxel if self._everywhere else None
         if math.prod(self.cameras[row].size) > KEPT:
-            return render(self.grid, *self._rays[row], occupied=near, chunk=KEPT)
-        if row not in self._marches:
-            self._marches[row] = march(self.grid, *self._rays[row], occupied=near)
+            return render(self.grid, *self._rays[row], step=step, occupied=near, chunk=KEPT)
+        self._marches[row] = march(self.grid, *self._rays[row], step=step, occupied=near)
         return shade(self.grid, self._marches[row])
 
     def pictures(self, rows: Sequence[int] | None = None) -> Tensor:
