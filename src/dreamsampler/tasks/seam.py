@@ -11,9 +11,9 @@ from dreamsampler.tasks.pyramid import spread
 
 WIDTH = 16 / 512
 """Default width of a seam, as a share of the side of a square picture of the same area."""
-STEP = 8 / 255
-"""Steps of the painting across the edge are moved by at most so much towards the source's own:
-cells of the latent that end at the hole leave such steps, outlines leave larger ones."""
+STEP = 24 / 255
+"""Smaller steps across the edge are not meant: cells of the latent that end at the hole leave them.
+Outlines are larger."""
 STEPS = 80
 """Most steps towards the membrane: what is left then is smooth and far from the edge."""
 
@@ -28,12 +28,14 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
               c = source - painted   outside of the hole,
-                  + clip(its step - that of the painting, -8/255, 8/255) seen from inside
+                  + small(source(q) - source(p)) - small(painted(q) - painted(p))
         painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
+    The second line is seen from q inside, where p is its neighbor outside; small(x) is x up to
+    24/255 and 0 above, so that small steps of the painting become the source's own, or none.
+
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
-    was to be painted over; this shows only the colors of the edge itself, drawn inward. Across the
-    edge itself the guiding gradient is the source's where the painting's is nearly that. Nothing
+    was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
     flows over the inner side of the band or over the rim of the picture.
 
     Args:
@@ -64,7 +66,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         return band * (degree * c - _neighbors(band * c))
 
     guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
-    pull = band * (_neighbors(gap) + _excess(mine - theirs, inside))
+    pull = band * (_neighbors(gap) + _moved(mine, theirs, inside))
     c = conjugate_gradient(system, pull, guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
@@ -73,18 +75,21 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     return torch.where(hole, whole.clamp(0, 1), painted)
 
 
-def _excess(off: Tensor, inside: Tensor) -> Tensor:
-    """What the steps to all neighbors outside may be moved by; (3, 1, h, w).
-
-    Source and painting differ by `off`, their steps from p to q by off(q) - off(p).
-    """
-    total = torch.zeros_like(off)
+def _moved(mine: Tensor, theirs: Tensor, inside: Tensor) -> Tensor:
+    """What the steps from all neighbors outside are moved by, summed; (3, 1, h, w)."""
+    total = torch.zeros_like(mine)
     for axis in (2, 3):
         for way in (1, -1):
             there = 1 - inside.roll(way, axis)
             there.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
-            total += there * (off - off.roll(way, axis)).clamp(-STEP, STEP)
+            mine_step, their_step = (x - x.roll(way, axis) for x in (mine, theirs))
+            total += there * (_small(mine_step) - _small(their_step))
     return total
+
+
+def _small(step: Tensor) -> Tensor:
+    """Steps of colors (3, 1, h, w) up to STEP in all three; 0 instead of larger ones."""
+    return step * (step.abs().amax(0, keepdim=True) <= STEP)
 
 
 def _depth(inside: Tensor, deepest: int) -> Tensor:
