@@ -52,7 +52,7 @@ from dreamsampler.tasks import Restore, Vectorize
 from dreamsampler.tasks.save import save_picture
 from dreamsampler.tasks.vectorize_begin import still
 from dreamsampler.tasks.vectorize_finish import fewest
-from dreamsampler.tasks.vectorize_run import LEAST_NOISE, VectorizeRun
+from dreamsampler.tasks.vectorize_run import LEAST_NOISE, LOSS, VectorizeRun
 from dreamsampler.tasks.vectorize_walk import LEAST
 
 HERE = Path(__file__).parent
@@ -132,7 +132,7 @@ class Item:
         """Ours without the walk: the start by total variation, the penalty, simplified."""
         fitted = self.ours()._fitted
         assert fitted is not None
-        return self.finished(fitted, self.ours().loss, asked=False)
+        return self.finished(fitted, LOSS[False], asked=False)
 
     def more(self) -> Scene:
         """Ours with a smaller loss at its end."""

@@ -40,7 +40,7 @@ LEAST_NOISE = 0.01
 INVENTED = {"prompt": 0.05, "svg": 0.02}
 """Deviation up to which an invented picture, and an edited one, are trusted."""
 LOSS = {False: 1.0, True: 4.0}
-"""Nearness that may be lost by leaving out paths, dB; of what was degraded: True."""
+"""Nearness that may be lost by leaving out paths, dB; True: of what the model has restored."""
 FRAMES = 24
 """Pictures of the fit that are kept for the record."""
 
@@ -119,12 +119,14 @@ class VectorizeRun:
     def loss(self) -> float:
         """Nearness that leaving out paths may cost, dB: what was asked, or what suits the picture.
 
-        The picture believed of a blurred one is itself off by more than what this takes away: 4 dB
-        of nearness to it are half a dB of nearness to the truth (docs/vectorize.md).
+        What the model believes of a blurred picture is itself off by more than what this takes
+        away: 4 dB of nearness to it are a third of a dB of nearness to the truth, and a third of
+        the paths (docs/vectorize.md).
         """
-        if self.task.loss is not None:
-            return self.task.loss
-        return LOSS[self.task.operator != "none"]
+        task = self.task
+        if task.loss is not None:
+            return task.loss
+        return LOSS[task.operator != "none" and bool(task.beta)]
 
     def fitting(self) -> Iterator[int]:
         """Fit the paths to the data; steps so far, after each. A run does what is left of it."""
