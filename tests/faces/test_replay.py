@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from safetensors.torch import save_file
 from tiny import TINY
 
 from dreamsampler.faces import doctor
@@ -122,6 +124,33 @@ def test_a_result_of_another_device_is_the_same_up_to_rounding(cli, picture):
     assert said.code == 0
     assert "the same up to rounding: PSNR" in said.out
     assert "model device: cuda:7 then, cpu now" in said.out
+
+
+def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
+    place = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    rng = torch.Generator().manual_seed(0)
+    down, up = (torch.randn(shape, generator=rng) for shape in ((2, 32), (32, 2)))
+    names = {f"{place}.lora_A.weight": down, f"{place}.lora_B.weight": up}
+    Path("styles").mkdir()
+    file = "styles/style.safetensors"
+    save_file(names, file)
+    edit(cli, picture, "out.png", "--lora", f"{file}=0.5", "--tiling", 64)
+    said = cli("replay", "out.png")
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert "the LoRA style.safetensors, which is not here: pass --lora" in said.err
+    said = cli("replay", "out.png", "--lora", file)
+    assert (said.code, said.out) == (0, "out.png: the same, bit for bit\n")
+    assert "--preview" in cli("replay", "--help").out
+    assert "leave it out" in cli("replay", "out.png", "--preview", "x").err
+    said = cli("replay", "out.png", "--lora", f"{file}=1.5", "--tiling", 96)
+    assert said.code == 1
+    assert ") at 0.5 then, style.safetensors (" in said.out
+    assert "tiling: 64 then, 96 now" in said.out
+    Path(file).rename("style.safetensors")  # beside the result
+    assert cli("replay", "out.png").code == 0
+    Path("rows.jsonl").write_text(json.dumps(read_recipe("out.png")))
+    said = cli("batch", "rows.jsonl", "-o", "done", "--workers", 0, *MODEL)
+    assert "pass --lora to the batch" in said.out
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dreamsampler.tasks.task import Asked, Task
 
 
-@final
 @dataclass(frozen=True)
 class Where:
     """Which model, and where it runs."""

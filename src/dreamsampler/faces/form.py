@@ -79,10 +79,12 @@ def take(part: type, values: Any) -> Any:
 
 
 def described(part: type) -> dict[str, str]:
-    """Field name -> help, from the string below each field of a dataclass."""
+    """Field name -> help, from the string below each field of a dataclass and of its bases."""
     body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}
+    for base in part.__bases__:
+        docs |= described(base) if dataclasses.is_dataclass(base) else {}
     for field, text in itertools.pairwise(body.body):
         match field, text:
             case (
@@ -99,9 +101,11 @@ def _option(name: str, kind: Any, text: str, default: Any, placed: bool) -> Any:
     plain = _plain_type(kind)
     if typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is not ...:
         settings["metavar"] = " ".join(_METAVARS[each] for each in typing.get_args(plain))
+    if typing.get_origin(plain) is typing.Literal and plain != kind:  # without its None
+        settings["metavar"] = "{" + ",".join(map(str, typing.get_args(plain))) + "}"
     if plain in _METAVARS:
         settings["metavar"] = (PLACED[name] if placed else None) or _METAVARS[plain]
-    if default is None:
+    if default in (None, ""):
         settings["help_behavior_hint"] = ""
     if placed:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]

@@ -7,9 +7,11 @@ import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from dreamsampler import __version__
+from dreamsampler.faces.command import Where
+from dreamsampler.faces.located import ADDED, LOADED, located, said_of
 from dreamsampler.files import InputError, sha256, write_whole
 
 if TYPE_CHECKING:
@@ -32,17 +34,32 @@ class Replay:
     """keep the new result under this name"""
     input: Path | None = None
     """where the input picture is now, if it was moved"""
-    model: str | None = None
-    """where the model is now, if it was moved"""
-    device: str | None = None
-    """another device than in the recipe"""
     json: bool = False
     """print the comparison as one JSON document"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
 
-def replay(asked: Replay) -> None:
+@final
+@dataclass(frozen=True)
+class There(Where):
+    """The model of a recipe, and what is otherwise about it here; what is left out is as it was."""
+
+    model: str = ""
+    """where the model is now, if it was moved"""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """another precision of the networks than in the recipe; auto keeps it"""
+    device: str | None = None
+    """another device than in the recipe, such as cpu"""
+    revision: str | None = None
+    """another branch, tag or commit of a hub model than in the recipe"""
+    lora: tuple[str, ...] = ()
+    """where a LoRA of the recipe is now, if it was moved; FILE=STRENGTH for another strength"""
+    textual_inversion: tuple[Path, ...] = ()
+    """where a learned word of the recipe is now, if it was moved"""
+
+
+def replay(asked: Replay, there: There) -> None:
     """Read, run, compare, tell.
 
     Raises:
@@ -53,10 +70,12 @@ def replay(asked: Replay) -> None:
     from dreamsampler.faces.progress import Bar
     from dreamsampler.tasks.save import read_recipe
 
+    if there.preview is not None:
+        raise InputError("preview draws the steps of a record, and a replay has none: leave it out")
     recipe = read_recipe(asked.result)
     task, changed = _task(recipe, asked)
     with tempfile.TemporaryDirectory(prefix="dreamsampler-") as scratch, Bar() as bar:
-        again, model = _again(task, recipe, asked, Path(scratch), bar)
+        again, model = _again(task, recipe, asked, there, Path(scratch), bar)
         found = compared(asked.result, again)
         differs = [*changed, *_differences(recipe, model)]
         exact = found.same and asked.result.suffix.lower() not in (".jpg", ".jpeg")
@@ -124,7 +143,7 @@ def _changed(task: Any, recipe: dict[str, Any]) -> list[str]:
 
 
 def _again(
-    task: Any, recipe: dict[str, Any], asked: Replay, scratch: Path, bar: Bar
+    task: Any, recipe: dict[str, Any], asked: Replay, there: There, scratch: Path, bar: Bar
 ) -> tuple[Path, dict[str, Any]]:
     """The same result made anew, and the model that made it."""
     from dreamsampler.faces.command import produce
@@ -135,7 +154,7 @@ def _again(
         bar.stage("degrading")
         return task.save(scratch / name)[0], {}
     bar.stage("loading the model")
-    prior = _prior(recipe, asked)
+    prior = located(recipe.get("model"), there, asked.result.parent).load()
     several = recipe.get("index") is not None and len(task.outputs(scratch / name)) > 1
     if task_name(task) == "reconstruct":
         produce(task, prior, scratch / "scene", bar)
@@ -149,43 +168,9 @@ def _again(
     return paths[index], _described(prior)
 
 
-def _prior(recipe: dict[str, Any], asked: Replay) -> Any:
-    from dreamsampler.faces.command import Where
-
-    said = recipe.get("model")
-    said = said if isinstance(said, dict) else {}
-    model = asked.model or str(said.get("name") or "iconic")
-    dtype = said.get("dtype")
-    commit = str(said.get("revision") or "")
-    hub = not Path(model).exists() and model != "iconic" and len(commit) == 40
-    return Where(
-        model=model,
-        dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
-        device=asked.device or _device(said.get("device")),
-        revision=commit if hub else None,
-    ).load()
-
-
-def _device(before: Any) -> str | None:
-    """The recipe's device if it is here, else the best one there is."""
-    import torch
-
-    kind = str(before or "").partition(":")[0]
-    here = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not here.get(kind, False):
-        return None
-    index = str(before).partition(":")[2]
-    if kind == "cuda" and index.isdigit() and int(index) >= torch.cuda.device_count():
-        return "cuda"
-    return str(before)
-
-
 def _described(prior: Any) -> dict[str, Any]:
     return {
+        **prior.added,
         "name": prior.name,
         "revision": prior.revision,
         "dtype": str(prior.dtype).removeprefix("torch."),
@@ -203,6 +188,10 @@ def _differences(recipe: dict[str, Any], model: dict[str, Any]) -> list[str]:
         old = before.get(name)  # type: ignore[union-attr]
         if old is not None and str(old) != str(model[name]):
             told.append(f"model {name}: {old} then, {model[name]} now")
+    for name in (*ADDED, *LOADED) if model else ():
+        old, now = (said_of(each.get(name)) for each in (before, model))  # type: ignore[union-attr]
+        if old != now:
+            told.append(f"{name.replace('_', ' ')}: {old} then, {now} now")
     then = recipe.get("versions") if isinstance(recipe.get("versions"), dict) else {}
     now = {"dreamsampler": __version__, **versions()}
     old = {"dreamsampler": recipe.get("dreamsampler"), **then}  # type: ignore[dict-item]

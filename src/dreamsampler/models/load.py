@@ -376,7 +376,8 @@ def _prior(
     if source.heard:
         prior.target = heard_target(prior)
     loras = [path.name for path, _ in changes.lora]
-    prior.added = changes.told()
+    loaded = {"distilled": distilled, "tiling": means.tiling, "variant": asked.hub.variant}
+    prior.added = {**changes.told(), **{k: v for k, v in loaded.items() if v is not None}}
     few_steps([asked.name, *loras], source.scheduler, distilled).apply(prior)
     return prior
 

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from dreamsampler.faces.batch.ask import LEDGER, SHEET, SUMMARY, Batch, is_address
 from dreamsampler.faces.batch.manifest import looked_up, options_of
+from dreamsampler.faces.located import ADDED
 from dreamsampler.files import InputError
 from dreamsampler.tasks.save import FORMATS
 from dreamsampler.tasks.values import path_options, task_of
@@ -114,6 +115,7 @@ def _job(
     name = _output(output, f"{number:05d}-{stem}{SUFFIXES.get(task, '.png')}")
     _check_suffix(task, name)
     model = model or {}
+    _check_model(model)
     wanted = model.get("name")
     if wanted is not None and not isinstance(wanted, str):
         raise InputError(f"model is {str(wanted)[:60]!r}, and a name was wanted")
@@ -123,6 +125,20 @@ def _job(
     except (ValueError, RecursionError) as error:
         raise InputError(f"the row holds what JSON cannot say ({error})") from None
     return Job(number, task, plain, wanted, revision, name)
+
+
+def _check_model(model: dict[str, Any]) -> None:
+    """Refuse a recipe whose model is more than a name: it would be done with another one."""
+    for kind, words in ADDED.items():
+        files = model.get(kind)
+        if files:
+            listed = files if isinstance(files, list) else []
+            names = ", ".join(str(f.get("name")) for f in listed if isinstance(f, dict))
+            option = kind.replace("_", "-")
+            raise InputError(
+                f"the recipe was made with the {words} {names}, and a batch has one model: pass "
+                f"--{option} to the batch, and leave the row's model out"
+            )
 
 
 def addresses(job: Job) -> list[str]:

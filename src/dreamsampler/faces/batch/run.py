@@ -29,6 +29,8 @@ def run_batch(batch: Batch, where: Where) -> None:
     from dreamsampler.faces.progress import Bar
 
     batch.check()
+    if where.preview is not None:
+        raise InputError("preview draws the steps of a record, and a batch has none: leave it out")
     began = time.perf_counter()
     with contextlib.ExitStack() as stack, Bar() as bar:
         manifest, folder = _manifest(batch, stack)
