@@ -140,8 +140,6 @@ def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
     assert "the LoRA style.safetensors, which is not here: pass --lora" in said.err
     said = cli("replay", "out.png", "--lora", file)
     assert (said.code, said.out) == (0, "out.png: the same, bit for bit\n")
-    assert "--preview" in cli("replay", "--help").out
-    assert "leave it out" in cli("replay", "out.png", "--preview", "x").err
     said = cli("replay", "out.png", "--lora", f"{file}=1.5", "--tiling", 96)
     assert said.code == 1
     assert ") at 0.5 then, style.safetensors (" in said.out

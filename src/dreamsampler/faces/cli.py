@@ -55,7 +55,7 @@ COMMANDS = (
     Command("bench", "faces.bench:bench", ("faces.bench:Benched", "faces.command:Where")),
     Command("studio", "faces.studio:serve", ("faces.studio:Studio", "faces.command:Where")),
     Command("batch", "faces.batch.run:run_batch", ("faces.batch:Batch", "faces.command:Where")),
-    Command("replay", "faces.replay:replay", ("faces.replay:Replay", "faces.replay:There")),
+    Command("replay", "faces.replay:replay", ("faces.replay:Replay", "faces.located:There")),
     Command("history", "faces.history:print_history", ("faces.history:History",)),
     Command("schema", "faces.schema:print_schema", ("faces.schema:Schema",)),
     Command("doctor", "faces.doctor:examine", ("faces.doctor:Doctor",)),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dreamsampler.tasks.task import Asked, Task
 
 
+@final
 @dataclass(frozen=True)
 class Where:
     """Which model, and where it runs."""

@@ -79,12 +79,10 @@ def take(part: type, values: Any) -> Any:
 
 
 def described(part: type) -> dict[str, str]:
-    """Field name -> help, from the string below each field of a dataclass and of its bases."""
+    """Field name -> help, from the string below each field of a dataclass."""
     body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}
-    for base in part.__bases__:
-        docs |= described(base) if dataclasses.is_dataclass(base) else {}
     for field, text in itertools.pairwise(body.body):
         match field, text:
             case (

@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, final
 
 from dreamsampler.faces.command import Where
 from dreamsampler.files import InputError, sha256
 
 ADDED = {"lora": "LoRA", "textual_inversion": "learned word"}
 """What may be added to a model, under the names that recipes and options have for it."""
-LOADED = ("distilled", "tiling", "variant")
-"""Options of loading that change a picture, as recipes have them."""
+LOADED = {"distilled": str, "tiling": int, "variant": str}
+"""Options of loading that change a picture, as recipes have them, and what they are."""
 
 
-def located(said: Any, there: Where, beside: Path) -> Where:
+@final
+@dataclass(frozen=True)
+class There:
+    """The model of a recipe, and what is otherwise about it here; what is left out is as it was."""
+
+    model: str | None = None
+    """where the model is now, if it was moved"""
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """another precision of the networks than in the recipe"""
+    device: str | None = None
+    """another device than in the recipe, such as cpu"""
+    revision: str | None = None
+    """another branch, tag or commit of a hub model than in the recipe"""
+    lora: tuple[str, ...] = ()
+    """where a LoRA of the recipe is now, if it was moved; FILE=STRENGTH for another strength"""
+    textual_inversion: tuple[Path, ...] = ()
+    """where a learned word of the recipe is now, if it was moved"""
+    config: str | None = None
+    """for a .safetensors file only: folder, alias or hub id of its configuration and tokenizer"""
+    variant: str | None = None
+    """other files of a hub model than in the recipe, such as fp16"""
+    distilled: Literal["turbo", "lcm", "lightning", "schnell", "none"] | None = None
+    """another way in which the model came to need few steps than in the recipe"""
+    tiling: int | None = None
+    """another side of the tiles in which pictures are encoded and decoded than in the recipe"""
+    offload: Literal["model", "sequential"] | None = None
+    """weights wait in main memory: whole networks, or layer by layer (least memory, slow)"""
+    local_files_only: bool = False
+    """never ask the network for a model"""
+
+
+def located(said: Any, there: There, beside: Path) -> Where:
     """How to load the model of a recipe.
 
     Args:
         said: the recipe's word on its model.
-        there: what is otherwise here; an empty name, a dtype of auto and whatever is None or empty
-            are as the recipe says.
+        there: what is otherwise here.
         beside: a folder in which added files may lie.
 
     Raises:
@@ -31,24 +62,25 @@ def located(said: Any, there: Where, beside: Path) -> Where:
     model = there.model or str(said.get("name") or "iconic")
     commit = str(said.get("revision") or "")
     hub = not Path(model).exists() and model != "iconic" and len(commit) == 40
-    dtype: Any = said.get("dtype")
-    if there.dtype != "auto" or dtype not in ("float32", "float16", "bfloat16"):
-        dtype = there.dtype
-    loaded = {name: getattr(there, name) or said.get(name) for name in LOADED}
+    dtype: Any = there.dtype or said.get("dtype")
+    loaded: dict[str, Any] = {
+        name: getattr(there, name) or (said.get(name) if type(said.get(name)) is kind else None)
+        for name, kind in LOADED.items()
+    }
     return Where(
-        **{name: getattr(there, name) for name in there.__dataclass_fields__}
-        | loaded
-        | {
-            "model": model,
-            "dtype": dtype,
-            "device": there.device or _device(said.get("device")),
-            "revision": there.revision or (commit if hub else None),
-            "lora": tuple(_strong(*each) for each in _added(said, "lora", there.lora, beside)),
-            "textual_inversion": tuple(
-                Path(path)
-                for path, _ in _added(said, "textual_inversion", there.textual_inversion, beside)
-            ),
-        }
+        model=model,
+        dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
+        device=there.device or _device(said.get("device")),
+        revision=there.revision or (commit if hub else None),
+        lora=tuple(_strong(*each) for each in _added(said, "lora", there.lora, beside)),
+        textual_inversion=tuple(
+            Path(path)
+            for path, _ in _added(said, "textual_inversion", there.textual_inversion, beside)
+        ),
+        config=there.config,
+        **loaded,
+        offload=there.offload,
+        local_files_only=there.local_files_only,
     )
 
 

@@ -7,11 +7,10 @@ import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler import __version__
-from dreamsampler.faces.command import Where
-from dreamsampler.faces.located import ADDED, LOADED, located, said_of
+from dreamsampler.faces.located import ADDED, LOADED, There, located, said_of
 from dreamsampler.files import InputError, sha256, write_whole
 
 if TYPE_CHECKING:
@@ -40,25 +39,6 @@ class Replay:
     """show tracebacks, and the warnings of other packages"""
 
 
-@final
-@dataclass(frozen=True)
-class There(Where):
-    """The model of a recipe, and what is otherwise about it here; what is left out is as it was."""
-
-    model: str = ""
-    """where the model is now, if it was moved"""
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """another precision of the networks than in the recipe; auto keeps it"""
-    device: str | None = None
-    """another device than in the recipe, such as cpu"""
-    revision: str | None = None
-    """another branch, tag or commit of a hub model than in the recipe"""
-    lora: tuple[str, ...] = ()
-    """where a LoRA of the recipe is now, if it was moved; FILE=STRENGTH for another strength"""
-    textual_inversion: tuple[Path, ...] = ()
-    """where a learned word of the recipe is now, if it was moved"""
-
-
 def replay(asked: Replay, there: There) -> None:
     """Read, run, compare, tell.
 
@@ -70,8 +50,6 @@ def replay(asked: Replay, there: There) -> None:
     from dreamsampler.faces.progress import Bar
     from dreamsampler.tasks.save import read_recipe
 
-    if there.preview is not None:
-        raise InputError("preview draws the steps of a record, and a replay has none: leave it out")
     recipe = read_recipe(asked.result)
     task, changed = _task(recipe, asked)
     with tempfile.TemporaryDirectory(prefix="dreamsampler-") as scratch, Bar() as bar:
