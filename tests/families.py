@@ -131,11 +131,11 @@ def stable_diffusion_xl():
     return d.StableDiffusionXLPipeline(
         vae=autoencoder(scale=0.13025),
         text_encoder=clip(one),
-        text_encoder_2=clip(two, True, "gelu"),
+        text_encoder_2=clip(two, True, "gelu", width=48),
         tokenizer=one,
         tokenizer_2=two,
         unet=unet(
-            cross=64,
+            cross=80,
             use_linear_projection=True,
             transformer_layers_per_block=(1, 2),
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),

@@ -48,12 +48,12 @@ def qwen_tokenizer():
     return tokenizer
 
 
-def clip(tokenizer, projected=False, act="quick_gelu"):
+def clip(tokenizer, projected=False, act="quick_gelu", width=32):
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        hidden_size=width,
         intermediate_size=37,
         num_hidden_layers=2,
         num_attention_heads=4,

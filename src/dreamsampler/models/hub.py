@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -24,6 +25,7 @@ class Hub:
         cache_dir: another cache than the hub's own.
         token: for private or gated repositories; None for the one that `hf auth login` stored.
         local_files_only: never ask the network; None for what HF_HUB_OFFLINE says.
+        pinned: the revision is this package's choice and nobody's wish.
     """
 
     revision: str | None = None
@@ -31,6 +33,7 @@ class Hub:
     cache_dir: str | Path | None = None
     token: str | bool | None = None
     local_files_only: bool | None = None
+    pinned: bool = False
 
     def fetch(
         self,
@@ -38,36 +41,69 @@ class Hub:
         whole: Callable[[Path], bool],
         download: Callable[[str, Hub], Path],
         small: Sequence[str] = ("model_index.json",),
+        pins: Mapping[str, str] | None = None,
     ) -> Path:
         """The first repository that is whole in the cache, or else the first that can be had.
+
+        A pinned repository is had at its commit. Where that cannot be had, nor the newest of one
+        without a pin, any version in the cache is better than none: it is taken, and a warning
+        says which it is.
 
         Args:
             repositories: ids with the same content, in order.
             whole: whether a cached snapshot has everything.
             download: brings one repository from the network; ModelError ends the search.
             small: files whose presence in the cache makes a repository worth looking at.
+            pins: the commit of each repository that has one, for when there is no `revision`.
 
         Raises:
             ModelError: not in the cache, and not to be had.
         """
-        for repository in repositories:
-            cached = self._cached(repository, list(small))
+        pins = (pins or {}) if self.revision is None else {}
+        hubs = {
+            name: replace(self, revision=pins[name], pinned=True) if name in pins else self
+            for name in repositories
+        }
+        for repository, hub in hubs.items():
+            cached = hub._cached(repository, list(small))
             if cached is not None and whole(cached):
                 return cached
+        try:
+            return self._had(hubs, download)
+        except ModelError as error:
+            for repository in repositories if self.revision is None else ():
+                for other in self._snapshots(repository):
+                    if whole(other):
+                        wanted = pins.get(repository, "its newest")
+                        _tell(repository, other.name, wanted, error, self.offline())
+                        return other
+            raise
+
+    def _had(self, hubs: Mapping[str, Hub], download: Callable[[str, Hub], Path]) -> Path:
+        """The first repository that the network has."""
+        first, hub = next(iter(hubs.items()))
         if self.offline():
             raise ModelError(
-                f"{repositories[0]} is not in the local cache and the network is off "
-                f"(local_files_only or HF_HUB_OFFLINE): run `hf download {repositories[0]}` where "
-                "there is one, or pass a folder"
+                f"{first} is not in the local cache and the network is off (local_files_only or "
+                f"HF_HUB_OFFLINE): run `{hub.command(first)}` where there is one, or pass a folder"
             )
         gone: list[_Gone] = []
-        for repository in repositories:
+        for repository, at in hubs.items():
             try:
-                return download(repository, self)
+                return download(repository, at)
             except _Gone as error:
                 gone.append(error)
         gated = [error for error in gone if error.gated]
         raise ModelError(str([*gated, *gone][0]))  # what is only gated can be had
+
+    def command(self, repository: str) -> str:
+        """What brings a repository into the cache, on the command line.
+
+        Example:
+            >>> Hub(revision="v1").command("org/name")
+            'hf download org/name --revision v1'
+        """
+        return f"hf download {repository}" + (f" --revision {self.revision}" * bool(self.revision))
 
     def offline(self) -> bool:
         """Whether the network must not be asked."""
@@ -80,6 +116,17 @@ class Hub:
             return self._snapshot(repository, small, local_files_only=True)
         except Exception:  # whatever is wrong with the cache, the network comes next
             return None
+
+    def _snapshots(self, repository: str) -> list[Path]:
+        """All versions of a repository in the cache: the one that was main first, then newest."""
+        from huggingface_hub import constants
+
+        home = Path(self.cache_dir or constants.HF_HUB_CACHE).expanduser()
+        home /= f"models--{repository.replace('/', '--')}"
+        main = home / "refs" / "main"
+        last = main.read_text("utf-8").strip() if main.is_file() else ""
+        found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
+        return sorted(found, key=lambda f: (f.name == last, f.stat().st_mtime), reverse=True)
 
     def download(self, repository: str, patterns: list[str]) -> Path:
         """The folder of a repository's snapshot with the files that match; asks the network.
@@ -117,7 +164,12 @@ class Hub:
                 "`hf auth login` if it is yours"
             )
         if isinstance(error, errors.RevisionNotFoundError):
-            return _Gone(f"{repository} has no revision {self.revision!r}: leave revision out")
+            return _Gone(
+                f"{repository} no longer has the commit {self.revision} that is asked for: pass "
+                f"{repository}@main for its newest version"
+                if self.pinned
+                else f"{repository} has no revision {self.revision!r}: leave revision out"
+            )
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return ModelError(f"the disk is full: {repository} could not be stored in the cache")
         unreachable = isinstance(error, errors.LocalEntryNotFoundError)
@@ -125,9 +177,19 @@ class Hub:
             return ModelError(f"the hub refused {repository}: {one_line(error)}")
         return ModelError(
             f"{repository} is not in the local cache and the hub cannot be reached: run "
-            f"`hf download {repository}` where there is a network, or pass a folder "
+            f"`{self.command(repository)}` where there is a network, or pass a folder "
             f"({one_line(_root(error), 100)})"
         )
+
+
+def _tell(repository: str, version: str, wanted: str, error: ModelError, offline: bool) -> None:
+    """Warn that another version than the wanted one is used."""
+    why = "the network is off" if offline else one_line(error, 120)
+    warnings.warn(
+        f"{repository} is used in the version that is in the cache, {version}, instead of "
+        f"{wanted}, which cannot be had ({why})",
+        stacklevel=3,
+    )
 
 
 def _root(error: BaseException) -> BaseException:

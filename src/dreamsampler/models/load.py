@@ -11,11 +11,11 @@ from typing import Any, Protocol, final, runtime_checkable
 import torch
 
 from dreamsampler.models.adapter import Adapters, adapt
-from dreamsampler.models.alias import ALIASES, BUNDLED, pin, repositories, suggestion
+from dreamsampler.models.alias import ALIASES, BUNDLED, commits, pin, repositories, suggestion
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.families import FAMILIES, StableDiffusion
+from dreamsampler.models.families import FAMILIES
 from dreamsampler.models.family import FamilyKind
 from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
@@ -35,6 +35,7 @@ from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import (
     check_checkpoint,
+    file_family,
     find_config,
     heard_target,
     is_second,
@@ -95,18 +96,19 @@ def from_pretrained(
     Args:
         model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
             or one pinned to a version (sdxl@COMMIT),
-            a diffusers folder, a hub id "org/name", or a .safetensors file of Stable Diffusion 1.x
-            or 2.x. A folder that is called like an alias is written ./sd15.
+            a diffusers folder, a hub id "org/name", or a .safetensors file of Stable Diffusion
+            1.x, 2.x or XL. A folder that is called like an alias is written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.
             None or "auto": on CUDA the 16 bits that the family was published in, for all but the
             small bundled model; else float32. On a recent CPU bfloat16 is two to three times
             faster than float32.
         device: None for CUDA if there is one, else MPS, else CPU.
-        revision: branch, tag or commit on the hub. For a folder or file, the version that it must
-            have (`prior.revision`, as recipes hold it).
+        revision: branch, tag or commit on the hub; None for the commit that an alias is pinned to
+            (`dreamsampler.models.alias.PINS`), or the newest. For a folder or file, the version
+            that it must have (`prior.revision`, as recipes hold it).
         variant: "fp16" for *.fp16.safetensors, where a repository has them.
         config: for a single file only: a folder, alias or hub id whose configuration and tokenizer
-            belong to it, if it is not plainly sd15 or sd21.
+            belong to it, if it is not plainly sd15, sd21 or sdxl.
         cache_dir: another cache than the hub's own.
         token: for private or gated repositories.
         local_files_only: never ask the network; None for what HF_HUB_OFFLINE says.
@@ -161,7 +163,7 @@ def small_files(
     if path is not None and path.is_file():
         raise ModelError(f"{path} comes without a configuration: pass a folder, alias or hub id")
     hub = Hub(revision, None, None, None, local_files_only)
-    return path or hub.fetch(repositories(name), has_configs, download_configs)
+    return path or hub.fetch(repositories(name), has_configs, download_configs, pins=commits(name))
 
 
 def _named(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -217,7 +219,10 @@ def _from_folder(path: Path | None, asked: _Asked) -> _Source:
     """The parts of a diffusers folder, from here or from the hub."""
     hub, name = asked.hub, asked.name
     folder = path or hub.fetch(
-        repositories(name), lambda f: whole(f, hub.variant), download_pipeline
+        repositories(name),
+        lambda f: whole(f, hub.variant),
+        download_pipeline,
+        pins=commits(name),
     )
     family = check_configs(folder)
     check_weights(folder, family, hub.variant)
@@ -242,15 +247,16 @@ def _from_file(path: Path, asked: _Asked, config: str | Path | None) -> _Source:
     hub = asked.hub
     anywhere = Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
     folder = find_config(path, header, None if config is None else str(config), anywhere)
-    kind = asked.kind(StableDiffusion.half)
+    family = file_family(header)
+    kind, settings = asked.kind(family.half), read_json(folder / "model_index.json")
 
     def encoders() -> dict[str, Any]:
-        parts = load_file(path, kind, folder)
+        parts = load_file(path, kind, folder, family)
         return {name: part for name, part in parts.items() if is_text(name)}
 
     heard = config is None and is_second(header) and folder != path.parent
-    parts = load_file(path, kind, folder)
-    return _Source(StableDiffusion, parts, {}, version, encoders, heard=heard)
+    parts = load_file(path, kind, folder, family)
+    return _Source(family, parts, settings, version, encoders, heard=heard)
 
 
 def from_pipe(pipeline: Any) -> NetworkPrior:

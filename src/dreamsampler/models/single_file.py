@@ -9,22 +9,25 @@ from typing import Any
 import torch
 
 from dreamsampler.maths import Target
-from dreamsampler.models.alias import repositories
+from dreamsampler.models.alias import commits, repositories
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.families import StableDiffusion
-from dreamsampler.models.folder import check_configs, has_configs, load_small, part_dtype
+from dreamsampler.models.families import StableDiffusion, StableDiffusionXL
+from dreamsampler.models.family import FamilyKind
+from dreamsampler.models.folder import check_configs, has_configs, load_small, networks, part_dtype
 from dreamsampler.models.hub import Hub, download_configs
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.quiet import quiet
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import read_header
 
-_PARTS = ("unet", "vae", "text_encoder")
 _UNET = "model.diffusion_model."
 _CROSS = f"{_UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-_FAMILIES = {768: "sd15", 1024: "sd21"}
+_FIRST_OF_XL = "conditioner.embedders.0.transformer."
+_SECOND_OF_XL = "conditioner.embedders.1.model."
+_CONFIGS = {768: "sd15", 1024: "sd21"}
+_MARKS = ("v_pred", "ztsnr")
 _OTHERS = {
-    "conditioner.embedders.": "a Stable Diffusion XL checkpoint",
+    "conditioner.embedders.0.model.": "the refiner of Stable Diffusion XL",
     f"{_UNET}joint_blocks.": "a Stable Diffusion 3 checkpoint",
     f"{_UNET}double_blocks.": "a FLUX checkpoint",
     "double_blocks.": "a FLUX transformer",
@@ -35,21 +38,32 @@ _OTHERS = {
     "encoder.": "a bare autoencoder",
     "decoder.": "a bare autoencoder",
 }
+_EXTRAS: dict[FamilyKind, dict[str, Any]] = {
+    StableDiffusion: {
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    },
+    StableDiffusionXL: {"feature_extractor": None, "image_encoder": None, "add_watermarker": False},
+}
 _FOLDER = (
-    ": single files are read of Stable Diffusion 1.x and 2.x only, so pass the diffusers folder, "
-    "alias or hub id of its model"
+    ": single files are read of Stable Diffusion 1.x, 2.x and XL only, so pass the diffusers "
+    "folder, alias or hub id of its model"
 )
 
 
 def check_checkpoint(path: Path) -> Mapping[str, Any]:
-    """Raise ModelError unless a file is a whole Stable Diffusion 1.x or 2.x checkpoint.
+    """Raise ModelError unless a file is a Stable Diffusion 1.x, 2.x or XL checkpoint.
 
     Only its header is read, so that a refusal is immediate.
     """
     header = read_header(path)
     for start, kind in _OTHERS.items():
-        if any(key.startswith(start) for key in header):
+        if _holds(header, start):
             raise ModelError(f"{path} is {kind}{'' if ':' in kind else _FOLDER}")
+    if _holds(header, "conditioner.") and file_family(header) is not StableDiffusionXL:
+        raise ModelError(f"{path} lacks a text encoder of Stable Diffusion XL: download it again")
     first = header.get(f"{_UNET}input_blocks.0.0.weight")
     if first is None:
         raise ModelError(f"{path} holds no Stable Diffusion UNet; {SUPPORTED}")
@@ -58,6 +72,21 @@ def check_checkpoint(path: Path) -> Mapping[str, Any]:
             f"{path} has a UNet of {channels} channels (inpainting, editing or depth); {SUPPORTED}"
         )
     return header
+
+
+def file_family(header: Mapping[str, Any]) -> FamilyKind:
+    """The family of a checked checkpoint, by its text encoders: XL has two.
+
+    Example:
+        >>> file_family({"cond_stage_model.transformer.x": {}}).title
+        'Stable Diffusion 1.x and 2.x'
+    """
+    xl = _holds(header, _FIRST_OF_XL) and _holds(header, _SECOND_OF_XL)
+    return StableDiffusionXL if xl else StableDiffusion
+
+
+def _holds(header: Mapping[str, Any], start: str) -> bool:
+    return any(key.startswith(start) for key in header)
 
 
 def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: Hub) -> Path:
@@ -69,9 +98,9 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
     Args:
         path: the checkpoint.
         header: what check_checkpoint found.
-        config: a folder, an alias or a hub id; None to choose by the width of the text encoder.
-            768 means sd15 and 1024 sd21, of which some predict v and some epsilon: heard_target
-            finds out which.
+        config: a folder, an alias or a hub id; None for sdxl where there are two text encoders,
+            else to choose by the width of the one. 768 means sd15 and 1024 sd21, of which some
+            predict v and some epsilon: heard_target finds out which.
         hub: where to look.
 
     Raises:
@@ -79,16 +108,14 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
     """
     if config is None and (path.parent / "model_index.json").is_file():
         config = str(path.parent)
-    width = (header.get(_CROSS) or {"shape": (0, 0)})["shape"][-1]
-    config = config or _FAMILIES.get(width)
-    if config is None:
-        raise ModelError(f"{path} attends to text of width {width}, not 768 or 1024; {SUPPORTED}")
+    config = config or _published(path, header)
     folder = Path(config).expanduser()
     if folder.is_dir():
-        check_configs(folder)
-        return folder
+        return _fitting(folder, path, header)
     try:
-        folder = hub.fetch(repositories(config), has_configs, download_configs)
+        folder = hub.fetch(
+            repositories(config), has_configs, download_configs, pins=commits(config)
+        )
     except ModelError:
         repository = repositories(config)[0]
         raise ModelError(
@@ -96,7 +123,32 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
             f'in the cache: run `hf download {repository} --include "*.json" "*.txt"` once, or '
             "pass a diffusers folder as config"
         ) from None
-    check_configs(folder)
+    return _fitting(folder, path, header)
+
+
+def _published(path: Path, header: Mapping[str, Any]) -> str:
+    """The alias of the model that a checkpoint is most likely made from."""
+    if file_family(header) is StableDiffusionXL:
+        if marks := [mark for mark in _MARKS if mark in header]:
+            raise ModelError(
+                f"{path} is marked {' and '.join(marks)}, so it was trained with another noise "
+                "schedule than sdxl: pass as config the folder or hub id of the model it is of"
+            )
+        return "sdxl"
+    width = (header.get(_CROSS) or {"shape": (0, 0)})["shape"][-1]
+    if width not in _CONFIGS:
+        raise ModelError(f"{path} attends to text of width {width}, not 768 or 1024; {SUPPORTED}")
+    return _CONFIGS[width]
+
+
+def _fitting(folder: Path, path: Path, header: Mapping[str, Any]) -> Path:
+    """A folder whose configuration is of a checkpoint's family."""
+    found, wanted = check_configs(folder), file_family(header)
+    if found is not wanted:
+        raise ModelError(
+            f"{path} is of {wanted.title}, but the configuration in {folder} of {found.title}: "
+            "pass another config"
+        )
     return folder
 
 
@@ -130,43 +182,42 @@ def heard_target(prior: NetworkPrior) -> Target:
     return "epsilon" if alike > 0.5 else "v"
 
 
-def load_file(path: Path, dtype: torch.dtype, config: Path) -> dict[str, Any]:
+def load_file(
+    path: Path, dtype: torch.dtype, config: Path, kind: FamilyKind = StableDiffusion
+) -> dict[str, Any]:
     """The parts of a checked checkpoint file, by their names.
 
     Args:
         path: the checkpoint.
         dtype: what its networks shall compute in.
         config: a folder that find_config found.
+        kind: the family that file_family found.
     """
     with quiet():
+        import diffusers
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
-            StableDiffusionPipeline,
-        )
 
+        pipeline = getattr(diffusers, kind.pipelines[0])
         options: dict[str, Any] = {"config": str(config), "local_files_only": True}
         try:
             vae = AutoencoderKL.from_single_file(
                 str(path), subfolder="vae", torch_dtype=part_dtype(config, "vae", dtype), **options
             )
-            pipe: Any = StableDiffusionPipeline.from_single_file(
+            pipe: Any = pipeline.from_single_file(
                 str(path),
                 torch_dtype=dtype,
                 vae=vae,
-                safety_checker=None,
-                feature_extractor=None,
-                image_encoder=None,
-                requires_safety_checker=False,
-                **load_small(config, StableDiffusion),
+                **_EXTRAS[kind],
+                **load_small(config, kind),
                 **options,
             )
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"{path} cannot be loaded: {one_line(error)}") from None
-    for part in _PARTS:
+    for part in networks(kind):
         if any(weight.is_meta for weight in getattr(pipe, part).parameters()):
             raise ModelError(
                 f"{path} lacks weights of its {part}: {config} belongs to another model"
             )
-    return {part: getattr(pipe, part) for part in (*_PARTS, "tokenizer", "scheduler")}
+    return {part: getattr(pipe, part) for part in (*kind.classes, "scheduler")}
