@@ -193,7 +193,7 @@ def test_the_model_is_asked_about_all_views_at_every_level(blocks, prior, tmp_pa
     assert len(moments) == run.total == 2
     assert moments[0].z.shape[0] == 4 and run.evaluations - before == 2 * 4 * 2
     assert moments[0].level.s > moments[1].level.s
-    assert torch.equal(moments[0].noise, moments[1].noise), "a view keeps its noise"
+    assert not torch.equal(moments[0].noise, moments[1].noise), "a walk draws its own"
     assert not torch.equal(moments[0].before, moments[1].before), "the field has moved"
     assert run.preview(moments[-1]).shape[0] == 1
     words = {id(each) for each in run._guided()}
@@ -453,11 +453,41 @@ def test_levels_that_rise_are_refused(blocks):
     denoise = by_view([plain(black, None)] * 10)
     levels = black.schedule.grid(3)
     with pytest.raises(ValueError, match="must fall"):
-        list(reconstruct(denoise, run.film, levels[::-1], generators(list(range(10)))))
+        list(reconstruct(denoise, run.film, [levels[::-1]], generators(list(range(10)))))
     with pytest.raises(ValueError, match="no stages"):
         list(fitted(run.film, []))
     with pytest.raises(ValueError, match="2 views came"):
         denoise(torch.zeros(2, 3, 32, 32), levels[0])
+
+
+def test_views_walk_alone_and_the_field_follows_where_they_end(blocks):
+    """Levels of a walk go on from each other; the field takes all its steps at the end of each."""
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    run = quick(blocks, num_inference_steps=5).start(prior)
+    before = None
+    turned, moved = [], []
+    for _ in run:
+        grid = run.film.grid.raw_color.detach().clone()
+        moved.append(before is None or not torch.equal(grid, before))
+        turned.append(run.film.axes)
+        before = grid
+    assert moved[1:] == [False, True, False, True], moved
+    assert turned == [()] * 3 + [(-1,)] * 2
+    starts = [walk[0].flow for walk in run._walks(5)]
+    assert starts == pytest.approx([0.3, 0.2], rel=0.05)
+
+
+def test_a_mirrored_walk_moves_the_field_as_it_stands(blocks):
+    """What changes in the mirror image changes in the picture, not in its mirror image."""
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    film = quick(blocks).start(prior).film
+    film.correct, film.axes = None, (-1,)
+    look = film.look()
+    darker = look.clone()
+    darker[..., :8] -= 0.5  # the left of the mirror image
+    change = film._aim(darker) - film.pictures().detach()
+    assert change[..., :24].abs().max() < 1e-5
+    assert change[..., 24:].mean() == pytest.approx(-0.25 * film.share, abs=1e-3)
 
 
 def test_views_are_asked_together_and_come_back_in_order():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import final
 
@@ -17,11 +17,9 @@ from dreamsampler.maths import (
     Latent,
     Level,
     Moment,
-    Renoise,
     Rng,
     Weight,
     draw,
-    hold,
     weigh,
 )
 from dreamsampler.objectives.guidance import Guided, together
@@ -100,48 +98,85 @@ def by_view(guided: Sequence[Guided], batch: int = 32) -> Denoiser:
     return denoise
 
 
+MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
+"""Axes along which the prior sees the pictures of the walks turned, in turn."""
+
+
+@final
+class _Ahead:
+    """The views of a film on a walk of their own; the field follows where it ends.
+
+    What a prior believes under much noise is less true than what the field shows by then, so that
+    a field that followed every level would unlearn first and learn the same again later.
+
+    Args:
+        film: the field and its cameras.
+        levels: how many the walk has.
+    """
+
+    def __init__(self, film: Film, levels: int) -> None:
+        self.film, self.levels, self.done, self.z = film, levels, 0, film.look()
+
+    def look(self) -> Latent:
+        """Where the walk is; it begins at what the field shows."""
+        return self.z
+
+    def pull(self, target: Latent) -> None:
+        """Go there; at the end the field takes all the steps that the levels have."""
+        self.z, self.done = target, self.done + 1
+        if self.done == self.levels:
+            self.film.pull(target, self.levels)
+
+
 def reconstruct(
     denoise: Denoiser,
     film: Film,
-    levels: Sequence[Level],
+    walks: Sequence[Sequence[Level]],
     rng: Rng,
     *,
     spread: Weight = 0.0,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-    renoise: Renoise = hold,
 ) -> Iterator[Moment]:
     """Distill a prior into a field, at falling levels that all views share.
 
-        z_v = alpha E(g_v) + sigma eps_v,    z0_v = denoise(z_v | prompt, view word)
-        p_v = g_v + D(z0_v) - D(E(g_v))
-        x_v = argmin_x |A x - y_v|^2 / 2 noise^2 + |x - p_v|^2 / 2 r^2,    r = spread
-        psi <- argmin_psi data + beta/2 mean |g_v - x_v|^2 + penalties    (a few steps)
+        z_v = alpha z0_v + sigma eps_v,    z0_v = E(g_v) at the first level of a walk
+        z0_v, eps_v = denoise(z_v | prompt, view word)
+        x_v = argmin_x |A x - y_v|^2 / 2 noise^2 + |x - D(z0_v)|^2 / 2 r^2,    r = spread
+        z0_v <- z0_v + E(x_v) - E(D(z0_v))
+    and at the end of a walk, x_v with g_v + share (D(z0_v) - D(E(g_v))) for D(z0_v),
+        psi <- argmin_psi data + beta/2 mean |g_v - x_v|^2 + penalties    (a few steps a level)
 
-    Every view keeps its own noise (`hold`), so that between two levels only the field has changed.
-    A film without `decode` compares latents, |E(g_v) - z0_v|^2; one without `correct` takes p_v
-    for x_v.
+    Every view draws its noise when a walk begins and keeps what the prior believes of it (`keep`).
+    Every second walk sees mirror images: what networks get wrong there is something else.
 
     Args:
         denoise: what the prior believes of all views (`by_view`).
-        film: the field; its energy holds data term and penalties.
-        levels: falling.
+        film: the field; its energy holds data term and penalties. It needs `decode`.
+        walks: falling levels each (`restarts`).
         rng: one generator per view.
-        spread: r of a level, the deviation that p_v is believed up to, a share of white.
+        spread: r of a level, the deviation that the prior's picture is believed up to, a share
+            of white.
         regularize: bends the clean estimates.
-        renoise: the noise of the next level.
+
+    Raises:
+        ValueError: levels that do not fall.
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3 and the
         conclusion's outlook on 3D; its settings were never published, ours are measured in
-        benchmarks/reconstruct.py.
+        benchmarks/reconstruct.py. The walks of the views are `anchored_restoration`.
     """
-    if any(following.s >= level.s for level, following in pairwise(levels)):
+    if any(b.s >= a.s for levels in walks for a, b in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
-    def believed(z0: Latent, now: Moment) -> Latent:
-        """The estimate as it is; the film learns how far to believe it."""
+    def explained(z0: Latent, now: Moment) -> Latent:
         film.belief = weigh(spread, now.level)
-        return z0
+        return film.explained(z0)
 
-    bent = chain(regularize, believed)
-    eps = draw(film.look(), rng)
-    yield from dream(denoise, film, levels, eps, regularize=bent, renoise=renoise)
+    done = 0
+    for number, levels in enumerate(walks):
+        film.axes = MIRRORED[number % len(MIRRORED)]
+        ahead = _Ahead(film, len(levels))
+        eps = draw(ahead.look(), rng)
+        for now in dream(denoise, ahead, levels, eps, regularize=chain(regularize, explained)):
+            yield replace(now, index=done + now.index)
+        done += len(levels)

@@ -35,16 +35,17 @@ class Reconstruct:
     """what it does not show"""
     beta: float = 1.0
     """weight of the model's pictures beside the views; 0 leaves the model out"""
-    num_inference_steps: int = 4
+    num_inference_steps: int = 8
     """noise levels at which the model is asked"""
     guidance_scale: float = 1.0
     """CFG weight of the prompt; 1 believes it as the model does"""
-    strength: float = 0.2
-    """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes"""
+    strength: float | None = None
+    """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes (by
+    default 0.3, and 0.15 where views are not of the model's own size)"""
     steps: int = 350
     """optimizer steps on the views alone, before the model is asked"""
-    inner_steps: int = 20
-    """optimizer steps after each question to the model"""
+    inner_steps: int = 10
+    """optimizer steps for each question to the model, taken when a walk down the levels ends"""
     deconvolve: bool = True
     """where views were degraded at full size, follow the flattest picture that explains each
     beside it; --no-deconvolve leaves that out"""

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from dreamsampler.generators.field import Camera, Film, Grid, cubic_size, render
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
-from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
+from dreamsampler.methods.reconstruction import MIRRORED, Stage, by_view, fitted, reconstruct
+from dreamsampler.methods.restoration import restarts
 from dreamsampler.models.prior import glimpse
 from dreamsampler.objectives import Guided, cfg, plain
 from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Mask, compose, is_linear
-from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.fit import Fit
 from dreamsampler.tasks.picture import Picture, open_picture
 from dreamsampler.tasks.recipe import make_recipe
@@ -36,8 +36,15 @@ COARSE = 8
 """Corners along a side of the grid before the first stage."""
 SPARSITY = 1e-3
 """Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
-SPREAD, LEAST_SPREAD = 0.3, 0.01
+SPREAD, LEAST_SPREAD = 0.5, 0.02
 """The model's pictures are believed up to SPREAD times the flow time of their level."""
+NATIVE, RESAMPLED = 0.3, 0.15
+"""Strength where the model sees views at their own size, and where they had to be resampled: what
+it knows is sharp at its size, so that it takes a view made larger for a blurred one."""
+SHARE = 0.6
+"""Of the way from a render to what the model makes of it, that the field goes."""
+WALKS = (1.0, 2 / 3)
+"""Where the walks of the views begin, as shares of the strength."""
 VIEWS_A_STEP = 2
 """Views in one optimizer step."""
 
@@ -74,7 +81,7 @@ class ReconstructRun:
             self.fit = Fit.to(size, prior.native_size, prior.multiple, task.size)
         new = between(self.views.cameras, self.views.center, task.new_views)
         self.film = self._film([*self.views.cameras, *new])
-        total = task.num_inference_steps if task.beta > 0 and task.strength > 0 else 0
+        total = task.num_inference_steps if task.beta > 0 and self.strength > 0 else 0
         self._fit = self._fitted()
         self._walk.begin(self._moments(total), total)
 
@@ -93,6 +100,8 @@ class ReconstructRun:
             measured=len(self.views.cameras),
             decode=self._decode,
             correct=self._corrected,
+            share=SHARE,
+            cancel=not self.native,
             background=self._behind,
         )
 
@@ -159,9 +168,26 @@ class ReconstructRun:
             pass
         if not total:
             return
-        levels = by_noise(self.prior.schedule, total, start=task.strength)
+        self._guesses = None  # the model's pictures take their place
         rng = generators([task.seed + i for i in range(len(self.film.cameras))])
-        yield from reconstruct(by_view(self._guided()), self.film, levels, rng, spread=_spread)
+        denoise = by_view(self._guided())
+        yield from reconstruct(denoise, self.film, self._walks(total), rng, spread=_spread)
+
+    @property
+    def native(self) -> bool:
+        """Whether the model sees the views at their own size."""
+        return self.fit.inner == self.fit.outer
+
+    @property
+    def strength(self) -> float:
+        """What was asked, or what was measured to serve best."""
+        asked = self.task.strength
+        return (NATIVE if self.native else RESAMPLED) if asked is None else asked
+
+    def _walks(self, total: int) -> list[list[Level]]:
+        """One walk from the strength that was asked, and a shorter one from two thirds of it."""
+        starts = [share * self.strength for share in WALKS[: max(1, total // 2)]]
+        return restarts(self.prior.schedule, total, starts)
 
     def _guided(self) -> list[Guided]:
         """One denoiser per view; views with the same word share it."""
@@ -206,7 +232,8 @@ class ReconstructRun:
 
     def preview(self, now: Moment) -> Image:
         """What the model believes of the first view, in [-1, 1] at the model's size."""
-        return glimpse(self.prior, now.z0[:1])
+        first = len(self._walks(self.total)[0])
+        return glimpse(self.prior, now.z0[:1]).flip(MIRRORED[now.index >= first])
 
     def run(self) -> ReconstructRun:
         """Iterate to the end."""

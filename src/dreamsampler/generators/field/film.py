@@ -35,7 +35,8 @@ class Film:
     A pull is `steps` steps of Adam, each on `views` of the cameras in turn, so that its cost does
     not grow with the number of cameras; `Generated` with all of them in every step is the special
     case views = cameras (`test_a_film_of_all_views_is_generated`). `belief`, the deviation that
-    a target is believed up to, is set from outside, level by level; only `correct` asks for it.
+    a target is believed up to, is set from outside, level by level; only `correct` asks for it. So
+    are `axes`, along which the networks see the pictures turned.
 
     Args:
         grid: the field.
@@ -46,12 +47,16 @@ class Film:
         steps: optimizer steps a pull.
         views: cameras in each of them.
         decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
-            it comes nearer to g + D(target) - D(E(g)), with g the pictures of the last look. What
-            the code loses of a picture cancels, and no gradient passes the networks.
+            it comes nearer to g + share (D(target) - D(E(g))), with g the pictures of the last
+            look. What the code loses of a picture cancels, no gradient passes the networks.
         measured: how many of the cameras, the first ones, have data; the others take their turn
             only where there is a target. All of them by default.
         correct: (pictures of all cameras, belief) -> pictures that explain the measurements: what
             a pull comes nearer to, where it compares pictures.
+        share: of the change that pictures are asked for, with `decode`. The field has seen all
+            views and the prior each alone, so that their mean is nearer to the truth than either.
+        cancel: whether what the code loses of g is left out of that change. False puts g itself
+            for D(E(g)): for networks that lose little, and see less noise in g than there is.
         background: RGB in [0, 1] behind the field.
         rng: draws the order of the cameras.
         rate: multiplies the learning rates.
@@ -76,6 +81,8 @@ class Film:
         measured: int | None = None,
         decode: Callable[[Latent], Tensor] | None = None,
         correct: Callable[[Tensor, float], Tensor] | None = None,
+        share: float = 1.0,
+        cancel: bool = True,
         background: float = 1.0,
         rate: float = 1.0,
     ) -> None:
@@ -87,7 +94,8 @@ class Film:
             raise ValueError("the cameras' pictures differ in size: resize them to one")
         self.cameras, self.energy = list(cameras), energy
         self.encode, self.decode, self.correct = encode, decode, correct
-        self.belief = 0.0
+        self.belief, self.share, self.cancel = 0.0, share, cancel
+        self.axes: tuple[int, ...] = ()
         self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
         self.measured = len(cameras) if measured is None else measured
@@ -141,21 +149,35 @@ class Film:
         """The latents of all views."""
         with torch.no_grad():
             self._shown = self.pictures()
-            self._look = self.encode(self._shown)
+            self._look = self.hide(self._shown)
             return self._look
 
-    def pull(self, target: Latent) -> None:
-        """Take `steps` optimizer steps towards the target."""
+    def hide(self, pictures: Tensor) -> Latent:
+        """Latents of pictures, turned along `axes`."""
+        return self.encode(pictures.flip(self.axes))
+
+    def pull(self, target: Latent, times: int = 1) -> None:
+        """Take `times` x `steps` optimizer steps towards the target."""
         aim = self._aim(target) if self.beta else None
-        for _ in range(self.steps):
+        for _ in range(times * self.steps):
             self.step(aim)
+
+    @torch.no_grad()
+    def explained(self, z: Latent) -> Latent:
+        """The latents, moved as far as `correct` moves their pictures: z + E(x) - E(D(z))."""
+        if self.decode is None or self.correct is None:
+            return z
+        shown = self.decode(z).flip(self.axes)
+        return z + self.hide(self.correct(shown, self.belief)) - self.hide(shown)
 
     @torch.no_grad()
     def _aim(self, target: Latent) -> Tensor:
         """What a pull comes nearer to: latents, or with `decode` pictures."""
         if self.decode is None:
             return target.detach()
-        aim = self._shown + self.decode(target) - self.decode(self._look)
+        seen = self.decode(self._look) if self.cancel else self._shown.flip(self.axes)
+        change = self.decode(target) - seen
+        aim = self._shown + self.share * change.flip(self.axes)
         return aim if self.correct is None else self.correct(aim, self.belief)
 
     def step(self, aim: Tensor | None = None) -> float:
