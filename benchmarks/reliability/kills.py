@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--apart", type=int, default=20, help="rows between two kills, at most")
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--seconds", type=float, default=1e9, help="after these, no more kills")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
@@ -45,12 +46,15 @@ def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rng, began = random.Random(asked.seed), time.time()
     manifest = make_rows(home / "in", asked.rows)
     told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
-    told |= {"ended by itself": 0, "torn": 0, "seen half": 0}
+    told |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0}
     total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
     while told["kills"] < asked.kills or not told["batches"]:
+        if time.time() - began > asked.seconds:
+            break
         out = home / f"out{told['batches']}"
         while not _finished(manifest, out, asked, rng, told):
-            pass
+            if time.time() - began > asked.seconds:
+                asked.kills = told["kills"]
         told["batches"] += 1
         for name, number in verdict(out, asked.rows).items():
             total[name] += number
@@ -98,6 +102,9 @@ def _finished(
     if running.wait() == 2 and "--resume" in said and said.count("\n") == 1:
         told["ended by itself"] += 1  # one of Ray's services was killed; it says so
         print(said, file=sys.stderr, end="")
+        return False
+    if "Ray does not start" in said:  # a machine with too much else to do
+        told["Ray did not start"] += 1
         return False
     if running.returncode:
         sys.exit(f"the batch failed: {said[-800:]}")
