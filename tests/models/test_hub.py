@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import TINY
 
 from dreamsampler.models.alias import ALIASES, PINS, commits, repositories
@@ -239,6 +240,27 @@ def test_repositories_of_pickles(hub, tmp_path, monkeypatch):
         f"{__name__}.store", lambda cache, name, commit, real=store: real(cache, name, lost, commit)
     )
     assert "may hold only pickles" in refusal("org/name", tmp_path)
+
+
+def test_a_repository_with_halves_only_is_read_in_those(hub, tmp_path, monkeypatch):
+    fake, half = hub(there=["org/name"]), "unet/diffusion_pytorch_model.fp16.safetensors"
+
+    def halves(cache, name, commit, real=store):
+        folder = real(cache, name, commit=commit)
+        (folder / "unet/diffusion_pytorch_model.safetensors").rename(folder / half)
+        if half not in fake.asked[-1][1]:
+            (folder / half).unlink()
+        return folder
+
+    monkeypatch.setattr(f"{__name__}.store", halves)
+    with pytest.warns(UserWarning, match="in fp16 only"):
+        prior = from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
+    assert (prior.dtype, prior.revision) == (torch.float32, COMMIT)
+    fake.asked.clear()
+    with pytest.warns(UserWarning, match="in fp16 only"):
+        from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
+    assert fake.asked == []
+    from_pretrained("org/name", device="cpu", cache_dir=tmp_path, variant="fp16")
 
 
 @pytest.mark.parametrize("way", ["option", "environment"])

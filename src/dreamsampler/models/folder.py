@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,9 @@ from dreamsampler.models.weights import fingerprint, pickles, read_header, read_
 
 CONFIGS = ("model_index.json", "scheduler/scheduler_config.json", "tokenizer*/*", "*/config.json")
 """The small files of any model folder, as patterns."""
+
+HALVES = ("fp16", "bf16")
+"""The variants of weights that are taken where a repository has no plain ones."""
 
 
 def family_of(pipeline: object) -> FamilyKind | None:
@@ -87,6 +91,29 @@ def whole(folder: Path, variant: str | None) -> bool:
     if kind is None:  # refused by its name later, which no download changes
         return True
     return all(_files(folder, part, variant) for part in networks(kind, folder))
+
+
+def variant_of(folder: Path, asked: str | None) -> str | None:
+    """Which files of a folder are read: those asked for, else the plain ones, else its halves.
+
+    Some repositories have their networks as safetensors in 16 bits only.
+    """
+    if asked is not None or whole(folder, None):
+        return asked
+    return next((half for half in HALVES if whole(folder, half)), None)
+
+
+def told_variant(folder: Path, asked: str | None, name: str) -> str | None:
+    """The variant that is read; warns where nobody asked for it."""
+    variant = variant_of(folder, asked)
+    if variant != asked:
+        warnings.warn(f"{name} is had in {variant} only: those files are used", stacklevel=4)
+    return variant
+
+
+def ready(folder: Path, asked: str | None) -> bool:
+    """Whether a folder has all the files that loading needs, if only in halves."""
+    return whole(folder, variant_of(folder, asked))
 
 
 def has_configs(folder: Path) -> bool:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.folder import CONFIGS, check_configs, networks, whole
+from dreamsampler.models.folder import (
+    CONFIGS,
+    HALVES,
+    check_configs,
+    networks,
+    ready,
+    whole,
+)
 from dreamsampler.models.weights import stem_of
 
 
@@ -215,7 +222,10 @@ def download_pipeline(repository: str, hub: Hub) -> Path:
     folder = hub.download(repository, [*CONFIGS, *_weights(parts, hub.variant)])
     if hub.variant and not whole(folder, hub.variant):
         folder = hub.download(repository, [*CONFIGS, *_weights(parts, None)])
-    if not whole(folder, None):
+    for half in HALVES if hub.variant is None else ():
+        if not ready(folder, None):
+            folder = hub.download(repository, [*CONFIGS, *_weights(parts, half)])
+    if not ready(folder, hub.variant):
         raise ModelError(
             f"no complete safetensors weights of {repository} came: it may hold only pickles (look "
             f"for a converted copy), or the network broke off (try `hf download {repository}`)"

@@ -26,7 +26,8 @@ from dreamsampler.models.folder import (
     is_text,
     load_folder,
     networks,
-    whole,
+    ready,
+    told_variant,
 )
 from dreamsampler.models.hub import Hub, download_configs, download_pipeline
 from dreamsampler.models.means import Means, Offload
@@ -95,9 +96,9 @@ def from_pretrained(
 
     Args:
         model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
-            or one pinned to a version (sdxl@COMMIT),
-            a diffusers folder, a hub id "org/name", or a .safetensors file of Stable Diffusion
-            1.x, 2.x or XL. A folder that is called like an alias is written ./sd15.
+            or one at a version (sdxl@COMMIT), a diffusers folder, a hub id "org/name", or a
+            .safetensors file of Stable Diffusion 1.x, 2.x or XL. A folder that is called like an
+            alias is written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.
             None or "auto": on CUDA the 16 bits that the family was published in, for all but the
             small bundled model; else float32. On a recent CPU bfloat16 is two to three times
@@ -219,22 +220,20 @@ def _from_folder(path: Path | None, asked: _Asked) -> _Source:
     """The parts of a diffusers folder, from here or from the hub."""
     hub, name = asked.hub, asked.name
     folder = path or hub.fetch(
-        repositories(name),
-        lambda f: whole(f, hub.variant),
-        download_pipeline,
-        pins=commits(name),
+        repositories(name), lambda f: ready(f, hub.variant), download_pipeline, pins=commits(name)
     )
     family = check_configs(folder)
-    check_weights(folder, family, hub.variant)
-    version = folder_revision(folder, family, hub.variant)
+    variant = hub.variant if path else told_variant(folder, hub.variant, name)
+    check_weights(folder, family, variant)
+    version = folder_revision(folder, family, variant)
     if path is not None:
         _expect(path, asked.revision, version)
     kind, settings = asked.kind(family.half), read_json(folder / "model_index.json")
-    parts = load_folder(folder, family, kind, hub.variant)
+    parts = load_folder(folder, family, kind, variant)
     others = tuple(part for part in networks(family) if not is_text(part))
 
     def encoders() -> dict[str, Any]:
-        return load_folder(folder, family, kind, hub.variant, without=others)
+        return load_folder(folder, family, kind, variant, without=others)
 
     scheduler = read_json(folder / "scheduler/scheduler_config.json").get("_class_name", "")
     return _Source(family, parts, settings, version, encoders, str(scheduler))
