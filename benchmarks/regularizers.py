@@ -22,7 +22,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from benchmarks.edit import HERE, Bench, _read
+from benchmarks.edit import HERE, Bench, read
 from dreamsampler.generators.vector import traced
 from dreamsampler.maths import generators
 from dreamsampler.methods import anchored_edit
@@ -47,7 +47,7 @@ def edited(bench: Bench, words: str | None) -> Tensor:
     prior, chosen = bench.prior, PRESETS["default"]
     bend: Regularizer = chain()
     if words is not None:
-        pictures = read_regularizers(words).build(lambda path: _read(PALETTE)[None] * 2 - 1)
+        pictures = read_regularizers(words).build(lambda path: read(PALETTE)[None] * 2 - 1)
         bend = decoded(pictures, prior.encode, bench.decode)
     target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
     source, by = plain(prior, bench.source), plain(prior, bench.target)
@@ -64,7 +64,7 @@ def measured(name: str, x: Tensor) -> float:
     if name == "mirrored":
         return 255 * (x - x.flip(-1)).abs().mean().item()
     if name == "palette":
-        colors = palette_of(_read(PALETTE)[None] * 2 - 1, COLORS) / 2 + 0.5
+        colors = palette_of(read(PALETTE)[None] * 2 - 1, COLORS) / 2 + 0.5
         rows = x.movedim(1, -1).reshape(-1, 3)
         return 255 * torch.cdist(rows, colors).amin(1).mean().item()
     jump = (x[..., 0] - x[..., -1]).abs().mean() + (x[..., 0, :] - x[..., -1, :]).abs().mean()

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from benchmarks.edit import HERE, _background, _read
+from benchmarks.edit import HERE, background, read
 from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
 from dreamsampler.tasks import Edit
@@ -65,8 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     prior, judge = from_pretrained(options.model), Judge.load()
-    source = _read(HERE / PAIR[0])[None]
-    ground, side, left = _background(source), options.side, 150
+    source = read(HERE / PAIR[0])[None]
+    ground, side, left = background(source), options.side, 150
     rows = cells()
     image = Image.new("RGB", (left + 6 * (side + 8), len(rows) * (side + 38)), "white")
     pen, font = ImageDraw.Draw(image), _font(12)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
+from benchmarks.suites import radiance
 from dreamsampler.faces import bench
 
 TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
@@ -22,11 +23,52 @@ def test_it_measures_tells_and_goes_on_where_it_ended(cli, tmp_path):
     assert "2 batches to measure" in said.err
     record = json.loads(next((tmp_path / "out/records/dreamsampler").iterdir()).read_text())
     assert record["evaluations"] == 48 and 0 <= record["measures"]["likeness"] <= 1
+    for row, own in (("dreamsampler", "put back"), ("sdedit", "decoded")):
+        path = next((tmp_path / "out/records" / row).iterdir())
+        found = json.loads(path.read_text())["measures"]
+        assert found["background dB"] == found[f"background dB, {own}"]
+        assert found["background dB, decoded"] <= found["background dB, put back"]
+        assert (tmp_path / "out/pictures" / row / f"{path.stem}.other.png").is_file()
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert sheet.width > sheet.height > 200
     again = cli(*say)
     assert "0 batches to measure" in again.err
     assert again.out == said.out
+
+
+def test_icons_drawn_with_paths(cli, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- bench vectorization -->\n<!-- /bench vectorization -->\n")
+    say = ("bench", "vectorization", "-o", "out", "--model", TINY, "--limit", 1, "--readme", page)
+    said = cli(*say, "--methods", "restored, then traced", "--methods", "Wiener, traced")
+    assert said.code == 0, said.err
+    assert "| restored, then traced | " in page.read_text()
+    assert "Wiener" in said.out and "Wiener" not in page.read_text()
+    (svg,) = (tmp_path / "out/pictures/restored-traced").glob("*.svg")
+    assert svg.read_text().count("<path") >= 1
+    assert (tmp_path / "out" / "psnr.png").is_file()
+
+
+def test_fields_from_views(cli, tmp_path, monkeypatch):
+    """SDS has our evaluations and optimizer steps; its levels come at random, and once each."""
+    monkeypatch.setattr(radiance, "STEPS", 4)
+    monkeypatch.setattr(radiance, "LEVELS", 2)
+    asked, levels_of = [], radiance.random_levels
+
+    def watched(*given):
+        asked.append(levels_of(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(radiance, "random_levels", watched)
+    say = ("bench", "radiance", "-o", "out", "--model", TINY, "--limit", 1)
+    said = cli(*say, "--methods", "DreamSampler", "--methods", radiance.ROWS[3].method)
+    assert said.code == 0, said.err
+    for row in ("dreamsampler", "sds"):
+        held = json.loads((tmp_path / "out/records" / row / "blur-blocks.json").read_text())
+        assert held["evaluations"] == 24, "two levels, every view"
+        assert 0 < held["measures"]["PSNR"] < 60
+    assert [len(levels) for levels in asked] == [2]
+    assert "| blocks, blur | " in said.out
 
 
 def test_a_folder_of_ones_own(cli, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.suites import editing, inpainting, restoration
+from benchmarks.suites import editing, inpainting, radiance, restoration, vectorization
 from benchmarks.suites.bootstrap import bootstrap, difference
 from benchmarks.suites.collapse import SHARES, diversity, mixture
 from benchmarks.suites.folder import Folder
@@ -24,11 +24,13 @@ from benchmarks.suites.report import (
     verdict,
 )
 from benchmarks.suites.rows import CURVES, METHODS, PUBLISHED, editing_rows
-from benchmarks.suites.run import pending
+from benchmarks.suites.run import grouped, pending
 from dreamsampler.files import InputError, sha256
+from dreamsampler.tasks.make_scene import MakeScene
+from dreamsampler.tasks.picture import open_picture
 
 
-@pytest.mark.parametrize("suite", [editing, inpainting, restoration])
+@pytest.mark.parametrize("suite", [editing, inpainting, restoration, vectorization, radiance])
 def test_a_frozen_protocol_is_what_its_files_make(suite):
     """Whoever changes a picture, a prompt or a mask has to freeze anew, and so to say it."""
     name = suite.__name__.rpartition(".")[2]
@@ -77,6 +79,29 @@ def test_a_run_goes_on_where_it_ended(tmp_path):
     path = tmp_path / "records" / "a" / "1.json"
     path.write_text(path.read_text()[:40])
     assert held.read(row, items[1]) is None, "half a record is none"
+
+
+def test_all_rows_of_an_item_are_measured_in_a_row_where_items_are_alone(tmp_path):
+    rows, held = [Row(k, k, "published", {}) for k in "ab"], records(tmp_path)
+    items = list(held.protocol.items)
+    alone = grouped(list(pending(held, rows, items, 1)), 1)
+    told = [[(row.key, item.id) for row, (item,) in group] for group in alone]
+    assert told == [[("a", i), ("b", i)] for i in "012"]
+    assert [len(group) for group in grouped(list(pending(held, rows, items, 2)), 2)] == [1] * 4
+
+
+def test_what_a_row_makes_besides_lies_beside_its_picture(tmp_path):
+    row, held = Row("a", "A", "published"), records(tmp_path)
+    item = held.protocol.items[0]
+    held.write(row, item, Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4), {"svg": b"<svg/>"}))
+    assert held.picture(row, item).with_suffix(".svg").read_bytes() == b"<svg/>"
+
+
+def test_the_truth_of_a_scene_is_rendered_as_it_was_frozen():
+    for toy in sorted({item.more["toy"] for item in frozen("radiance").items}):
+        scene = MakeScene(toy, views=2, held_out=radiance.HELD_OUT, size=radiance.SIZE)
+        held = open_picture(HERE / "scenes" / f"{toy}.png").rgb
+        assert (radiance.truth_of(scene) - held).abs().max() <= radiance.NEAR
 
 
 def test_bootstrap_covers_the_mean_and_knows_pairs():
