@@ -187,7 +187,8 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
 
     guards = [Middleware(Guard, cache=str(room.cache), runs=partial(under_way, page))]
     users = [tuple(each.split(":", 1)) for each in studio.auth]
-    _, url, _ = page.launch(
+    started = partial(
+        page.launch,
         server_name=studio.host,
         server_port=free_port(studio.host, studio.port),
         auth=users or None,
@@ -210,7 +211,13 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
         css=style(),
         head=frame(),
     )
-    return url
+    try:
+        return started()[1]
+    except ValueError as error:  # gradio asks its own server three seconds long, then advises share
+        raise InputError(
+            "the server does not answer on this machine: it is too busy (try again), or a proxy is "
+            "set for its own address (set no_proxy=127.0.0.1)"
+        ) from error
 
 
 def free_port(host: str, port: int) -> int:
