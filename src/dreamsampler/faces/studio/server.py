@@ -186,13 +186,12 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
     from dreamsampler.faces.studio.visits import PAGES, under_way
 
     guards = [Middleware(Guard, cache=str(room.cache), runs=partial(under_way, page))]
-    users = [tuple(each.split(":", 1)) for each in studio.auth]
     started = partial(
         page.launch,
         server_name=studio.host,
         server_port=free_port(studio.host, studio.port),
-        auth=users or None,
-        auth_message="DreamSampler Studio" if users else None,
+        auth=[tuple(each.split(":", 1)) for each in studio.auth] or None,
+        auth_message="DreamSampler Studio" if studio.auth else None,
         share=False,
         quiet=True,
         prevent_thread_lock=True,
