@@ -73,7 +73,7 @@ class Vectorize:
     """weight against paths that cross themselves; 0 leaves crossings alone"""
     loss: float | None = None
     """leave out paths at the end as long as that costs at most so many dB; 0 keeps all (by default
-    4 for what the model has restored, 1 for the rest)"""
+    3 for what the model has restored, 1 for the rest)"""
     seed: int = 0
     """seed of the paths and the noise"""
 

@@ -39,7 +39,7 @@ LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
 INVENTED = {"prompt": 0.05, "svg": 0.02}
 """Deviation up to which an invented picture, and an edited one, are trusted."""
-LOSS = {False: 1.0, True: 4.0}
+LOSS = {False: 1.0, True: 3.0}
 """Nearness that may be lost by leaving out paths, dB; True: of what the model has restored."""
 FRAMES = 24
 """Pictures of the fit that are kept for the record."""
@@ -120,7 +120,7 @@ class VectorizeRun:
         """Nearness that leaving out paths may cost, dB: what was asked, or what suits the picture.
 
         What the model believes of a blurred picture is itself off by more than what this takes
-        away: 4 dB of nearness to it are a third of a dB of nearness to the truth, and a third of
+        away: 3 dB of nearness to it are a third of a dB of nearness to the truth, and a third of
         the paths (docs/vectorize.md).
         """
         task = self.task
