@@ -153,7 +153,7 @@ def test_a_learned_word(tmp_path):
 
 def test_a_learned_word_of_two_encoders(tmp_path):
     save_file(
-        {"clip_l": torch.randn(1, 32), "clip_g": torch.randn(1, 32)}, tmp_path / "xyz.safetensors"
+        {"clip_l": torch.randn(1, 32), "clip_g": torch.randn(1, 48)}, tmp_path / "xyz.safetensors"
     )
     prior = loaded("sdxl", textual_inversion=[tmp_path / "xyz.safetensors"])
     plain = loaded("sdxl")

@@ -28,11 +28,11 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
               c = source - painted   outside of the hole,
-                  + small(source(q) - source(p)) - small(painted(q) - painted(p))
+                  - small(painted(q) - painted(p))
         painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
     The second line is seen from q inside, where p is its neighbor outside; small(x) is x up to
-    24/255 and 0 above, so that small steps of the painting become the source's own, or none.
+    24/255 and 0 above, so that small steps of the painting across the edge vanish.
 
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
     was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
@@ -58,15 +58,15 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     inside = hole[box].to(painted.dtype)[None, None]
     depth = _depth(inside, deepest)
     band = inside * (depth <= deepest)
-    mine, theirs = (x[(slice(None), *box)][:, None] for x in (source, painted))
-    gap = (mine - theirs) * (1 - inside)
+    theirs = painted[(slice(None), *box)][:, None]
+    gap = (source[(slice(None), *box)][:, None] - theirs) * (1 - inside)
     degree = _neighbors(band + 1 - inside)
 
     def system(c: Tensor) -> Tensor:
         return band * (degree * c - _neighbors(band * c))
 
     guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
-    pull = band * (_neighbors(gap) + _moved(mine, theirs, inside))
+    pull = band * (_neighbors(gap) - _steps(theirs, inside))
     c = conjugate_gradient(system, pull, guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
@@ -75,21 +75,19 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     return torch.where(hole, whole.clamp(0, 1), painted)
 
 
-def _moved(mine: Tensor, theirs: Tensor, inside: Tensor) -> Tensor:
-    """What the steps from all neighbors outside are moved by, summed; (3, 1, h, w)."""
-    total = torch.zeros_like(mine)
+def _steps(painted: Tensor, inside: Tensor) -> Tensor:
+    """The small steps from all neighbors outside, summed; (3, 1, h, w).
+
+    Small are those up to STEP in all three colors.
+    """
+    total = torch.zeros_like(painted)
     for axis in (2, 3):
         for way in (1, -1):
             there = 1 - inside.roll(way, axis)
             there.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
-            mine_step, their_step = (x - x.roll(way, axis) for x in (mine, theirs))
-            total += there * (_small(mine_step) - _small(their_step))
+            step = painted - painted.roll(way, axis)
+            total += there * step * (step.abs().amax(0, keepdim=True) <= STEP)
     return total
-
-
-def _small(step: Tensor) -> Tensor:
-    """Steps of colors (3, 1, h, w) up to STEP in all three; 0 instead of larger ones."""
-    return step * (step.abs().amax(0, keepdim=True) <= STEP)
 
 
 def _depth(inside: Tensor, deepest: int) -> Tensor:
