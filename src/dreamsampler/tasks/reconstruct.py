@@ -41,7 +41,8 @@ class Reconstruct:
     """CFG weight of the prompt; 1 believes it as the model does"""
     strength: float | None = None
     """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes (by
-    default 0.3, and 0.15 where views are not of the model's own size)"""
+    default 0.3, 0.15 where views are not of the model's own size, 0.1 where they are whole and
+    sharp)"""
     steps: int = 350
     """optimizer steps on the views alone, before the model is asked"""
     inner_steps: int = 10

@@ -38,9 +38,10 @@ SPARSITY = 1e-3
 """Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
 SPREAD, LEAST_SPREAD = 0.5, 0.02
 """The model's pictures are believed up to SPREAD times the flow time of their level."""
-NATIVE, RESAMPLED = 0.3, 0.15
+NATIVE, RESAMPLED, SHARP = 0.3, 0.15, 0.1
 """Strength where the model sees views at their own size, and where they had to be resampled: what
-it knows is sharp at its size, so that it takes a view made larger for a blurred one."""
+it knows is sharp at its size, so that it takes a view made larger for a blurred one. Of whole and
+sharp views it knows next to nothing that they do not say."""
 SHARE = 0.6
 """Of the way from a render to what the model makes of it, that the field goes."""
 WALKS = (1.0, 2 / 3)
@@ -181,8 +182,11 @@ class ReconstructRun:
     @property
     def strength(self) -> float:
         """What was asked, or what was measured to serve best."""
-        asked = self.task.strength
-        return (NATIVE if self.native else RESAMPLED) if asked is None else asked
+        if self.task.strength is not None:
+            return self.task.strength
+        if not self.task.description.steps and bool((self.views.known == 1).all()):
+            return SHARP
+        return NATIVE if self.native else RESAMPLED
 
     def _walks(self, total: int) -> list[list[Level]]:
         """One walk from the strength that was asked, and a shorter one from two thirds of it."""
