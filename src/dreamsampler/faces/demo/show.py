@@ -18,10 +18,11 @@ class Row(NamedTuple):
     picture: str
     source_prompt: str
     prompt: str
+    seed: int = 0
 
 
 EDITS = (
-    Row("cat.png", "cat face", "dog face"),
+    Row("cat.png", "cat face", "dog face", seed=1),
     Row("grin.png", "grinning face", "smiling face with sunglasses"),
     Row("bear.png", "bear", "panda"),
     Row("apple.png", "red apple", "green apple"),
@@ -49,8 +50,7 @@ def show_demo(demo: Demo) -> None:
 
     began = time.perf_counter()
     tasks = [
-        Edit(PICTURES / row.picture, source_prompt=row.source_prompt, prompt=row.prompt)
-        for row in EDITS
+        Edit(PICTURES / row.picture, row.prompt, row.source_prompt, seed=row.seed) for row in EDITS
     ]
     paths = [demo.output / f"{Path(row.picture).stem}-to-{_file(row.prompt)}.png" for row in EDITS]
     sheet, rows = demo.output / SHEET, []
