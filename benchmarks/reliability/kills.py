@@ -4,7 +4,7 @@ A moment is drawn in rows, not in seconds: so many more lines in the ledger, the
 more, for a third of the kills so short that it is the moment in which a row is made final. One kill
 in ten comes while processes start.
 
-`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray]`
+`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray] [--plain]`
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--apart", type=int, default=20, help="rows between two kills, at most")
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="rows without a model")
     parser.add_argument("--seconds", type=float, default=1e9, help="after these, no more kills")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
 
 def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rng, began = random.Random(asked.seed), time.time()
-    manifest = make_rows(home / "in", asked.rows)
+    manifest = make_rows(home / "in", asked.rows, plain=asked.plain)
     told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
     told |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0}
     total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
@@ -190,7 +191,8 @@ def _different(one: Path, other: Path) -> int:
 
 def _table(told: dict[str, Any], asked: argparse.Namespace) -> None:
     where = "Ray" if asked.ray else f"{asked.workers} local workers"
-    print(f"\n## {told['kills']} random SIGKILLs, {asked.rows} rows a batch, {where}\n")
+    rows = f"{asked.rows} {'plain ' if asked.plain else ''}rows"
+    print(f"\n## {told['kills']} random SIGKILLs, {rows} a batch, {where}\n")
     print(f"| {' | '.join(told)} |")
     print(f"|{'---|' * len(told)}")
     print(f"| {' | '.join(map(str, told.values()))} |")

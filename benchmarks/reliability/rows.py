@@ -16,15 +16,21 @@ WORDS = ("cat face", "dog face", "fox", "bear", "panda")
 OURS = {"ledger.jsonl", "ledger.parquet", "contact-sheet.png", ".dreamsampler-batch"}
 
 
-def make_rows(folder: Path, count: int, seed: int = 0) -> Path:
-    """Pictures of noise, and a manifest that edits each in two steps; returns the manifest."""
+def make_rows(folder: Path, count: int, seed: int = 0, *, plain: bool = False) -> Path:
+    """Pictures of noise, and a manifest that edits each in two steps; returns the manifest.
+
+    Plain rows blur theirs: workers that load no model start in half the time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rng, lines = np.random.default_rng(seed), []
     for i in range(count):
         rgb = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
         Image.fromarray(rgb).save(folder / f"p{i:03d}.png")
-        row = {"task": "edit", "image": f"p{i:03d}.png", "prompt": WORDS[i % len(WORDS)]}
-        lines.append(json.dumps({**row, "seed": i, "size": 32, "num_inference_steps": 2}))
+        short = {"seed": i, "size": 32, "num_inference_steps": 2}
+        row = {"task": "edit", "prompt": WORDS[i % len(WORDS)], **short}
+        if plain:
+            row = {"task": "degrade", "operator": "blur(sigma=1)", "noise": 0.1, "seed": i}
+        lines.append(json.dumps({"image": f"p{i:03d}.png", **row}))
     (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
     return folder / "rows.jsonl"
 

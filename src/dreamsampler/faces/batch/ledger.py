@@ -91,7 +91,6 @@ class Ledger:
             )
         check_folder(folder)
         with _explaining(folder):
-            (folder / HIDDEN).mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
             self._ledger: BinaryIO = open(self._file, "a+b", buffering=0)  # noqa: SIM115
         self.done: dict[int, str] = {}
@@ -218,11 +217,22 @@ def _read(line: bytes) -> Record:
 
 
 def _locked(folder: Path) -> BinaryIO:
-    """A lock that ends with the process, however that ends."""
-    file = open(folder / HIDDEN / "lock", "wb")  # noqa: SIM115  # held as long as the ledger
-    with contextlib.suppress(ImportError):  # where there is none, two batches are not told apart
-        import fcntl
+    """A lock that ends with the process, however that ends.
 
+    A batch that ends takes the hidden folder away, so the file that was locked may by then be no
+    file any more, and another one come later locks its own: then it is tried again.
+    """
+    path = folder / HIDDEN / "lock"
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = open(path, "wb")  # noqa: SIM115  # held as long as the ledger
+        except FileNotFoundError:  # the folder was taken away just now
+            continue
+        try:
+            import fcntl
+        except ImportError:  # where there is none, two batches are not told apart
+            return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -230,7 +240,9 @@ def _locked(folder: Path) -> BinaryIO:
             raise OutputError(
                 f"another batch is writing to {folder}: wait for it, or choose another folder"
             ) from None
-    return file
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            return file
+        file.close()
 
 
 @contextlib.contextmanager
