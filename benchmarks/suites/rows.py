@@ -20,6 +20,7 @@ from dreamsampler.methods import (
     flow_edit,
     ledits,
     negative_prompt_inversion,
+    null_text_inversion,
     pds,
     pds_weights,
     sdedit,
@@ -88,6 +89,12 @@ def _negative_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     )
 
 
+def _null_text(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    words = ask.wanted, ask.there, ask.null
+    how = ask.levels(to), to["scale"]
+    return null_text_inversion(ask.prior, ask.z_src, *words, *how, inner_steps=to["inner_steps"])
+
+
 def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     pair = ask.target(to["scale"]), ask.source(to["source_scale"])
     return ddpm_inversion(*pair, ask.z_src, ask.levels(to), ask.rng)
@@ -136,6 +143,7 @@ METHODS: dict[str, Method] = {
     "SDEdit": _sdedit,
     "DDIM inversion": _ddim_inversion,
     "negative-prompt inversion": _negative_prompt,
+    "null-text inversion": _null_text,
     "DDPM inversion": _ddpm_inversion,
     "LEDITS++, no attention": _ledits,
     "SDS": _sds,
@@ -154,6 +162,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "SDEdit": {"steps": 50, "skip": 0.2, "scale": 7.5},
     "DDIM inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
     "negative-prompt inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
+    "null-text inversion": {"steps": 50, "skip": 0.0, "scale": 7.5, "inner_steps": 10},
     "DDPM inversion": {"steps": 100, "skip": 0.36, "scale": 15.0, "source_scale": 3.5},
     "LEDITS++, no attention": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
     "SDS": {"steps": 200, "scale": 7.5},
@@ -167,6 +176,9 @@ CURVES: dict[str, list[dict[str, Any]]] = {
     "SDEdit": [{"steps": 20, "noise": u, "scale": 5.0} for u in STRENGTHS],
     "DDIM inversion": [{"steps": 20, "noise": u, "scale": 3.0} for u in STRENGTHS],
     "negative-prompt inversion": [{"steps": 20, "noise": u, "scale": 3.0} for u in STRENGTHS],
+    "null-text inversion": [
+        {"steps": 20, "noise": u, "scale": 3.0, "inner_steps": 5} for u in STRENGTHS
+    ],
     "DDPM inversion": [
         {"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in STRENGTHS
     ],

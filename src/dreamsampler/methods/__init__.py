@@ -22,6 +22,7 @@ from dreamsampler.methods.inversion import (
     negative_prompt_inversion,
     sdedit,
 )
+from dreamsampler.methods.null_text import null_text_inversion
 from dreamsampler.methods.restoration import (
     Found,
     anchored_restoration,
@@ -58,6 +59,7 @@ __all__ = [
     "flowdps",
     "ledits",
     "negative_prompt_inversion",
+    "null_text_inversion",
     "paper_levels",
     "pds",
     "pds_weights",

@@ -96,16 +96,7 @@ class Negation:
         step: float = 0.02,
         steps: int = 1,
     ) -> None:
-        if not isinstance(getattr(null, "embeddings", None), Tensor):
-            raise ValueError(
-                f"adaptive negation moves the embeddings of the null prompt, and a condition of "
-                f"{type(prior).__name__} has none: leave it out"
-            )
-        if all(one is not null for one, _ in cfg(prior, condition, null, scale).z0):
-            raise ValueError(
-                "this model is told its guidance scale and is never asked under the null prompt, "
-                "so that there is nothing to negate: leave adaptive negation out"
-            )
+        check_movable(prior, condition, null, scale, "adaptive negation")
         self.prior, self.condition, self.scale = prior, condition, scale
         self.null: Any = null
         self.similarity = likelihood(prior) if similarity is None else similarity
@@ -129,6 +120,37 @@ class Negation:
             point = point.detach() - self.step * length * gradient
         self.null = replace(self.null, embeddings=point)
         return z0
+
+
+def check_movable(
+    prior: Prior, condition: Condition, null: Condition, scale: Weight, what: str
+) -> None:
+    """Raise ValueError if a null prompt has no embeddings to move, or the model is not asked it.
+
+    Args:
+        prior: who is asked.
+        condition: the prompt's.
+        null: the negative or empty prompt's.
+        scale: the guidance scale.
+        what: the name of what moves them.
+    """
+    if not isinstance(getattr(null, "embeddings", None), Tensor):
+        raise ValueError(
+            f"{what} moves the embeddings of the null prompt, and a condition of "
+            f"{type(prior).__name__} has none: leave it out"
+        )
+    check_asked(prior, condition, null, scale, what)
+
+
+def check_asked(
+    prior: Prior, condition: Condition, null: Condition, scale: Weight, what: str
+) -> None:
+    """Raise ValueError if a model is told its guidance scale, so that no null prompt is asked."""
+    if all(one is not null for one, _ in cfg(prior, condition, null, scale).z0):
+        raise ValueError(
+            "this model is told its guidance scale and is never asked under the null prompt, so "
+            f"that there is nothing to move: leave {what} out"
+        )
 
 
 def _size(x: Tensor) -> Tensor:
