@@ -208,6 +208,18 @@ def test_a_past_run_is_found_and_its_settings_come_back(visit, shot):
     page.wait_for_function("document.querySelectorAll('#past-runs button img').length == 0")
 
 
+def test_every_tab_is_as_wide_as_the_first_and_its_boxes_are_level(visit):
+    page = visit(1400)
+    wide = "document.querySelector('.gradio-container main').getBoundingClientRect().width"
+    first = page.evaluate(wide)
+    assert first > 1100
+    boxes = page.locator(".ds-words:visible textarea")
+    assert len({round(box.bounding_box()["y"]) for box in boxes.all()}) == 1
+    for name in ("Inpaint", "Restore", "Vectorize", "3D", "Past runs"):
+        tab(page, name)
+        assert page.evaluate(wide) == first, name
+
+
 @pytest.mark.parametrize("name", ["Edit", "Inpaint", "Restore", "Vectorize", "3D", "Past runs"])
 def test_every_tab_fits_a_phone(visit, shot, name):
     page = visit(390, 844)
