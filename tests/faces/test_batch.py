@@ -92,6 +92,42 @@ def test_a_written_recipe_is_a_row_as_it_is(here, tmp_path):
     assert (pixels("one.png") == pixels("out/again/fox.png")).all()
 
 
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A cache with an alias in two versions; the older one is not what the alias is pinned to."""
+    from huggingface_hub import constants
+
+    from dreamsampler.models.alias import PINS
+
+    name = "CompVis/stable-diffusion-v1-4"
+    home = tmp_path / "hub" / f"models--{name.replace('/', '--')}" / "snapshots"
+    for commit in (PINS[name], OLD):
+        shutil.copytree(TINY, home / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+OLD = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_row_of_another_commit_is_refused_with_the_way_out_and_that_works(hub, here, tmp_path):
+    few = ("--num-inference-steps", 2, "--size", 32, "-o", "one.png")
+    here("edit", "in/cat.png", "--prompt", "fox", "--model", f"sd14@{OLD}", *few)
+    recipe = read_recipe("one.png")
+    assert (recipe["model"]["name"], recipe["model"]["revision"]) == ("sd14", OLD)
+    write(tmp_path / "rows.jsonl", [recipe])
+    command = ("batch", "rows.jsonl", "--workers", 0, "-o", "out", "--resume")
+    for ours in ("iconic", "sd14"):
+        said = here(*command, "--model", ours)
+        assert said.code == 2
+        assert f"pass --model sd14@{OLD}, or write that name into the row's model" in said.out
+    assert here(*command, "--model", f"sd14@{OLD}").code == 0  # the one way
+    recipe["model"]["name"] = f"sd14@{OLD}"
+    write(tmp_path / "rows.jsonl", [{**recipe, "output": "other.png"}])
+    assert here(*command, "--model", "iconic").code == 0  # and the other
+    assert (pixels("out/other.png") == pixels("one.png")).all()
+
+
 def test_csv_and_parquet_say_the_same_as_json(here, tmp_path):
     pytest.importorskip("pyarrow")
     import pyarrow

@@ -145,7 +145,7 @@ class Worker:
 
     def _prior(self, model: str | None, revision: str | None) -> Any:
         """The model, loaded once; another one takes its place."""
-        named = model is not None and model != self.where.model
+        named = model is not None and not self._is_ours(model)
         where = replace(self.where, model=model, revision=None) if named else self.where
         if self._loaded is None or self._loaded[0] != where:
             self._loaded = None  # before the next one takes its memory
@@ -157,11 +157,25 @@ class Worker:
                 raise NoModel(said(error)) from error
         prior = self._loaded[1]
         if revision and model is not None and prior.revision != revision:
-            raise ValueError(
-                f"the row was made with revision {revision} of {model}, and this is "
-                f"{prior.revision}: remove its model, or get that revision"
-            )
+            raise ValueError(_other(model, revision, prior.revision))
         return prior
+
+    def _is_ours(self, model: str) -> bool:
+        """Whether a row names the batch's own model, which may say its version: sdxl@COMMIT."""
+        from dreamsampler.models.alias import pin
+
+        return model in (self.where.model, pin(self.where.model)[0])
+
+
+def _other(model: str, revision: str, found: str) -> str:
+    """A model of another version than a row was made with, and the way out."""
+    from dreamsampler.models.alias import pin
+
+    pinned = f"{model}@{revision}"
+    do = "remove the row's model to take this one, or get that version of it"
+    if pin(pinned)[1] is not None:
+        do = f"pass --model {pinned}, or write that name into the row's model"
+    return f"the row was made with revision {revision} of {model}, and this is {found}: {do}"
 
 
 @final
