@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +18,7 @@ from benchmarks.suites.folder import Folder
 from benchmarks.suites.measures import VERSIONS, Extra, judged, preservation
 from benchmarks.suites.protocol import Item, Protocol, digest_of, frozen
 from benchmarks.suites.records import Records, Result, Row, png
-from benchmarks.suites.rows import METHODS, PUT_BACK, Asked, editing_rows
+from benchmarks.suites.rows import METHODS, PUT_BACK, Asked, editing_rows, impossible
 from dreamsampler.files import InputError, sha256
 from dreamsampler.maths import Moment, generators
 from dreamsampler.models import TextCondition
@@ -52,8 +53,12 @@ class Editing:
         self.batch = BATCH if folder is None and _stacks(prior.condition("")) else 1
 
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
-        """See `editing_rows`."""
-        return editing_rows(methods, curves=curves)
+        """See `editing_rows`; without what this model cannot have, unless it was asked for."""
+        left_out = impossible(self.prior) if methods is None else {}
+        for name, reason in left_out.items():
+            print(f"without {name}: {reason}", file=sys.stderr)
+        names = [name for name in METHODS if name not in left_out] if left_out else methods
+        return editing_rows(names, curves=curves)
 
     @torch.no_grad()
     def measure(self, row: Row, items: list[Item]) -> list[Result]:
@@ -70,6 +75,7 @@ class Editing:
             self._condition([item.source_prompt for item in items]),
             self.prior.condition(""),
             generators([item.seed for item in items]),
+            tuple((item.source_prompt, item.target_prompt) for item in items),
         )
         last = finish(METHODS[row.method](asked, row.settings))
         decoded = self._assembled(last, None, x, fit)

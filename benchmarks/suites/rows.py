@@ -23,9 +23,12 @@ from dreamsampler.methods import (
     null_text_inversion,
     pds,
     pds_weights,
+    prompt_to_prompt,
     sdedit,
     sds,
 )
+from dreamsampler.models import ModelError, align
+from dreamsampler.models.attention import check_attention
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import cfg, plain
 from dreamsampler.samplers import by_noise, random_levels, uniform
@@ -39,7 +42,11 @@ STRENGTHS = (0.55, 0.65, 0.75, 0.85)
 @final
 @dataclass(frozen=True)
 class Asked:
-    """What a method is told about a batch of pictures."""
+    """What a method is told about a batch of pictures.
+
+    Args:
+        prompts: (source, target) of every picture, in words.
+    """
 
     prior: Prior
     z_src: Latent
@@ -47,6 +54,7 @@ class Asked:
     there: Condition
     null: Condition
     rng: Rng
+    prompts: tuple[tuple[str, str], ...] = ()
 
     def target(self, scale: float) -> Any:
         """Guidance towards the target prompt, from the null prompt."""
@@ -93,6 +101,14 @@ def _null_text(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     words = ask.wanted, ask.there, ask.null
     how = ask.levels(to), to["scale"]
     return null_text_inversion(ask.prior, ask.z_src, *words, *how, inner_steps=to["inner_steps"])
+
+
+def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    source, target = zip(*ask.prompts, strict=True)
+    null = ask.null if to["inner_steps"] else ask.there  # negative-prompt inversion searches none
+    told = ask.wanted, ask.there, null, align(ask.prior, source, target), ask.levels(to)
+    shares = {name: to[name] for name in ("cross_share", "self_share", "inner_steps")}
+    return prompt_to_prompt(ask.prior, ask.z_src, *told, to["scale"], **shares)
 
 
 def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
@@ -144,6 +160,7 @@ METHODS: dict[str, Method] = {
     "DDIM inversion": _ddim_inversion,
     "negative-prompt inversion": _negative_prompt,
     "null-text inversion": _null_text,
+    "Prompt-to-Prompt": _prompt_to_prompt,
     "DDPM inversion": _ddpm_inversion,
     "LEDITS++, no attention": _ledits,
     "SDS": _sds,
@@ -158,11 +175,15 @@ PUT_BACK = {"DreamSampler"}
 """Whose own program keeps the source's pixels where nothing changed (`assemble`); the others',
 as published, decode the latent and nothing else. Every row is measured both ways."""
 
+P2P = {"cross_share": 0.8, "self_share": 0.4, "inner_steps": 0}
+"""Published shares of the steps. It needs an inversion: negative-prompt inversion, which is cheap;
+one point of its curve is its authors' own, null-text inversion."""
 PUBLISHED: dict[str, dict[str, Any]] = {
     "SDEdit": {"steps": 50, "skip": 0.2, "scale": 7.5},
     "DDIM inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
     "negative-prompt inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
     "null-text inversion": {"steps": 50, "skip": 0.0, "scale": 7.5, "inner_steps": 10},
+    "Prompt-to-Prompt": {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P,
     "DDPM inversion": {"steps": 100, "skip": 0.36, "scale": 15.0, "source_scale": 3.5},
     "LEDITS++, no attention": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
     "SDS": {"steps": 200, "scale": 7.5},
@@ -178,6 +199,10 @@ CURVES: dict[str, list[dict[str, Any]]] = {
     "negative-prompt inversion": [{"steps": 20, "noise": u, "scale": 3.0} for u in STRENGTHS],
     "null-text inversion": [
         {"steps": 20, "noise": u, "scale": 3.0, "inner_steps": 5} for u in STRENGTHS
+    ],
+    "Prompt-to-Prompt": [
+        *({"steps": 20, "noise": u, "scale": 3.0} | P2P for u in STRENGTHS),
+        {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P | {"inner_steps": 10},
     ],
     "DDPM inversion": [
         {"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in STRENGTHS
@@ -221,6 +246,15 @@ def editing_rows(methods: list[str] | None = None, *, curves: bool = True) -> li
             for i, chosen in enumerate(CURVES[name])
         ]
     return rows
+
+
+def impossible(prior: Any) -> dict[str, str]:
+    """Methods that a model cannot have -> the reason."""
+    try:
+        check_attention(prior)
+    except ModelError as error:
+        return {"Prompt-to-Prompt": str(error)}
+    return {}
 
 
 def slug(name: str) -> str:

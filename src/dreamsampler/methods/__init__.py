@@ -23,6 +23,7 @@ from dreamsampler.methods.inversion import (
     sdedit,
 )
 from dreamsampler.methods.null_text import null_text_inversion
+from dreamsampler.methods.prompt_to_prompt import prompt_to_prompt
 from dreamsampler.methods.restoration import (
     Found,
     anchored_restoration,
@@ -63,6 +64,7 @@ __all__ = [
     "paper_levels",
     "pds",
     "pds_weights",
+    "prompt_to_prompt",
     "prompted",
     "repaint",
     "restarts",

@@ -1,5 +1,6 @@
 """The only floor that knows networks."""
 
+from dreamsampler.models.alignment import Alignment, align
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
 from dreamsampler.models.family import TextCondition
 from dreamsampler.models.load import Pretrained, from_pipe, from_pretrained
@@ -8,6 +9,7 @@ from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prior import Condition, Prior
 
 __all__ = [
+    "Alignment",
     "Condition",
     "GaussianMixture",
     "ModelError",
@@ -17,6 +19,7 @@ __all__ = [
     "Prior",
     "PromptTruncated",
     "TextCondition",
+    "align",
     "from_pipe",
     "from_pretrained",
 ]

@@ -1,0 +1,155 @@
+"""Which tokens of one prompt stand for which of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.prompt import spell_out, tokenize
+
+How: TypeAlias = Literal["replace", "refine"]
+_Pairs: TypeAlias = list[tuple[range, range]]
+"""Places in the source prompt, and those in the target prompt that they stand for."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """For each picture, which tokens of the target prompt take the maps of which source tokens.
+
+    Args:
+        tokens: (b, n, n); column j says which source tokens make up target token j.
+        share: (b, n), in [0, 1]; how much of token j's map is the source's, the rest its own.
+    """
+
+    tokens: Tensor
+    share: Tensor
+
+
+def align(
+    prior: Any, source: Sequence[str], target: Sequence[str], how: How | None = None
+) -> Alignment:
+    """Align the tokens of pairs of prompts, as the model's tokenizer cuts them.
+
+    replace: word by word, for prompts of as many words ("cat face", "dog face"): every token takes
+    the map of its word's counterpart. A word of more or fewer tokens shares the map out evenly.
+    refine: the tokens that both prompts have in their common order ("tangerine", "a ripe
+    tangerine") take the source's maps, the others keep their own.
+
+    Args:
+        prior: a `NetworkPrior` that reads prompts by CLIP.
+        source: the source prompt of every picture.
+        target: as many target prompts.
+        how: for all pairs; left out: replace where both have as many words, else refine.
+
+    Raises:
+        ModelError: a model without a tokenizer.
+        ValueError: replace of prompts with different numbers of words, or other numbers of prompts.
+
+    Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), section 3.2, "word
+    swap" and "adding a new phrase".
+    """
+    if len(source) != len(target) or not source:
+        raise ValueError(
+            f"{len(source)} source prompts came for {len(target)} target prompts: pass pairs"
+        )
+    tokenizer = _tokenizer(prior)
+    length = prior.condition(source[0]).embeddings.shape[1]
+    rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
+    return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
+
+
+def _tokenizer(prior: Any) -> Any:
+    family = getattr(prior, "family", None)
+    several = getattr(family, "tokenizers", None)
+    found = several[0] if several else getattr(family, "tokenizer", None)
+    if found is None:
+        raise ModelError(
+            f"{type(prior).__name__} has no tokenizer, so that words cannot be aligned: leave "
+            "attention control out"
+        )
+    return found
+
+
+def _aligned(
+    source: str, target: str, tokenizer: Any, length: int, how: How | None
+) -> tuple[Tensor, Tensor]:
+    """(n, n) and (n,) of one pair."""
+    words = [spell_out(prompt, tokenizer).split() for prompt in (source, target)]
+    counts = [[_count(word, tokenizer) for word in each] for each in words]
+    same = len(words[0]) == len(words[1])
+    if how == "replace" and not same:
+        raise ValueError(
+            f"{source!r} has {len(words[0])} words and {target!r} {len(words[1])}, so none can be "
+            "replaced one by one: refine"
+        )
+    ends = [min(1 + sum(each), length - 1) for each in counts]
+    if same and how != "refine":
+        pairs = _word_by_word(counts[0], counts[1])
+    else:
+        spelled = [spell_out(prompt, tokenizer) for prompt in (source, target)]
+        ids = [tokenize(text, tokenizer, length).ids[0].tolist() for text in spelled]
+        pairs = _common(ids[0][: ends[0]], ids[1][: ends[1]])
+    return _matrix([*pairs, *_rest(ends[0], ends[1], length)], length)
+
+
+def _count(word: str, tokenizer: Any) -> int:
+    return len(tokenizer(word, add_special_tokens=False).input_ids)
+
+
+def _word_by_word(source: list[int], target: list[int]) -> _Pairs:
+    """Start to start, then every word to its counterpart."""
+    pairs, a, b = [(range(1), range(1))], 1, 1
+    for n, m in zip(source, target, strict=True):
+        pairs += (
+            [(range(a + k, a + k + 1), range(b + k, b + k + 1)) for k in range(n)]
+            if n == m
+            else [(range(a, a + n), range(b, b + m))]
+        )
+        a, b = a + n, b + m
+    return pairs
+
+
+def _common(source: list[int], target: list[int]) -> _Pairs:
+    """The longest sequence of tokens that both have in this order, one to one."""
+    n, m = len(source), len(target)
+    best = [[0] * (m + 1) for _ in range(n + 1)]
+    for i in reversed(range(n)):
+        for j in reversed(range(m)):
+            longer = max(best[i + 1][j], best[i][j + 1])
+            best[i][j] = 1 + best[i + 1][j + 1] if source[i] == target[j] else longer
+    pairs: _Pairs = []
+    i = j = 0
+    while i < n and j < m:
+        if source[i] == target[j]:
+            pairs.append((range(i, i + 1), range(j, j + 1)))
+            i, j = i + 1, j + 1
+        elif best[i + 1][j] >= best[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _rest(source: int, target: int, length: int) -> _Pairs:
+    """The end of the prompt to its end, padding to padding."""
+    places = range(target, length)
+    taken = [min(source + k, length - 1) for k in range(len(places))]
+    return [(range(i, i + 1), range(j, j + 1)) for i, j in zip(taken, places, strict=True)]
+
+
+def _matrix(pairs: _Pairs, length: int) -> tuple[Tensor, Tensor]:
+    tokens, share = torch.zeros(length, length), torch.zeros(length)
+    for source, target in pairs:
+        own = [j for j in target if j < length]
+        for j in own:
+            share[j] = 1
+            for i in source:
+                if i < length:
+                    tokens[i, j] = 1 / len(target)
+    return tokens, share
