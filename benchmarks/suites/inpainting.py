@@ -18,10 +18,9 @@ from torch import Tensor
 from benchmarks.inpaint import excess, hole_of
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
-from benchmarks.suites.plots import sheet
 from benchmarks.suites.protocol import HERE, Item, Protocol, digest_of, frozen
 from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, table
+from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import sha256
 from dreamsampler.maths import Latent, generators
 from dreamsampler.methods import blended_diffusion, repaint
@@ -123,17 +122,15 @@ class Inpainting:
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table and a sheet."""
-        found = [(row.method, [records.read(row, item) or {} for item in items]) for row in rows]
-        columns = [
-            (row.method, [records.picture(row, item) for item in items[:10]]) for row in rows
-        ]
-        source = ("source", [HERE / item.image for item in items[:10]])
-        sheet(
-            [source, *columns], [item.target_prompt for item in items[:10]], out / "sheet.png", 128
-        )
         digest = records.protocol.digest[:12]
-        told = f"{len(items)} pictures, 95 % bootstrap intervals, protocol {digest}."
-        return f"{told}\n\n{table(found, COLUMNS)}\n\n![pictures](sheet.png)\n"
+        page = Page(
+            f"{len(items)} pictures, 95 % bootstrap intervals, protocol {digest}.",
+            COLUMNS,
+            first="source",
+            words=[item.target_prompt for item in items[:10]],
+            side=128,
+        )
+        return page_of(page, records, rows, items, out)
 
 
 def _bytes(picture: Tensor) -> Tensor:

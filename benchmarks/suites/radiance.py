@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.reconstruct import DEGRADATIONS, TUNING, alone, scores
-from benchmarks.suites.plots import forest, sheet
 from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row, png
-from benchmarks.suites.report import Column, paired, table
+from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import InputError, sha256, write_whole
 from dreamsampler.maths import Latent, Moment, draw, fresh, generators
 from dreamsampler.methods.reconstruction import by_view
@@ -110,26 +109,20 @@ class Radiance:
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table of all scenes, one a degradation, a plot and a sheet."""
-        found = {row.method: [records.read(row, item) or {} for item in items] for row in rows}
         digest, model = records.protocol.digest[:12], records.model
-        lines = [
+        page = Page(
             f"{len(items)} scenes of {SIZE} px, {VIEWS} views (few: 8), noise 0.01, intervals over "
             f"scenes (95 %), model {model['name']} ({model['weights']}), protocol {digest}.",
-            "",
-            table([*found.items()], COLUMNS),
-            "",
-        ]
-        rest = {name: each for name, each in found.items() if name != OURS}
-        if OURS in found and rest:
-            told = paired(found[OURS], rest, "PSNR")
-            lines += [f"{OURS}'s PSNR against theirs, scene by scene: {told}.", ""]
-        lines += [*_by_scene(found, items), ""]
-        forest([*found.items()], "PSNR", "PSNR of unseen views, dB", out / "psnr.png")
-        truth = ("truth", [HERE / item.image for item in items])
-        columns = [(row.method, [records.picture(row, i) for i in items]) for row in rows]
-        words = [f"{i.more['toy']}\n{i.more['degradation']}" for i in items]
-        sheet([truth, *columns], words, out / "sheet.png", 128)
-        return "\n".join([*lines, "![PSNR](psnr.png)", "", "![pictures](sheet.png)", ""])
+            COLUMNS,
+            first="truth",
+            words=[f"{i.more['toy']}\n{i.more['degradation']}" for i in items],
+            side=128,
+            ours=OURS,
+            each="scene by scene",
+            more=lambda found: _by_scene(found, items),
+            plot="PSNR of unseen views, dB",
+        )
+        return page_of(page, records, rows, items, out)
 
 
 def distilled(run: ReconstructRun) -> Iterator[Moment]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, final
 
 from benchmarks.suites.bootstrap import Interval, bootstrap, difference
-from benchmarks.suites.records import Row
+from benchmarks.suites.protocol import HERE, Item
+from benchmarks.suites.records import Records, Row
 
 Record = dict[str, Any]
 Measured = dict[str, list[Record]]
@@ -198,6 +201,74 @@ def paired(ours: Sequence[Record], others: Measured, measure: str) -> str:
         gap = difference(values(ours, measure), values(records, measure))
         told.append(f"{name} {gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}]")
     return "; ".join(told)
+
+
+@final
+@dataclass(frozen=True)
+class Page:
+    """What differs between the pages of suites that are a table, pairs, a plot and a sheet.
+
+    Args:
+        told: the first line.
+        columns: of every table.
+        first: what the sheet's first column of the items' own pictures is called.
+        words: what stands before each row of the sheet, as many as are shown.
+        side: of a picture on the sheet, pixels.
+        tables: (words above it, its items) of each table; one of all items if left out.
+        ours: the row that is compared with each other one; "" compares none.
+        each: of what its pairs are, such as "icon by icon".
+        more: lines after the pairs, of what was measured.
+        plot: what the axis of a plot of PSNR says; "" has none.
+    """
+
+    told: str
+    columns: Sequence[Column]
+    first: str
+    words: Sequence[str]
+    side: int = 96
+    tables: Sequence[tuple[str, Sequence[Item]]] = ()
+    ours: str = ""
+    each: str = ""
+    more: Callable[[Measured], list[str]] | None = None
+    plot: str = ""
+
+
+def page_of(
+    page: Page, records: Records, rows: Sequence[Row], items: Sequence[Item], out: Path
+) -> str:
+    """Markdown of a suite; its pictures go to `out`.
+
+    Args:
+        page: what this suite's page says.
+        records: what was measured.
+        rows: which rows are shown.
+        items: of which items.
+        out: folder of the pictures.
+    """
+    from benchmarks.suites.plots import forest, sheet  # which needs what is above
+
+    def found(some: Sequence[Item]) -> Measured:
+        return {row.method: [records.read(row, item) or {} for item in some] for row in rows}
+
+    lines = [page.told, ""]
+    for words, some in page.tables or [("", items)]:
+        lines += [words, ""] if words else []
+        lines += [table([*found(some).items()], page.columns), ""]
+    whole = found(items)
+    rest = {name: each for name, each in whole.items() if name != page.ours}
+    if page.ours in whole and rest:
+        told = paired(whole[page.ours], rest, "PSNR")
+        lines += [f"{page.ours}'s PSNR against theirs, {page.each}: {told}.", ""]
+    if page.more is not None:
+        lines += [*page.more(whole), ""]
+    if page.plot:
+        forest([*whole.items()], "PSNR", page.plot, out / "psnr.png")
+        lines += ["![PSNR](psnr.png)", ""]
+    shown = items[: len(page.words)]
+    own = (page.first, [HERE / item.image for item in shown])
+    columns = [(row.method, [records.picture(row, item) for item in shown]) for row in rows]
+    sheet([own, *columns], page.words, out / "sheet.png", page.side)
+    return "\n".join([*lines, "![pictures](sheet.png)", ""])
 
 
 def between_markers(text: str, name: str, content: str) -> str:

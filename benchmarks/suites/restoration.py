@@ -16,10 +16,9 @@ from benchmarks.edit import read
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
 from benchmarks.restore import psnr, ssim
-from benchmarks.suites.plots import sheet
 from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, table
+from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import InputError, sha256
 from dreamsampler.operators import is_linear, parse
 from dreamsampler.tasks.picture import open_picture
@@ -95,22 +94,19 @@ class Restoration:
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """One table a case, and a sheet."""
-        told = f"95 % bootstrap intervals, protocol {records.protocol.digest[:12]}.\n"
-        lines = [told]
+        tables: list[tuple[str, list[Item]]] = []
         for operator, noise in CASES:
             own = [i for i in items if (i.more["operator"], i.more["noise"]) == (operator, noise)]
             if own:
-                found = [(row.method, [records.read(row, i) or {} for i in own]) for row in rows]
-                lines += [
-                    f"{operator}, noise {noise:g}, {len(own)} pictures:\n",
-                    table(found, COLUMNS),
-                    "",
-                ]
-        columns = [(row.method, [records.picture(row, i) for i in items[:8]]) for row in rows]
-        sharp = ("sharp", [HERE / i.image for i in items[:8]])
-        words = [f"{i.source_prompt[:22]}\n{i.more['operator']}" for i in items[:8]]
-        sheet([sharp, *columns], words, out / "sheet.png")
-        return "\n".join([*lines, "![pictures](sheet.png)", ""])
+                tables.append((f"{operator}, noise {noise:g}, {len(own)} pictures:", own))
+        page = Page(
+            f"95 % bootstrap intervals, protocol {records.protocol.digest[:12]}.",
+            COLUMNS,
+            first="sharp",
+            words=[f"{i.source_prompt[:22]}\n{i.more['operator']}" for i in items[:8]],
+            tables=tables,
+        )
+        return page_of(page, records, rows, items, out)
 
 
 def freeze() -> Protocol:

@@ -14,10 +14,9 @@ from typing import Any, final
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
 from benchmarks.restore import psnr, ssim
-from benchmarks.suites.plots import forest, sheet
 from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, paired, table
+from benchmarks.suites.report import Column, Page, page_of, table
 from benchmarks.vectorize import METHODS, WHITE
 from benchmarks.vectorize import Item as Icon
 from dreamsampler.files import sha256
@@ -113,25 +112,19 @@ class Vectorization:
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table, a plot of PSNR with intervals, and a sheet."""
-        found = {row.method: [records.read(row, item) or {} for item in items] for row in rows}
         digest, model = records.protocol.digest[:12], records.model
-        lines = [
+        page = Page(
             f"{len(items)} icons, blur 3, noise 0.02, 95 % bootstrap intervals, model "
             f"{model['name']} ({model['weights']}), protocol {digest}.",
-            "",
-            table([*found.items()], COLUMNS),
-            "",
-        ]
-        rest = {name: records for name, records in found.items() if name != OURS}
-        if OURS in found and rest:
-            told = paired(found[OURS], rest, "PSNR")
-            lines += [f"{OURS}'s PSNR against theirs, icon by icon: {told}.", ""]
-        forest([*found.items()], "PSNR", "PSNR, dB", out / "psnr.png")
-        shown = items[:8]
-        columns = [(row.method, [records.picture(row, i) for i in shown]) for row in rows]
-        sharp = ("sharp", [HERE / i.image for i in shown])
-        sheet([sharp, *columns], [i.source_prompt[:24] for i in shown], out / "sheet.png", 128)
-        return "\n".join([*lines, "![PSNR](psnr.png)", "", "![pictures](sheet.png)", ""])
+            COLUMNS,
+            first="sharp",
+            words=[item.source_prompt[:24] for item in items[:8]],
+            side=128,
+            ours=OURS,
+            each="icon by icon",
+            plot="PSNR, dB",
+        )
+        return page_of(page, records, rows, items, out)
 
 
 def short_table(records: Records, rows: list[Row], items: list[Item]) -> str:
