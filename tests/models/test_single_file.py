@@ -1,6 +1,7 @@
 """A checkpoint in one file: found configuration, equal weights, and refusals by its header."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from tiny import TINY, edit_json, latents
 from dreamsampler.models import load
 from dreamsampler.models.alias import PINS
 from dreamsampler.models.errors import ModelError
+from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.models.single_file import heard_target
 from dreamsampler.models.weights import fingerprint
@@ -97,6 +99,30 @@ def test_an_edit_of_a_file_of_xl_is_that_of_its_folder(xl, tmp_path):
     assert torch.allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "writer"), [("sd15", write_single_file), ("sdxl", write_xl_file)])
+def test_an_inpainting_file_equals_its_folder_whatever_its_configuration(name, writer, tmp_path):
+    """Nine channels by the weights themselves; a model that does not paint lends its words."""
+    folder = Path(shutil.copytree(folder_of(name), tmp_path / "model"))
+    options = {"device": "cpu", "local_files_only": True}
+    unet = from_pretrained(folder, device="cpu").network
+    painting = type(unet).from_config(unet.config, in_channels=9)
+    painting.save_pretrained(folder / "unet")
+    file = writer(folder, tmp_path / "painting.safetensors")
+    other = from_pretrained(folder, device="cpu")
+    for config in (folder_of(name), folder):
+        prior = from_pretrained(file, config=config, **options)
+        assert prior.network.config.in_channels == 9
+        assert same(prior, other)
+        x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        mask = torch.zeros(1, 1, 64, 64)
+        mask[..., :32] = 1
+        z, level = latents(prior, 1), prior.schedule(0.5)
+        with torch.no_grad():
+            seen = [p.under(p.condition("a cat"), x, mask) for p in (prior, other)]
+            (a,), (b,) = prior.predict(z, level, seen[:1]), other.predict(z, level, seen[1:])
+        assert torch.allclose(a.z0, b.z0, atol=1e-6)
+
+
 def test_its_family_is_that_of_its_configuration(xl, single):
     folder, file = xl
     assert "is of Stable Diffusion XL, but the configuration" in refusal(file, config=TINY)
@@ -167,7 +193,7 @@ def test_second_versions_are_listened_to(single, monkeypatch):
 def test_its_dtype(single):
     from dreamsampler.models.single_file import load_file
 
-    parts = load_file(single, torch.float16, TINY)
+    parts = load_file(single, torch.float16, TINY, StableDiffusion, 4)
     assert parts["unet"].dtype == parts["text_encoder"].dtype == torch.float16
     assert parts["vae"].dtype == torch.float32
 
@@ -188,7 +214,7 @@ def test_its_version(single, tiny):
         ("down_blocks.0.x", (1,), "bare UNet"),
         ("encoder.x", (1,), "bare autoencoder"),
         ("x", (1,), "no Stable Diffusion UNet"),
-        (FIRST, (4, 9, 3, 3), "9 channels"),
+        (FIRST, (4, 8, 3, 3), "8 channels"),
         (FIRST, (4, 4, 3, 3), "not 768 or 1024"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -35,6 +36,7 @@ from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import (
+    channels_of,
     check_checkpoint,
     file_family,
     find_config,
@@ -97,8 +99,8 @@ def from_pretrained(
     Args:
         model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
             or one at a version (sdxl@COMMIT), a diffusers folder, a hub id "org/name", or a
-            .safetensors file of Stable Diffusion 1.x, 2.x or XL. A folder that is called like an
-            alias is written ./sd15.
+            .safetensors file of Stable Diffusion 1.x, 2.x or XL, inpainting ones too. A folder that
+            is called like an alias is written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.
             None or "auto": on CUDA the 16 bits that the family was published in, for all but the
             small bundled model; else float32. On a recent CPU bfloat16 is two to three times
@@ -241,20 +243,19 @@ def _from_folder(path: Path | None, asked: _Asked) -> _Source:
 
 def _from_file(path: Path, asked: _Asked, config: str | Path | None) -> _Source:
     """The parts of a single checkpoint file."""
-    header = check_checkpoint(path)
+    header, hub = check_checkpoint(path), asked.hub
     version = _expect(path, asked.revision, fingerprint([path]))
-    hub = asked.hub
     anywhere = Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
     folder = find_config(path, header, None if config is None else str(config), anywhere)
     family = file_family(header)
     kind, settings = asked.kind(family.half), read_json(folder / "model_index.json")
+    load = partial(load_file, path, kind, folder, family, channels_of(header))
 
     def encoders() -> dict[str, Any]:
-        parts = load_file(path, kind, folder, family)
-        return {name: part for name, part in parts.items() if is_text(name)}
+        return {name: part for name, part in load().items() if is_text(name)}
 
     heard = config is None and is_second(header) and folder != path.parent
-    parts = load_file(path, kind, folder, family)
+    parts = load()
     return _Source(family, parts, settings, version, encoders, heard=heard)
 
 

@@ -21,11 +21,13 @@ from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import read_header
 
 _UNET = "model.diffusion_model."
+_FIRST = f"{_UNET}input_blocks.0.0.weight"
 _CROSS = f"{_UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 _FIRST_OF_XL = "conditioner.embedders.0.transformer."
 _SECOND_OF_XL = "conditioner.embedders.1.model."
 _CONFIGS = {768: "sd15", 1024: "sd21"}
 _MARKS = ("v_pred", "ztsnr")
+_CHANNELS = (4, 9)
 _OTHERS = {
     "conditioner.embedders.0.model.": "the refiner of Stable Diffusion XL",
     f"{_UNET}joint_blocks.": "a Stable Diffusion 3 checkpoint",
@@ -64,14 +66,24 @@ def check_checkpoint(path: Path) -> Mapping[str, Any]:
             raise ModelError(f"{path} is {kind}{'' if ':' in kind else _FOLDER}")
     if _holds(header, "conditioner.") and file_family(header) is not StableDiffusionXL:
         raise ModelError(f"{path} lacks a text encoder of Stable Diffusion XL: download it again")
-    first = header.get(f"{_UNET}input_blocks.0.0.weight")
-    if first is None:
+    if _FIRST not in header:
         raise ModelError(f"{path} holds no Stable Diffusion UNet; {SUPPORTED}")
-    if (channels := first["shape"][1]) != 4:
+    if (channels := channels_of(header)) not in _CHANNELS:
         raise ModelError(
-            f"{path} has a UNet of {channels} channels (inpainting, editing or depth); {SUPPORTED}"
+            f"{path} has a UNet of {channels} channels (instruction-editing, depth or upscaling); "
+            f"{SUPPORTED}"
         )
     return header
+
+
+def channels_of(header: Mapping[str, Any]) -> int:
+    """Channels that a checkpoint's UNet is shown: 4 latents, or 9 of an inpainting network.
+
+    Example:
+        >>> channels_of({"model.diffusion_model.input_blocks.0.0.weight": {"shape": [8, 9, 3, 3]}})
+        9
+    """
+    return header[_FIRST]["shape"][1]
 
 
 def file_family(header: Mapping[str, Any]) -> FamilyKind:
@@ -183,7 +195,7 @@ def heard_target(prior: NetworkPrior) -> Target:
 
 
 def load_file(
-    path: Path, dtype: torch.dtype, config: Path, kind: FamilyKind = StableDiffusion
+    path: Path, dtype: torch.dtype, config: Path, kind: FamilyKind, channels: int
 ) -> dict[str, Any]:
     """The parts of a checked checkpoint file, by their names.
 
@@ -192,10 +204,12 @@ def load_file(
         dtype: what its networks shall compute in.
         config: a folder that find_config found.
         kind: the family that file_family found.
+        channels: what channels_of found; the configuration may be of a model that does not paint.
     """
     with quiet():
         import diffusers
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
         pipeline = getattr(diffusers, kind.pipelines[0])
         options: dict[str, Any] = {"config": str(config), "local_files_only": True}
@@ -203,10 +217,14 @@ def load_file(
             vae = AutoencoderKL.from_single_file(
                 str(path), subfolder="vae", torch_dtype=part_dtype(config, "vae", dtype), **options
             )
+            unet = UNet2DConditionModel.from_single_file(
+                str(path), subfolder="unet", torch_dtype=dtype, in_channels=channels, **options
+            )
             pipe: Any = pipeline.from_single_file(
                 str(path),
                 torch_dtype=dtype,
                 vae=vae,
+                unet=unet,
                 **_EXTRAS[kind],
                 **load_small(config, kind),
                 **options,
