@@ -178,6 +178,9 @@ as published, decode the latent and nothing else. Every row is measured both way
 P2P = {"cross_share": 0.8, "self_share": 0.4, "inner_steps": 0}
 """Published shares of the steps. It needs an inversion: negative-prompt inversion, which is cheap;
 one point of its curve is its authors' own, null-text inversion."""
+OURS = {"edition": 2, "steps": 16, "scale": 5.0}
+"""The default edit but for its strength; every change of `anchored_edit` itself is another edition,
+so that records of an earlier one do not count."""
 PUBLISHED: dict[str, dict[str, Any]] = {
     "SDEdit": {"steps": 50, "skip": 0.2, "scale": 7.5},
     "DDIM inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
@@ -191,7 +194,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "PDS": {"steps": 200, "scale": 100.0, "rate": 0.1},
     "FlowEdit": {"steps": 33, "noise": 0.853, "shift": 3.0, "scale": 13.5, "source_scale": 3.5},
     "DreamSampler, paper": {"steps": 200, "gamma": 0.2},
-    "DreamSampler": {"steps": 16, "noise": 0.75, "scale": 5.0},
+    "DreamSampler": OURS | {"noise": 0.75},
 }
 CURVES: dict[str, list[dict[str, Any]]] = {
     "SDEdit": [{"steps": 20, "noise": u, "scale": 5.0} for u in STRENGTHS],
@@ -218,7 +221,7 @@ CURVES: dict[str, list[dict[str, Any]]] = {
         for u in STRENGTHS
     ],
     "DreamSampler, paper": [{"steps": 50, "gamma": g} for g in (0.1, 0.4, 0.8)],
-    "DreamSampler": [{"steps": 16, "noise": u, "scale": 5.0} for u in (0.55, 0.65, 0.8, 0.85)],
+    "DreamSampler": [OURS | {"noise": u} for u in (0.55, 0.65, 0.8, 0.85)],
 }
 """Points of each method's curve, guidance and steps near those of the default edit; its published
 settings are a point as well."""

@@ -23,6 +23,7 @@ from dreamsampler.maths import (
     fresh,
     keep,
 )
+from dreamsampler.methods.inversion import replayed
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import (
     Guided,
@@ -31,9 +32,10 @@ from dreamsampler.objectives import (
     delta,
     distilled,
     gamma,
-    localized,
     plain,
     relax,
+    spotlight,
+    together,
 )
 from dreamsampler.samplers import dream, leading, uniform
 
@@ -167,26 +169,15 @@ def flow_edit(
     """
     canvas = Canvas(z_src)
     denoise = delta(target, source, canvas, z_src, _flow_coupling)
-    return _walk(denoise, canvas, levels, rng, renoise, regularize)
+    eps = draw(z_src, rng)
+    steps = chain(regularize, relax(flow_share(levels)))
+    fresh_noise = fresh(1.0, rng) if renoise is None else renoise
+    return dream(denoise, canvas, levels, eps, regularize=steps, renoise=fresh_noise)
 
 
 def _flow_coupling(level: Level) -> float:
     """FlowEdit moves the noisy latent by the whole shift, in the units of its level."""
     return level.alpha + level.sigma
-
-
-def _walk(
-    denoise: Denoiser,
-    canvas: Canvas,
-    levels: Sequence[Level],
-    rng: Rng,
-    renoise: Renoise | None,
-    regularize: Regularizer,
-) -> Iterator[Moment]:
-    eps = draw(canvas.look(), rng)
-    steps = chain(regularize, relax(flow_share(levels)))
-    fresh_noise = fresh(1.0, rng) if renoise is None else renoise
-    return dream(denoise, canvas, levels, eps, regularize=steps, renoise=fresh_noise)
 
 
 def anchored_edit(
@@ -199,16 +190,21 @@ def anchored_edit(
     by: Guided | None = None,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
 ) -> Iterator[Moment]:
-    """The house's own edit: FlowEdit's walk, kept to where the two prompts differ.
+    """The house's own edit: replayed noise (`ddpm_inversion`), kept to where the prompts differ.
 
-    The difference of two prompts already cancels what they agree on; a mask drawn from it
-    (`localized`) removes the little that is left, so that the background stands still. While
-    shapes are decided it opens only where the change is large, so that new shapes do not spread
-    over the background; at the end nearly everywhere, so that no rest of the source shows through:
+        m    = spotlight(z0(by; z) - z0(src; x_t), low, high)
+        z0   = z_src + m (z0(tgt; z) - z0(src; x_t))
+        eps' = n_t' + sqrt(1 - k) m (eps(tgt; z) - eps(src; x_t))
 
-        low = 0.53 u,   high = 0.1 + 0.6 u      of `spotlight`, u = sigma / (alpha + sigma)
+    The difference of two prompts cancels what they agree on; the mask removes the little that is
+    left, so that the background stands still. While shapes are decided it opens only where the
+    change is large, so that new shapes do not spread over the background; well before the end
+    nearly everywhere, so that no rest of the source shows through:
 
-    No inversion, and few steps: three evaluations each.
+        low = max(0, u - 0.2),   high = max(0.1, u)      u = sigma / (alpha + sigma)
+
+    so that at a level whose share of noise is u a change counts fully where it is at least the
+    share u of the largest one of its picture. No inversion, and few steps: three evaluations each.
 
     Args:
         target: guidance towards the target prompt.
@@ -218,15 +214,23 @@ def anchored_edit(
         rng: one generator per image.
         by: whose difference to the source says where to change; best the target prompt without
             guidance; the target itself if left out.
-        regularize: further maps on the target, such as a drawn mask.
+        regularize: further maps on the edit's estimate, such as a drawn mask.
 
-    Source: ours; the walk is FlowEdit's (arXiv:2412.08629), the idea of the mask LEDITS++'s
-    (arXiv:2311.16711). Measured in benchmarks/edit.py.
+    Source: ours; the walk is edit-friendly DDPM inversion's (arXiv:2304.06140), the idea of the
+    mask LEDITS++'s (arXiv:2311.16711). Measured in benchmarks/README.md.
     """
-    canvas = Canvas(z_src)
-    tight = {"low": lambda level: 0.53 * level.flow, "high": lambda level: 0.1 + 0.6 * level.flow}
-    denoise = localized(target, source, canvas, z_src, _flow_coupling, by=by, **tight)
-    return _walk(denoise, canvas, levels, rng, None, regularize)
+    judge = target if by is None else by
+
+    def pair(z: Latent, there: Latent, level: Level) -> tuple[Estimate, Estimate]:
+        if torch.equal(z, there):
+            there = z  # one object: asked once, and equal prompts cancel to the last bit
+        tgt, seen, src = together([(target, z), (judge, z), (source, there)], level)
+        u = level.flow
+        m = spotlight(seen.z0 - src.z0, max(0.0, u - 0.2), max(0.1, u))
+        lit = src.z0 + m * (tgt.z0 - src.z0), src.eps + m * (tgt.eps - src.eps)
+        return Estimate(*lit), src
+
+    return replayed(pair, z_src, levels, rng, regularize=regularize)
 
 
 def flow_share(levels: Sequence[Level]) -> Weight:

@@ -12,7 +12,7 @@ from dreamsampler.generators import Canvas
 from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Moment, Renoise, Rng, draw, keep
 from dreamsampler.maths import ddpm as ddpm_share
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import Guided, cfg, plain, together
+from dreamsampler.objectives import Guided, Regularizer, cfg, chain, plain, together
 from dreamsampler.samplers import dream, invert
 
 Pair: TypeAlias = Callable[[Latent, Latent, Level], tuple[Estimate, Estimate]]
@@ -138,7 +138,7 @@ def ddpm_inversion(
         tgt, src = together([(target, z), (source, there)], level)
         return tgt, src
 
-    return _replayed(pair, z_src, levels, rng, eta)
+    return replayed(pair, z_src, levels, rng, eta)
 
 
 def ledits(
@@ -188,13 +188,32 @@ def ledits(
             nothing.z0 + w * (seen.z0 - nothing.z0), nothing.eps + w * (seen.eps - nothing.eps)
         ), src
 
-    return _replayed(pair, z_src, levels, rng, 1.0)
+    return replayed(pair, z_src, levels, rng)
 
 
-def _replayed(
-    pair: Pair, z_src: Latent, levels: Sequence[Level], rng: Rng, eta: float
+def replayed(
+    pair: Pair,
+    z_src: Latent,
+    levels: Sequence[Level],
+    rng: Rng,
+    eta: float = 1.0,
+    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
 ) -> Iterator[Moment]:
-    """The source in noise of its own at every level, and what differs from it."""
+    """The source in noise of its own at every level, and what differs from it (`ddpm_inversion`).
+
+    Where a regularizer moves the clean estimate, the difference of the noises moves against it so
+    that both still explain z: what a mask keeps is the source in its noise to the last bit.
+
+    Args:
+        pair: what is believed of the edit and of the source.
+        z_src: clean latent of the source.
+        levels: falling; the first one decides how much may change.
+        rng: one generator per image.
+        eta: see `ddpm_inversion`.
+        regularize: further maps on the edit's clean estimate.
+
+    Source: eq. 5 of Huberman-Spiegelglas, Kulikov & Michaeli (arXiv:2304.06140), in clean latents.
+    """
     share, noise = ddpm_share(eta), [draw(z_src, rng)]
 
     def denoise(z: Latent, level: Level) -> Estimate:
@@ -203,6 +222,7 @@ def _replayed(
 
     def renoise(now: Moment, following: Level) -> Latent:
         noise[:] = [draw(z_src, rng)]
-        return noise[-1] + (1 - share(now.level, following)) ** 0.5 * now.estimate.eps
+        change = now.estimate.eps - (now.z0 - now.estimate.z0) / now.level.s
+        return noise[-1] + (1 - share(now.level, following)) ** 0.5 * change
 
-    return dream(denoise, Canvas(z_src), levels, noise[0], renoise=renoise)
+    return dream(denoise, Canvas(z_src), levels, noise[0], regularize=regularize, renoise=renoise)
