@@ -4,13 +4,15 @@ A moment is drawn in rows, not in seconds: so many more lines in the ledger, the
 more, for a third of the kills so short that it is the moment in which a row is made final. One kill
 in ten comes while processes start.
 
-`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray] [--plain]`
+`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray] [--plain]`; with
+`--folder F --seconds S` it ends after S seconds, and the same command goes on later.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import signal
@@ -36,34 +38,45 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--apart", type=int, default=20, help="rows between two kills, at most")
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--plain", action="store_true", help="rows without a model")
-    parser.add_argument("--seconds", type=float, default=1e9, help="after these, no more kills")
+    parser.add_argument("--seconds", type=float, default=1e9, help="after these, it ends")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="keep everything here, and go on from it")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        _table(_killed(Path(folder), asked), asked)
+    with contextlib.ExitStack() as stack:
+        kept = tempfile.TemporaryDirectory(prefix="kills-")
+        home = asked.folder or Path(stack.enter_context(kept))
+        _table(_killed(home, asked), asked)
 
 
 def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
-    rng, began = random.Random(asked.seed), time.time()
     manifest = make_rows(home / "in", asked.rows, plain=asked.plain)
     told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
-    told |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0}
-    total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
-    while told["kills"] < asked.kills or not told["batches"]:
-        if time.time() - began > asked.seconds:
-            break
+    told |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0, "seconds": 0}
+    state = home / "told.json"
+    if state.exists():
+        told |= json.loads(state.read_text())
+    rng, began = random.Random(asked.seed + told["kills"]), time.time() - told["seconds"]
+    until = time.time() + asked.seconds
+    while (told["kills"] < asked.kills or not told["batches"]) and time.time() < until:
         out = home / f"out{told['batches']}"
-        while not _finished(manifest, out, asked, rng, told):
-            if time.time() - began > asked.seconds:
-                asked.kills = told["kills"]
-        told["batches"] += 1
-        for name, number in verdict(out, asked.rows).items():
-            total[name] += number
-        if told["batches"] > 1:
-            total["other pixels"] += _different(home / "out0", out)
+        while not (over := _finished(manifest, out, asked, rng, told)) and time.time() < until:
+            pass
+        told["batches"] += over
+        told["seconds"] = round(time.time() - began)
+        state.write_text(json.dumps(told))
     done = sorted(told["with rows done"])
     told["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
-    return {**told, **total, "seconds": round(time.time() - began)}
+    return told | _verdicts(home, told["batches"], asked.rows)
+
+
+def _verdicts(home: Path, batches: int, rows: int) -> dict[str, int]:
+    """What is wrong with the batches that came to their end."""
+    total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
+    for out in (home / f"out{i}" for i in range(batches)):
+        for name, number in verdict(out, rows).items():
+            total[name] += number
+        total["other pixels"] += _different(home / "out0", out)
+    return total
 
 
 def _started(manifest: Path, out: Path, asked: argparse.Namespace) -> subprocess.Popen[bytes]:

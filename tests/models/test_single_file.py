@@ -47,7 +47,7 @@ def same(prior, other):
     with torch.no_grad():
         (a,) = prior.predict(z, level, [prior.condition("a cat")])
         (b,) = other.predict(z, level, [other.condition("a cat")])
-        assert torch.allclose(a.z0, b.z0, atol=1e-6)
+        assert torch.allclose(a.z0, b.z0, atol=1e-5)
         none = [each.condition(None).embeddings for each in (prior, other)]
         assert torch.allclose(*none, atol=1e-6)
         assert torch.allclose(prior.encode(x), other.encode(x), atol=1e-6)
@@ -105,7 +105,9 @@ def test_an_inpainting_file_equals_its_folder_whatever_its_configuration(name, w
     folder = Path(shutil.copytree(folder_of(name), tmp_path / "model"))
     options = {"device": "cpu", "local_files_only": True}
     unet = from_pretrained(folder, device="cpu").network
-    painting = type(unet).from_config(unet.config, in_channels=9)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        painting = type(unet).from_config(unet.config, in_channels=9)
     painting.save_pretrained(folder / "unet")
     file = writer(folder, tmp_path / "painting.safetensors")
     other = from_pretrained(folder, device="cpu")
@@ -120,7 +122,7 @@ def test_an_inpainting_file_equals_its_folder_whatever_its_configuration(name, w
         with torch.no_grad():
             seen = [p.under(p.condition("a cat"), x, mask) for p in (prior, other)]
             (a,), (b,) = prior.predict(z, level, seen[:1]), other.predict(z, level, seen[1:])
-        assert torch.allclose(a.z0, b.z0, atol=1e-6)
+        assert torch.allclose(a.z0, b.z0, atol=1e-5)
 
 
 def test_its_family_is_that_of_its_configuration(xl, single):
