@@ -6,6 +6,8 @@ noise. For each: its own figure without and with it, and what the judge and the 
 - flattened: edges (total variation a pixel, of 255) and paths that a tracer needs
 - mirrored: mean difference of the halves, of 255
 - palette: mean distance of a pixel to the nearest color of the palette, of 255
+- resembling: how far the statistics of the autoencoder's stages are from those of the reference, as
+  a share of them, in percent
 - seamless: jump across the border over the mean step between neighbors inside (1: no seam), on the
   same pairs laid on a ground that fades from left to right
 """
@@ -26,7 +28,9 @@ from benchmarks.edit import HERE, Bench, read
 from dreamsampler.generators.vector import traced
 from dreamsampler.maths import generators
 from dreamsampler.methods import anchored_edit
+from dreamsampler.models.features import encoder_features
 from dreamsampler.objectives import Regularizer, cfg, chain, decoded, palette_of, plain
+from dreamsampler.objectives.resembling import Features
 from dreamsampler.objectives.words import read_regularizers
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS
@@ -38,6 +42,7 @@ CASES = {
     "flattened": ("flattened", "edges"),
     "mirrored": ("mirrored", "halves"),
     f"palette(apple.png, {COLORS})": ("palette", "off the palette"),
+    "resembling(apple.png)": ("resembling", "off the style"),
     "seamless": ("seamless", "seam"),
 }
 
@@ -47,7 +52,8 @@ def edited(bench: Bench, words: str | None) -> Tensor:
     prior, chosen = bench.prior, PRESETS["default"]
     bend: Regularizer = chain()
     if words is not None:
-        pictures = read_regularizers(words).build(lambda path: read(PALETTE)[None] * 2 - 1)
+        named = read_regularizers(words)
+        pictures = named.build(lambda path: read(PALETTE)[None] * 2 - 1, lambda _: sight(bench))
         bend = decoded(pictures, prior.encode, bench.decode)
     target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
     source, by = plain(prior, bench.source), plain(prior, bench.target)
@@ -56,8 +62,17 @@ def edited(bench: Bench, words: str | None) -> Tensor:
     return bench.pictures(finish(walk).z0, whole=False)
 
 
-def measured(name: str, x: Tensor) -> float:
+def sight(bench: Bench) -> Features:
+    """What the model's own autoencoder sees."""
+    return encoder_features(bench.prior)
+
+
+def measured(bench: Bench, name: str, x: Tensor) -> float:
     """A regularizer's own figure, over pictures in [0, 1]."""
+    if name == "resembling":
+        told = [style_of(sight(bench)(each[None] * 2 - 1)) for each in (*x, read(PALETTE))]
+        *rows, wanted = told
+        return 100 * sum(distance(row, wanted) for row in rows) / len(rows)
     if name == "flattened":
         down, right = x.diff(dim=-2)[..., :-1], x.diff(dim=-1)[..., :-1, :]
         return 255 * (down.square() + right.square()).sum(1).sqrt().mean().item()
@@ -70,6 +85,18 @@ def measured(name: str, x: Tensor) -> float:
     jump = (x[..., 0] - x[..., -1]).abs().mean() + (x[..., 0, :] - x[..., -1, :]).abs().mean()
     inside = x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean()
     return (jump / inside).item()
+
+
+def style_of(layers: list[Tensor]) -> list[Tensor]:
+    """Mean and deviation of every channel."""
+    return [torch.cat([m.mean((2, 3)), m.std((2, 3), correction=0)], 1) for m in layers]
+
+
+def distance(seen: list[Tensor], wanted: list[Tensor]) -> float:
+    """Root mean square over layers of |seen - wanted| / |wanted|."""
+    pairs = zip(seen, wanted, strict=True)
+    shares = torch.stack([((a - b).norm() / b.norm()) ** 2 for a, b in pairs])
+    return float(shares.mean().sqrt())
 
 
 def paths(x: Tensor) -> float:
@@ -90,7 +117,7 @@ def row(bench: Bench, name: str, words: str, free: Tensor) -> tuple[Tensor, str]
     start = time.perf_counter()
     made = edited(bench, words)
     took = (time.perf_counter() - start) / len(made)
-    before, after = measured(name, free), measured(name, made)
+    before, after = measured(bench, name, free), measured(bench, name, made)
     told = f"{before:.2f} to {after:.2f}"
     if name == "flattened":
         told += f"; {paths(free):.0f} to {paths(made):.0f} paths"

@@ -32,6 +32,7 @@ WORDED = FrozenDict(
         Literal["bicubic", "area"]: str,
         Literal["4:2:0", "4:4:4"]: str,
         Literal["vertical", "horizontal"]: str,
+        Literal["style", "content"]: str,
     }
 )
 """Refused in words by `to_estimate`, the operators and the regularizers themselves."""

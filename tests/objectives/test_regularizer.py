@@ -16,6 +16,7 @@ from dreamsampler.objectives import (
     palette,
     palette_of,
     relax,
+    resembling,
     seamless,
 )
 
@@ -31,6 +32,16 @@ def double(z0, now):
     return 2 * z0
 
 
+EYE = normal(5, 3, 3, 3, seed=2)
+SEEN = normal(1, 3, 6, 6, seed=3)
+
+
+def sees(x):
+    """Two layers: filtered, and seen as a whole."""
+    first = torch.nn.functional.conv2d(x, EYE, padding=1).tanh()
+    return [first, first.square().mean((2, 3))]
+
+
 MAPS = {
     "chain": chain(double, relax(0.5)),
     "masked": masked(double, torch.rand(1, 1, 4, 4, dtype=torch.float64)),
@@ -43,12 +54,15 @@ MAPS = {
     "flattened": flattened(0.3),
     "mirrored": mirrored(2.0, axis="horizontal"),
     "palette": palette(normal(5, 3), 3.0),
+    "resembling": resembling(sees, SEEN),
     "seamless": seamless(2.0),
 }
 PICTURED = {
     "flattened": flattened,
     "mirrored": mirrored,
     "palette": lambda w: palette(normal(5, 3), w),
+    "resembling": lambda w: resembling(sees, SEEN, w),
+    "content": lambda w: resembling(sees, SEEN, w, by="content"),
     "seamless": seamless,
 }
 """Name -> (weight -> map), of those that stand for an energy."""
@@ -223,6 +237,51 @@ def test_the_smooth_part_solves_its_equation():
     around = [torch.roll(s, by, dim) for dim in (-1, -2) for by in (-1, 1)]
     torch.testing.assert_close(sum(around) - 4 * s, jumps)
     torch.testing.assert_close(s.mean((2, 3)), torch.zeros(2, 3).double())
+
+
+@pytest.mark.parametrize("by", ["style", "content"])
+def test_a_step_is_polyaks_and_ends_where_the_reference_is_met(by):
+    """Written out for one row: x - share 2 R / |g|^2 g; its size is held, at the end is none."""
+    ref = torch.nn.functional.interpolate(SEEN, (4, 4), mode="bilinear", antialias=True)
+
+    def told(x):
+        if by == "content":
+            return [each.flatten(1) for each in sees(x)]
+        maps, whole = sees(x)
+        spread = (maps.var((2, 3), correction=0) + 1e-8).sqrt()
+        none = torch.full_like(whole, 1e-8).sqrt()
+        return [torch.cat([maps.mean((2, 3)), spread], 1), torch.cat([whole, none], 1)]
+
+    x = Z[:1].clone().requires_grad_()
+    off = [
+        (a - b).square().sum() / b.square().sum() for a, b in zip(told(x), told(ref), strict=True)
+    ]
+    energy = sum(off) / 4
+    (g,) = torch.autograd.grad(energy, x)
+    free = (Z[:1] - 0.75 * 2 * energy * g / g.square().sum()).detach()
+    how = {"by": by, "steps": 1}
+    close = torch.testing.assert_close
+    close(resembling(sees, SEEN, 3.0, longest=1e9, **how)(Z[:1], moment()), free)
+    held = resembling(sees, SEEN, 3.0, longest=1e-3, **how)(Z[:1], moment())
+    assert (held - Z[:1]).square().mean().sqrt().item() == pytest.approx(1e-3)
+    assert torch.equal(resembling(sees, ref, by=by)(ref, moment()), ref)
+
+
+def test_many_steps_come_near_the_reference_in_what_counts():
+    """By style the places are free: the same colors elsewhere are no reason to move."""
+    style = lambda x: torch.cat([sees(x)[0].mean((2, 3)), sees(x)[0].std((2, 3))], 1)
+    ref = normal(1, 3, 4, 4, seed=8)
+    near = resembling(sees, ref, float("inf"), steps=200)(Z, moment())
+    off = [(style(x) - style(ref)).norm(dim=1).max() for x in (near, Z)]
+    assert off[0] < off[1] / 10
+    assert (near - ref).square().mean() > 0.1
+    same = resembling(sees, ref, float("inf"), steps=400, by="content")(Z, moment())
+    assert (sees(same)[0] - sees(ref)[0]).norm() < (sees(Z)[0] - sees(ref)[0]).norm() / 5
+    for options in ({"steps": 0}, {"longest": 0.0}, {"by": "colors"}):
+        with pytest.raises(ValueError, match=r"at least 1, and above 0|by is 'colors'"):
+            resembling(sees, ref, **options)
+    with pytest.raises(ValueError, match="no layers"):
+        resembling(lambda x: [], ref)(Z, moment())
 
 
 def test_an_infinite_weight_leaves_only_the_colors_of_the_palette():

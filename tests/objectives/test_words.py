@@ -5,16 +5,25 @@ import torch
 from oracles import normal
 
 from dreamsampler.maths import Cosine, Estimate, Moment
-from dreamsampler.objectives import chain, flattened, mirrored, palette, palette_of, seamless
+from dreamsampler.objectives import (
+    chain,
+    flattened,
+    mirrored,
+    palette,
+    palette_of,
+    resembling,
+    seamless,
+)
 from dreamsampler.objectives.words import REGULARIZERS, read_regularizers
 
 X = normal(1, 3, 8, 8)
 NOW = Moment(0, Cosine()(0.5), X, X, X, Estimate(X, X), X)
 REFERENCE = normal(1, 3, 16, 16, seed=4)
+SIGHTS = {"autoencoder": lambda x: [x.tanh()], "clip-folder": lambda x: [x.square()]}
 
 
 def built(text):
-    return read_regularizers(text).build(lambda path: REFERENCE)(X, NOW)
+    return read_regularizers(text).build(lambda path: REFERENCE, SIGHTS.get)(X, NOW)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,11 @@ def built(text):
         ("seamless(3)", seamless(3.0)),
         ("palette(a.png)", palette(palette_of(REFERENCE, 8), 4.0)),
         ("palette('my colors.png', 3, weight=1)", palette(palette_of(REFERENCE, 3), 1.0)),
+        ("resembling(a.png)", resembling(SIGHTS["autoencoder"], REFERENCE)),
+        (
+            "resembling(a.png, content, 2, network=clip-folder)",
+            resembling(SIGHTS["clip-folder"], REFERENCE, 2.0, by="content"),
+        ),
         ("mirrored | flattened(0.1)", chain(mirrored(), flattened(0.1))),
     ],
 )
@@ -44,12 +58,19 @@ def test_it_knows_the_files_it_needs():
     assert [str(path) for path in found] == ["a.png", "b c.png"]
 
 
+def test_resemblance_needs_something_that_sees():
+    with pytest.raises(ValueError, match="needs a network that sees"):
+        read_regularizers("resembling(a.png)").build(lambda path: REFERENCE)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "regularize is empty"),
         ("miror", "there is no regularizer 'miror': did you mean mirrored"),
         ("palette", "palette needs path"),
+        ("resembling", "resembling needs path"),
+        ("resembling(a.png, colors)", "by of resembling is colors, but must be one of style"),
         ("flattened(x)", "weight of flattened is x, but must be a number"),
         ("flattened(-1)", "must be above 0"),
         ("mirrored(axis=diagonal)", "must be one of vertical, horizontal"),

@@ -37,6 +37,7 @@ from dreamsampler.objectives.regularizer import (
     masked,
     relax,
 )
+from dreamsampler.objectives.resembling import resembling
 from dreamsampler.objectives.seamless import seamless
 from dreamsampler.objectives.variation import flattest
 
@@ -73,6 +74,7 @@ __all__ = [
     "posterior",
     "regional",
     "relax",
+    "resembling",
     "seamless",
     "second_order",
     "shares",

@@ -17,7 +17,10 @@ from dreamsampler.operators.spec import Parameter, Value, meant, values_of
 if TYPE_CHECKING:
     from dreamsampler.maths import Image
     from dreamsampler.objectives.regularizer import Regularizer
+    from dreamsampler.objectives.resembling import Features
 
+OWN = "autoencoder"
+"""The network of `resembling` that every model with an autoencoder has."""
 _WEIGHT = Parameter(float, 0, default=math.inf)
 REGULARIZERS: Final[Mapping[str, Mapping[str, Parameter]]] = {
     "flattened": {"weight": Parameter(float, 0, 10, default=0.2)},
@@ -29,6 +32,12 @@ REGULARIZERS: Final[Mapping[str, Mapping[str, Parameter]]] = {
         "path": Parameter(str),
         "colors": Parameter(int, 2, 256, default=8),
         "weight": Parameter(float, 0, 1e6, default=4.0),
+    },
+    "resembling": {
+        "path": Parameter(str),
+        "by": Parameter(str, default="style", choices=("style", "content")),
+        "weight": Parameter(float, 0, default=1.0),
+        "network": Parameter(str, default=OWN),
     },
     "seamless": {"weight": _WEIGHT},
 }
@@ -51,15 +60,22 @@ class Regularizers:
         """The pictures that it names."""
         return [Path(str(v)) for _, values in self.steps for n, v in values if n == "path"]
 
-    def build(self, opened: Callable[[str], Image]) -> Regularizer:
+    def build(
+        self, opened: Callable[[str], Image], sees: Callable[[str], Features] | None = None
+    ) -> Regularizer:
         """The map, of pictures in [-1, 1].
 
         Args:
             opened: path -> picture, (1, 3, h, w) in [-1, 1].
+            sees: folder of a CLIP model, or "autoencoder" for the model's own -> what it sees in a
+                picture. Needed where `resembling` is named.
+
+        Raises:
+            ValueError: `resembling` without anything that sees.
         """
         from dreamsampler.objectives.regularizer import chain
 
-        return chain(*(_one(name, dict(values), opened) for name, values in self.steps))
+        return chain(*(_one(name, dict(values), opened, sees) for name, values in self.steps))
 
 
 def read_regularizers(text: str) -> Regularizers:
@@ -68,6 +84,7 @@ def read_regularizers(text: str) -> Regularizers:
         flattened(weight=0.2)                        total variation: flat colors, fewer edges
         mirrored(weight=inf, axis=vertical)          left and right alike (or top and bottom)
         palette(path, colors=8, weight=4)            the colors of another picture
+        resembling(path, by=style, weight=1)         the style of another picture, or its content
         seamless(weight=inf)                         opposite borders meet: a tile
 
     Arguments go by place or by name; paths with blanks, commas or brackets need quotes.
@@ -79,7 +96,7 @@ def read_regularizers(text: str) -> Regularizers:
         >>> read_regularizers("miror")
         Traceback (most recent call last):
         ValueError: there is no regularizer 'miror': did you mean mirrored? (there are flattened, \
-mirrored, palette, seamless)
+mirrored, palette, resembling, seamless)
     """
     if not str(text).strip():
         raise ValueError('regularize is empty: write for instance "mirrored", or leave it out')
@@ -92,10 +109,16 @@ mirrored, palette, seamless)
     return Regularizers(tuple(steps))
 
 
-def _one(name: str, values: dict[str, Any], opened: Callable[[str], Image]) -> Regularizer:
+def _one(
+    name: str,
+    values: dict[str, Any],
+    opened: Callable[[str], Image],
+    sees: Callable[[str], Features] | None,
+) -> Regularizer:
     from dreamsampler.objectives.flattened import flattened
     from dreamsampler.objectives.mirrored import mirrored
     from dreamsampler.objectives.palette import palette, palette_of
+    from dreamsampler.objectives.resembling import resembling
     from dreamsampler.objectives.seamless import seamless
 
     match name:
@@ -106,6 +129,11 @@ def _one(name: str, values: dict[str, Any], opened: Callable[[str], Image]) -> R
         case "palette":
             colors = palette_of(opened(values["path"]), values["colors"])
             return palette(colors, values["weight"])
+        case "resembling":
+            if sees is None:
+                raise ValueError("resembling needs a network that sees: pass one to build")
+            reference, features = opened(values["path"]), sees(values["network"])
+            return resembling(features, reference, values["weight"], by=values["by"])
         case "seamless":
             return seamless(**values)
         case _:

@@ -12,8 +12,10 @@ from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
+from dreamsampler.models.features import Seen, clip_features, encoder_features
 from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import Regularizer, cfg, chain, decoded, inside, plain
+from dreamsampler.objectives.words import OWN
 from dreamsampler.samplers import by_noise
 from dreamsampler.tasks.assemble import assemble
 from dreamsampler.tasks.picture import (
@@ -105,7 +107,7 @@ class EditRun:
         """What was asked for besides the prompt, then what must stay."""
         maps: list[Regularizer] = []
         if self.task.regularizers is not None:
-            pictures = self.task.regularizers.build(self._reference)
+            pictures = self.task.regularizers.build(self._reference, self._sees)
             maps.append(decoded(pictures, self.prior.encode, self.prior.decode))
         if self.mask is not None:
             cells = self.fit.mask_to_latent(self.mask, self.prior.factor, touched=True)
@@ -118,6 +120,10 @@ class EditRun:
         share = min(1.0, 256 / max(x.shape[-2:]))
         size = [max(1, round(share * n)) for n in x.shape[-2:]]
         return 2 * functional.interpolate(x, size, mode="nearest-exact") - 1
+
+    def _sees(self, network: str) -> Seen:
+        """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
+        return encoder_features(self.prior) if network == OWN else clip_features(network)
 
     @property
     def report(self) -> dict[str, Any]:
