@@ -27,6 +27,10 @@ from dreamsampler.objectives.regularizer import Regularizer, chain
 from dreamsampler.samplers.dream import dream
 
 
+DENSE = 2.0
+"""Unit of density of a stage: this many optical depths along one of its voxels."""
+
+
 @final
 @dataclass(frozen=True)
 class Stage:
@@ -67,7 +71,9 @@ def fitted(film: Film, stages: Sequence[Stage]) -> Iterator[int]:
     for number, stage in enumerate(stages):
         box = film.grid.box if number == 0 else film.grid.tight_box()
         size = cubic_size(box, stage.resolution)
-        film.adopt(film.grid.resampled(size, box), everywhere=number == 0)
+        grid = film.grid.resampled(size, box)
+        grid.count_in(DENSE / grid.voxel)
+        film.adopt(grid, everywhere=number == 0)
         for step in range(stage.steps):
             if step == stage.steps // 2:
                 film.slow(0.4)

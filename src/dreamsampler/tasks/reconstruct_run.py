@@ -89,8 +89,9 @@ class ReconstructRun:
     def _film(self, cameras: Sequence[Camera]) -> Film:
         task, (x, y, z), r = self.task, self.views.center, self.views.radius
         box = ((x - r, y - r, z - r), (x + r, y + r, z + r))
+        grid = Grid(cubic_size(box, COARSE), box, task.degree, ball=((x, y, z), r))
         return Film(
-            Grid(cubic_size(box, COARSE), box, task.degree).to(self._where),
+            grid.to(self._where),
             cameras,
             self._encode,
             self._energy,
@@ -153,7 +154,7 @@ class ReconstructRun:
     def stages(self) -> list[Stage]:
         """From coarse to fine: half the resolution, then all of it."""
         task, side = self.task, max(self.views.cameras[0].size)
-        fine = task.resolution or min(max(3 * side // 4, 32), 192)
+        fine = task.resolution or min(max(9 * side // 16, 32), 192)
         first = max(1, 2 * task.steps // 5)
         return [Stage(max(8, fine // 2), first), Stage(fine, max(1, task.steps - first))]
 

@@ -130,7 +130,7 @@ class Film:
         """What a camera sees; gradients reach the grid."""
         if row in self._marches:
             return shade(self.grid, self._marches[row])
-        near = None if self._everywhere else self.grid.occupied()
+        near = self.grid.inside(self.grid.corners()) if self._everywhere else self.grid.occupied()
         step = LEAP * self.grid.voxel if self._everywhere else None
         if math.prod(self.cameras[row].size) > KEPT:
             return render(self.grid, *self._rays[row], step=step, occupied=near, chunk=KEPT)

@@ -15,11 +15,15 @@ from dreamsampler.generators.field.harmonic import DEGREES, harmonics
 
 Box = tuple[Vector, Vector]
 """The lower and the upper corner, in world coordinates."""
+Ball = tuple[Vector, float]
+"""Center and radius, in world coordinates."""
 
 OPAQUE = 30.0
 """Unit of density: this many optical depths along the box's longest side."""
 HAZE = 0.05
 """Optical depth of a new grid along its longest side: nearly empty, but no gradient is lost."""
+FAINT = 1e-6
+"""Least density in its unit that `count_in` writes: softplus must have an inverse."""
 
 
 @final
@@ -30,13 +34,15 @@ class Grid(nn.Module):
         color(x, v) = sigmoid(sum_lm k_lm(x) Y_lm(v))          in [0, 1]
 
     d and k are interpolated before their functions are applied, so that a surface can be sharper
-    than a voxel. Outside the box there is nothing.
+    than a voxel. Outside the box, and outside the ball if there is one, there is nothing.
 
     Args:
         size: corners along x, y and z; at least 2 each.
         box: what the grid covers, lower corner below the upper one.
         degree: of the spherical harmonics of color: 0 looks the same from everywhere.
         color: RGB of a new grid, inside (0, 1).
+        ball: center and radius of what may hold matter. Around what all cameras see whole it
+            keeps out specks that few of them see, in the corners of the box.
 
     Raises:
         ValueError: sizes, a box, a degree or colors that cannot be.
@@ -54,9 +60,11 @@ class Grid(nn.Module):
         box: Box = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)),
         degree: int = 0,
         color: float = 0.5,
+        ball: Ball | None = None,
     ) -> None:
         super().__init__()
         check_grid(size, box, degree, color)
+        self.ball = ball
         lower, upper = torch.tensor(box, dtype=torch.float32)
         self.register_buffer("lower", lower)
         self.register_buffer("upper", upper)
@@ -89,7 +97,15 @@ class Grid(nn.Module):
 
     def density(self, points: Tensor) -> Tensor:
         """Density at points inside the box, (n, 3) to (n,), in 1 / length."""
-        return self.unit * F.softplus(self._sampled(self.raw_density, points)[:, 0])
+        density = self.unit * F.softplus(self._sampled(self.raw_density, points)[:, 0])
+        return density if self.ball is None else density * self.inside(points)
+
+    def inside(self, points: Tensor) -> Tensor:
+        """Whether points (..., 3) lie in the ball; everywhere, if there is none."""
+        if self.ball is None:
+            return torch.ones(points.shape[:-1], dtype=torch.bool, device=points.device)
+        center, radius = self.ball
+        return (points - torch.tensor(center).to(points)).norm(dim=-1) <= radius
 
     def color(self, points: Tensor, directions: Tensor) -> Tensor:
         """RGB in [0, 1] at points (n, 3), seen along unit directions (n, 3)."""
@@ -119,12 +135,28 @@ class Grid(nn.Module):
             box: what it covers; by default what this one does. Where the old box does not reach,
                 its nearest values are continued.
         """
-        new = Grid(size, self.box if box is None else box, self.degree).to(self.lower)
+        box = self.box if box is None else box
+        new = Grid(size, box, self.degree, ball=self.ball).to(self.lower)
         new.unit = self.unit
         where = new.corners().reshape(-1, 3)
         for old, into in ((self.raw_density, new.raw_density), (self.raw_color, new.raw_color)):
             into.copy_(self._sampled(old, where).t().reshape(into.shape))
         return new
+
+    @torch.no_grad()
+    def count_in(self, unit: float) -> None:
+        """Write the same densities at the corners in another unit of density.
+
+        A voxel becomes opaque by a raw density of about 1 / (unit voxel). Where voxels became
+        smaller than the unit was meant for, an optimizer does not get there, and walls shine
+        through.
+
+        Args:
+            unit: 1 / length, > 0.
+        """
+        depth = (F.softplus(self.raw_density) * (self.unit / unit)).clamp_min(FAINT)
+        self.raw_density.copy_(depth + torch.log(-torch.expm1(-depth)))
+        self.unit = unit
 
     def total_variation(self) -> Tensor:
         """How much neighbors differ: the mean of sqrt(|step along x, y, z|^2 + e^2) - e.
@@ -160,7 +192,8 @@ class Grid(nn.Module):
             (z, y, x), bool.
         """
         thick = self.unit * F.softplus(self.raw_density) * self.voxel
-        return F.max_pool3d(1 - torch.exp(-thick), 3, 1, 1)[0, 0] > least
+        near = F.max_pool3d(1 - torch.exp(-thick), 3, 1, 1)[0, 0] > least
+        return near if self.ball is None else near & self.inside(self.corners())
 
     @torch.no_grad()
     def tight_box(self, least: float = 0.1) -> Box:

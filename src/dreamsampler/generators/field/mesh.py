@@ -173,7 +173,9 @@ def surface(grid: Grid, opacity: float = 0.5) -> Mesh:
     if not 0 < opacity < 1:
         raise ValueError(f"opacity is {opacity}: give a number inside (0, 1)")
     level = float(np.log(np.expm1(-np.log1p(-opacity) / (grid.voxel * grid.unit))))
-    padded = F.pad(grid.raw_density.detach().double(), (1,) * 6, value=-1e3)[0, 0]
+    raw = grid.raw_density.detach().double()
+    raw = torch.where(grid.inside(grid.corners()), raw, -1e3)
+    padded = F.pad(raw, (1,) * 6, value=-1e3)[0, 0]
     values = padded.clamp(level - 20, level + 20).permute(2, 1, 0).cpu().numpy()
     vertices, faces = isosurface(values, level)
     cells = np.array(grid.size) - 1

@@ -16,7 +16,7 @@ FORMAT: Final = "dreamsampler-field-1"
 
 
 def save_field(path: str | Path, grid: Grid, recipe: dict[str, Any] | None = None) -> None:
-    """Write a field: raw_density and raw_color, and in the metadata its box, degree and unit.
+    """Write a field: raw_density and raw_color, and in the metadata its box, ball, degree and unit.
 
     Args:
         path: where to, .safetensors.
@@ -28,6 +28,7 @@ def save_field(path: str | Path, grid: Grid, recipe: dict[str, Any] | None = Non
     """
     told = {"format": FORMAT, "box": json.dumps(grid.box), "unit": repr(grid.unit)}
     told |= {"degree": str(grid.degree), "recipe": json.dumps(recipe or {})}
+    told |= {"ball": json.dumps(grid.ball)}
     tensors = {name: p.detach().cpu().contiguous() for name, p in grid.named_parameters()}
     write_whole(path, save(tensors, metadata=told))
 
@@ -49,8 +50,11 @@ def load_field(path: str | Path) -> Grid:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}): give a .safetensors file") from error
     low, high = json.loads(told["box"])
-    z, y, x = density.shape[2:]
-    grid = Grid((x, y, z), ((*low,), (*high,)), int(told["degree"])).to(density)
+    depth, height, width = density.shape[2:]
+    grid = Grid((width, height, depth), ((*low,), (*high,)), int(told["degree"])).to(density)
     grid.unit = float(told["unit"])
+    if ball := json.loads(told.get("ball", "null")):
+        (x, y, z), radius = ball
+        grid.ball = ((x, y, z), radius)
     grid.raw_density.data, grid.raw_color.data = density, color
     return grid
