@@ -90,6 +90,20 @@ def test_what_was_not_measured_does_not_count():
         estimate_noise(torch.rand(1, 3, 9, 2, generator=torch.Generator()))
 
 
+@pytest.mark.parametrize("noise", [0.005, 0.01, 0.05])
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_the_noise_is_found_where_pixels_are_missing_all_over(noise, share):
+    """Three measured pixels in a row are enough, on white and in color."""
+    ratios = []
+    for seed in range(4):
+        y, rng = stored(drawing(seed), noise, seed), torch.Generator().manual_seed(seed + 100)
+        known = (torch.rand(1, 1, 96, 96, generator=rng) < share).float()
+        spoiled = torch.where(known == 1, y, torch.rand(y.shape, generator=rng))
+        ratios.append(estimate_noise(spoiled, known) / math.hypot(noise, 0.29 / 255))
+    assert all(abs(ratio - 1) < 0.12 for ratio in ratios), ratios
+    assert abs(sum(ratios) / 4 - 1) < 0.07
+
+
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_a_blur_is_guessed_from_the_spectrum(sigma, noise):

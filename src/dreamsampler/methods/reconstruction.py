@@ -26,7 +26,6 @@ from dreamsampler.objectives.guidance import Guided, together
 from dreamsampler.objectives.regularizer import Regularizer, chain
 from dreamsampler.samplers.dream import dream
 
-
 DENSE = 2.0
 """Unit of density of a stage: this many optical depths along one of its voxels."""
 

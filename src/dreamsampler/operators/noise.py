@@ -9,6 +9,19 @@ from torch.nn import functional as F
 
 TILE = 8
 """Pixels along the side of the tiles that are compared, in pictures that hold four of them."""
+DENSE = 0.5
+"""Responses a pixel that can be used, below which tiles grow."""
+WHOLE = 0.25
+"""Share of the measured pixels that must have measured neighbors all around, to ask only those."""
+CROSS = [[[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]]
+"""Two second differences, one after the other: planes and saddles vanish."""
+LINES = [
+    [[0.0, 0.0, 0.0], [1.0, -2.0, 1.0], [0.0, 0.0, 0.0]],
+    [[0.0, 1.0, 0.0], [0.0, -2.0, 0.0], [0.0, 1.0, 0.0]],
+    [[1.0, 0.0, 0.0], [0.0, -2.0, 0.0], [0.0, 0.0, 1.0]],
+    [[0.0, 0.0, 1.0], [0.0, -2.0, 0.0], [1.0, 0.0, 0.0]],
+]
+"""Second differences, which three measured pixels in a row are enough for: planes vanish."""
 
 
 def estimate_noise(
@@ -21,7 +34,8 @@ def estimate_noise(
         noise = root mean square of all v <= 1.25 noise
 
     White noise keeps its variance in r, planes and saddles vanish there; structure makes v larger,
-    never smaller; the fixed point is approached from the lower quartile of all v.
+    never smaller; the fixed point is approached from the lower quartile of all v. Where pixels are
+    missing all over, r = [1, -2, 1] / sqrt(6) * y along rows, columns and diagonals.
     Clipping cuts noise off, so pixels within 2 noise of black and white do not count; tiles of
     which about half is exactly black or white are read as v^2 = 2 mean (bound - y)^2 instead.
     Rounding to 8 bits is part of what is measured (0.0011). Noise must be white: after JPEG or
@@ -35,7 +49,7 @@ def estimate_noise(
         The standard deviation, in the units of y; 0 where nothing varies.
 
     Raises:
-        ValueError: if no pixel has measured neighbors on all sides.
+        ValueError: if no pixel has measured neighbors on two opposite sides.
 
     Example:
         >>> rng = torch.Generator().manual_seed(0)
@@ -46,17 +60,21 @@ def estimate_noise(
     Source: Immerkaer, CVIU 64 (1996), eq. 3; the tiles and the clipping are ours.
     """
     known = torch.ones_like(y) if where is None else (where > 0.999).to(y).expand_as(y)
+    kernels, usable = y.new_tensor(CROSS), known[..., :0, :0]
     if min(y.shape[-2:]) >= 3:
-        known = -F.max_pool2d(-known, 3, 1)
-    if min(y.shape[-2:]) < 3 or not bool(known.any()):
+        usable = _complete(known, kernels)
+        if usable.sum() < WHOLE * known.sum():
+            kernels = y.new_tensor(LINES)
+            usable = _complete(known, kernels)
+    if not bool(usable.any()):
         size = f"{y.shape[-1]}x{y.shape[-2]}"
         raise ValueError(
             f"the noise of {size} pixels cannot be estimated without a measured pixel that has "
-            "measured neighbors on all sides: say how strong it is"
+            "measured neighbors on both sides: say how strong it is"
         )
     noise = 0.0
     for _ in range(8):
-        found = _tiles(y, known, noise)
+        found = _tiles(y, known, usable, kernels, noise)
         if not len(found):
             break
         level = found.quantile(0.25)
@@ -69,30 +87,52 @@ def estimate_noise(
     return noise
 
 
+def _along(y: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tensor:
+    """Every channel filtered by every kernel, (b, c k, h - 2, w - 2)."""
+    found = F.conv2d(y.flatten(0, 1)[:, None], kernels[:, None])
+    return found.unflatten(0, y.shape[:2]).flatten(1, 2)
+
+
+def _complete(known: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tensor:
+    """1 where everything was measured that a kernel looks at."""
+    looked_at = (kernels != 0).to(known)
+    return (_along(1 - known, looked_at) == 0).to(known)
+
+
 def _tiles(
-    y: Float[Tensor, "b c h w"], known: Float[Tensor, "b c inner_h inner_w"], noise: float
+    y: Float[Tensor, "b c h w"],
+    known: Float[Tensor, "b c h w"],
+    usable: Float[Tensor, "b ck inner_h inner_w"],
+    kernels: Float[Tensor, "k 3 3"],
+    noise: float,
 ) -> Float[Tensor, " tiles"]:
     """What every usable tile says the noise is, if clipping is that of `noise`."""
-    kernel = y.new_tensor([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[None, None] / 6
-    response = F.conv2d(y.flatten(0, 1)[:, None], kernel)[:, 0].unflatten(0, y.shape[:2])
-    inner, around = y[..., 1:-1, 1:-1], F.avg_pool2d(y, 3, 1)
-    rounding = 0.5 / 255
+    response = _along(y, kernels / kernels.flatten(1).norm(dim=1)[:, None, None])
+    mean = F.avg_pool2d(y * known, 3, 1) / F.avg_pool2d(known, 3, 1).clamp_min(1e-6)
+    around, inner = (v.repeat_interleave(len(kernels), 1) for v in (mean, y[..., 1:-1, 1:-1]))
+    side, rounding = _side(usable, len(kernels)), 0.5 / 255
     margin = max(2 * noise, rounding)
-    free = known * ((around > margin) & (around < 1 - margin))
-    cut = known - free
+    free = usable * ((around > margin) & (around < 1 - margin))
+    cut = usable - free
     bound = (around > 0.5).to(y)
     clipped = (inner >= 1 - rounding) | (inner <= rounding)
-    count, lost = _sums(free), _sums(cut)
+    count, lost = _sums(free, side), _sums(cut, side)
     least = 0.3 * max(count.max().item(), lost.max().item())
-    inside = (_sums(free * response**2) / count)[count > least]
-    share = _sums(cut * clipped) / lost
-    beside = (2 * _sums(cut * (bound - inner) ** 2) / lost)[
+    inside = (_sums(free * response**2, side) / count)[count > least]
+    share = _sums(cut * clipped, side) / lost
+    beside = (2 * _sums(cut * (bound - inner) ** 2, side) / lost)[
         (lost > least) & (share > 0.44) & (share < 0.75)
     ]
     return torch.cat([inside, beside]).sqrt()
 
 
-def _sums(numbers: Float[Tensor, "b c h w"]) -> Float[Tensor, "b th tw"]:
+def _side(usable: Tensor, each: int) -> int:
+    """Pixels along a tile: more of them where few responses can be used, of `each` a pixel."""
+    share = each * usable.mean().item()
+    side = round(TILE * max(1.0, (DENSE / max(share, 1e-3)) ** 0.5))
+    return max(1, min(side, usable.shape[-2] // 4, usable.shape[-1] // 4))
+
+
+def _sums(numbers: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b th tw"]:
     """Sums over tiles that overlap by half, all channels together."""
-    side = max(1, min(TILE, numbers.shape[-2] // 4, numbers.shape[-1] // 4))
     return F.avg_pool2d(numbers, side, max(1, side // 2), divisor_override=1).sum(1)

@@ -100,6 +100,37 @@ def test_a_tight_box_holds_what_is_there():
     torch.testing.assert_close(kept.density(inside), grid.density(inside))
 
 
+def test_another_unit_is_the_same_field_at_the_corners():
+    grid = filled((3, 4, 5))
+    at = grid.corners().reshape(-1, 3)
+    before = grid.density(at)
+    grid.count_in(grid.unit / 7)
+    torch.testing.assert_close(grid.density(at), before, rtol=1e-4, atol=1e-4)
+    assert grid.unit == pytest.approx(30.0 / 4 / 7)
+
+
+def test_an_empty_grid_can_be_counted_in_any_unit():
+    """Nothing has no logarithm: what is nearly empty stays finite, and nearly empty."""
+    grid = Grid((3, 3, 3))
+    with torch.no_grad():
+        grid.raw_density.fill_(-200.0)
+    grid.count_in(1e3)
+    assert bool(grid.raw_density.isfinite().all())
+    assert grid.density(torch.zeros(1, 3)).item() < 2e-3
+
+
+def test_outside_the_ball_there_is_nothing():
+    """For rays, for the box that fits tightly, and still after resampling."""
+    grid = Grid((9, 9, 9), ball=((0.25, 0.0, 0.0), 0.5))
+    with torch.no_grad():
+        grid.raw_density.fill_(9.0)
+    for each in (grid, grid.resampled((17, 17, 17))):
+        at = torch.tensor([[0.7, 0.0, 0.0], [0.8, 0.0, 0.0], [-0.2, 0.0, 0.0], [-0.9, 0.9, 0.9]])
+        assert (each.density(at) > 0).tolist() == [True, False, True, False]
+        low, high = each.tight_box()
+        assert min(low) >= -0.5 - 1e-6 and max(high) <= 0.75 + 1e-6
+
+
 def test_occupied_is_what_is_there_and_its_neighbors():
     grid = Grid((7, 7, 7))
     with torch.no_grad():

@@ -125,6 +125,18 @@ def test_a_field_comes_back_from_its_file(tmp_path):
     assert torch.equal(found.color(at, at), grid.color(at, at))
 
 
+def test_a_ball_bounds_the_mesh_and_comes_back_from_the_file(tmp_path):
+    grid = Grid((21, 21, 21), ball=((0.0, 0.0, 0.0), 0.6))
+    with torch.no_grad():
+        grid.raw_density.fill_(9.0)
+    save_field(tmp_path / "field.safetensors", grid)
+    found = load_field(tmp_path / "field.safetensors")
+    assert found.ball == grid.ball
+    for each in (grid, found):
+        reach = np.linalg.norm(surface(each).vertices, axis=1)
+        assert reach.min() > 0.5 and reach.max() < 0.75
+
+
 def test_files_that_are_no_field(tmp_path):
     from safetensors.torch import save_file
 
