@@ -232,7 +232,7 @@ def test_what_the_model_believes_arrives_where_the_data_leave_room(blocks, tmp_p
 
 
 def test_noise_that_no_view_tells_is_asked_for(tmp_path):
-    MakeScene("blocks", masked=0.95, views=2, held_out=0, size=16).save(tmp_path)
+    MakeScene("blocks", masked=0.99, views=2, held_out=0, size=16).save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     with pytest.raises(ValueError, match="pass noise"):
         quick(tmp_path).start(prior).run()

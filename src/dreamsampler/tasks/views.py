@@ -58,7 +58,7 @@ class Views:
         """The deviation of the noise: what was asked, or for "auto" the mean of what views say.
 
         Raises:
-            ValueError: "auto", and no view has a measured pixel with measured neighbors.
+            ValueError: "auto", and no view has three measured pixels in a row.
         """
         found = []
         for y, known in zip(self.y, self.known, strict=True):
