@@ -231,6 +231,18 @@ def test_what_the_model_believes_arrives_where_the_data_leave_room(blocks, tmp_p
     assert light(blocks, 1.0) > light(blocks, 1e-6) - 0.01
 
 
+def test_smoothness_grows_with_the_voxels_unless_it_is_asked_for(blocks):
+    """A surface is a share of the voxels that falls as they become more."""
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+
+    def smoothness(**options):
+        return quick(blocks, **options).start(prior).smoothness
+
+    assert smoothness(resolution=72) == pytest.approx(0.005)
+    assert smoothness(resolution=36) == pytest.approx(0.0025)
+    assert smoothness(resolution=36, smoothness=0.1) == 0.1
+
+
 def test_noise_that_no_view_tells_is_asked_for(tmp_path):
     MakeScene("blocks", masked=0.99, views=2, held_out=0, size=16).save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)

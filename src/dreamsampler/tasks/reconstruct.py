@@ -50,10 +50,11 @@ class Reconstruct:
     deconvolve: bool = True
     """where views were degraded at full size, follow the flattest picture that explains each
     beside it; --no-deconvolve leaves that out"""
-    smoothness: float = 5e-3
-    """weight of total variation: higher for noisier views"""
+    smoothness: float | None = None
+    """weight of total variation, higher for noisier views (by default 0.005 at 72 voxels, and in
+    proportion to them)"""
     resolution: int | None = None
-    """voxels along the longest side (by default nine for every 16 pixels)"""
+    """voxels along the longest side (by default nine for every 16 pixels, 48 to 192)"""
     degree: Literal[0, 1, 2] = 0
     """of spherical harmonics: 0 for colors that look the same from everywhere"""
     background: Literal["white", "black"] = "white"

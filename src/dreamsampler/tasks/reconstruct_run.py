@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 COARSE = 8
 """Corners along a side of the grid before the first stage."""
+SMOOTHNESS = 5e-3
+"""Weight of the mean variation of a field of 72 voxels; a surface is a smaller share of more."""
 SPARSITY = 1e-3
 """Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
 SPREAD, LEAST_SPREAD = 0.5, 0.02
@@ -117,7 +119,7 @@ class ReconstructRun:
         """Data term of the views that were measured; variation and sparsity of the field."""
         told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
         grid = self.film.grid
-        energy = self.task.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
+        energy = self.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
         if not told:
             return energy
         known = [rows[i] for i in told]
@@ -153,10 +155,20 @@ class ReconstructRun:
     @property
     def stages(self) -> list[Stage]:
         """From coarse to fine: half the resolution, then all of it."""
-        task, side = self.task, max(self.views.cameras[0].size)
-        fine = task.resolution or min(max(9 * side // 16, 32), 192)
-        first = max(1, 2 * task.steps // 5)
-        return [Stage(max(8, fine // 2), first), Stage(fine, max(1, task.steps - first))]
+        fine, steps = self.resolution, self.task.steps
+        first = max(1, 2 * steps // 5)
+        return [Stage(max(8, fine // 2), first), Stage(fine, max(1, steps - first))]
+
+    @property
+    def resolution(self) -> int:
+        """Voxels along the longest side: what was asked, or a little less than pixels show."""
+        return self.task.resolution or min(max(9 * max(self.views.cameras[0].size) // 16, 48), 192)
+
+    @property
+    def smoothness(self) -> float:
+        """What was asked, or in proportion to the voxels: the share of those at a surface falls."""
+        asked = self.task.smoothness
+        return SMOOTHNESS * self.resolution / 72 if asked is None else asked
 
     def _fitted(self) -> Iterator[int]:
         with self._walk.timed("fit"):
