@@ -37,6 +37,8 @@ DDS_STEP = 0.1 * 2000 / 64**2
 """Of DDS and SDS as published: learning rate, times the loss's factor, over the cells of 512 px."""
 STRENGTHS = (0.55, 0.65, 0.75, 0.85)
 """Noise share u = sigma / (alpha + sigma) of the first level of every curve."""
+FINER = (*STRENGTHS, 0.6, 0.7)
+"""Of the strongest peers, whose best point lies between."""
 
 
 @final
@@ -207,18 +209,15 @@ CURVES: dict[str, list[dict[str, Any]]] = {
         *({"steps": 20, "noise": u, "scale": 3.0} | P2P for u in STRENGTHS),
         {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P | {"inner_steps": 10},
     ],
-    "DDPM inversion": [
-        {"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in STRENGTHS
-    ],
+    "DDPM inversion": [{"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in FINER],
     "LEDITS++, no attention": [
-        {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in STRENGTHS
+        {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER
     ],
     "SDS": [{"steps": n, "scale": 7.5} for n in (25, 50, 100)],
     "DDS": [{"steps": n, "scale": 7.5} for n in (25, 50, 100)],
     "PDS": [{"steps": n, "scale": 7.5, "rate": 0.1} for n in (25, 50, 100)],
     "FlowEdit": [
-        {"steps": 16, "noise": u, "shift": 1.0, "scale": 5.0, "source_scale": 1.0}
-        for u in STRENGTHS
+        {"steps": 16, "noise": u, "shift": 1.0, "scale": 5.0, "source_scale": 1.0} for u in FINER
     ],
     "DreamSampler, paper": [{"steps": 50, "gamma": g} for g in (0.1, 0.4, 0.8)],
     "DreamSampler": [OURS | {"noise": u} for u in (0.55, 0.65, 0.8, 0.85)],
