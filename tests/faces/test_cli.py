@@ -78,6 +78,13 @@ def test_help_lists_every_task_and_every_option(cli):
     assert "demo" in said.out
 
 
+def test_help_tells_ranges_what_presets_choose_and_what_may_come_several_times(cli):
+    text = " ".join(cli("edit", "--help").out.replace("│", " ").split())
+    assert "(1 to 1000; default 16, flowedit 33, paper 200)" in text
+    assert "the source prompt (0 to 100; flowedit 3.5)" in text
+    assert "style.safetensors=0.7 (may be given several times)" in text
+
+
 @pytest.mark.parametrize("part", [*TASKS, Where, Output, Record])
 def test_every_option_is_described(part):
     assert set(described(part)) == {field.name for field in dataclasses.fields(part)}
@@ -97,12 +104,16 @@ def test_unknown_and_missing_options_are_refused(cli, picture):
     [
         ("paint cat.png", "inpaint, restore"),
         ("inpaint", "INPUT -o PATH"),
-        ("inpaint cat.png -o o.png --mask-mode grey", "'white', 'black', 'alpha'"),
-        ("inpaint cat.png -o o.png --expand 1 2 3", "--expand"),
+        ("inpaint cat.png -o o.png --mask-mode grey", "one of white, black, alpha was wanted"),
+        ("inpaint cat.png -o o.png --expand 1 2 3", "and INT INT INT INT was wanted"),
+        ("edit cat.png --prompt x -o o.png --guidance-scale y", "is 'y', and a number was wanted"),
+        ("edit cat.png --prompt x -o o.png --seed 1.5", "is '1.5', and a whole number was wanted"),
+        ("restore a.png --operator x -o o.png --noise y", "and a number or auto was wanted"),
+        ("edti cat.png", "no command 'edti': did you mean edit?"),
         ("inpaint cat.png -o o.png --seed", "--seed"),
         ("inpaint cat.png -o o.png --nunm-images 3", "perhaps you meant --num-images"),
         ("restore cat.png -o o.png", "--operator TEXT"),
-        ("degrade cat.png -o o.png --operator none --bits 12", "'8', '16'"),
+        ("degrade cat.png -o o.png --operator none --bits 12", "one of 8, 16 was wanted"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
@@ -129,7 +140,7 @@ FRAMED = """\
 def test_the_frame_that_terminals_get_is_taken_off_as_well():
     """tyro draws it where its stream is UTF-8; here, with what is printed captured, it is not."""
     told = unframed(FRAMED)
-    assert told.startswith("missing from dreamsampler restore: --operator TEXT; for full helptext")
+    assert told.startswith("missing from dreamsampler restore: --operator TEXT; for help, run")
     assert told.endswith("dreamsampler restore --help")
 
 

@@ -79,6 +79,7 @@ def hub(tmp_path, monkeypatch):
     def put(**options):
         fake = Hub(tmp_path, real, **options)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", fake)
+        monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: None)
         return fake
 
     return put

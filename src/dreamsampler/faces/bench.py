@@ -19,7 +19,7 @@ SuiteName = Literal[
 @final
 @dataclass(frozen=True)
 class Benched:
-    """Measure this library beside its peers: records an item, tables with intervals, plots.
+    """Measure this library beside its peers: a record a picture, tables with intervals, plots.
 
     It works in a checkout of the repository, whose pictures and judge it needs; a run that was
     stopped goes on where it ended.

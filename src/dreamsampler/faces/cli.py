@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import inspect
 import io
 import sys
@@ -11,6 +12,10 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 DESCRIPTION = "Change pictures with diffusion models."
+FURTHER = (
+    "`dreamsampler COMMAND --help` says what a command takes, `dreamsampler demo` shows some "
+    "edits, `dreamsampler --version` prints the version."
+)
 
 
 class Command(NamedTuple):
@@ -97,10 +102,16 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
     known = {command.name: command for command in COMMANDS}
     command = known.get(arguments[0]) if arguments else None
     if command is None:  # help of all, a typing error, or the completion of a shell
+        if arguments and not arguments[0].startswith("-"):
+            near = difflib.get_close_matches(arguments[0], known, 1, 0.5)
+            guess = f"did you mean {near[0]}? There are " if near else "there are "
+            raise ValueError(
+                f"no command {arguments[0]!r}: {guess}{', '.join(known)}; for help, run "
+                "dreamsampler --help"
+            )
         complete = any(each.startswith("--tyro-") for each in arguments)
         forms = [form_of(each) if complete else _named(each) for each in COMMANDS]
-        text = f"{DESCRIPTION} `dreamsampler --version` prints the version."
-        _parse(dressed(forms, list(known)), "dreamsampler", text, arguments)
+        _parse(dressed(forms, list(known)), "dreamsampler", f"{DESCRIPTION} {FURTHER}", arguments)
         raise ValueError("name a command; for help, run dreamsampler --help")
     parts = [_found(part) for part in command.parts]
     prog = f"dreamsampler {command.name}"

@@ -111,8 +111,8 @@ class Output:
     """What is written, and what is said."""
 
     output: Path
-    """picture to write: .png, .jpg, .webp or .tif; of several, OUT.png becomes OUT-0.png and
-    OUT-1.png; an older file is replaced once the new one is whole"""
+    """file to write: .png, .jpg, .webp or .tif, of vectorize .svg; of several, OUT.png becomes
+    OUT-0.png and OUT-1.png; an older file is replaced once the new one is whole"""
     no_metadata: bool = False
     """leave the recipe out of the file: no prompt, no file name, no version"""
     json: bool = False

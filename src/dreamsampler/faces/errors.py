@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -88,8 +89,54 @@ def unframed(text: str) -> str:
             # what is indented twice is the help of an option
             kept = [line for line in part if len(line) - len(line.lstrip()) < least + 8]
             said = " ".join(" ".join(kept).split()).partition(" Got errors:")[0].rstrip(".")
-            told.append(said[:1].lower() + said[1:])
+            told.append(plainly(said[:1].lower() + said[1:]))
     return "; ".join(told) or " ".join(text.split())
+
+
+_PLAIN = (
+    (r"for full helptext, (?:run|see):? (.*)", r"for help, run \1"),
+    (
+        r"invalid choice (.*) for argument '(.*?)'\. Expected one of \((.*)\)",
+        r"\2 is \1, and one of \3 was wanted",
+    ),
+    (r"missing value for argument '(.*?)'\. Expected 1 values", r"\1 is missing, or its value"),
+    (
+        r"error parsing (\S+): no type matching (?:\{None\}\|)?(.*) could be instantiated from "
+        r"\[(.*)\]",
+        r"\1 is \3, and \2 was wanted",
+    ),
+    (
+        r"error parsing (\S+): invalid literal for int\(\) with base 10: (.*)",
+        r"\1 is \2, and INT was wanted",
+    ),
+    (
+        r"error parsing (\S+): could not convert string to float: (.*)",
+        r"\1 is \2, and FLOAT was wanted",
+    ),
+)
+"""What the option parser says, and what is said instead."""
+
+
+def plainly(text: str) -> str:
+    """One of the option parser's sentences as the house says such things.
+
+    Example:
+        >>> plainly("invalid choice 'x' for argument '--preset'. Expected one of ('a', 'b')")
+        "--preset is 'x', and one of a, b was wanted"
+        >>> plainly("error parsing --seed: invalid literal for int() with base 10: '1.5'")
+        "--seed is '1.5', and a whole number was wanted"
+    """
+    for pattern, instead in _PLAIN:
+        found = re.fullmatch(pattern, text)
+        if found:
+            said, and_, wanted = found.expand(instead).partition(", and ")
+            wanted = {
+                "INT was wanted": "a whole number was wanted",
+                "FLOAT was wanted": "a number was wanted",
+                "FLOAT|{auto} was wanted": "a number or auto was wanted",
+            }.get(wanted, wanted)
+            return said + and_ + re.sub(r"[{}']", "", wanted)
+    return text
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import math
 import textwrap
 import types
 import typing
@@ -46,12 +47,12 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     """
     fields: list[Any] = []
     for part in parts:
-        hints, docs = typing.get_type_hints(part), described(part)
+        hints, docs, chosen = typing.get_type_hints(part), described(part), choices_of(part)
         for each in dataclasses.fields(part):
             placed = each.name in PLACED and (
                 each.default is not None or each.name in getattr(part, "PLACED", ())
             )
-            help_ = docs.get(each.name, "")
+            help_ = docs.get(each.name, "") + _range(part, each.name, chosen)
             option = _option(each.name, hints[each.name], help_, each.default, placed)
             default: dict[str, Any] = {}
             if each.default is not dataclasses.MISSING:
@@ -76,6 +77,36 @@ def dressed(forms: Sequence[type], names: Sequence[str]) -> Any:
 def take(part: type, values: Any) -> Any:
     """The fields of one dataclass, out of a filled form."""
     return part(**{each.name: getattr(values, each.name) for each in dataclasses.fields(part)})
+
+
+def choices_of(part: type) -> dict[str, dict[str, Any]]:
+    """What every preset of a task chooses for the fields that are left out, preset by preset.
+
+    None marks an option that a preset does not have. Tasks without presets have no entry.
+    """
+    fields = {each.name: each for each in dataclasses.fields(part)}
+    if "preset" not in fields or not hasattr(part, "settings"):
+        return {}
+    named: Any = {n: "none" for n, f in fields.items() if f.default is dataclasses.MISSING}
+    found = {}
+    for preset in typing.get_args(typing.get_type_hints(part)["preset"]):
+        settings = part(**named, preset=preset).settings
+        found[preset] = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    return found
+
+
+def _range(part: type, name: str, chosen: dict[str, dict[str, Any]]) -> str:
+    """The range of a number that has one to speak of, and what the presets choose for it."""
+    told = []
+    least, most = getattr(part, "LIMITS", {}).get(name, (0, math.inf))
+    if most <= 10_000:
+        told.append(f"{least:g} to {most:g}")
+    values = {p: each[name] for p, each in chosen.items() if each.get(name) is not None}
+    if len(set(map(str, values.values()))) == 1 and len(values) == len(chosen):
+        told.append(f"by default {next(iter(values.values())):g}")
+    elif values:
+        told.append(", ".join(f"{preset} {value:g}" for preset, value in values.items()))
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def described(part: type) -> dict[str, str]:
@@ -108,7 +139,9 @@ def _option(name: str, kind: Any, text: str, default: Any, placed: bool) -> Any:
     if placed:
         return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(**settings)]
     if typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is ...:
-        settings["help_behavior_hint"] = ""
+        settings["help_behavior_hint"] = (
+            "" if "several times" in text else "(may be given several times)"
+        )
         settings["metavar"] = _METAVARS[_plain_type(typing.get_args(kind)[0])]
         return Annotated[kind, tyro.conf.UseAppendAction, tyro.conf.arg(**settings)]
     if kind is bool:

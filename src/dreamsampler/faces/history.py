@@ -20,7 +20,7 @@ class History:
     """List what was made in a folder and below it, the newest last, by the recipes in the files."""
 
     folder: Path = Path()
-    """where to look (the current folder, if left out)"""
+    """where to look"""
     search: str | None = None
     """only what has these words in its prompts, file name, task or model"""
     limit: int | None = None

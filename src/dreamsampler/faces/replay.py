@@ -28,7 +28,7 @@ class Replay:
     result: Path
     """.png, .jpg, .webp, .tif or .svg that dreamsampler wrote"""
     diff: bool = False
-    """also write OUT-diff.png: before, again, and what differs"""
+    """also write RESULT-diff.png: before, again, and what differs"""
     output: Path | None = None
     """keep the new result under this name"""
     input: Path | None = None

@@ -27,8 +27,9 @@ class Sweep:
     """Whether the task is run over a grid of options."""
 
     sweep: tuple[str, ...] = ()
-    """NAME=VALUES, such as guidance_scale=3,5,7 or seed=0..3 (JSON lists too); of several, the last
-    one goes across, the others down; OUT becomes a sheet of all, each beside it"""
+    """NAME=VALUES, such as guidance_scale=3,5,7 or seed=0..3 (JSON lists too): one run for each,
+    all on the sheet OUT, each also beside it; may be given several times: then the last one goes
+    across the sheet, the others down"""
 
 
 def perform_swept(task: Any, output: Output, kept: Record, where: Where, swept: Sweep) -> None:

@@ -141,7 +141,11 @@ class Hub:
         Raises:
             ModelError: there is no way to it; the message says why.
         """
+        import huggingface_hub
+
         try:
+            if self.revision is not None:  # a listing would be tried five times, and say so
+                huggingface_hub.model_info(repository, revision=self.revision, token=self.token)
             return self._snapshot(repository, patterns, local_files_only=False)
         except Exception as error:
             raise self._explain(repository, error) from None

@@ -48,8 +48,8 @@ class Reconstruct:
     inner_steps: int = 10
     """optimizer steps for each question to the model, taken when a walk down the levels ends"""
     deconvolve: bool = True
-    """where views were degraded at full size, follow the flattest picture that explains each
-    beside it; --no-deconvolve leaves that out"""
+    """whether, where views were degraded at full size, the scene also follows the flattest picture
+    that explains each; --no-deconvolve has it follow the views alone"""
     smoothness: float | None = None
     """weight of total variation, higher for noisier views (by default 0.005 at 72 voxels, and in
     proportion to them)"""

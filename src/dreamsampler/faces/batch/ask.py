@@ -28,11 +28,12 @@ class Batch:
     set: tuple[str, ...] = ()
     """NAME=VALUE, an option for rows that do not have it, such as prompt="dog face" """
     masks: str | None = None
-    """folder of masks, each called like its picture (suffixes apart)"""
+    """folder of masks, each called like its picture, whatever its suffix"""
     resume: bool = False
     """go on with what this folder holds: rows that are done stay, failed ones are tried again"""
     workers: int = 1
-    """processes, each with a model of its own; with ray, at most so many; 0 for none beside this"""
+    """processes, each with a model of its own; with ray, at most so many; 0 does the rows in this
+    one"""
     min_workers: int = 1
     """with ray: how many there are at least; between the two it scales by itself"""
     rows_at_once: int | None = None

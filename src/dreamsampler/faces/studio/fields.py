@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
-from dreamsampler.faces.form import described
+from dreamsampler.faces.form import choices_of, described
 
 _DIGITS = re.compile(r"\s*[+-]?\d{1,40}\s*")
 Kind: TypeAlias = Literal["text", "texts", "number", "numbers", "flag", "choice", "file", "files"]
@@ -161,11 +161,7 @@ def preset_settings(task: type, preset: str) -> dict[str, Any]:
 
     None marks an option that the preset does not have. Tasks without presets choose nothing.
     """
-    if not any(each.name == "preset" for each in dataclasses.fields(task)):
-        return {}
-    named = {f.name: "none" for f in fields_of(task) if f.required}
-    settings = task(**named, preset=preset).settings
-    return {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    return choices_of(task).get(preset, {})
 
 
 def _field(name: str, hint: Any, text: str, default: Any) -> Field:
