@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import fcntl
 import importlib.metadata
@@ -291,6 +292,23 @@ def interrupted(arguments, number, ready, folder):
             sent = True
     os.close(master)
     return process.wait(60), process.stdout.read(), shown.decode()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_help_on_a_terminal_honors_no_color(plain):
+    master, slave = pty.openpty()
+    more = {"TERM": "xterm"} | ({"NO_COLOR": "1"} if plain else {})
+    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    done = subprocess.Popen([COMMAND, "doctor", "--help"], stdout=slave, env={**kept, **more})
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other side is closed
+        while piece := os.read(master, 4096):
+            shown += piece
+    os.close(master)
+    assert done.wait(60) == 0
+    assert b"--json" in shown
+    assert (b"\x1b" in shown) != plain
 
 
 def test_ctrl_c_leaves_nothing_half_written(picture, tmp_path):

@@ -6,8 +6,9 @@ import contextlib
 import difflib
 import inspect
 import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -151,6 +152,20 @@ def _found(name: str) -> Any:
     return getattr(import_module(f"dreamsampler.{module}"), attribute)
 
 
+@contextlib.contextmanager
+def _plain() -> Iterator[None]:
+    """Inside, help has no colors where NO_COLOR asks for none; the parser knows TERM only."""
+    before = os.environ.get("TERM")
+    if not os.environ.get("NO_COLOR") or before is None:
+        yield
+        return
+    os.environ["TERM"] = "dumb"
+    try:
+        yield
+    finally:
+        os.environ["TERM"] = before
+
+
 def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[str]) -> Any:
     """The form, filled; or help and SystemExit, or ValueError for what cannot be read."""
     import tyro
@@ -159,7 +174,7 @@ def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[st
 
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), _plain():
             return tyro.cli(form, prog=prog, description=description, args=arguments)
     except SystemExit as left:
         if not left.code:  # help

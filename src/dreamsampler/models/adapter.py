@@ -56,8 +56,10 @@ class Adapters:
         )
         for path in (*(f for f, _ in made.lora), *made.words):
             refuse_pickle(path)
-            if not path.is_file() or path.suffix.lower() != ".safetensors":
-                raise ModelError(f"{path} is no .safetensors file: check the path")
+            if not path.is_file():
+                raise ModelError(f"there is no file {path}: check the name and the folder")
+            if path.suffix.lower() != ".safetensors":
+                raise ModelError(f"{path} is no .safetensors file: pass one")
             read_header(path)
         return made
 
