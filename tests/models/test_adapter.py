@@ -131,7 +131,7 @@ def test_other_files_are_refused(file, word, tmp_path):
 
 
 def test_files_that_are_not_there_or_are_pickles(tmp_path):
-    with pytest.raises(ModelError, match="there is no file .*no.safetensors"):
+    with pytest.raises(ModelError, match=r"there is no file .*no.safetensors"):
         loaded("sd15", lora=[tmp_path / "no.safetensors"])
     with pytest.raises(ModelError, match="pickle"):
         loaded("sd15", textual_inversion=[tmp_path / "word.bin"])
