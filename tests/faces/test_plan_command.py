@@ -78,7 +78,7 @@ def test_a_distilled_model_is_asked_at_its_few_levels(cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bake"], "invalid choice 'bake'"),
+        (["bake"], "task is 'bake', and one of edit, inpaint"),
         (["edit", "--operator", "blur(2)"], "edit has no operator"),
         (["edit", "--views", 3], "edit has no views"),
         (["reconstruct", "--preset", "paper"], "reconstruct has no preset"),
