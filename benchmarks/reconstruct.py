@@ -200,7 +200,7 @@ def asked_for(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/runs/reconstruct"))
     parser.add_argument("--seconds", type=float, help="begin no further answer after so many")
     parser.add_argument("--table", action="store_true", help="measure nothing, print the tables")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet, too")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of --toys, too")
     for name, kind in TUNED.items():
         parser.add_argument("--" + name.replace("_", "-"), type=kind)
     return parser.parse_args(arguments)
@@ -238,7 +238,7 @@ def main(arguments: list[str]) -> None:
         measure_all(asked)
     print(tables(asked.out, asked.size))
     if asked.sheet:
-        contact_sheet(asked.out, asked.size, SHOWN).save(asked.sheet)
+        contact_sheet(asked.out, asked.size, SHOWN, asked.toys).save(asked.sheet)
 
 
 if __name__ == "__main__":

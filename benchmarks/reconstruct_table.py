@@ -72,10 +72,10 @@ def _cells(psnr: list[float | None], ssim: list[float | None] | None = None) -> 
     return " | ".join([*told[:3], gain, told[3]])
 
 
-def contact_sheet(folder: Path, size: int, shown: int) -> Image.Image:
-    """A line for every scene: truth, then every answer, `shown` views each."""
+def contact_sheet(folder: Path, size: int, shown: int, toys: list[str]) -> Image.Image:
+    """A line for every scene of these toys: truth, then every answer, `shown` views each."""
     rows = measured(folder, size)
-    scenes = list(dict.fromkeys(key[:2] for key in rows))
+    scenes = list(dict.fromkeys(key[:2] for key in rows if key[1] in toys))
     wide = shown * size + GAP
     page = Image.new("RGB", (5 * wide, len(scenes) * (size + BAR + GAP)), "white")
     pen = ImageDraw.Draw(page)
