@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -530,3 +531,51 @@ def test_outputs_are_named_before_anything_runs(blocks):
         *("transforms.json", "field.safetensors", "mesh.ply", "mesh.glb", "turntable.gif"),
     ]
     assert len(quick(blocks).inputs()) == 13
+
+
+def test_a_pale_wall_is_no_fog(tmp_path):
+    """Before a white ground all views agree to both; matter is taken to be opaque unless told."""
+    MakeScene("house", views=5, held_out=0, size=32).save(tmp_path)
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+
+    def light(solid):
+        run = quick(tmp_path, beta=0.0, steps=80, solid=solid).start(prior).run()
+        inside = run.views.solid(1.0)
+        assert 0.05 < float(inside.mean()) < 0.5
+        passed = torch.stack([1 - run.film.seen(i).opacity for i in range(5)]).detach()
+        return float((passed * inside.flatten(1)).sum() / inside.sum())
+
+    fog, wall = light(False), light(True)
+    assert wall < 0.1 and fog > 2 * wall, (fog, wall)
+
+
+def test_what_is_certain_of_views(tmp_path):
+    """Amid five pixels that differ from the ground; lost pixels say nothing, all lost ones too."""
+    MakeScene("blocks", views=2, held_out=0, size=32).save(tmp_path)
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+    views = quick(tmp_path).start(prior).views
+    y, known = torch.ones(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    y[0, :, 8:20, 8:20] = 0.9
+    y[1, :, 8:20, 8:20] = 0.96
+    found = replace(views, y=y, known=known).solid(1.0)
+    expected = torch.zeros(1, 32, 32)
+    expected[:, 10:18, 10:18] = 1
+    assert torch.equal(found[0], expected) and not bool(found[1].any())
+    known[0, :, 12, 12], y[0, :, 12, 12] = 0, 1.0
+    assert torch.equal(replace(views, y=y, known=known).solid(1.0)[0], expected)
+    assert not bool(replace(views, y=y, known=torch.zeros_like(known)).solid(1.0).any())
+    assert not bool(replace(views, y=y, known=known).solid(1.0, torch.ones(2, 3, 32, 32)).any())
+    small = replace(views, y=y[..., ::2, ::2], known=known[..., ::2, ::2]).solid(1.0)
+    assert small.shape == (2, 1, 32, 32)
+
+
+def test_blurred_views_say_what_is_solid_only_once_they_are_sharp(tmp_path):
+    MakeScene("blocks", "blur(sigma=2)", 0.01, views=2, held_out=0, size=32).save(tmp_path)
+    prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
+
+    def solid(**options):
+        run = quick(tmp_path, beta=0.0, operator="blur(sigma=2)", **options).start(prior).run()
+        return run.film.solid
+
+    assert solid() is not None
+    assert solid(deconvolve=False) is None and solid(solid=False) is None

@@ -50,6 +50,8 @@ class Reconstruct:
     deconvolve: bool = True
     """whether, where views were degraded at full size, the scene also follows the flattest picture
     that explains each; --no-deconvolve has it follow the views alone"""
+    solid: bool = True
+    """what differs from the background lets no light through; --no-solid for glass and smoke"""
     smoothness: float | None = None
     """weight of total variation, higher for noisier views (by default 0.005 at 72 voxels, and in
     proportion to them)"""

@@ -146,6 +146,14 @@ class ReconstructRun:
         whole = tuple(views.y.shape[2:]) == views.cameras[0].size
         return first_guess(self._data) if asked and whole and is_linear(views.op) else None
 
+    def _solid(self) -> Tensor | None:
+        """Where rays end in something; None where glass may be, or nothing sharp tells."""
+        whole = tuple(self.views.y.shape[2:]) == self.views.cameras[0].size
+        blurred = whole and bool(self.task.description.steps)
+        if not self.task.solid or (blurred and self._guesses is None):
+            return None
+        return self.views.solid(self._behind, self._guesses)
+
     def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
         """The pictures nearest to the model's that explain the views; new views as they are."""
         count = len(self.views.cameras)
@@ -174,6 +182,7 @@ class ReconstructRun:
         with self._walk.timed("fit"):
             with torch.no_grad():
                 self._guesses = self._guessed()
+                self.film.solid = self._solid()
             yield from fitted(self.film, self.stages)
 
     def _moments(self, total: int) -> Iterator[Moment]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dreamsampler.files import InputError
@@ -19,6 +20,10 @@ from dreamsampler.tasks.verdict import noise_of
 
 if TYPE_CHECKING:
     from dreamsampler.operators.spec import Description
+
+
+FAR = 0.06
+"""Difference to the background, as a share of white, from which a pixel shows something."""
 
 
 @final
@@ -53,6 +58,22 @@ class Views:
         known = self.known[rows]
         away = (self.op.A(pictures) - self.y[rows]) * known
         return (away**2).sum() / (known.sum() * away.shape[1]).clamp_min(1)
+
+    def solid(self, behind: float, sharp: Tensor | None = None) -> Tensor:
+        """Where something is for certain: amid pixels that differ from the background.
+
+        Args:
+            behind: the background, the same in all channels.
+            sharp: pictures that explain the views, (v, 3, h, w), where the views are blurred.
+
+        Returns:
+            (v, 1, h, w), 1 where all known pixels of 5 x 5 around differ by FAR and more.
+        """
+        pictures = self.y if sharp is None else sharp
+        known = self.known if sharp is None else torch.ones_like(sharp[:, :1])
+        empty = known * ((pictures - behind).abs().amax(1, keepdim=True) < FAR)
+        certain = (1 - F.max_pool2d(empty, 5, 1, 2)) * F.max_pool2d(known, 5, 1, 2)
+        return F.interpolate(certain, self.cameras[0].size, mode="nearest")
 
     def noise(self, asked: float | str) -> float:
         """The deviation of the noise: what was asked, or for "auto" the mean of what views say.

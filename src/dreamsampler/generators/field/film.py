@@ -22,6 +22,8 @@ REFRESH = 50
 LEAP = 2.0
 """Voxels in a step along a ray while nothing is left out: where things are shows in rough steps,
 and that half of the first stage costs as much as all the rest otherwise."""
+OPACITY = 0.1
+"""Weight of light that passes where rays end in something; beside squares of colors in [0, 1]."""
 KEPT = 1 << 16
 """Pixels of a view up to which its march is kept; larger ones are rendered this many at a time."""
 
@@ -36,7 +38,9 @@ class Film:
     not grow with the number of cameras; `Generated` with all of them in every step is the special
     case views = cameras (`test_a_film_of_all_views_is_generated`). `belief`, the deviation that
     a target is believed up to, is set from outside, level by level; only `correct` asks for it. So
-    are `axes`, along which the networks see the pictures turned.
+    are `axes`, along which the networks see the pictures turned, and `solid`, (measured, 1, h, w),
+    1 where rays are known to end in something: without it all views agree to a fog of darker color
+    in the place of a pale wall before a white ground.
 
     Args:
         grid: the field.
@@ -96,6 +100,7 @@ class Film:
         self.encode, self.decode, self.correct = encode, decode, correct
         self.belief, self.share, self.cancel = 0.0, share, cancel
         self.axes: tuple[int, ...] = ()
+        self.solid: Tensor | None = None
         self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
         self.measured = len(cameras) if measured is None else measured
@@ -140,10 +145,11 @@ class Film:
     def pictures(self, rows: Sequence[int] | None = None) -> Tensor:
         """What cameras see, (b, 3, h, w) in [0, 1]; all of them by default."""
         rows = range(len(self.cameras)) if rows is None else rows
+        return self._pictures([self.seen(row) for row in rows])
+
+    def _pictures(self, seen: Sequence[Rendering]) -> Tensor:
         size = self.cameras[0].size
-        return torch.stack(
-            [self.seen(row).on(self.background).t().reshape(3, *size) for row in rows]
-        )
+        return torch.stack([each.on(self.background).t().reshape(3, *size) for each in seen])
 
     def look(self) -> Latent:
         """The latents of all views."""
@@ -189,8 +195,9 @@ class Film:
         """
         rows = self._next(self.measured if aim is None else len(self.cameras))
         with torch.enable_grad():
-            pictures = self.pictures(rows)
-            loss = energy = self.energy(rows, pictures)
+            renderings = [self.seen(row) for row in rows]
+            pictures = self._pictures(renderings)
+            loss = energy = self.energy(rows, pictures) + self._veil(rows, renderings)
             if aim is not None:
                 seen = self.encode(pictures) if self.decode is None else pictures
                 loss = loss + 0.5 * self.beta * ((seen - aim[rows]) ** 2).mean()
@@ -201,6 +208,15 @@ class Film:
         if self._age % REFRESH == 0:
             self._marches = {}
         return float(energy.detach())
+
+    def _veil(self, rows: Sequence[int], renderings: Sequence[Rendering]) -> Tensor | float:
+        """How much light passes where rays end in something: OPACITY mean solid (1 - o)^2."""
+        told = [i for i, row in enumerate(rows) if row < self.measured]
+        if self.solid is None or not told:
+            return 0.0
+        passes = torch.stack([1 - renderings[i].opacity for i in told])
+        known = self.solid[[rows[i] for i in told]].flatten(1)
+        return OPACITY * (known * passes**2).mean()
 
     def _next(self, count: int) -> list[int]:
         """The next few of so many cameras; every one has its turn before the next round."""
