@@ -51,7 +51,8 @@ class Reconstruct:
     """whether, where views were degraded at full size, the scene also follows the flattest picture
     that explains each; --no-deconvolve has it follow the views alone"""
     solid: bool = True
-    """what differs from the background lets no light through; --no-solid for glass and smoke"""
+    """what differs from the background, in views that are sharp or were deconvolved, lets no light
+    through; --no-solid for glass and smoke"""
     smoothness: float | None = None
     """weight of total variation, higher for noisier views (by default 0.005 at 72 voxels, and in
     proportion to them)"""
