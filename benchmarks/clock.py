@@ -42,3 +42,21 @@ class Device:
         run()
         self.wait()
         return torch.cuda.max_memory_allocated() / 2**30
+
+
+def clock_of(prior: Any) -> Callable[[], float]:
+    """Seconds so far: of the processor; of the wall where a GPU computes, with nothing left to do.
+
+    Args:
+        prior: the model; one that is nowhere is on the processor.
+    """
+    where = getattr(prior, "device", None)
+    if getattr(where, "type", "cpu") == "cpu":
+        return time.process_time
+    device = Device(str(where))
+
+    def now() -> float:
+        device.wait()
+        return time.perf_counter()
+
+    return now

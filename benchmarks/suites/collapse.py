@@ -19,6 +19,7 @@ from typing import Any, final
 
 import torch
 
+from benchmarks.clock import clock_of
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
 from benchmarks.suites.plots import sheet
@@ -104,6 +105,7 @@ class Collapse:
 
     def __init__(self, prior: Any) -> None:
         self.prior, self.judge = prior, Judge.load()
+        self.clock = clock_of(prior)
         self.protocol = freeze()
 
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
@@ -129,7 +131,7 @@ class Collapse:
         return Result(diversity(last.z0), 0, time.process_time() - start)
 
     def _trained(self, row: Row, item: Item) -> Result:
-        before, start = self.prior.evaluations, time.process_time()
+        before, start = self.prior.evaluations, self.clock()
         side = self.prior.native_size
         gray = self.prior.encode(torch.zeros(1, 3, side, side)).repeat(PICTURES, 1, 1, 1)
         pair = self.prior.condition(item.target_prompt), self.prior.condition("")
@@ -141,7 +143,7 @@ class Collapse:
         names = {each[0] for each in self.judge.top(made)}
         spread = float(apart.sum() / (PICTURES * (PICTURES - 1)))
         used = (self.prior.evaluations - before) // PICTURES
-        seconds = (time.process_time() - start) / PICTURES
+        seconds = (self.clock() - start) / PICTURES
         strip = torch.cat(list(made), 2)
         return Result({"names": float(len(names)), "spread": spread}, used, seconds, strip)
 

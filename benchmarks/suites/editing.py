@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from benchmarks.clock import clock_of
 from benchmarks.edit import background, read
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
@@ -46,6 +46,7 @@ class Editing:
         self, prior: Any, folder: Folder | None = None, extras: dict[str, Extra] | None = None
     ) -> None:
         self.prior, self.folder, self.extras = prior, folder, extras or {}
+        self.clock = clock_of(prior)
         self.protocol: Protocol = frozen("editing") if folder is None else folder.protocol()
         self.judge = Judge.load() if folder is None else None
         if self.judge is not None and sha256(JUDGE / "judge.safetensors") != self.protocol.judge:
@@ -66,7 +67,7 @@ class Editing:
         self.protocol.check(items)
         x = torch.stack([self._picture(item) for item in items])
         fit = Fit.to((x.shape[-2], x.shape[-1]), self.prior.native_size, self.prior.multiple)
-        before, start = self.prior.evaluations, time.process_time()
+        before, start = self.prior.evaluations, self.clock()
         z_src = torch.cat([self.prior.encode(fit.down(each[None])) for each in x])
         asked = Asked(
             self.prior,
@@ -81,7 +82,7 @@ class Editing:
         decoded = self._assembled(last, None, x, fit)
         used = (self.prior.evaluations - before) // len(items)
         kept = self._assembled(last, z_src, x, fit)
-        seconds = (time.process_time() - start) / len(items)
+        seconds = (self.clock() - start) / len(items)
         return [
             self._result(row, each, used, seconds)
             for each in zip(decoded, kept, x, items, strict=True)

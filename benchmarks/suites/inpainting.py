@@ -6,7 +6,6 @@ Peers are put together as the task does it: only the hole is taken, along a heal
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.clock import clock_of
 from benchmarks.inpaint import excess, hole_of
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
@@ -58,6 +58,7 @@ class Inpainting:
 
     def __init__(self, prior: Any) -> None:
         self.prior, self.judge, self.protocol = prior, Judge.load(), frozen("inpainting")
+        self.clock = clock_of(prior)
 
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
         """All, or those of the named methods."""
@@ -76,13 +77,13 @@ class Inpainting:
     def _one(self, row: Row, item: Item) -> Result:
         x = open_picture(HERE / item.image).rgb
         hole = hole_of(x, item.more["hole"])
-        before, start = self.prior.evaluations, time.process_time()
+        before, start = self.prior.evaluations, self.clock()
         painted = (
             self._task(row, item, hole)
             if "preset" in row.settings
             else self._peer(row, item, x, hole)
         )
-        seconds, used = time.process_time() - start, self.prior.evaluations - before
+        seconds, used = self.clock() - start, self.prior.evaluations - before
         logits, wanted = self.judge.rank(painted[None])[0], self.judge.concepts.index(item.target)
         place = int((logits > logits[wanted]).sum())
         outside = hole[0] == 0

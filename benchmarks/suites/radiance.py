@@ -6,7 +6,6 @@ SDS, records and intervals.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from benchmarks.clock import clock_of
 from benchmarks.reconstruct import DEGRADATIONS, TUNING, alone, scores
 from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row, png
@@ -62,6 +62,7 @@ class Radiance:
 
     def __init__(self, prior: Any) -> None:
         self.prior, self.protocol = prior, frozen("radiance")
+        self.clock = clock_of(prior)
 
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
         """All, or those of the named methods."""
@@ -86,9 +87,9 @@ class Radiance:
             ]
             if (truth[0] - open_picture(HERE / item.image).rgb).abs().max() > NEAR:
                 raise InputError(f"{item.more['toy']} is no longer rendered as it was frozen")
-            before, began = self.prior.evaluations, time.process_time()
+            before, began = self.prior.evaluations, self.clock()
             pictures = self._answer(answer, folder, scene, item.source_prompt)
-            seconds = time.process_time() - began
+            seconds = self.clock() - began
         found = scores(pictures, truth)
         told = {"PSNR": found["psnr"], "SSIM": found["ssim"]}
         used = self.prior.evaluations - before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.classical import CLASSICAL, TUNED
+from benchmarks.clock import clock_of
 from benchmarks.edit import read
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
@@ -44,6 +44,7 @@ class Restoration:
 
     def __init__(self, prior: Any) -> None:
         self.prior, self.judge, self.protocol = prior, Judge.load(), frozen("restoration")
+        self.clock = clock_of(prior)
 
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
         """Classics, then presets."""
@@ -71,14 +72,14 @@ class Restoration:
         clean = op.A(sharp[None])[0]
         rng = torch.Generator().manual_seed(item.seed)
         save_picture(path, (clean + noise * torch.randn(clean.shape, generator=rng)).clamp(0, 1))
-        before, start = self.prior.evaluations, time.process_time()
+        before, start = self.prior.evaluations, self.clock()
         if "preset" in row.settings:
             options = {"prompt": item.source_prompt, "preset": row.settings["preset"]}
             task = Restore(path, item.more["operator"], noise, **options)
             made = task.start(self.prior).run().pictures()[0]
         else:
             made = self._classical(row, op, path, noise)
-        seconds, used = time.process_time() - start, self.prior.evaluations - before
+        seconds, used = self.clock() - start, self.prior.evaluations - before
         logits, wanted = self.judge.rank(made[None])[0], self.judge.concepts.index(item.target)
         found = {
             "PSNR": psnr(made, sharp),

@@ -6,11 +6,11 @@ What the methods are is `benchmarks.vectorize`'s; here are its frozen items, rec
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
 
+from benchmarks.clock import clock_of
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
 from benchmarks.restore import psnr, ssim
@@ -57,6 +57,7 @@ class Vectorization:
 
     def __init__(self, prior: Any) -> None:
         self.prior, self.judge, self.protocol = prior, Judge.load(), frozen("vectorization")
+        self.clock = clock_of(prior)
         self._folder = TemporaryDirectory()
         self.out = Path(self._folder.name)
         self._icons: dict[str, tuple[Icon, float, int]] = {}
@@ -78,9 +79,9 @@ class Vectorization:
     def _one(self, method: str, item: Item) -> Result:
         own = method == OURS or method in SHARED
         icon, spent, asked = self._started(item) if own else (self._icon(item), 0.0, 0)
-        before, began = self.prior.evaluations, time.process_time()
+        before, began = self.prior.evaluations, self.clock()
         scene = icon.by(method)
-        seconds, used = time.process_time() - began, self.prior.evaluations - before
+        seconds, used = self.clock() - began, self.prior.evaluations - before
         if method == OURS:
             seconds, used = seconds + spent, used + asked
         picture = rasterize(scene, WHITE).clamp(0, 1)
@@ -104,9 +105,9 @@ class Vectorization:
     def _started(self, item: Item) -> tuple[Icon, float, int]:
         """The icon with our default run done, and what that cost."""
         if item.id not in self._icons:
-            icon, before, began = self._icon(item), self.prior.evaluations, time.process_time()
+            icon, before, began = self._icon(item), self.prior.evaluations, self.clock()
             icon.ours()
-            cost = time.process_time() - began, self.prior.evaluations - before
+            cost = self.clock() - began, self.prior.evaluations - before
             self._icons = {item.id: (icon, *cost)}  # all rows of an item come in a row
         return self._icons[item.id]
 
