@@ -13,7 +13,6 @@ from dreamsampler.objectives.guidance import (
     second_order,
     together,
 )
-from dreamsampler.objectives.localized import localized, spotlight
 from dreamsampler.objectives.measurement import (
     Measurement,
     corrected,
@@ -39,6 +38,7 @@ from dreamsampler.objectives.regularizer import (
 )
 from dreamsampler.objectives.resembling import resembling
 from dreamsampler.objectives.seamless import seamless
+from dreamsampler.objectives.spotlight import spotlight
 from dreamsampler.objectives.variation import flattest
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "gamma",
     "inside",
     "likelihood",
-    "localized",
     "masked",
     "mirrored",
     "palette",

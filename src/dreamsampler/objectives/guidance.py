@@ -216,7 +216,7 @@ def delta(
     """
 
     def denoise(z: Latent, level: Level) -> Estimate:
-        z_tgt, z_src = coupled(z, level, subject.look() - anchor, coupling)
+        z_tgt, z_src = _coupled(z, level, subject.look() - anchor, coupling)
         tgt, src = together([(target, z_tgt), (source, z_src)], level)
         z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal answers give the anchor itself
         return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
@@ -224,7 +224,7 @@ def delta(
     return denoise
 
 
-def coupled(z: Latent, level: Level, shift: Latent, coupling: Weight) -> tuple[Latent, Latent]:
+def _coupled(z: Latent, level: Level, shift: Latent, coupling: Weight) -> tuple[Latent, Latent]:
     """Two noisy latents for one noise: (z_tgt, z_src) of `delta`, one object where they are equal.
 
     Args:
