@@ -14,8 +14,8 @@ from benchmarks.suites.report import Point, Record, front, values
 from dreamsampler.files import write_whole
 
 COLORS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#f0e442", "#cc79a7", "#8c564b", "#7f7f7f",
-          "#66a61e", "#332288", "#009e73", "#f4a582", "#d55e00")  # fmt: skip
-MARKS = "osD^v<>X8Pph*"
+          "#66a61e", "#332288", "#882255", "#009e73", "#44aa99", "#f4a582", "#d55e00")  # fmt: skip
+MARKS = "osD^v<>X8PpdhH*"
 
 
 def pareto(panels: Sequence[tuple[str, str, Sequence[Point]]], path: Path) -> None:

@@ -27,7 +27,7 @@ from dreamsampler.methods import (
     sdedit,
     sds,
 )
-from dreamsampler.models import ModelError, align
+from dreamsampler.models import ModelError, align, word_tokens
 from dreamsampler.models.attention import check_attention
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import cfg, plain
@@ -123,6 +123,12 @@ def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how)
 
 
+def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+    how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
+    words = word_tokens(ask.prior, [target for _, target in ask.prompts])
+    return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how, words=words)
+
+
 def _sds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     levels, canvas = ask.shuffled(to["steps"]), Canvas(ask.z_src)
     return sds(ask.target(to["scale"]), canvas, levels, ask.rng, DDS_STEP)
@@ -164,6 +170,7 @@ METHODS: dict[str, Method] = {
     "null-text inversion": _null_text,
     "Prompt-to-Prompt": _prompt_to_prompt,
     "DDPM inversion": _ddpm_inversion,
+    "LEDITS++": _ledits_attended,
     "LEDITS++, no attention": _ledits,
     "SDS": _sds,
     "DDS": _dds,
@@ -177,6 +184,8 @@ PUT_BACK = {"DreamSampler"}
 """Whose own program keeps the source's pixels where nothing changed (`assemble`); the others',
 as published, decode the latent and nothing else. Every row is measured both ways."""
 
+ATTENDING = ("Prompt-to-Prompt", "LEDITS++")
+"""Which see or exchange attention maps, so that not every model can have them."""
 P2P = {"cross_share": 0.8, "self_share": 0.4, "inner_steps": 0}
 """Published shares of the steps. It needs an inversion: negative-prompt inversion, which is cheap;
 one point of its curve is its authors' own, null-text inversion."""
@@ -190,6 +199,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "null-text inversion": {"steps": 50, "skip": 0.0, "scale": 7.5, "inner_steps": 10},
     "Prompt-to-Prompt": {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P,
     "DDPM inversion": {"steps": 100, "skip": 0.36, "scale": 15.0, "source_scale": 3.5},
+    "LEDITS++": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
     "LEDITS++, no attention": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
     "SDS": {"steps": 200, "scale": 7.5},
     "DDS": {"steps": 200, "scale": 7.5},
@@ -210,6 +220,7 @@ CURVES: dict[str, list[dict[str, Any]]] = {
         {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P | {"inner_steps": 10},
     ],
     "DDPM inversion": [{"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in FINER],
+    "LEDITS++": [{"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER],
     "LEDITS++, no attention": [
         {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER
     ],
@@ -255,7 +266,7 @@ def impossible(prior: Any) -> dict[str, str]:
     try:
         check_attention(prior)
     except ModelError as error:
-        return {"Prompt-to-Prompt": str(error)}
+        return dict.fromkeys(ATTENDING, str(error))
     return {}
 
 

@@ -18,10 +18,10 @@ from dreamsampler.methods.inpainting import (
 from dreamsampler.methods.inversion import (
     ddim_inversion,
     ddpm_inversion,
-    ledits,
     negative_prompt_inversion,
     sdedit,
 )
+from dreamsampler.methods.ledits import ledits
 from dreamsampler.methods.null_text import null_text_inversion
 from dreamsampler.methods.prompt_to_prompt import prompt_to_prompt
 from dreamsampler.methods.restoration import (

@@ -141,56 +141,6 @@ def ddpm_inversion(
     return replayed(pair, z_src, levels, rng, eta)
 
 
-def ledits(
-    prior: Prior,
-    z_src: Latent,
-    wanted: Condition,
-    null: Condition,
-    levels: Sequence[Level],
-    rng: Rng,
-    guidance_scale: float = 5.0,
-    threshold: float = 0.75,
-) -> Iterator[Moment]:
-    """LEDITS++ without its attention maps: replayed noise, guidance only where it is largest.
-
-        psi = eps(c; z) - eps(null; z),   m = mean |psi| above its quantile `threshold`
-        est = est(null; z) + w m (est(c; z) - est(null; z)),   source: est(null; x_t)
-
-    The published mask is also cut to where the words of the edit are attended to; that half needs
-    the insides of one kind of network and is left out.
-
-    Args:
-        prior: the model.
-        z_src: clean latent of the source.
-        wanted: the prompt of the edit.
-        null: the empty prompt's, under which the source is read.
-        levels: falling; published: the last 75 to 85 % of 50.
-        rng: one generator per image.
-        guidance_scale: w; published 5 to 15.
-        threshold: share of the picture that stays; published 0.75 to 0.9.
-
-    Raises:
-        ValueError: a threshold outside [0, 1).
-
-    Source: Brack et al., "LEDITS++", CVPR 2024 (arXiv:2311.16711), eq. 2 to 7.
-    """
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold is {threshold}, but must lie in [0, 1)")
-    word, empty = plain(prior, wanted), plain(prior, null)
-
-    def pair(z: Latent, there: Latent, level: Level) -> tuple[Estimate, Estimate]:
-        seen, nothing, src = together([(word, z), (empty, z), (empty, there)], level)
-        size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
-        rows = size.flatten(1)
-        least = rows.quantile(threshold, dim=1).view(-1, *[1] * (size.dim() - 1))
-        w = guidance_scale * (size >= least).to(z)
-        return Estimate(
-            nothing.z0 + w * (seen.z0 - nothing.z0), nothing.eps + w * (seen.eps - nothing.eps)
-        ), src
-
-    return replayed(pair, z_src, levels, rng)
-
-
 def replayed(
     pair: Pair,
     z_src: Latent,

@@ -7,6 +7,7 @@ from dreamsampler.models.load import Pretrained, from_pipe, from_pretrained
 from dreamsampler.models.mixture import GaussianMixture
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.models.tokens import word_tokens
 
 __all__ = [
     "Alignment",
@@ -22,4 +23,5 @@ __all__ = [
     "align",
     "from_pipe",
     "from_pretrained",
+    "word_tokens",
 ]

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias, final
 import torch
 from torch import Tensor
 
-from dreamsampler.models.errors import ModelError
 from dreamsampler.models.prompt import spell_out, tokenize
+from dreamsampler.models.tokens import length_of, tokenizer_of, tokens_in
 
 How: TypeAlias = Literal["replace", "refine"]
 _Pairs: TypeAlias = list[tuple[range, range]]
@@ -58,22 +58,9 @@ def align(
         raise ValueError(
             f"{len(source)} source prompts came for {len(target)} target prompts: pass pairs"
         )
-    tokenizer = _tokenizer(prior)
-    length = prior.condition(source[0]).embeddings.shape[1]
+    tokenizer, length = tokenizer_of(prior), length_of(prior, source[0])
     rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
     return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
-
-
-def _tokenizer(prior: Any) -> Any:
-    family = getattr(prior, "family", None)
-    several = getattr(family, "tokenizers", None)
-    found = several[0] if several else getattr(family, "tokenizer", None)
-    if found is None:
-        raise ModelError(
-            f"{type(prior).__name__} has no tokenizer, so that words cannot be aligned: leave "
-            "attention control out"
-        )
-    return found
 
 
 def _aligned(
@@ -81,7 +68,7 @@ def _aligned(
 ) -> tuple[Tensor, Tensor]:
     """(n, n) and (n,) of one pair."""
     words = [spell_out(prompt, tokenizer).split() for prompt in (source, target)]
-    counts = [[_count(word, tokenizer) for word in each] for each in words]
+    counts = [[tokens_in(word, tokenizer) for word in each] for each in words]
     same = len(words[0]) == len(words[1])
     if how == "replace" and not same:
         raise ValueError(
@@ -96,10 +83,6 @@ def _aligned(
         ids = [tokenize(text, tokenizer, length).ids[0].tolist() for text in spelled]
         pairs = _common(ids[0][: ends[0]], ids[1][: ends[1]])
     return _matrix([*pairs, *_rest(ends[0], ends[1], length)], length)
-
-
-def _count(word: str, tokenizer: Any) -> int:
-    return len(tokenizer(word, add_special_tokens=False).input_ids)
 
 
 def _word_by_word(source: list[int], target: list[int]) -> _Pairs:

@@ -1,4 +1,4 @@
-"""Attention maps of some rows of a forward, used by others; the network stays what it was."""
+"""Attention maps of some rows of a forward, seen or used by others; the network stays as it was."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dreamsampler.models.alignment import Alignment
+from dreamsampler.models.attention_maps import Maps
 from dreamsampler.models.errors import ModelError
 
 _PLAIN = (
@@ -42,7 +43,25 @@ class Injection:
 
 
 @contextlib.contextmanager
-def injected(prior: Any, injection: Injection) -> Iterator[None]:
+def watched(prior: Any, maps: Maps) -> Iterator[None]:
+    """Cross-attention maps of what the prior is asked meanwhile are seen, and nothing is changed.
+
+    Those of the down and up blocks, as published. Afterwards the network is what it was, after an
+    error as well; see `injected`.
+
+    Args:
+        prior: a `NetworkPrior` around a UNet2DConditionModel.
+        maps: what sees them.
+
+    Raises:
+        ModelError: another kind of network, or one whose attention somebody else has changed.
+    """
+    with _processed(prior, None, maps):
+        yield
+
+
+@contextlib.contextmanager
+def injected(prior: Any, injection: Injection, maps: Maps | None = None) -> Iterator[None]:
     """Maps are injected in what the prior is asked meanwhile; afterwards nothing has changed.
 
         M_target <- a M_source P + (1 - a) M_target    cross-attention, tokens P, share a
@@ -54,15 +73,27 @@ def injected(prior: Any, injection: Injection) -> Iterator[None]:
     Args:
         prior: a `NetworkPrior` around a UNet2DConditionModel.
         injection: what to inject.
+        maps: sees the maps of the down and up blocks as they are used.
 
     Raises:
         ModelError: another kind of network, or one whose attention somebody else has changed.
 
     Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), section 3.1 to 3.2.
     """
+    with _processed(prior, injection, maps):
+        yield
+
+
+@contextlib.contextmanager
+def _processed(prior: Any, injection: Injection | None, maps: Maps | None) -> Iterator[None]:
+    """Processors of ours meanwhile, and the network's own ones afterwards."""
     network = check_attention(prior)
     own = dict(network.attn_processors)
-    network.set_attn_processor({name: _Injecting(each, injection) for name, each in own.items()})
+    ours = {
+        name: _Attending(each, injection, None if name.startswith("mid_block") else maps)
+        for name, each in own.items()
+    }
+    network.set_attn_processor(ours)
     try:
         yield
     finally:
@@ -94,11 +125,11 @@ def check_attention(prior: Any) -> Any:
 
 
 @final
-class _Injecting:
-    """A processor that injects, or leaves the work to the layer's own one."""
+class _Attending:
+    """A processor that injects and sees maps, or leaves the work to the layer's own one."""
 
-    def __init__(self, own: Any, injection: Injection) -> None:
-        self._own, self._injection = own, injection
+    def __init__(self, own: Any, injection: Injection | None, maps: Maps | None) -> None:
+        self._own, self._injection, self._maps = own, injection, maps
 
     def __call__(
         self,
@@ -112,23 +143,37 @@ class _Injecting:
         from diffusers.models.attention_processor import AttnProcessor
 
         told = hidden_states, encoder_hidden_states, attention_mask, temb
-        words = self._injection.words
         places = hidden_states[0, 0].numel() if hidden_states.ndim == 4 else hidden_states.shape[1]
         cross = encoder_hidden_states is not None
-        if words is None if cross else places > self._injection.cells:
+        injection, maps = self._injects(cross, places), self._maps if cross else None
+        if injection is None and maps is None:
             return self._own(attn, *told)
-        watched: Any = _Watched(attn, len(hidden_states), self._injection, words if cross else None)
+        words = injection.words if injection is not None and cross else None
+        watched: Any = _Watched(attn, len(hidden_states), injection, words, maps)
         return AttnProcessor()(watched, *told)
+
+    def _injects(self, cross: bool, places: int) -> Injection | None:
+        """What is injected into this layer."""
+        change = self._injection
+        if change is None or (change.words is None if cross else places > change.cells):
+            return None
+        return change
 
 
 @final
 class _Watched:
-    """An attention layer whose maps are exchanged on their way; all else is the layer's."""
+    """An attention layer whose maps are seen or exchanged on their way; all else is the layer's."""
 
     def __init__(
-        self, attn: nn.Module, rows: int, injection: Injection, words: Alignment | None
+        self,
+        attn: nn.Module,
+        rows: int,
+        injection: Injection | None,
+        words: Alignment | None,
+        maps: Maps | None,
     ) -> None:
         self._attn, self._rows, self._injection, self._words = attn, rows, injection, words
+        self._maps = maps
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._attn, name)
@@ -137,12 +182,20 @@ class _Watched:
         """The maps, (rows heads, places, tokens), after injection."""
         maps: Tensor = self._attn.get_attention_scores(*told)  # pyright: ignore[reportCallIssue]
         each = maps.view(self._rows, -1, *maps.shape[1:])
-        taken = each[self._injection.source]
+        if self._injection is not None:
+            each = self._exchanged(each, self._injection)
+        if self._maps is not None:
+            self._maps.see(each)
+        return each.view_as(maps)
+
+    def _exchanged(self, each: Tensor, injection: Injection) -> Tensor:
+        """(rows, heads, places, tokens), those of the target being the source's."""
+        taken = each[injection.source]
         if self._words is not None:
-            tokens, share = self._words.tokens.to(maps), self._words.share.to(maps)
+            tokens, share = self._words.tokens.to(each), self._words.share.to(each)
             shared = torch.einsum("bhps,bst->bhpt", taken, tokens)
             a = share[:, None, None, :]
-            taken = a * shared + (1 - a) * each[self._injection.target]
+            taken = a * shared + (1 - a) * each[injection.target]
         changed = each.clone()
-        changed[self._injection.target] = taken
-        return changed.view_as(maps)
+        changed[injection.target] = taken
+        return changed

@@ -1,5 +1,6 @@
 """What bends the answer: guidance of the denoiser, regularizers of its estimate."""
 
+from dreamsampler.objectives.attended import attended, largest
 from dreamsampler.objectives.decoded import decoded
 from dreamsampler.objectives.flattened import flattened
 from dreamsampler.objectives.guidance import (
@@ -47,6 +48,7 @@ __all__ = [
     "Negation",
     "Regularizer",
     "anchored",
+    "attended",
     "between",
     "cfg",
     "chain",
@@ -62,6 +64,7 @@ __all__ = [
     "flattest",
     "gamma",
     "inside",
+    "largest",
     "likelihood",
     "masked",
     "mirrored",
