@@ -58,7 +58,7 @@ def align(
         raise ValueError(
             f"{len(source)} source prompts came for {len(target)} target prompts: pass pairs"
         )
-    tokenizer, length = tokenizer_of(prior), length_of(prior, source[0])
+    tokenizer, length = tokenizer_of(prior), length_of(prior)
     rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
     return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
 

@@ -39,7 +39,7 @@ def word_tokens(
     if not prompts or (words is not None and len(words) != len(prompts)):
         told = "none" if words is None else f"words for {len(words)}"
         raise ValueError(f"{len(prompts)} prompts came, and {told}: pass words for every prompt")
-    tokenizer, length = tokenizer_of(prior), length_of(prior, prompts[0])
+    tokenizer, length = tokenizer_of(prior), length_of(prior)
     found = torch.zeros(len(prompts), length)
     for i, prompt in enumerate(prompts):
         places = places_of(prompt, tokenizer, length)
@@ -80,9 +80,9 @@ def tokens_in(word: str, tokenizer: Any) -> int:
     return len(tokenizer(word, add_special_tokens=False).input_ids)
 
 
-def length_of(prior: Any, prompt: str) -> int:
-    """How many tokens the network is told for a prompt, padding included."""
-    return prior.condition(prompt).embeddings.shape[1]
+def length_of(prior: Any) -> int:
+    """How many tokens the network is told for any prompt, padding included."""
+    return prior.condition("").embeddings.shape[1]
 
 
 def tokenizer_of(prior: Any) -> Any:

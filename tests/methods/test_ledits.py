@@ -1,0 +1,220 @@
+"""LEDITS++ with attention: the published update written out, and nothing stays in the network."""
+
+import math
+
+import pytest
+import torch
+from conformance import prior_of
+from cross_maps import cross_maps
+from oracles import mixture
+from tiny import TINY, latents
+
+from benchmarks.suites.rows import ATTENDING, METHODS, impossible
+from dreamsampler.maths import Estimate, generators
+from dreamsampler.methods import ledits
+from dreamsampler.methods.inversion import replayed
+from dreamsampler.models import ModelError, TextCondition, word_tokens
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.objectives import attended, cfg, largest, plain, together
+from dreamsampler.samplers import finish, uniform
+
+SCALE, THRESHOLD = 4.0, 0.75
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return from_pretrained(TINY, device="cpu", dtype="float32")
+
+
+def world(prior, rows=1, target="a dog", steps=5, start=0.9):
+    levels = uniform(prior.schedule, steps, start=start)
+    told = prior.condition(target), prior.condition("")
+    return latents(prior, rows, seed=1), told, levels
+
+
+def walk(prior, z_src, told, levels, words, seeds=None, **how):
+    rng = generators(seeds or list(range(len(z_src))))
+    how = {"guidance_scale": SCALE, "threshold": THRESHOLD, **how}
+    return ledits(prior, z_src, *told, levels, rng, words=words, **how)
+
+
+def quantile(size, threshold):
+    """Linear between ranks, in plain Python."""
+    ranks = sorted(size.flatten().tolist())
+    place = threshold * (len(ranks) - 1)
+    low = math.floor(place)
+    return ranks[low] + (place - low) * (ranks[min(low + 1, len(ranks) - 1)] - ranks[low])
+
+
+def mask_by_hand(maps, tokens, threshold, shape):
+    """M1 of one picture: (n, h, w) maps, cell by cell."""
+    _, h, w = maps.shape
+    total = [[sum(float(maps[t, i, j]) for t in tokens) for j in range(w)] for i in range(h)]
+    mirror = lambda k, n: -k if k < 0 else 2 * (n - 1) - k if k >= n else k
+    smooth = torch.zeros(h, w)
+    for i in range(h):
+        for j in range(w):
+            for a in (-1, 0, 1):
+                for b in (-1, 0, 1):
+                    weight = math.exp(-(a * a + b * b)) / (1 + 2 * math.exp(-1)) ** 2
+                    smooth[i, j] += weight * total[mirror(i + a, h)][mirror(j + b, w)]
+    kept = (smooth >= quantile(smooth, threshold)).float()
+    return kept.repeat_interleave(shape[0] // h, 0).repeat_interleave(shape[1] // w, 1)
+
+
+def test_it_is_the_published_update(prior):
+    """Maps from hooks on Q and K, the mask cell by cell, the noise maps of DDPM written out."""
+    z_src, (wanted, null), levels = world(prior)
+    assert levels[0].t > 0.8 > levels[-1].t, "both halves of the rule are seen"
+    count = len(prior.family.tokenizer("a dog").input_ids)
+    tokens, words = [*range(1, count - 1)], word_tokens(prior, ["a dog"])
+    run = list(walk(prior, z_src, (wanted, null), levels, words, seeds=[3]))
+    rng = generators([3])
+    draw = lambda: torch.randn(z_src.shape[1:], generator=rng[0])[None]
+    n = draw()
+    z = levels[0].alpha * z_src + levels[0].sigma * n
+    for now, level, after in zip(run, levels, [*levels[1:], None], strict=True):
+        torch.testing.assert_close(now.z, z, rtol=0, atol=2e-3)
+        z = now.z  # so that rounding does not pile up
+        seen, empty = prior.predict(z, level, [wanted, null])
+        src = prior.predict(level.alpha * z_src + level.sigma * n, level, [null])[0]
+        maps = cross_maps(prior, lambda z=z, at=level: prior.predict(z, at, [wanted]))
+        mask = mask_by_hand(maps[64][0].T.unflatten(1, (8, 8)), tokens, THRESHOLD, (8, 8))
+        psi = seen.eps - empty.eps
+        if level.t <= 0.8:
+            size = psi.abs().sum(1)[0]
+            mask = mask * (size >= quantile(size, THRESHOLD) - 1e-6)
+        z0 = empty.z0 + SCALE * mask * (seen.z0 - empty.z0)
+        eps = empty.eps + SCALE * mask * psi
+        torch.testing.assert_close(now.estimate.z0, z_src + z0 - src.z0, rtol=0, atol=2e-3)
+        if after is not None:
+            sd = after.sigma * (1 - (after.s / level.s) ** 2) ** 0.5
+            rest = (after.sigma**2 - sd**2) ** 0.5
+            n = draw()
+            drew = after.alpha * z_src + after.sigma * n - after.alpha * src.z0 - rest * src.eps
+            z = after.alpha * z0 + rest * eps + drew
+
+
+def test_without_words_it_is_what_it_was_bit_for_bit(prior):
+    """The version without attention, written out; it looks into no network, so any will do."""
+    z_src, (wanted, null), levels = world(prior, rows=2)
+    word, empty = plain(prior, wanted), plain(prior, null)
+
+    def pair(z, there, level):
+        seen, nothing, src = together([(word, z), (empty, z), (empty, there)], level)
+        size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
+        least = size.flatten(1).quantile(THRESHOLD, dim=1).view(-1, 1, 1, 1)
+        w = SCALE * (size >= least).to(z)
+        z0 = nothing.z0 + w * (seen.z0 - nothing.z0)
+        return Estimate(z0, nothing.eps + w * (seen.eps - nothing.eps)), src
+
+    was = finish(replayed(pair, z_src, levels, generators([0, 1])))
+    now = finish(walk(prior, z_src, (wanted, null), levels, None, seeds=[0, 1]))
+    assert torch.equal(now.z0, was.z0)
+    assert finish(walk(mixture(), z_src[:, :2, 0, 0].double(), (1, None), levels, None)) is not None
+
+
+def test_attention_holds_an_edit_nearer_to_the_source(prior):
+    z_src, told, levels = world(prior)
+    words = word_tokens(prior, ["a dog"])
+    stays = finish(walk(prior, z_src, told, levels, None, guidance_scale=0.0)).z0
+    half, whole = (finish(walk(prior, z_src, told, levels, each)).z0 for each in (None, words))
+    assert 0 < (whole - stays).norm() < (half - stays).norm()
+
+
+def test_where_all_is_kept_it_is_plain_guidance(prior):
+    """A threshold of 0 leaves nothing out: noise replayed under CFG, whatever the words."""
+    z_src, told, levels = world(prior)
+    target, source = cfg(prior, *told, SCALE), plain(prior, told[1])
+
+    def pair(z, there, level):
+        tgt, src = together([(target, z), (source, there)], level)
+        return tgt, src
+
+    wanted = finish(replayed(pair, z_src, levels, generators(0, 1))).z0
+    for words in (None, word_tokens(prior, ["a dog"])):
+        found = finish(walk(prior, z_src, told, levels, words, threshold=0.0)).z0
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3)
+
+
+def test_rows_of_a_batch_do_not_see_each_other(prior):
+    z_src, (_, null), levels = world(prior, rows=3)
+    prompts = ["a dog", "a red apple", "dog"]
+    each = [prior.condition(prompt) for prompt in prompts]
+    both = TextCondition("all", torch.cat([one.embeddings for one in each]))
+    words = word_tokens(prior, prompts)
+    found = finish(walk(prior, z_src, (both, null), levels, words, seeds=[5, 6, 7])).z0
+    for i in range(3):
+        told, own = (each[i], null), words[i : i + 1]
+        alone = finish(walk(prior, z_src[i : i + 1], told, levels, own, seeds=[5 + i])).z0
+        torch.testing.assert_close(found[i : i + 1], alone, rtol=0, atol=1e-3)
+
+
+def test_nothing_stays_in_the_network(prior):
+    z_src, told, levels = world(prior)
+    own, words = dict(prior.network.attn_processors), word_tokens(prior, ["a dog"])
+
+    def untouched():
+        now = prior.network.attn_processors
+        return now.keys() == own.keys() and all(now[n] is each for n, each in own.items())
+
+    run = walk(prior, z_src, told, levels, words)
+    for _ in range(2):
+        next(run)
+        assert untouched(), "between two steps as well"
+    del run
+    assert untouched(), "the rest of the run is abandoned"
+
+    def halt(*_):
+        raise RuntimeError("halt")
+
+    hook = prior.network.conv_out.register_forward_pre_hook(halt)
+    try:
+        with pytest.raises(RuntimeError, match="halt"):
+            finish(walk(prior, z_src, told, levels, words))
+    finally:
+        hook.remove()
+    assert untouched()
+
+
+@pytest.mark.parametrize(("sides", "shape"), [((8, 8), (16, 16)), ((4, 6), (13, 20))])
+@pytest.mark.parametrize("threshold", [0.7, 0.9])
+def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
+    rng = torch.Generator().manual_seed(0)
+    maps = torch.rand(3, 5, *sides, generator=rng)
+    words = torch.tensor([[0.0, 1, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
+    mask = attended(maps, words, threshold, shape)
+    assert mask.shape == (3, 1, *shape) and set(mask.unique().tolist()) == {0.0, 1.0}
+    cells = sides[0] * sides[1]
+    kept = cells - math.floor(threshold * (cells - 1)) - 1
+    small = attended(maps, words, threshold, sides)
+    assert small.sum((1, 2, 3)).tolist() == [kept] * 3
+    assert (mask.mean((1, 2, 3)) - kept / cells).abs().max() < 0.05
+    for i in range(3):
+        by_hand = mask_by_hand(maps[i], words[i].nonzero().flatten().tolist(), threshold, sides)
+        assert torch.equal(small[i, 0], by_hand)
+        assert torch.equal(
+            attended(maps[i : i + 1], words[i : i + 1], threshold, shape), mask[i : i + 1]
+        )
+    same = attended(maps, words[:1], threshold, sides)
+    assert torch.equal(same[0], small[0]) and not torch.equal(same[1], small[1])
+    size = torch.rand(2, 1, *shape, generator=rng)
+    places = shape[0] * shape[1]
+    assert (
+        largest(size, threshold).sum((1, 2, 3)).tolist()
+        == [places - math.floor(threshold * (places - 1)) - 1] * 2
+    )
+
+
+def test_what_cannot_be_seen_is_refused_and_its_row_left_out(prior):
+    z_src, _, levels = world(prior)
+    words = word_tokens(prior, ["a dog"])
+    for name in ("flux-dev", "sd3", "pixart"):
+        with pytest.raises(ModelError, match="has none that could be replaced: leave it out"):
+            walk(prior_of(name), z_src, (None, None), levels, words)
+        left_out = impossible(prior_of(name))
+        assert left_out.keys() == {*ATTENDING} and "LEDITS++" in left_out
+        assert len(set(left_out.values())) == 1 and "\n" not in left_out["LEDITS++"]
+    assert "LEDITS++, no attention" in METHODS and not impossible(prior)
+    with pytest.raises(ValueError, match="threshold is 1"):
+        walk(prior, z_src, (None, None), levels, words, threshold=1.0)
