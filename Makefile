@@ -4,6 +4,8 @@ V := .venv
 STAMP := $(V)/.stamp
 THREADS := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 WORKERS ?= 2
+# what is committed is compared with what is found here
+AGAINST = $(if $(wildcard benchmarks/results/$(1).json),--against committed)
 SUITES := editing inpainting restoration vectorization radiance collapse cost
 
 $(STAMP): pyproject.toml constraints.txt
@@ -36,11 +38,12 @@ test-batch: $(STAMP)      ## batches on Ray (installs it: 200 MB of packages, 62
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
 bench-quick: $(STAMP)     ## beside the peers, reduced: the README's tables, minutes on two idle cores
-	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick/editing
-	$(THREADS) $(V)/bin/dreamsampler bench vectorization --limit 4 --published-only --jobs 2 --readme README.md -o benchmarks/runs/quick/vectorization
+	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md $(call AGAINST,editing) -o benchmarks/runs/quick/editing
+	$(THREADS) $(V)/bin/dreamsampler bench vectorization --limit 4 --published-only --jobs 2 --readme README.md $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
 
 bench: $(STAMP)           ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
-	for suite in $(SUITES); do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite || exit; done
+	for suite in $(SUITES); do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite \
+		$$(test ! -f benchmarks/results/$$suite.json || echo --against committed) || exit; done
 	$(THREADS) $(V)/bin/python -m benchmarks
 
 evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -66,10 +67,18 @@ class Records:
         folder: OUT/records/ROW/ITEM.json and OUT/pictures/ROW/ITEM.png.
         protocol: of the suite.
         model: plain values that tell models apart.
+        machine: what measures (`machine_of`); a record counts wherever it was measured.
     """
 
-    def __init__(self, folder: Path, protocol: Protocol, model: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        protocol: Protocol,
+        model: dict[str, Any],
+        machine: dict[str, str] | None = None,
+    ) -> None:
         self.folder, self.protocol, self.model = folder, protocol, model
+        self._machine = machine_of(None) if machine is None else machine
         self._protocol = protocol.digest
 
     def read(self, row: Row, item: Item) -> dict[str, Any] | None:
@@ -99,7 +108,7 @@ class Records:
             "evaluations": result.evaluations,
             "seconds": round(result.seconds, 3),
             "versions": versions(),
-            "machine": platform.machine(),
+            "machine": self._machine,
         }
         write_whole(self._path(row, item), json.dumps(told, indent=1, allow_nan=False).encode())
 
@@ -122,3 +131,20 @@ def png(picture: Tensor) -> bytes:
     file = BytesIO()
     Image.fromarray(pixels).save(file, format="PNG")
     return file.getvalue()
+
+
+def machine_of(prior: Any) -> dict[str, str]:
+    """What computed: kind of device and its name; no host."""
+    where = getattr(prior, "device", None)
+    kind = getattr(where, "type", "cpu")
+    name = torch.cuda.get_device_name(where) if kind == "cuda" else _processor()
+    return {"architecture": platform.machine(), "device": kind, "name": name}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

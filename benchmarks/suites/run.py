@@ -16,11 +16,20 @@ from typing import Any, Protocol, final
 import torch
 
 from benchmarks.suites import measures
+from benchmarks.suites.compare import comparison
 from benchmarks.suites.folder import Folder
 from benchmarks.suites.protocol import Item
 from benchmarks.suites.protocol import Protocol as Frozen
-from benchmarks.suites.records import Records, Result, Row
+from benchmarks.suites.records import Records, Result, Row, machine_of
 from benchmarks.suites.report import between_markers
+from benchmarks.suites.results import (
+    Results,
+    check_comparable,
+    found_at,
+    read_results,
+    results_of,
+    text_of,
+)
 from dreamsampler.faces.command import Where
 from dreamsampler.files import check_writable, write_whole
 
@@ -63,6 +72,7 @@ class Wanted:
         dino: folder of a DINO model.
         lpips: whether LPIPS is measured.
         readme: a page whose table is replaced (editing and vectorization).
+        against: SUITE.json of another run, or `committed`, to compare with.
     """
 
     suite: str
@@ -77,6 +87,7 @@ class Wanted:
     dino: Path | None = None
     lpips: bool = False
     readme: Path | None = None
+    against: str | None = None
 
 
 SUITES = ("editing", "inpainting", "restoration", "vectorization", "radiance", "collapse", "cost")
@@ -97,6 +108,7 @@ def bench(wanted: Wanted) -> Path:
     items = list(suite.protocol.items)[: wanted.limit]
     suite.protocol.check(items)
     records = records_of(wanted, suite)
+    theirs = stated(wanted, records)
     todo = list(pending(records, rows, items, suite.batch))
     say(f"{wanted.suite}: {len(rows)} rows, {len(items)} items, {len(todo)} batches to measure")
     groups = grouped(todo, suite.batch)
@@ -106,11 +118,25 @@ def bench(wanted: Wanted) -> Path:
         for row, batch in itertools.chain(*groups):
             measured(suite, records, row, batch)
     text = suite.report(records, rows, items, wanted.output)
-    path = wanted.output / f"{wanted.suite}.md"
+    ours, path = results_of(records, rows, items), wanted.output / f"{wanted.suite}.md"
+    write_whole(path.with_suffix(".json"), text_of(ours).encode())
+    if theirs is not None:
+        text = f"{text}\n{comparison(theirs[0], theirs[1], ours)}"
     write_whole(path, text.encode())
     if wanted.readme is not None:
         tell(wanted.readme, wanted.suite, records, rows, items)
     return path
+
+
+def stated(wanted: Wanted, records: Records) -> tuple[str, Results] | None:
+    """What the run is compared with, and its name; refused before anything is measured."""
+    if wanted.against is None:
+        return None
+    path = found_at(wanted.against, wanted.suite)
+    theirs = read_results(path, wanted.suite)
+    check_comparable(path, theirs, records.protocol.digest, records.model)
+    name = f"benchmarks/results/{path.name}" if wanted.against == "committed" else str(path)
+    return name, theirs
 
 
 def tell(readme: Path, suite: str, records: Records, rows: list[Row], items: list[Item]) -> None:
@@ -141,6 +167,8 @@ def _check(wanted: Wanted) -> None:
         if wanted.suite not in TOLD:
             raise ValueError(f"readme is for the suites {' and '.join(TOLD)}: leave it out")
         between_markers(wanted.readme.read_text(encoding="utf-8"), TOLD[wanted.suite], "")
+    if wanted.against is not None:  # before a model is loaded
+        read_results(found_at(wanted.against, wanted.suite), wanted.suite)
     check_writable(wanted.output / "probe")
 
 
@@ -204,7 +232,7 @@ def records_of(wanted: Wanted, suite: Suite) -> Records:
     brought = [n for n in ("clip", "dino", "lpips") if getattr(wanted, n)]
     if brought:
         model = {**model, "brought": brought}
-    return Records(wanted.output, suite.protocol, model)
+    return Records(wanted.output, suite.protocol, model, machine_of(getattr(suite, "prior", None)))
 
 
 def pending(

@@ -1,12 +1,14 @@
 """The command `bench`, run for real with a model of random weights."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
 from tiny import TINY
 
-from benchmarks.suites import radiance
+from benchmarks.suites import radiance, results
+from benchmarks.suites.cost import Cost
 from dreamsampler.faces import bench
 
 TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
@@ -34,6 +36,43 @@ def test_it_measures_tells_and_goes_on_where_it_ended(cli, tmp_path):
     again = cli(*say)
     assert "0 batches to measure" in again.err
     assert again.out == said.out
+
+
+def test_another_run_is_compared_and_its_records_can_be_brought(cli, tmp_path, monkeypatch):
+    say = ("bench", "editing", *TRY, "--published-only", "-o")
+    first = cli(*say, "there")
+    assert first.code == 0 and "## Against" not in first.out
+    path = tmp_path / "there" / "editing.json"
+    theirs = json.loads(path.read_text())
+    assert [row["key"] for row in theirs["rows"]] == ["dreamsampler", "sdedit"]
+    shutil.copytree(tmp_path / "there" / "records", tmp_path / "here" / "records")
+    said = cli(*say, "here", "--against", path)
+    assert said.code == 0 and "0 batches to measure" in said.err
+    assert "figures within the stated intervals; all are equal." in said.out
+    assert said.out.startswith((tmp_path / "here" / "editing.md").read_text())
+    assert (tmp_path / "here" / "editing.json").read_bytes() == path.read_bytes()
+    theirs["rows"][1]["measures"]["background dB"] = [90.0, 91.0]
+    monkeypatch.setattr(results, "COMMITTED", tmp_path / "committed")
+    (tmp_path / "committed").mkdir()
+    (tmp_path / "committed" / "editing.json").write_text(json.dumps(theirs))
+    said = cli(*say, "here", "--against", "committed")
+    assert "## Against benchmarks/results/editing.json" in said.out
+    (line,) = [x for x in said.out.splitlines() if x.startswith("| SDEdit | background dB |")]
+    assert "| 90.5 ± 0.5 |" in line and line.endswith("| **no** |")
+    assert "largest excess" in (tmp_path / "here" / "editing.md").read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [("protocol", "two protocols cannot be compared"), ("model", "two models cannot be compared")],
+)
+def test_what_cannot_be_compared_is_refused_before_it_is_measured(cli, tmp_path, key, line):
+    held = {"schema": 1, "suite": "cost", "protocol": Cost(None).protocol.digest, "rows": []}
+    held["model"] = {"name": "m", "revision": "r", "weights": "w"}
+    held[key] = "0" * 64 if key == "protocol" else held["model"]
+    (tmp_path / "cost.json").write_text(json.dumps(held))
+    said = cli("bench", "cost", "-o", "out", "--model", TINY, "--against", "cost.json")
+    assert said.code == 2 and line in said.lines[-1] and "to measure" not in said.err
 
 
 def test_icons_drawn_with_paths(cli, tmp_path):
@@ -92,6 +131,7 @@ def test_a_folder_of_ones_own(cli, tmp_path):
         (("--clip", "nowhere"), "pass the folder of a CLIP model"),
         (("--lpips",), "needs the package lpips"),
         (("--readme", "nowhere.md"), "nowhere.md"),
+        (("--against", "nowhere.json"), "there is no file nowhere.json to compare with"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(cli, options, line):

@@ -48,6 +48,9 @@ class Benched:
     readme: Path | None = None
     """editing, vectorization: a page whose table between <!-- bench --> and <!-- /bench --> (or
     <!-- bench vectorization --> and its end) is replaced"""
+    against: str | None = None
+    """compare with the SUITE.json of another run, or with the committed one (the word committed):
+    which figures lie within the intervals stated there"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
@@ -71,6 +74,7 @@ def bench(wanted: Benched, where: Where) -> None:
         dino=wanted.dino,
         lpips=wanted.lpips,
         readme=wanted.readme,
+        against=wanted.against,
     )
     path = runner.bench(asked)
     print(path.read_text(encoding="utf-8"))
