@@ -12,6 +12,7 @@ from benchmarks.suites.records import Row
 from dreamsampler.generators import Canvas
 from dreamsampler.maths import Latent, Level, Moment, Rng, Schedule, VariancePreserving
 from dreamsampler.methods import (
+    LocalBlend,
     anchored_edit,
     ddim_inversion,
     ddpm_inversion,
@@ -27,7 +28,7 @@ from dreamsampler.methods import (
     sdedit,
     sds,
 )
-from dreamsampler.models import ModelError, align, word_tokens
+from dreamsampler.models import ModelError, align, changed_tokens, word_tokens
 from dreamsampler.models.attention import check_attention
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.objectives import cfg, plain
@@ -109,8 +110,11 @@ def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     source, target = zip(*ask.prompts, strict=True)
     null = ask.null if to["inner_steps"] else ask.there  # negative-prompt inversion searches none
     told = ask.wanted, ask.there, null, align(ask.prior, source, target), ask.levels(to)
-    shares = {name: to[name] for name in ("cross_share", "self_share", "inner_steps")}
-    return prompt_to_prompt(ask.prior, ask.z_src, *told, to["scale"], **shares)
+    how = {name: to[name] for name in ("cross_share", "self_share", "inner_steps")}
+    if "blend" in to:
+        changed = changed_tokens(ask.prior, source, target)
+        how["blend"] = LocalBlend(*changed, to["blend"], to["blend_start"])
+    return prompt_to_prompt(ask.prior, ask.z_src, *told, to["scale"], **how)
 
 
 def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
@@ -169,6 +173,7 @@ METHODS: dict[str, Method] = {
     "negative-prompt inversion": _negative_prompt,
     "null-text inversion": _null_text,
     "Prompt-to-Prompt": _prompt_to_prompt,
+    "Prompt-to-Prompt, local blending": _prompt_to_prompt,
     "DDPM inversion": _ddpm_inversion,
     "LEDITS++": _ledits_attended,
     "LEDITS++, no attention": _ledits,
@@ -184,11 +189,13 @@ PUT_BACK = {"DreamSampler"}
 """Whose own program keeps the source's pixels where nothing changed (`assemble`); the others',
 as published, decode the latent and nothing else. Every row is measured both ways."""
 
-ATTENDING = ("Prompt-to-Prompt", "LEDITS++")
+ATTENDING = ("Prompt-to-Prompt", "Prompt-to-Prompt, local blending", "LEDITS++")
 """Which see or exchange attention maps, so that not every model can have them."""
 P2P = {"cross_share": 0.8, "self_share": 0.4, "inner_steps": 0}
 """Published shares of the steps. It needs an inversion: negative-prompt inversion, which is cheap;
 one point of its curve is its authors' own, null-text inversion."""
+BLENDED = P2P | {"blend": 0.3, "blend_start": 0.2}
+"""With the published threshold and start for words that are swapped in a real picture."""
 OURS = {"edition": 2, "steps": 16, "scale": 5.0}
 """The default edit but for its strength; every change of `anchored_edit` itself is another edition,
 so that records of an earlier one do not count."""
@@ -198,6 +205,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "negative-prompt inversion": {"steps": 50, "skip": 0.0, "scale": 7.5},
     "null-text inversion": {"steps": 50, "skip": 0.0, "scale": 7.5, "inner_steps": 10},
     "Prompt-to-Prompt": {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P,
+    "Prompt-to-Prompt, local blending": {"steps": 50, "skip": 0.0, "scale": 7.5} | BLENDED,
     "DDPM inversion": {"steps": 100, "skip": 0.36, "scale": 15.0, "source_scale": 3.5},
     "LEDITS++": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
     "LEDITS++, no attention": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
@@ -218,6 +226,10 @@ CURVES: dict[str, list[dict[str, Any]]] = {
     "Prompt-to-Prompt": [
         *({"steps": 20, "noise": u, "scale": 3.0} | P2P for u in STRENGTHS),
         {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P | {"inner_steps": 10},
+    ],
+    "Prompt-to-Prompt, local blending": [
+        *({"steps": 20, "noise": u, "scale": 3.0} | BLENDED for u in STRENGTHS),
+        {"steps": 50, "skip": 0.0, "scale": 7.5} | BLENDED | {"inner_steps": 10},
     ],
     "DDPM inversion": [{"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in FINER],
     "LEDITS++": [{"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER],

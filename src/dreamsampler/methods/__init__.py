@@ -23,7 +23,7 @@ from dreamsampler.methods.inversion import (
 )
 from dreamsampler.methods.ledits import ledits
 from dreamsampler.methods.null_text import null_text_inversion
-from dreamsampler.methods.prompt_to_prompt import prompt_to_prompt
+from dreamsampler.methods.prompt_to_prompt import LocalBlend, prompt_to_prompt
 from dreamsampler.methods.restoration import (
     Found,
     anchored_restoration,
@@ -38,6 +38,7 @@ from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 __all__ = [
     "Found",
+    "LocalBlend",
     "anchored_edit",
     "anchored_inpainting",
     "anchored_restoration",

@@ -1,13 +1,13 @@
 """The only floor that knows networks."""
 
-from dreamsampler.models.alignment import Alignment, align
+from dreamsampler.models.alignment import Alignment, align, changed_tokens
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
 from dreamsampler.models.family import TextCondition
 from dreamsampler.models.load import Pretrained, from_pipe, from_pretrained
 from dreamsampler.models.mixture import GaussianMixture
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.models.tokens import word_tokens
+from dreamsampler.models.tokens import token_weights, word_tokens
 
 __all__ = [
     "Alignment",
@@ -21,7 +21,9 @@ __all__ = [
     "PromptTruncated",
     "TextCondition",
     "align",
+    "changed_tokens",
     "from_pipe",
     "from_pretrained",
+    "token_weights",
     "word_tokens",
 ]

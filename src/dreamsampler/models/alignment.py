@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, final
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dreamsampler.models.prompt import spell_out, tokenize
-from dreamsampler.models.tokens import length_of, tokenizer_of, tokens_in
+from dreamsampler.models.tokens import length_of, places_of, tokenizer_of, tokens_in
 
 How: TypeAlias = Literal["replace", "refine"]
 _Pairs: TypeAlias = list[tuple[range, range]]
@@ -25,10 +25,12 @@ class Alignment:
     Args:
         tokens: (b, n, n); column j says which source tokens make up target token j.
         share: (b, n), in [0, 1]; how much of token j's map is the source's, the rest its own.
+        weight: (b or 1, n), by which token j's map is multiplied after that; None is 1.
     """
 
     tokens: Tensor
     share: Tensor
+    weight: Tensor | None = None
 
 
 def align(
@@ -54,13 +56,59 @@ def align(
     Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), section 3.2, "word
     swap" and "adding a new phrase".
     """
+    _check_pairs(source, target)
+    tokenizer, length = tokenizer_of(prior), length_of(prior)
+    rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
+    return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
+
+
+def changed_tokens(
+    prior: Any, source: Sequence[str], target: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """At which tokens each prompt of a pair has words that the other one does not have there.
+
+    Prompts of as many words are compared word by word ("cat face", "dog face": cat and dog), others
+    by their longest common sequence of words. Case and punctuation do not count.
+
+    Args:
+        prior: a `NetworkPrior` that reads prompts by CLIP.
+        source: the source prompt of every picture.
+        target: as many target prompts.
+
+    Returns:
+        (b, n) of 0 and 1 for the source prompts, and as much for the target prompts.
+
+    Raises:
+        ModelError: a model without a tokenizer.
+        ValueError: other numbers of prompts.
+
+    Example:
+        >>> from dreamsampler.models.load import from_pretrained
+        >>> cat, dog = changed_tokens(from_pretrained(device="cpu"), ["cat face"], ["dog face"])
+        >>> cat[0, :4].tolist(), dog[0, :4].tolist()
+        ([0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
+    """
+    _check_pairs(source, target)
+    tokenizer, length = tokenizer_of(prior), length_of(prior)
+    found = torch.zeros(2, len(source), length)
+    for i, pair in enumerate(zip(source, target, strict=True)):
+        a, b = (places_of(prompt, tokenizer, length) for prompt in pair)
+        names = [word for word, _ in a], [word for word, _ in b]
+        kept = _common(*names)
+        if len(a) == len(b):
+            kept = [(range(k, k + 1),) * 2 for k in range(len(a)) if names[0][k] == names[1][k]]
+        for side, places in enumerate((a, b)):
+            stays = {k for both in kept for k in both[side]}
+            for k, (_, place) in enumerate(places):
+                found[side, i, place.start : place.stop] = float(k not in stays)
+    return found[0], found[1]
+
+
+def _check_pairs(source: Sequence[str], target: Sequence[str]) -> None:
     if len(source) != len(target) or not source:
         raise ValueError(
             f"{len(source)} source prompts came for {len(target)} target prompts: pass pairs"
         )
-    tokenizer, length = tokenizer_of(prior), length_of(prior)
-    rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
-    return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
 
 
 def _aligned(
@@ -98,8 +146,8 @@ def _word_by_word(source: list[int], target: list[int]) -> _Pairs:
     return pairs
 
 
-def _common(source: list[int], target: list[int]) -> _Pairs:
-    """The longest sequence of tokens that both have in this order, one to one."""
+def _common(source: Sequence[Hashable], target: Sequence[Hashable]) -> _Pairs:
+    """The longest sequence of tokens or words that both have in this order, one to one."""
     n, m = len(source), len(target)
     best = [[0] * (m + 1) for _ in range(n + 1)]
     for i in reversed(range(n)):

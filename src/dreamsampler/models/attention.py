@@ -64,8 +64,8 @@ def watched(prior: Any, maps: Maps) -> Iterator[None]:
 def injected(prior: Any, injection: Injection, maps: Maps | None = None) -> Iterator[None]:
     """Maps are injected in what the prior is asked meanwhile; afterwards nothing has changed.
 
-        M_target <- a M_source P + (1 - a) M_target    cross-attention, tokens P, share a
-        M_target <- M_source                           self-attention
+        M_target <- c (a M_source P + (1 - a) M_target)    cross-attention: tokens P, share a, c
+        M_target <- M_source                               self-attention
 
     Every attention layer gets a processor of ours, which leaves its work to the layer's own one
     where nothing is to be injected, and the own ones come back in the end, after an error as well.
@@ -78,7 +78,8 @@ def injected(prior: Any, injection: Injection, maps: Maps | None = None) -> Iter
     Raises:
         ModelError: another kind of network, or one whose attention somebody else has changed.
 
-    Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), section 3.1 to 3.2.
+    Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), section 3.1 to 3.2,
+    with the weights c of "attention re-weighting".
     """
     with _processed(prior, injection, maps):
         yield
@@ -196,6 +197,8 @@ class _Watched:
             shared = torch.einsum("bhps,bst->bhpt", taken, tokens)
             a = share[:, None, None, :]
             taken = a * shared + (1 - a) * each[injection.target]
+            if self._words.weight is not None:
+                taken = taken * self._words.weight.to(each)[:, None, None, :]
         changed = each.clone()
         changed[injection.target] = taken
         return changed

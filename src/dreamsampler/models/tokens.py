@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +52,36 @@ def word_tokens(
         for word, place in places:
             if wanted is None or word in wanted:
                 found[i, place.start : place.stop] = 1
+    return found
+
+
+def token_weights(
+    prior: Any, prompts: Sequence[str], weights: Sequence[Mapping[str, float]]
+) -> Tensor:
+    """How much each token of each prompt counts, (b, n): 1, and a word's weight at its tokens.
+
+    Args:
+        prior: a `NetworkPrior` that reads prompts by CLIP.
+        prompts: one per picture.
+        weights: word -> weight, for every prompt; published -2 to 2.
+
+    Raises:
+        ModelError: a model without a tokenizer.
+        ValueError: a word that its prompt does not have, or a weight that is no number.
+
+    Example:
+        >>> from dreamsampler.models.load import from_pretrained
+        >>> prior = from_pretrained(device="cpu")
+        >>> token_weights(prior, ["cat face"], [{"cat": 2.0}])[0, :4].tolist()
+        [1.0, 2.0, 1.0, 1.0]
+    """
+    found = torch.ones_like(word_tokens(prior, prompts, [[*told] for told in weights]))
+    for i, told in enumerate(weights):
+        for word, weight in told.items():
+            if not math.isfinite(weight):
+                raise ValueError(f"the weight of {word!r} is {weight}: pass a finite number")
+            own = word_tokens(prior, [prompts[i]], [[word]])[0]
+            found[i] = torch.where(own > 0, weight, found[i])
     return found
 
 

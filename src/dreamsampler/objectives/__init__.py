@@ -1,6 +1,6 @@
 """What bends the answer: guidance of the denoiser, regularizers of its estimate."""
 
-from dreamsampler.objectives.attended import attended, largest
+from dreamsampler.objectives.attended import attended, largest, looked_at, prominent
 from dreamsampler.objectives.decoded import decoded
 from dreamsampler.objectives.flattened import flattened
 from dreamsampler.objectives.guidance import (
@@ -66,6 +66,7 @@ __all__ = [
     "inside",
     "largest",
     "likelihood",
+    "looked_at",
     "masked",
     "mirrored",
     "palette",
@@ -74,6 +75,7 @@ __all__ = [
     "pictured",
     "plain",
     "posterior",
+    "prominent",
     "regional",
     "relax",
     "resembling",

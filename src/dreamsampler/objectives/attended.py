@@ -24,6 +24,16 @@ def largest(size: Tensor, threshold: float) -> Tensor:
     return (size >= least).to(size)
 
 
+def looked_at(maps: Tensor, words: Tensor) -> Tensor:
+    """How much each place attends to some words, (b, 1, h, w).
+
+    Args:
+        maps: (b, n, h, w) cross-attention.
+        words: (b or 1, n), 1 at the tokens of the words.
+    """
+    return torch.einsum("bnhw,bn->bhw", maps, words.to(maps).expand(len(maps), -1))[:, None]
+
+
 def attended(maps: Tensor, words: Tensor, threshold: float, shape: tuple[int, int]) -> Tensor:
     """LEDITS++'s mask M1, where the words of an edit are attended to most, (b, 1, *shape).
 
@@ -41,10 +51,30 @@ def attended(maps: Tensor, words: Tensor, threshold: float, shape: tuple[int, in
     Source: Brack et al., "LEDITS++", CVPR 2024 (arXiv:2311.16711), "semantic grounding"; the
     Gaussian and the place of the quantile are those of the authors' program.
     """
-    total = torch.einsum("bnhw,bn->bhw", maps, words.to(maps).expand(len(maps), -1))[:, None]
+    total = looked_at(maps, words)
     side = torch.tensor([math.exp(-1.0), 1.0, math.exp(-1.0)], dtype=maps.dtype).to(maps.device)
     kernel = torch.outer(side, side) / side.sum() ** 2
     smooth = functional.conv2d(
         functional.pad(total, (1, 1, 1, 1), mode="reflect"), kernel[None, None]
     )
     return functional.interpolate(largest(smooth, threshold), size=shape, mode="nearest")
+
+
+def prominent(total: Tensor, threshold: float, shape: tuple[int, int]) -> Tensor:
+    """Prompt-to-Prompt's mask of some words, (b, 1, *shape) of 0 and 1.
+
+        m = [U(P * A) > threshold max U(P * A)]
+
+    P takes the largest of 3 x 3 cells, U repeats cells. Words that are looked at nowhere give 0.
+
+    Args:
+        total: A, (b, 1, h, w): how much places attend to the words (`looked_at`), up to a factor.
+        threshold: share of the picture's maximum above which it is white, in [0, 1).
+        shape: (h, w) of the mask.
+
+    Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), "local editing"; P is
+    that of the authors' program.
+    """
+    pooled = functional.max_pool2d(total, 3, stride=1, padding=1)
+    large = functional.interpolate(pooled, size=shape, mode="nearest")
+    return (large > threshold * large.amax((1, 2, 3), keepdim=True)).to(total)
