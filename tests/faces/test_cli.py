@@ -23,7 +23,7 @@ from dreamsampler.faces.cli import COMMANDS, form_of
 from dreamsampler.faces.command import Output, Record, Where
 from dreamsampler.faces.demo import show
 from dreamsampler.faces.errors import unframed
-from dreamsampler.faces.form import PLACED, described, form
+from dreamsampler.faces.form import PLACED, described, form, options_of
 from dreamsampler.faces.progress import Bar
 from dreamsampler.files import sha256
 from dreamsampler.tasks import TASKS
@@ -112,7 +112,21 @@ def test_unknown_and_missing_options_are_refused(cli, picture):
         ("restore a.png --operator x -o o.png --noise y", "and a number or auto was wanted"),
         ("edti cat.png", "no command 'edti': did you mean edit?"),
         ("inpaint cat.png -o o.png --seed", "--seed"),
-        ("inpaint cat.png -o o.png --nunm-images 3", "perhaps you meant --num-images"),
+        (
+            "inpaint cat.png -o o.png --nunm-images 3",
+            "no option --nunm-images: did you mean --num-images",
+        ),
+        ("edit --promt x", "there is no option --promt: did you mean --prompt?"),
+        (
+            "edit cat.png --promt=x --sed 1",
+            "--promt: did you mean --prompt?; there is no option --",
+        ),
+        (
+            "edit cat.png --guidance_scael 3 -o o.png",
+            "--guidance-scael: did you mean --guidance-sc",
+        ),
+        ("restore cat.png -q", "there is no option -q; for help"),
+        ("--versoin", "there is no option --versoin: did you mean --version?"),
         ("restore cat.png -o o.png", "--operator TEXT"),
         ("degrade cat.png -o o.png --operator none --bits 12", "one of 8, 16 was wanted"),
     ],
@@ -124,6 +138,20 @@ def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
     assert said.lines[0].startswith("dreamsampler: ")
     assert match in said.err
     assert "--help" in said.err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_misspelled_option_comes_before_what_is_missing_for_it(cli, command):
+    for name in options_of(form_of(command)):
+        if len(name) > 5 and name.startswith("--"):
+            typed = name[:-2] + name[-1] + name[-2] if name[-1] != name[-2] else name + "x"
+            said = cli(command.name, typed, "x")
+            assert said.code == 2
+            assert said.lines == [
+                f"dreamsampler: there is no option {typed}: did you mean {name}?; for help, run "
+                f"dreamsampler {command.name} --help"
+            ]
+            return
 
 
 FRAMED = """\

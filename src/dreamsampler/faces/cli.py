@@ -170,7 +170,8 @@ def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[st
     """The form, filled; or help and SystemExit, or ValueError for what cannot be read."""
     import tyro
 
-    from dreamsampler.faces.errors import unframed
+    from dreamsampler.faces.errors import misnamed, unframed
+    from dreamsampler.faces.form import options_of
 
     complaint = io.StringIO()
     try:
@@ -179,4 +180,7 @@ def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[st
     except SystemExit as left:
         if not left.code:  # help
             raise
+        # what is said to be missing may be what was misspelled, so that this comes first
+        if wrong := misnamed(arguments, options_of(form)):
+            raise ValueError(f"{wrong}; for help, run {prog} --help") from None
         raise ValueError(unframed(complaint.getvalue())) from None

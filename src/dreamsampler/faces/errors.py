@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import itertools
 import os
 import re
 import signal
@@ -10,7 +12,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -91,6 +93,29 @@ def unframed(text: str) -> str:
             said = " ".join(" ".join(kept).split()).partition(" Got errors:")[0].rstrip(".")
             told.append(plainly(said[:1].lower() + said[1:]))
     return "; ".join(told) or " ".join(text.split())
+
+
+def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
+    """Options that nobody knows, each with the one that was probably meant; empty if all are known.
+
+    Args:
+        arguments: what was typed after the command.
+        names: of the command's options, with their dashes.
+
+    Example:
+        >>> misnamed(["a.png", "--promt", "x", "--size=9"], ["--prompt", "--size", "-o"])
+        'there is no option --promt: did you mean --prompt?'
+    """
+    known = {"--help", "-h", *names}
+    told: list[str] = []
+    for each in itertools.takewhile(lambda argument: argument != "--", arguments):
+        name = each.partition("=")[0].replace("_", "-")
+        if not re.match(r"--?[A-Za-z]", name) or name in known or name.startswith("--tyro-"):
+            continue
+        near = difflib.get_close_matches(name, sorted(known), 1, 0.7)
+        guess = f": did you mean {near[0]}?" if near else ""
+        told.append(f"there is no option {name}{guess}")
+    return "; ".join(told)
 
 
 _PLAIN = (

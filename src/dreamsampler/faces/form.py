@@ -74,6 +74,15 @@ def dressed(forms: Sequence[type], names: Sequence[str]) -> Any:
     return tyro.conf.OmitSubcommandPrefixes[typing.Union[tuple(commands)]]  # noqa: UP007
 
 
+def options_of(form: Any) -> list[str]:
+    """The options of a form, with their dashes and short names; of a choice of forms, its own."""
+    if not dataclasses.is_dataclass(form):
+        return ["--version"]
+    names = [each.name for each in dataclasses.fields(form)]
+    short = [alias for name in names for alias in _ALIASES.get(name, [])]
+    return [*(f"--{name.replace('_', '-')}" for name in names), *short]
+
+
 def take(part: type, values: Any) -> Any:
     """The fields of one dataclass, out of a filled form."""
     return part(**{each.name: getattr(values, each.name) for each in dataclasses.fields(part)})

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors import safe_open
 
 from dreamsampler.files import InputError
 from dreamsampler.generators.field import (
@@ -147,6 +148,54 @@ def test_files_that_are_no_field(tmp_path):
     for name in ("bad.safetensors", "gone.safetensors"):
         with pytest.raises(InputError, match="cannot be read"):
             load_field(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ball", "{"),
+        ("ball", "[1]"),
+        ("ball", '[["a", 0, 0], 1]'),
+        ("ball", "[[0, 0], 1]"),
+        ("ball", "[[0, 0, 0], -1]"),
+        ("ball", "[[0, 0, 0], NaN]"),
+        ("ball", "[" * 100_000),
+        ("box", None),
+        ("box", "{}"),
+        ("box", "[[0, 0, 0], [1, 1]]"),
+        ("box", "[[1, 1, 1], [0, 0, 0]]"),
+        ("degree", "two"),
+        ("degree", "7"),
+        ("degree", "0"),  # a whole number, but not that of the colors
+        ("unit", "inf"),
+        ("unit", "0"),
+        ("unit", None),
+    ],
+)
+def test_a_field_whose_metadata_are_damaged_is_one_line(tmp_path, name, value):
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "field.safetensors"
+    save_field(path, ball())
+    with safe_open(path, "pt") as file:
+        told = {**file.metadata(), name: value}
+    save_file(load_file(path), path, {k: v for k, v in told.items() if v is not None})
+    with pytest.raises(InputError, match="is damaged") as refused:
+        load_field(path)
+    assert len(str(refused.value).splitlines()) == 1 and len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 3), (1, 1, 3, 3, 1), (2, 1, 3, 3, 3)])
+def test_a_field_of_another_shape_is_one_line(tmp_path, shape):
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "field.safetensors"
+    save_field(path, ball())
+    with safe_open(path, "pt") as file:
+        told = file.metadata()
+    save_file({**load_file(path), "raw_density": torch.zeros(shape)}, path, told)
+    with pytest.raises(InputError, match="is damaged"):
+        load_field(path)
 
 
 def test_a_glb_file_holds_the_same_mesh_with_y_up():

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from dreamsampler.files import InputError, write_whole
-from dreamsampler.generators.field.grid import Grid
+from dreamsampler.generators.field.grid import Ball, Box, Grid
 
 FORMAT: Final = "dreamsampler-field-1"
+
+T = TypeVar("T")
 
 
 def save_field(path: str | Path, grid: Grid, recipe: dict[str, Any] | None = None) -> None:
@@ -37,7 +42,7 @@ def load_field(path: str | Path) -> Grid:
     """Read a field that `save_field` wrote.
 
     Raises:
-        InputError: if the file is something else.
+        InputError: if the file is something else, or damaged.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -49,12 +54,67 @@ def load_field(path: str | Path) -> Grid:
             density, color = file.get_tensor("raw_density"), file.get_tensor("raw_color")
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}): give a .safetensors file") from error
-    low, high = json.loads(told["box"])
+    return _grid(path, told, density, color)
+
+
+def _grid(path: str | Path, told: dict[str, str], density: Tensor, color: Tensor) -> Grid:
+    """The field of what a file says; one line for what it cannot say."""
+    box, degree = _told(path, told, "box", _box), _told(path, told, "degree", int)
+    if density.ndim != 5 or not density.is_floating_point():
+        raise _damaged(path, f"raw_density is {tuple(density.shape)} of {density.dtype}")
     depth, height, width = density.shape[2:]
-    grid = Grid((width, height, depth), ((*low,), (*high,)), int(told["degree"])).to(density)
-    grid.unit = float(told["unit"])
-    if ball := json.loads(told.get("ball", "null")):
-        (x, y, z), radius = ball
-        grid.ball = ((x, y, z), radius)
-    grid.raw_density.data, grid.raw_color.data = density, color
+    try:
+        grid = Grid((width, height, depth), box, degree).to(density)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    grid.unit, grid.ball = _told(path, told, "unit", _unit), _told(path, told, "ball", _ball)
+    for name, found in (("raw_density", density), ("raw_color", color)):
+        wanted = getattr(grid, name)
+        if found.shape != wanted.shape or found.dtype != wanted.dtype:
+            raise _damaged(path, f"{name} is {tuple(found.shape)}, not {tuple(wanted.shape)}")
+        wanted.data = found
     return grid
+
+
+def _told(path: str | Path, told: dict[str, str], name: str, read: Callable[[str], T]) -> T:
+    """One entry of the metadata; a field of an earlier version has no ball."""
+    try:
+        return read(told.get(name, "null") if name == "ball" else told[name])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"its {name} is {told.get(name, 'missing')[:60]!r}") from error
+
+
+def _damaged(path: str | Path, what: str) -> InputError:
+    return InputError(f"{path} is damaged ({what}): make it again with `reconstruct`")
+
+
+def _point(value: Any) -> tuple[float, float, float]:
+    x, y, z = map(_number, value)
+    return x, y, z
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _box(text: str) -> Box:
+    low, high = json.loads(text)
+    return _point(low), _point(high)
+
+
+def _ball(text: str) -> Ball | None:
+    held = json.loads(text)
+    if held is None:
+        return None
+    center, radius = held
+    if _number(radius) <= 0:
+        raise ValueError(f"the radius is {radius}")
+    return _point(center), _number(radius)
+
+
+def _unit(text: str) -> float:
+    if not (unit := _number(float(text))) > 0:
+        raise ValueError(f"the unit is {unit}")
+    return unit
