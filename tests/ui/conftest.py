@@ -67,11 +67,11 @@ def visit(server, browser):
 
 @pytest.fixture
 def shot(request):
-    """Save a screenshot of the whole page."""
+    """Save a screenshot of the whole page, or of what a window shows of it."""
 
-    def save(page, name):
+    def save(page, name, *, whole=True):
         SHOTS.mkdir(parents=True, exist_ok=True)
         page.wait_for_timeout(600)  # animations
-        page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
+        page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=whole)
 
     return save

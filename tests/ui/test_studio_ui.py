@@ -98,6 +98,24 @@ def test_a_mask_is_painted_by_mouse_and_the_rest_stays(visit, shot):
     assert not changed[:90].any()
 
 
+def test_the_picture_of_the_page_about_the_studio(visit, shot):
+    """It is what a visitor sees after a few clicks; docs/studio.md says how it is taken."""
+    page = visit(1280, 920)
+    panel = tab(page, "Inpaint")
+    example(panel, "Sunglasses")
+    panel.locator(".dsp-canvas").wait_for()
+    panel.get_by_label("Keep this seed").check()
+    fill(panel, "Seed", 0)
+    page.click("#run-inpaint")
+    finished(page, "inpaint")
+    said = page.locator("#facts-inpaint").inner_text().split("\n")
+    told = dict(zip(said[::2], said[1::2], strict=True))
+    assert (told["seed"], told["network evaluations"]) == ("0", "40")
+    page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
+    shot(page, "studio", whole=False)
+
+
 def test_painting_by_keyboard(visit):
     page = visit()
     panel = tab(page, "Inpaint")
