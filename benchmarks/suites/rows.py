@@ -41,6 +41,10 @@ STRENGTHS = (0.55, 0.65, 0.75, 0.85)
 FINER = (*STRENGTHS, 0.6, 0.7)
 """Of the strongest peers, whose best point lies between."""
 
+WIDER = {0.7: FINER, 0.6: (0.6, 0.65, 0.7, 0.75), 0.5: (0.6, 0.65, 0.7)}
+"""Thresholds of LEDITS++ with attention, whose two masks together leave less than each alone, and
+the strengths of each."""
+
 
 @final
 @dataclass(frozen=True)
@@ -232,7 +236,11 @@ CURVES: dict[str, list[dict[str, Any]]] = {
         {"steps": 50, "skip": 0.0, "scale": 7.5} | BLENDED | {"inner_steps": 10},
     ],
     "DDPM inversion": [{"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in FINER],
-    "LEDITS++": [{"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER],
+    "LEDITS++": [
+        {"steps": 20, "noise": u, "scale": 7.5, "threshold": threshold}
+        for threshold, strengths in WIDER.items()
+        for u in strengths
+    ],
     "LEDITS++, no attention": [
         {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER
     ],
