@@ -67,12 +67,15 @@ class Views:
             sharp: pictures that explain the views, (v, 3, h, w), where the views are blurred.
 
         Returns:
-            (v, 1, h, w), 1 where all known pixels of 5 x 5 around differ by FAR and more.
+            (v, 1, h, w), 1 where all known pixels of 5 x 5 around differ by FAR and more; of 3 x 3
+            where views were scaled down, whose pixels are the mean of many.
         """
         pictures = self.y if sharp is None else sharp
         known = self.known if sharp is None else torch.ones_like(sharp[:, :1])
         empty = known * ((pictures - behind).abs().amax(1, keepdim=True) < FAR)
-        certain = (1 - F.max_pool2d(empty, 5, 1, 2)) * F.max_pool2d(known, 5, 1, 2)
+        side = 5 if tuple(pictures.shape[2:]) == self.cameras[0].size else 3
+        around = side, 1, side // 2
+        certain = (1 - F.max_pool2d(empty, *around)) * F.max_pool2d(known, *around)
         return F.interpolate(certain, self.cameras[0].size, mode="nearest")
 
     def noise(self, asked: float | str) -> float:
