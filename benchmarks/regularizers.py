@@ -46,6 +46,7 @@ from dreamsampler.tasks.edit_run import edit_levels
 
 BATCH = 5
 Record = dict[str, float]
+Figures = Callable[[Bench, Tensor], list[float]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,13 @@ class Case:
     name: str
     words: str
     build: Callable[[Bench], Regularizer]
-    figures: Callable[[Bench, Tensor], list[float]] | None = None
+    figures: Figures | None = None
     faded: bool = False
+
+    def measures(self) -> dict[str, Figures]:
+        """What is measured of its pictures besides likeness and background."""
+        own = {} if self.figures is None else {"own": self.figures}
+        return own | ({"paths": lambda _, x: paths(x)} if self.name == "flattened" else {})
 
 
 def cases() -> list[Case]:
@@ -150,30 +156,29 @@ class Folder:
             return image.convert("RGB")
 
 
-def measure(bench: Bench, pairs: list[int], case: Case, folder: Folder) -> None:
-    """One regularizer on some pairs: what it makes, beside what the edit makes without it."""
-    ground = "faded" if case.faded else "free"
-    if case.faded:
+def measure(bench: Bench, pairs: list[int], some: list[Case], folder: Folder) -> None:
+    """Some regularizers on some pairs, of one ground: what they make beside the edit without."""
+    ground = "faded" if some[0].faded else "free"
+    if ground == "faded":
         fade(bench)
     free = edited(bench, pairs, None)
-    if not folder.has(ground, pairs):
-        folder.write(ground, pairs, free, told(bench, free))
-        folder.write(f"source of {ground}", pairs, bench.x, [{}] * len(pairs))
-    start = time.process_time()
-    made = edited(bench, pairs, case.build(bench))
-    spent = (time.process_time() - start) / len(pairs)
-    before, after = told(bench, free), told(bench, made)
-    records = [
-        {f"{k} without": v for k, v in a.items()} | b | {"seconds": spent}
-        for a, b in zip(before, after, strict=True)
-    ]
-    own = {} if case.figures is None else {"own": lambda x: case.figures(bench, x)}  # type: ignore
-    if case.name == "flattened":
-        own["paths"] = paths
-    for name, figure in own.items():
-        for record, a, b in zip(records, figure(free), figure(made), strict=True):
-            record |= {f"{name} without": a, name: b}
-    folder.write(case.name, pairs, made, records)
+    before = told(bench, free)
+    folder.write(ground, pairs, free, before)
+    folder.write(f"source of {ground}", pairs, bench.x, [{}] * len(pairs))
+    for case in some:
+        start = time.process_time()
+        made = edited(bench, pairs, case.build(bench))
+        spent = (time.process_time() - start) / len(pairs)
+        records = [
+            {f"{k} without": v for k, v in a.items()} | b | {"seconds": spent}
+            for a, b in zip(before, told(bench, made), strict=True)
+        ]
+        for name, figures in case.measures().items():
+            for record, a, b in zip(
+                records, figures(bench, free), figures(bench, made), strict=True
+            ):
+                record |= {f"{name} without": a, name: b}
+        folder.write(case.name, pairs, made, records)
 
 
 def line(case: Case, records: list[Record]) -> str:
@@ -242,10 +247,11 @@ def main(arguments: list[str] | None = None) -> None:
     folder = Folder(options.folder, identity(from_pretrained(options.model)))
     for start in range(0, len(pairs), BATCH):
         some = pairs[start : start + BATCH]
-        for case in wanted:
-            if not folder.has(case.name, some):
+        for faded in (False, True):
+            open_ = [c for c in wanted if c.faded is faded and not folder.has(c.name, some)]
+            if open_:
                 bench = Bench(options.model, len(some), options.every, some[0])
-                measure(bench, some, case, folder)
+                measure(bench, some, open_, folder)
     print(f"{len(pairs)} pairs, without to with\n")
     print("| regularizer | its own figure | top-1 % | top-5 % | background dB | s a core |")
     print("|---|---|---|---|---|---|", flush=True)

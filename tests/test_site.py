@@ -61,5 +61,8 @@ def test_links_out_of_the_pages_lead_to_copies(site):
 def test_the_map_of_equations_leads_to_functions_and_tests(site):
     page = (site / "method.html").read_text()
     assert 'href="generated/api.html#dreamsampler.objectives.guidance.distilled"' in page
-    assert 'href="files/tests/test_identities.py.txt"' in page
-    assert (site / "files" / "tests" / "test_identities.py.txt").is_file()
+    found = re.search(r'href="files/tests/test_identities.py.html#(__codelineno-0-\d+)"', page)
+    source = (site / "files" / "tests" / "test_identities.py.html").read_text()
+    assert found is not None and f'id="{found.group(1)}"' in source
+    table = re.search(r"<table>.*?</table>", page, re.S).group(0)
+    assert "<code>" not in re.sub(r"<a .*?</a>", "", table, flags=re.S)  # every name leads somewhere

@@ -2,7 +2,10 @@
 
 - a page of the nav that is not there (yet) is left out; a page of docs/ that the nav does not name
   is added to the last tab, so that neither breaks the strict build
-- links out of docs/ lead to copies on the site: Markdown as pages, all else as files
+- links out of docs/ lead to copies on the site: Markdown as pages, Python as pages with numbered
+  lines, all else as files
+- tests that a page names lead to their line; so do functions in the tables of equations and
+  methods, or to their entry in the API
 """
 
 from __future__ import annotations
@@ -42,7 +45,8 @@ FLOORS = (
     "maths",
 )
 MAPPED = ("docs/method.md", "docs/architecture.md", "docs/regularizers.md")
-"""Pages whose tables name functions and tests: each name leads to where it is."""
+"""Pages whose tables name functions: each name leads to where it is."""
+NAMED = re.compile(r"(?<!\[)`([A-Za-z_]\w*(?:\.\w+)?)`(?!\])")
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s:]+)(#[^)]*)?\)")
 
 
@@ -66,8 +70,10 @@ def on_files(files: Any, config: Any) -> Any:
         text = path.read_text(encoding="utf-8")
         for _, target, _ in LINK.findall(text):
             _carry(files, config, _place(name, target))
-        for test in re.findall(r"`(test_\w+)`", text) if name in MAPPED else []:
-            _carry(files, config, tested().get(test))
+        for word in NAMED.findall(text):
+            place, _ = tested().get(word) or defined().get(word) or (None, 0)
+            mapped = word in tested() or (name in MAPPED and word not in exported())
+            _carry(files, config, place if mapped else None)
         if name in PAGES:
             files.append(File.generated(config, PAGES[name], content=text))
     files.append(File.generated(config, "generated/commands.md", content=commands()))
@@ -80,7 +86,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     homes = {new: old for old, new in PAGES.items()}
     here = page.file.src_uri
     origin = homes.get(here, f"docs/{here}")
-    if here in ("generated/commands.md", "generated/api.md"):
+    if here in ("generated/commands.md", "generated/api.md") or here.startswith("files/"):
         return markdown
 
     def moved(match: re.Match[str]) -> str:
@@ -93,11 +99,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         up = "../" * here.count("/")
         return f"{words}({up}{_on_site(place)}{anchor or ''})"
 
-    markdown = re.sub(r"^<!-- not run -->\n", "", markdown, flags=re.M)
+    markdown = re.sub(r"^<!-- (?:not run|gallery)[^\n]*-->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
     parts = [p if p.startswith("```") else LINK.sub(moved, indented(p)) for p in parts]
-    if origin in MAPPED:
-        parts = [p if p.startswith("```") else _mapped(p) for p in parts]
+    up = "../" * here.count("/")
+    parts = [p if p.startswith("```") else _mapped(p, up, origin in MAPPED) for p in parts]
     return "".join(parts)
 
 
@@ -115,43 +121,69 @@ def indented(part: str) -> str:
     return "\n".join(rows)
 
 
-def _mapped(part: str) -> str:
-    """Names in the tables of a part become links: functions to the API, tests to their files."""
-    homes, tests = exported(), tested()
+def _mapped(part: str, up: str, functions: bool) -> str:
+    """Names of tests become links to their lines; in tables, if wanted, so do functions."""
 
-    def linked(match: re.Match[str]) -> str:
+    def linked(match: re.Match[str], table: bool) -> str:
         name = match.group(1)
-        if name in tests:
-            return f"[`{name}`]({_on_site(tests[name])})"
-        return f"[`{name}`][{homes[name]}]" if name in homes else match.group(0)
+        if table and name in exported():
+            return f"[`{name}`][{exported()[name]}]"
+        found = tested().get(name) or (defined().get(name) if table else None)
+        if found is None:
+            return match.group(0)
+        page = _on_site(found[0]).removesuffix(".md") + ".html"
+        return f'<a href="{up}{page}#__codelineno-0-{found[1]}"><code>{name}</code></a>'
 
     rows = part.split("\n")
-    named = re.compile(r"(?<!\[)`(\w+)`(?!\])")
-    return "\n".join(named.sub(linked, row) if row.startswith("| ") else row for row in rows)
+    tables = [functions and row.startswith("| ") for row in rows]
+    pairs = zip(rows, tables, strict=True)
+    return "\n".join(NAMED.sub(lambda m, t=table: linked(m, t), row) for row, table in pairs)
 
 
 @functools.cache
 def exported() -> dict[str, str]:
-    """Exported name -> where it is defined, for the names that only one floor has."""
+    """Exported name -> its anchor; `floor.name` where several floors have it, and methods."""
     found: dict[str, set[str]] = {}
     for floor in FLOORS:
         module = importlib.import_module(f"dreamsampler.{floor}")
         for name in module.__all__:
-            home = getattr(getattr(module, name), "__module__", "")
-            if callable(getattr(module, name)) and home.startswith("dreamsampler"):
-                found.setdefault(name, set()).add(f"{home}.{name}")
+            value = getattr(module, name)
+            home = getattr(value, "__module__", "")
+            if callable(value) and home.startswith("dreamsampler"):
+                anchor = f"{home}.{name}"
+                inside = list(vars(value)) if inspect.isclass(value) else []
+                for each, target in [
+                    (name, anchor),
+                    (f"{floor}.{name}", anchor),
+                    *((f"{name}.{m}", f"{anchor}.{m}") for m in inside if m[0] != "_"),
+                ]:
+                    found.setdefault(each, set()).add(target)
     return {name: min(homes) for name, homes in found.items() if len(homes) == 1}
 
 
 @functools.cache
-def tested() -> dict[str, str]:
-    """Test (or file of tests) -> its file."""
-    found: dict[str, str] = {}
+def tested() -> dict[str, tuple[str, int]]:
+    """Test (or file of tests) -> its file and line."""
+    found: dict[str, tuple[str, int]] = {}
     for path in (ROOT / "tests").rglob("test_*.py"):
         place = path.relative_to(ROOT).as_posix()
-        names = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
-        found |= dict.fromkeys([path.stem, *names], place)
+        found[path.stem] = (place, 1)
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if name := re.match(r"def (test_\w+)", line):
+                found[name.group(1)] = (place, number)
     return found
+
+
+@functools.cache
+def defined() -> dict[str, tuple[str, int]]:
+    """Function or class of the package that no floor exports -> its file and line."""
+    found: dict[str, set[tuple[str, int]]] = {}
+    for path in sorted((ROOT / "src" / "dreamsampler").rglob("*.py")):
+        place = path.relative_to(ROOT).as_posix()
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if name := re.match(r"(?:def|class) ([A-Za-z]\w*)", line):
+                found.setdefault(name.group(1), set()).add((place, number))
+    return {name: min(places) for name, places in found.items() if len(places) == 1}
 
 
 def _kept(entry: Any, there: set[str]) -> Any:
@@ -177,7 +209,7 @@ def _on_site(place: str) -> str:
         return PAGES[place]
     if place.startswith("docs/"):
         return place.removeprefix("docs/")
-    return "files/" + place + (".txt" if place.endswith((".md", ".py")) else "")
+    return "files/" + place + {".md": ".txt", ".py": ".md"}.get(Path(place).suffix, "")
 
 
 def _carry(files: Any, config: Any, place: str | None) -> None:
@@ -185,8 +217,14 @@ def _carry(files: Any, config: Any, place: str | None) -> None:
     if place is None or place.startswith("docs/") or place in PAGES:
         return
     path, uri = ROOT / place, _on_site(place)
-    if path.is_file() and files.get_file_from_path(uri) is None:
-        files.append(File.generated(config, uri, content=path.read_bytes()))
+    if not path.is_file() or files.get_file_from_path(uri) is not None:
+        return
+    content: str | bytes = path.read_bytes()
+    if path.suffix == ".py":
+        head = "---\nhide: [navigation, toc]\nsearch: {exclude: true}\n---\n"
+        text = path.read_text(encoding="utf-8")
+        content = f'{head}# {place}\n\n``````python linenums="1"\n{text}``````\n'
+    files.append(File.generated(config, uri, content=content))
 
 
 def commands() -> str:

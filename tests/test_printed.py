@@ -1,0 +1,127 @@
+"""What the pages print to be typed: every command is one that there is, with options that it has."""
+
+import importlib.util
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from test_docs import OTHERS, PAGES, ROOT
+
+from benchmarks.__main__ import SUITES
+from dreamsampler.faces import cli
+from dreamsampler.tasks.values import task_of
+
+FENCE = re.compile(r"(<!--([^\n]*)-->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
+TYPED = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(dreamsampler|make|pip|python|source)(?: |$)")
+PLACE = re.compile(r"\.\.\.|\[|\b(TASK|COMMAND|NAME|ADDRESS)\b")
+"""What a reader fills in."""
+ELSEWHERE = ("path/to/", "ln -s ", "STAGE=")
+"""Lines of blocks that are typed where this repository is not: in ComfyUI's folder, on a GPU."""
+
+
+def blocks(page):
+    """(what is said above, language, text) of each fenced block."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [(said.strip(), language, text) for _, said, language, text in found]
+
+
+def commands(page):
+    """What is to be typed, from blocks and from within sentences."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for _, language, part in blocks(page) if not language for line in typed(part)]
+    inside = re.findall(r"`([^`]+)`", FENCE.sub("", text))
+    return [*lines, *(" ".join(each.split()) for each in inside if TYPED.match(each))]
+
+
+def typed(part):
+    """The commands of a block without a language."""
+    rows = [row.removeprefix("$ ") for row in part.splitlines() if TYPED.match(row)]
+    return [row for row in rows if not row.startswith(ELSEWHERE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_block_escapes(page):
+    """Python runs in test_docs, or says why not; a block of commands holds nothing else."""
+    for said, language, text in blocks(page):
+        assert language in ("", "python", "json", "bash", "text"), f"what is {language}?"
+        if language == "python" and said.startswith("not run") and page.name != "README.md":
+            assert re.match(r"not run: \w+", said), f"say why it is not run: {text[:60]}"
+        if language == "bash":
+            assert "test_" in said, f"name the test that runs it: {text[:60]}"
+        rows = [row for row in text.splitlines() if row.strip()]
+        known = [bool(TYPED.match(row)) or row.startswith(ELSEWHERE) for row in rows]
+        if not language and any(known):
+            shown = rows[0].startswith("$ ")  # then its answer follows
+            assert all(known) or shown, f"commands among other things: {rows[known.index(False)]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_rows_that_it_shows_are_rows(page):
+    for _, language, text in blocks(page):
+        for row in text.splitlines() if language == "json" else ():
+            options = json.loads(row)
+            options.pop("output", None)
+            assert task_of(options.pop("task"), options)
+
+
+@pytest.mark.parametrize(
+    "command", sorted({each for page in PAGES + OTHERS for each in commands(page)})
+)
+def test_a_command_is_one_that_there_is(command):
+    words = shlex.split(command, comments=True)
+    while "=" in words[0]:
+        words = words[1:]
+    program, given = words[0], words[1:]
+    if program == "dreamsampler":
+        of_dreamsampler(given, command)
+    elif program == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+        assert {word for word in given if "=" not in word} <= set(targets)
+    elif program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        for each in re.findall(r"\[(\w+)\]", command):
+            assert each in extras["optional-dependencies"]
+    elif program == "source":
+        assert given == [".venv/bin/activate"]
+    else:
+        of_python(given)
+
+
+def of_dreamsampler(given, command):
+    """Parsed by the program itself, but where the reader has to fill something in."""
+    names = {each.name for each in cli.COMMANDS}
+    if not given or given[0] in ("--help", "--version") or given[0].startswith("--tyro"):
+        return
+    if PLACE.search(command) or len(given) == 1 or "--help" in given:
+        assert given[0] in names | {"TASK", "COMMAND"}
+        return
+    assert cli.parsed([word for word in given if word])
+
+
+def of_python(given):
+    """A file or a measurement that is there, and whose text knows every option that is named."""
+    if (
+        given[0] == "-c"
+        or given[:2] in (["-m", "pip"], ["-m", "venv"])
+        or PLACE.search(" ".join(given[:3]))
+    ):
+        return
+    if given[0] != "-m":
+        path = ROOT / given[0]
+        assert path.is_file()
+        text = path.read_text(encoding="utf-8")
+    elif given[1] == "benchmarks":
+        assert {word for word in given[2:] if not word.startswith("-")} <= set(SUITES)
+        return
+    else:
+        found = importlib.util.find_spec(given[1])
+        assert found is not None and found.origin is not None
+        package = Path(found.origin).name == "__init__.py"
+        paths = sorted(Path(found.origin).parent.glob("*.py")) if package else [Path(found.origin)]
+        text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    for option in [word.split("=")[0] for word in given if word.startswith("--")]:
+        field = option.removeprefix("--").replace("-", "_")
+        assert f'"{option}"' in text or f'"{field}"' in text, f"{given}: no {option}"
