@@ -65,4 +65,5 @@ def test_the_map_of_equations_leads_to_functions_and_tests(site):
     source = (site / "files" / "tests" / "test_identities.py.html").read_text()
     assert found is not None and f'id="{found.group(1)}"' in source
     table = re.search(r"<table>.*?</table>", page, re.S).group(0)
-    assert "<code>" not in re.sub(r"<a .*?</a>", "", table, flags=re.S)  # every name leads somewhere
+    # every name leads somewhere
+    assert "<code>" not in re.sub(r"<a .*?</a>", "", table, flags=re.S)
