@@ -1,4 +1,4 @@
-"""What the pages print to be typed: every command is one that there is, with options that it has."""
+"""What the pages print to be typed: commands that there are, with options that they have."""
 
 import importlib.util
 import json
