@@ -198,6 +198,7 @@ def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
         )
     same = attended(maps, words[:1], threshold, sides)
     assert torch.equal(same[0], small[0]) and not torch.equal(same[1], small[1])
+    assert attended(maps[:, :, :1, :1], words, threshold, (2, 2)).all(), "a single cell is all"
     size = torch.rand(2, 1, *shape, generator=rng)
     places = shape[0] * shape[1]
     assert (

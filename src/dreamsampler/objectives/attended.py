@@ -43,7 +43,7 @@ def attended(maps: Tensor, words: Tensor, threshold: float, shape: tuple[int, in
     quantile is taken at the maps' own resolution, and its result repeated to the wanted one.
 
     Args:
-        maps: (b, n, h, w) cross-attention, averaged over heads and layers; at least 2 x 2.
+        maps: (b, n, h, w) cross-attention, averaged over heads and layers.
         words: (b or 1, n), 1 at the tokens of the words.
         threshold: share of the picture that stays black, in [0, 1).
         shape: (h, w) of the mask.
@@ -54,9 +54,9 @@ def attended(maps: Tensor, words: Tensor, threshold: float, shape: tuple[int, in
     total = looked_at(maps, words)
     side = torch.tensor([math.exp(-1.0), 1.0, math.exp(-1.0)], dtype=maps.dtype).to(maps.device)
     kernel = torch.outer(side, side) / side.sum() ** 2
-    smooth = functional.conv2d(
-        functional.pad(total, (1, 1, 1, 1), mode="reflect"), kernel[None, None]
-    )
+    edge = "reflect" if min(total.shape[2:]) > 1 else "replicate"  # one cell has no mirror image
+    padded = functional.pad(total, (1, 1, 1, 1), mode=edge)
+    smooth = functional.conv2d(padded, kernel[None, None])
     return functional.interpolate(largest(smooth, threshold), size=shape, mode="nearest")
 
 
