@@ -43,7 +43,8 @@ FINER = (*STRENGTHS, 0.6, 0.7)
 
 WIDER = {0.7: FINER, 0.6: (0.6, 0.65, 0.7, 0.75), 0.5: (0.6, 0.65, 0.7)}
 """Thresholds of LEDITS++ with attention, whose two masks together leave less than each alone, and
-the strengths of each."""
+the strengths of each. Its edit prompt names the edit and nothing else; ours is the whole target
+prompt, so that further points watch the words that were changed alone."""
 
 
 @final
@@ -133,7 +134,11 @@ def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
 
 def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
-    words = word_tokens(ask.prior, [target for _, target in ask.prompts])
+    source, target = zip(*ask.prompts, strict=True)
+    if to.get("words") == "changed":
+        words = changed_tokens(ask.prior, source, target)[1]
+    else:
+        words = word_tokens(ask.prior, target)
     return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how, words=words)
 
 
@@ -237,9 +242,15 @@ CURVES: dict[str, list[dict[str, Any]]] = {
     ],
     "DDPM inversion": [{"steps": 20, "noise": u, "scale": 5.0, "source_scale": 1.0} for u in FINER],
     "LEDITS++": [
-        {"steps": 20, "noise": u, "scale": 7.5, "threshold": threshold}
-        for threshold, strengths in WIDER.items()
-        for u in strengths
+        *(
+            {"steps": 20, "noise": u, "scale": 7.5, "threshold": threshold}
+            for threshold, strengths in WIDER.items()
+            for u in strengths
+        ),
+        *(
+            {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.6, "words": "changed"}
+            for u in (0.65, 0.7, 0.75)
+        ),
     ],
     "LEDITS++, no attention": [
         {"steps": 20, "noise": u, "scale": 7.5, "threshold": 0.7} for u in FINER

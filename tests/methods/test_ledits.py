@@ -219,3 +219,10 @@ def test_what_cannot_be_seen_is_refused_and_its_row_left_out(prior):
     assert "LEDITS++, no attention" in METHODS and not impossible(prior)
     with pytest.raises(ValueError, match="threshold is 1"):
         walk(prior, z_src, (None, None), levels, words, threshold=1.0)
+
+
+def test_no_word_at_all_leaves_the_difference_alone(prior):
+    z_src, told, levels = world(prior, start=0.7)
+    none = torch.zeros_like(word_tokens(prior, ["a dog"]))
+    with_none, without = (finish(walk(prior, z_src, told, levels, w)).z0 for w in (none, None))
+    torch.testing.assert_close(with_none, without, rtol=0, atol=1e-3)

@@ -52,7 +52,8 @@ def ledits(
         guidance_scale: w; published 5 to 15.
         threshold: share of the picture that stays; published 0.75 to 0.9.
         words: (b or 1, n), 1 at the tokens of the edit (`word_tokens`; published: all of its
-            prompt's); None leaves M1 out.
+            prompt's, which names the edit and nothing else); None leaves M1 out; no word at
+            all leaves it white.
 
     Raises:
         ModelError: words for a network whose attention cannot be seen.
