@@ -18,16 +18,13 @@ from benchmarks.clock import clock_of
 from benchmarks.inpaint import excess, hole_of
 from benchmarks.judge import HERE as JUDGE
 from benchmarks.judge import Judge
+from benchmarks.suites.painters import GLUING, Hole, painted
 from benchmarks.suites.protocol import HERE, Item, Protocol, digest_of, frozen
 from benchmarks.suites.records import Records, Result, Row
 from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import sha256
-from dreamsampler.maths import Latent, generators
-from dreamsampler.methods import blended_diffusion, repaint
-from dreamsampler.objectives import cfg
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.maths import generators
 from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.hole import filled
 from dreamsampler.tasks.inpaint import Inpaint
 from dreamsampler.tasks.picture import composite, open_picture
 from dreamsampler.tasks.seam import healed, seam_width
@@ -37,6 +34,10 @@ ROWS = (
     Row("blended-tuned", "blended latent diffusion, tuned", "tuned", {"steps": 20, "scale": 5.0}),
     Row("repaint", "RePaint, jumps of one", "published", {"steps": 25, "scale": 7.5, "visits": 10}),
     Row("repaint-tuned", "RePaint, tuned", "tuned", {"steps": 20, "scale": 5.0, "visits": 2}),
+    Row("dps", "DPS", "published", {"by": "dps", "steps": 200, "scale": 1.0}),
+    Row("psld", "PSLD", "published", {"by": "dps", "steps": 200, "scale": 1.0, "gluing": GLUING}),
+    Row("treg", "TReg", "published", {"by": "treg", "steps": 50, "scale": 7.5}),
+    Row("flowdps", "FlowDPS", "published", {"by": "flowdps", "steps": 28, "scale": 2.0}),
     Row("paper", "DreamSampler, paper", "ours", {"preset": "paper"}),
     Row("default", "DreamSampler", "ours", {"preset": "default"}),
 )
@@ -101,25 +102,15 @@ class Inpainting:
             mask = Path(folder) / "hole.png"
             Image.fromarray((hole[0] * 255).byte().numpy()).save(mask)
             options = {"preset": row.settings["preset"], "seed": item.seed}
-            task = Inpaint(HERE / item.image, item.target_prompt, (mask,), **options)
+            task = Inpaint(HERE / item.image, (item.target_prompt,), (mask,), **options)
             return task.start(self.prior).run().pictures()[0]
 
     def _peer(self, row: Row, item: Item, x: Tensor, hole: Tensor) -> Tensor:
-        prior, fit = self.prior, Fit.to((x.shape[1], x.shape[2]), self.prior.native_size, 8)
-        z_src = prior.encode(fit.down(filled(x, hole)[None]))
-        z0 = self._painted(row, item, z_src, fit.mask_to_latent(hole, prior.factor, touched=True))
-        whole = fit.up(prior.decode(z0).clamp(-1, 1))[0]
-        met = healed(x, whole, hole, seam_width((x.shape[1], x.shape[2])))
+        size = x.shape[1], x.shape[2]
+        fit, rng = Fit.to(size, self.prior.native_size, 8), generators([item.seed])
+        whole = painted(Hole(self.prior, x, hole, fit, item.target_prompt, rng), row.settings)
+        met = healed(x, whole, hole, seam_width(size))
         return torch.where(hole == 0, x, composite(x, met, hole))
-
-    def _painted(self, row: Row, item: Item, z_src: Latent, cells: Tensor) -> Latent:
-        to, null = row.settings, self.prior.condition("")
-        target = cfg(self.prior, self.prior.condition(item.target_prompt), null, to["scale"])
-        levels = by_noise(self.prior.schedule, to["steps"])
-        rng = generators([item.seed])
-        if "visits" in to:
-            return finish(repaint(target, z_src, cells, levels, rng, to["visits"])).z0
-        return finish(blended_diffusion(target, z_src, cells, levels, rng)).z0
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table and a sheet."""

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 from tiny import TINY
 
-from benchmarks.suites import radiance, results
+from benchmarks.suites import inpainting, radiance, results
 from benchmarks.suites.cost import Cost
 from dreamsampler.faces import bench
 
@@ -73,6 +74,17 @@ def test_what_cannot_be_compared_is_refused_before_it_is_measured(cli, tmp_path,
     (tmp_path / "cost.json").write_text(json.dumps(held))
     said = cli("bench", "cost", "-o", "out", "--model", TINY, "--against", "cost.json")
     assert said.code == 2 and line in said.lines[-1] and "to measure" not in said.err
+
+
+def test_holes_are_painted_by_methods_of_restoration(cli, tmp_path, monkeypatch):
+    few = [replace(row, settings={**row.settings, "steps": 3}) for row in inpainting.ROWS[4:8]]
+    monkeypatch.setattr(inpainting, "ROWS", few)
+    said = cli("bench", "inpainting", "-o", "out", "--model", TINY, "--limit", 1)
+    assert said.code == 0, said.err
+    found = json.loads((tmp_path / "out" / "inpainting.json").read_text())
+    used = {row["method"]: row["evaluations"] for row in found["rows"]}
+    assert used == {"DPS": [3], "PSLD": [3], "TReg": [6], "FlowDPS": [6]}
+    assert all(row["measures"]["outside"] == [1.0] for row in found["rows"]), "bit for bit"
 
 
 def test_icons_drawn_with_paths(cli, tmp_path):
