@@ -19,7 +19,7 @@ setup: $(STAMP)           ## a .venv with everything needed
 demo: $(STAMP)            ## edit a real picture with the bundled model
 	$(V)/bin/dreamsampler demo
 
-check: $(STAMP)           ## format, lint, floors, types
+check: $(STAMP)           ## format, lint, floors, types (of the package and of benchmarks)
 	$(V)/bin/ruff format --check .
 	$(V)/bin/ruff check .
 	$(V)/bin/lint-imports

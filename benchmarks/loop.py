@@ -39,13 +39,16 @@ def unet(shape: str, width: int) -> Any:
             )
         else:
             widths = tuple(n // width for n in (320, 640, 1280))
+            layers: Any = {
+                "transformer_layers_per_block": (1, 2, 10),
+                "attention_head_dim": (5, 10, 20),
+            }  # as published; its signature knows tuples of one
             made = UNet2DConditionModel(
                 sample_size=128,
                 block_out_channels=widths,
                 down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
                 up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                transformer_layers_per_block=(1, 2, 10),
-                attention_head_dim=(5, 10, 20),
+                **layers,
                 cross_attention_dim=2048,
                 use_linear_projection=True,
                 addition_embed_type="text_time",

@@ -24,7 +24,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def filled(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+def filled(module: nn.Module, dtype: torch.dtype) -> Any:
     """Weights of an empty (meta) module, small random numbers, made in their final type."""
     module = module.to(dtype).to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
@@ -36,21 +36,21 @@ def filled(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return module.eval()
 
 
-TEXT = {
+TEXT: dict[str, Any] = {
     "vocab_size": 49408,
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
     "num_attention_heads": 12,
 }
-VAE = {
+VAE: dict[str, Any] = {
     "block_out_channels": (128, 256, 512, 512),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
     "layers_per_block": 2,
     "latent_channels": 4,
 }
-SCHEDULER = {
+SCHEDULER: dict[str, Any] = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
@@ -75,16 +75,17 @@ def pipeline(dtype: torch.dtype) -> Any:
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
         vae = AutoencoderKL(**VAE)
         encoder = CLIPTextModel(CLIPTextConfig(**TEXT, **ends))
-    return StableDiffusionPipeline(
-        vae=filled(vae, dtype),
-        text_encoder=filled(encoder, dtype),
-        tokenizer=tokenizer,
-        unet=filled(unet, dtype),
-        scheduler=DDIMScheduler(**SCHEDULER),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    parts: Any = {
+        "vae": filled(vae, dtype),
+        "text_encoder": filled(encoder, dtype),
+        "tokenizer": tokenizer,
+        "unet": filled(unet, dtype),
+        "scheduler": DDIMScheduler(**SCHEDULER),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+    return StableDiffusionPipeline(**parts)
 
 
 def main(arguments: list[str] | None = None) -> None:

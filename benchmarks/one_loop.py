@@ -100,7 +100,8 @@ def drawn(model: GaussianMixture, seeds: int, path: Path) -> list[str]:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.6), constrained_layout=True)
-    _density(left), _density(right)
+    _density(left)
+    _density(right)
     one = torch.randn(1, 2, generator=torch.Generator().manual_seed(5))
     many = torch.randn(seeds, 2, generator=torch.Generator().manual_seed(1))
     lines = []
@@ -130,8 +131,8 @@ def _density(axes: Any) -> None:
     away = torch.cdist(points, MODES).square() / (2 * SPREAD**2)
     height = (torch.tensor(WEIGHTS) * torch.exp(-away)).sum(1) / (2 * math.pi * SPREAD**2)
     axes.contourf(x, y, height.view_as(x).sqrt(), 12, cmap="Greys", alpha=0.55)
-    axes.set_aspect("equal"), axes.set_xticks([]), axes.set_yticks([])
-    axes.set_xlim(-3, 3), axes.set_ylim(-3, 2.4)
+    axes.set_aspect("equal")
+    axes.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 2.4))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,21 @@ class Maker:
         """The autoencoder that all four have, for so many latent channels."""
         from diffusers import AutoencoderKL
 
-        more = {"scaling_factor": scale, "shift_factor": shift, "force_upcast": False}
-        quant = {"use_quant_conv": shift is None, "use_post_quant_conv": shift is None}
+        more: dict[str, Any] = {
+            "scaling_factor": scale,
+            "shift_factor": shift,
+            "force_upcast": False,
+        }
+        quant: dict[str, Any] = {
+            "use_quant_conv": shift is None,
+            "use_post_quant_conv": shift is None,
+        }
         sizes = {**VAE, "latent_channels": latents}
         return self.made(lambda: AutoencoderKL(**sizes, **more, **quant))
 
     def sd15(self) -> Any:
         """Stable Diffusion 1.5, whole."""
-        import diffusers as d
+        d: Any = import_module("diffusers")
 
         return d.StableDiffusionPipeline(
             vae=self.vae(),
@@ -101,7 +109,7 @@ class Maker:
 
     def sdxl(self) -> Any:
         """Stable Diffusion XL; two layers of each text encoder."""
-        import diffusers as d
+        d: Any = import_module("diffusers")
 
         def unet() -> Any:
             return d.UNet2DConditionModel(
@@ -131,7 +139,7 @@ class Maker:
 
     def sd3(self) -> Any:
         """Stable Diffusion 3 medium's shape with 6 of its 24 blocks, without T5."""
-        import diffusers as d
+        d: Any = import_module("diffusers")
 
         def transformer() -> Any:
             return d.SD3Transformer2DModel(
@@ -162,14 +170,20 @@ class Maker:
 
     def flux(self) -> Any:
         """FLUX.1 dev's shape with 3 of 19 double and 6 of 38 single blocks."""
-        import diffusers as d
+        d: Any = import_module("diffusers")
 
         sys.path.insert(0, str(TESTS))
         from texts import t5_tokenizer
         from transformers import T5Config, T5EncoderModel
 
         letters = t5_tokenizer()
-        sizes = {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 2, "num_heads": 64}
+        sizes: dict[str, Any] = {
+            "d_model": 4096,
+            "d_kv": 64,
+            "d_ff": 10240,
+            "num_layers": 2,
+            "num_heads": 64,
+        }
         config = T5Config(
             vocab_size=len(letters),
             feed_forward_proj="gated-gelu",

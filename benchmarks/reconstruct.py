@@ -186,7 +186,7 @@ TUNED = {"beta": float, "num_inference_steps": int, "inner_steps": int, "strengt
 
 def asked_for(arguments: list[str]) -> argparse.Namespace:
     """The command line, read."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", default="iconic")
     parser.add_argument("--device", default="cpu")
     reported = [name for name in NAMES if name not in TUNING]

@@ -63,7 +63,7 @@ def cost(prior: Pretrained, views: int, size: int, grid: int, operator: str) -> 
 
 def main(arguments: list[str]) -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", default="iconic")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--operator", default="blur(sigma=2)")

@@ -95,7 +95,7 @@ def renderers(scene: Scene, folder: Path | None) -> dict[str, Renderer]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print one row a scene and program."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--beside", type=Path, default=None)
     options = parser.parse_args(arguments)

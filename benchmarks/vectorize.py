@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ from dreamsampler.generators.vector import (
     untangled,
 )
 from dreamsampler.maths import draw, fresh, generators
-from dreamsampler.operators import parse
+from dreamsampler.operators import is_linear, parse
 from dreamsampler.samplers import dream
 from dreamsampler.samplers.levels import random_levels
 from dreamsampler.tasks import Restore, Vectorize
@@ -68,15 +68,24 @@ METHODS = (
 WHITE = torch.ones(3)
 
 
+class Place(Protocol):
+    """Where an icon is drawn: with which model, and where its file goes."""
+
+    prior: Any
+    out: Path
+
+
 class Item:
     """One blurred icon, and what the methods make of it."""
 
-    def __init__(self, bench: Bench, row: dict[str, Any], sigma: float, noise: float, seed: int):
+    def __init__(self, bench: Place, row: dict[str, Any], sigma: float, noise: float, seed: int):
         self.bench, self.row, self.noise, self.seed = bench, row, noise, seed
         self.name = f"{row['id']:02d}-{sigma:g}-{noise:g}-{seed}"
         self.operator = f"blur(sigma={sigma:g})"
         self.sharp = _read(HERE / row["image"])
-        self.op = parse(self.operator).build((128, 128))
+        op = parse(self.operator).build((128, 128))
+        assert is_linear(op)
+        self.op = op
         rng = torch.Generator().manual_seed(1000 + 100 * seed + row["id"])
         y = self.op.A(self.sharp[None])[0]
         y = y + noise * torch.randn(y.shape, generator=rng)

@@ -193,7 +193,7 @@ def recipe(rng: random.Random, home: Path) -> None:
 def manifest(rng: random.Random, home: Path) -> None:
     """A table of random rows, whole or damaged: every row is work or a reason why not."""
     from dreamsampler.faces.batch.ask import Batch
-    from dreamsampler.faces.batch.job import addresses, jobs_of
+    from dreamsampler.faces.batch.job import Job, addresses, jobs_of
     from dreamsampler.faces.batch.manifest import rows_of
 
     rows = [_recipe(rng, home) for _ in range(rng.randint(0, 4))]
@@ -220,7 +220,7 @@ def manifest(rng: random.Random, home: Path) -> None:
     asked = Batch(str(path), "out", task=rng.choice(["edit", "inpaint", None, "x"]))
     for job in jobs_of(rows_of(path), asked, home):
         _ = job.key
-        if hasattr(job, "options"):
+        if isinstance(job, Job):
             addresses(job)
 
 
@@ -234,7 +234,7 @@ def picture(rng: random.Random, home: Path) -> None:
         data = _resealed((home / name).read_bytes(), rng)
     path = home / f"x{Path(name).suffix}"
     path.write_bytes(data)
-    with contextlib.suppress(FINE):
+    with contextlib.suppress(*FINE):
         read_recipe(path)
     check_picture(path)
     open_mask(path, open_picture(path))
@@ -275,7 +275,7 @@ def svg(rng: random.Random, home: Path) -> None:
         data = _damaged(data, rng)
     path = home / "x.svg"
     path.write_bytes(data)
-    with contextlib.suppress(FINE):
+    with contextlib.suppress(*FINE):
         read_recipe(path)
     read_svg(path, size=64)
 

@@ -107,10 +107,9 @@ def waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, str]
         rests.append(memory(pid))
         lost += sum(answer is None for answer in answers)
         mixed += sum(a is not None and a[0] != seed for seed, a in enumerate(answers))
-        mixed += sum(
-            answers[seed] is not None and pixels(answers[seed][1]) != picture
-            for seed, picture in alone.items()
-        )
+        for seed, picture in alone.items():
+            answer = answers[seed]
+            mixed += answer is not None and pixels(answer[1]) != picture
     taken = time.perf_counter() - began
     rows.append((f"requests, each by a client of its own, at once, {times} times", f"{requests}"))
     rows.append(("lost", f"{lost} of {times * requests}"))
@@ -142,7 +141,8 @@ def canceled(url: str, requests: int, runs: Path) -> list[tuple[str, str]]:
     others = [
         client.submit(image=image, **QUICK, seed=i, api_name="/edit") for i in range(requests)
     ]
-    while others[-1].communicator.event_id is None:  # a client cannot name what it wants canceled
+    waiting: Any = others[-1].communicator
+    while waiting.event_id is None:  # a client cannot name what it wants canceled
         time.sleep(0.02)
     others[-1].cancel()
     began = time.perf_counter()

@@ -24,7 +24,7 @@ from dreamsampler.files import InputError, sha256, write_whole
 from dreamsampler.maths import Latent, Moment, draw, fresh, generators
 from dreamsampler.methods.reconstruction import by_view
 from dreamsampler.samplers import dream, random_levels
-from dreamsampler.tasks.make_scene import NAMES, MakeScene
+from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
 from dreamsampler.tasks.picture import open_picture
 from dreamsampler.tasks.reconstruct import Reconstruct
 from dreamsampler.tasks.reconstruct_run import ReconstructRun, _spread
@@ -99,7 +99,7 @@ class Radiance:
         if answer == "views":
             alone(folder, scene, self.prior, prompt)
         told = {"operator": "none" if answer == "views" else scene.operator, "prompt": prompt}
-        how = {"steps": STEPS, "num_inference_steps": LEVELS, "turntable": 0}
+        how: dict[str, Any] = {"steps": STEPS, "num_inference_steps": LEVELS, "turntable": 0}
         task = Reconstruct(folder, deconvolve=answer != "plain", **told, **how)
         if answer not in ("dream", "sds"):  # the same optimizer steps, all of them on the data
             task = replace(task, beta=0.0, steps=task.steps + LEVELS * task.inner_steps)
@@ -149,7 +149,7 @@ def distilled(run: ReconstructRun) -> Iterator[Moment]:
 
 def scene_of(item: Item) -> MakeScene:
     """The scene of an item, as it is made."""
-    given = {"views": VIEWS, **DEGRADATIONS[item.more["degradation"]]}
+    given: dict[str, Any] = {"views": VIEWS, **DEGRADATIONS[item.more["degradation"]]}
     return MakeScene(item.more["toy"], held_out=HELD_OUT, size=SIZE, seed=item.seed, **given)
 
 
@@ -164,11 +164,11 @@ def _by_scene(found: dict[str, list[dict[str, Any]]], items: list[Item]) -> list
 
 def freeze() -> Protocol:
     """Every degradation of every toy that nothing was tuned on; their truth as pictures."""
-    toys = [name for name in NAMES if name not in TUNING]
+    toys: list[ToyName] = [name for name in NAMES if name not in TUNING]
     kinds = [name for name in DEGRADATIONS if name != "clean"]
-    pairs = [(toys[i % 6], kinds[(i + i // 12) % 4]) for i in range(24)]  # spread: a prefix is fair
     items: list[Item] = []
-    for toy, kind in pairs:
+    for i in range(24):  # spread: a prefix is fair
+        toy, kind = toys[i % 6], kinds[(i + i // 12) % 4]
         image, scene = f"scenes/{toy}.png", MakeScene(toy, views=2, held_out=HELD_OUT, size=SIZE)
         if not (HERE / image).is_file():
             write_whole(HERE / image, png(truth_of(scene)))

@@ -68,7 +68,8 @@ class Restoration:
 
     def _one(self, row: Row, item: Item, folder: Path) -> Result:
         sharp, path = read(HERE / item.image), folder / f"{item.id}.png"
-        op, noise = parse(item.more["operator"]).build(tuple(sharp.shape[1:])), item.more["noise"]
+        size = sharp.shape[1], sharp.shape[2]
+        op, noise = parse(item.more["operator"]).build(size), item.more["noise"]
         clean = op.A(sharp[None])[0]
         rng = torch.Generator().manual_seed(item.seed)
         save_picture(path, (clean + noise * torch.randn(clean.shape, generator=rng)).clamp(0, 1))
