@@ -18,6 +18,7 @@ SUITES = {
     "golden": "the paper preset against the published program's own output",
     "reconstruct": "scenes from degraded views: without the model, with it, each view alone",
     "regularizers": "total variation, symmetry, palette, tiles in an edit: effect and cost",
+    "gallery": "the pictures of the pages of the tasks, by the scripts that the pages show",
     "one_loop": "where DDIM and score distillation end on a prior whose modes are known",
     "strip": "one edit under each option, from little to much",
     "reconstruct_cost": "a scene's optimizer step and model level: views, pixels, voxels",

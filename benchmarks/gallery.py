@@ -45,13 +45,13 @@ def made(page: str, out: Path) -> Path:
 def main(arguments: list[str] | None = None) -> None:
     """Make the pictures of some pages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pages", nargs="*", choices=[*PAGES, []], help="default: all")
+    parser.add_argument("pages", nargs="*", choices=[*PAGES, "all"], default="all")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "runs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    for page in options.pages or PAGES:
+    for page in PAGES if "all" in options.pages else options.pages:
         print(made(page, out), flush=True)
 
 

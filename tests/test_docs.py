@@ -99,6 +99,21 @@ def test_the_tests_and_files_it_names_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS, ids=str)
+def test_a_name_leads_to_the_file_that_defines_it(page):
+    for name, link in re.findall(r"\[`([\w.]+)`\]\(([^)#]+\.py)\)", page.read_text("utf-8")):
+        last = re.escape(name.split(".")[-1])
+        text = (page.parent / link).read_text(encoding="utf-8")
+        made = rf"^ *(?:def|class) {last}\b|^{last}\b.* = "
+        assert re.search(made, text, re.M) or Path(link).stem == name, f"{name} is not in {link}"
+
+
+def test_the_map_of_equations_leads_somewhere_with_every_name():
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    rows = text.partition("| equation | function | test |")[2].partition("\n\n")[0]
+    assert re.findall(r"(?<!\[)`[\w.]+`", rows) == []
+
+
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=str)
 def test_its_headings_are_where_links_point(page):
     for name, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
         target = (page.parent / name) if name else page

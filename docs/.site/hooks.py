@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import html
 import importlib
@@ -46,6 +45,8 @@ FLOORS = (
 )
 MAPPED = ("docs/method.md", "docs/architecture.md", "docs/regularizers.md")
 """Pages whose tables name functions: each name leads to where it is."""
+LED = re.compile(r"\[(`[\w.]+`)\]\(\.\./(?:src|tests)/[^)#\s]*\.py\)")
+"""A name that leads to its file, for readers of the repository: the site leads to its line."""
 NAMED = re.compile(r"(?<!\[)`([A-Za-z_]\w*(?:\.\w+)?)`(?!\])")
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s:]+)(#[^)]*)?\)")
 
@@ -67,7 +68,8 @@ def on_files(files: Any, config: Any) -> Any:
     texts = {f"docs/{path.name}": path for path in sorted((ROOT / "docs").glob("*.md"))}
     texts |= {name: ROOT / name for name in PAGES}
     for name, path in texts.items():
-        text = path.read_text(encoding="utf-8")
+        whole = path.read_text(encoding="utf-8")
+        text = LED.sub(r"\1", whole)
         for _, target, _ in LINK.findall(text):
             _carry(files, config, _place(name, target))
         for word in NAMED.findall(text):
@@ -75,7 +77,7 @@ def on_files(files: Any, config: Any) -> Any:
             mapped = word in tested() or (name in MAPPED and word not in exported())
             _carry(files, config, place if mapped else None)
         if name in PAGES:
-            files.append(File.generated(config, PAGES[name], content=text))
+            files.append(File.generated(config, PAGES[name], content=whole))
     files.append(File.generated(config, "generated/commands.md", content=commands()))
     files.append(File.generated(config, "generated/api.md", content=api()))
     return files
@@ -99,6 +101,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         up = "../" * here.count("/")
         return f"{words}({up}{_on_site(place)}{anchor or ''})"
 
+    markdown = LED.sub(r"\1", markdown)
     markdown = re.sub(r"^<!-- (?:not run|gallery)[^\n]*-->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
     parts = [p if p.startswith("```") else LINK.sub(moved, indented(p)) for p in parts]
@@ -230,7 +233,7 @@ def _carry(files: Any, config: Any, place: str | None) -> None:
 def commands() -> str:
     """Every command with its options, from the dataclasses that the program itself parses."""
     from dreamsampler.faces import cli
-    from dreamsampler.faces.form import described
+    from dreamsampler.faces.form import listed
 
     pages = ["# Commands\n", f"{cli.DESCRIPTION} `dreamsampler COMMAND --help` says the same.\n"]
     for command in cli.COMMANDS:
@@ -239,21 +242,16 @@ def commands() -> str:
         pages.append(f"## dreamsampler {command.name}\n\n{about}\n")
         pages.append("| option | default | what it does |\n|---|---|---|")
         for part in parts:
-            docs = described(part)
-            for field in dataclasses.fields(part):
-                pages.append(_option(field, docs.get(field.name, "")))
+            pages += [_option(*each) for each in listed(part)]
         pages.append("")
     return "\n".join(pages)
 
 
-def _option(field: Any, told: str) -> str:
+def _option(typed: str, default: str, told: str) -> str:
     """A row of a command's table."""
-    missing = field.default is dataclasses.MISSING
-    first = missing and field.name in ("image", "views")
-    name = field.name.upper() if first else "--" + field.name.replace("_", "-")
-    shown = "needed" if missing else "" if field.default in (None, ()) else f"`{field.default}`"
+    shown = f"`{default}`" if default not in ("", "needed") else default
     words = html.escape(told, quote=False).replace("|", "&#124;").replace("*", "&#42;")
-    return f"| `{name}` | {shown} | {words} |"
+    return f"| `{typed}` | {shown} | {words} |"
 
 
 def api() -> str:

@@ -49,10 +49,8 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     for part in parts:
         hints, docs, chosen = typing.get_type_hints(part), described(part), choices_of(part)
         for each in dataclasses.fields(part):
-            placed = each.name in PLACED and (
-                each.default is not None or each.name in getattr(part, "PLACED", ())
-            )
             help_ = docs.get(each.name, "") + _range(part, each.name, chosen)
+            placed = _placed(part, each)
             option = _option(each.name, hints[each.name], help_, each.default, placed)
             default: dict[str, Any] = {}
             if each.default is not dataclasses.MISSING:
@@ -63,6 +61,31 @@ def form(name: str, parts: Sequence[type], like: type | None = None) -> type:
     words = inspect.getdoc(like or parts[0]) or ""
     made.__doc__ = words if like is None else words.partition("\n\n")[0]
     return made
+
+
+def listed(part: type) -> list[tuple[str, str, str]]:
+    """(how it is typed, its default, its help) of every field, for a page to be read.
+
+    Args:
+        part: a frozen dataclass, as `form` takes it.
+    """
+    docs, chosen, rows = described(part), choices_of(part), []
+    for each in dataclasses.fields(part):
+        shown = "" if each.default in (None, (), "", False, True) else str(each.default)
+        typed = "--" + ("no-" if each.default is True else "") + each.name.replace("_", "-")
+        typed = ", ".join([*_ALIASES.get(each.name, ()), typed])
+        if _placed(part, each):
+            typed = PLACED[each.name] or each.name.upper()
+        needed = each.default is dataclasses.MISSING
+        help_ = docs.get(each.name, "") + _range(part, each.name, chosen)
+        rows.append((typed, "needed" if needed else shown, help_))
+    return rows
+
+
+def _placed(part: type, field: Any) -> bool:
+    """Whether a field is given by its place."""
+    own = getattr(part, "PLACED", ())
+    return field.name in PLACED and (field.default is not None or field.name in own)
 
 
 def dressed(forms: Sequence[type], names: Sequence[str]) -> Any:
