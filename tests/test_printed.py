@@ -16,7 +16,7 @@ from dreamsampler.tasks.values import task_of
 
 FENCE = re.compile(r"(<!--([^\n]*)-->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
 TYPED = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(dreamsampler|make|pip|python|source)(?: |$)")
-PLACE = re.compile(r"\.\.\.|\[|\b(TASK|COMMAND|NAME|ADDRESS)\b")
+PLACE = re.compile(r"\.\.\.|\[|\b(TASK|COMMAND|NAME|SUITE|ADDRESS)\b")
 """What a reader fills in."""
 ELSEWHERE = ("path/to/", "ln -s ", "STAGE=")
 """Lines of blocks that are typed where this repository is not: in ComfyUI's folder, on a GPU."""
