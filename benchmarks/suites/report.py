@@ -184,7 +184,8 @@ def _told(point: Point) -> str:
 
 def label(row: Row) -> str:
     """A row in words."""
-    settings = ", ".join(f"{name} {value:g}" for name, value in row.settings.items())
+    words = (f"{v}" if isinstance(v, str) else f"{v:g}" for v in row.settings.values())
+    settings = ", ".join(f"{name} {word}" for name, word in zip(row.settings, words, strict=True))
     return f"{row.method} [{settings}]"
 
 

@@ -17,6 +17,7 @@ from benchmarks.suites.report import (
     Column,
     between_markers,
     front,
+    label,
     paired,
     points,
     table,
@@ -161,6 +162,16 @@ def test_the_front_and_where_we_stand():
     assert "behind the front of the others by -5.0" in line
     (line,) = verdict(rows[1:3], found, lambda row: row.key == "b", "like", "kept")
     assert "nobody else is as like" in line
+
+
+def test_every_setting_of_every_row_can_be_told():
+    for row in editing_rows():
+        said = label(row)
+        assert all(f"{name} {_short(value)}" in said for name, value in row.settings.items())
+
+
+def _short(value):
+    return value if isinstance(value, str) else format(value, "g")
 
 
 def test_rows_are_compared_picture_by_picture():
