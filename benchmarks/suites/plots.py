@@ -30,7 +30,9 @@ def pareto(panels: Sequence[tuple[str, str, Sequence[Point]]], path: Path) -> No
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(6.2 * len(panels), 5), squeeze=False)
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(5.6 * len(panels) + 2.4, 5), squeeze=False
+    )
     for axis, (like, kept, every) in zip(axes[0], panels, strict=True):
         for k, method in enumerate(dict.fromkeys(p.row.method for p in every)):
             own = sorted((p for p in every if p.row.method == method), key=lambda p: p.kept)
@@ -51,8 +53,10 @@ def pareto(panels: Sequence[tuple[str, str, Sequence[Point]]], path: Path) -> No
         axis.set_xlabel(f"{kept} (more is kept →)")
         axis.set_ylabel(f"{like}, % (more like the target →)")
         axis.grid(alpha=0.25)
-    axes[0][-1].legend(fontsize=8, loc="lower left")
+    named = axes[0][-1].get_legend_handles_labels()
     figure.tight_layout()
+    figure.subplots_adjust(wspace=0.18, right=1 - 2.5 / figure.get_figwidth())
+    figure.legend(*named, fontsize=8, loc="center right")
     _written(figure, path)
 
 
