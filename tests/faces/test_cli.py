@@ -81,7 +81,7 @@ def test_help_lists_every_task_and_every_option(cli):
 
 def test_help_tells_ranges_what_presets_choose_and_what_may_come_several_times(cli):
     text = " ".join(cli("edit", "--help").out.replace("│", " ").split())
-    assert "(1 to 1000; default 16, flowedit 33, paper 200)" in text
+    assert "(1 to 1000; default 16, ledits 20, flowedit 33, paper 200)" in text
     assert "the source prompt (0 to 100; flowedit 3.5)" in text
     assert "style.safetensors=0.7 (may be given several times)" in text
 

@@ -5,15 +5,19 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from conformance import prior_of
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.maths import RectifiedFlow
-from dreamsampler.models import GaussianMixture
+from dreamsampler.maths import RectifiedFlow, generators
+from dreamsampler.methods import ledits
+from dreamsampler.models import GaussianMixture, ModelError, word_tokens
 from dreamsampler.models.load import from_pretrained
+from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS, Edit
+from dreamsampler.tasks.edit_run import LEDITS_THRESHOLD, edit_levels
 from dreamsampler.tasks.memory import picture_of
-from dreamsampler.tasks.picture import read_recipe
+from dreamsampler.tasks.picture import open_picture, read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +215,12 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
         ({"preset": "paper", "negative_prompt": "cat"}, "would be approached"),
         ({"preset": "paper", "seed": 1}, "draws no noise"),
         ({"preset": "paper", "num_images": 2}, "draws no noise"),
+        (
+            {"preset": "ledits", "source_prompt": "cat"},
+            "leave source_prompt and negative",
+        ),
+        ({"preset": "ledits", "negative_prompt": "cat"}, "under the null prompt"),
+        ({"preset": "ledits", "gamma": 0.2}, "preset ledits has no gamma"),
         ({"gamma": 0.2}, "preset default has no gamma"),
         ({"regularize": "miror"}, "there is no regularizer 'miror': did you mean mirrored"),
         ({"regularize": ""}, "regularize is empty"),
@@ -251,6 +261,23 @@ def test_a_regularizer_acts_in_every_preset(prior, cat):
             for words in (None, "flattened(2)")
         )
         assert not torch.equal(plain, bent)
+
+
+def test_ledits_sees_where_its_words_are_and_says_which_models_it_needs(prior, cat):
+    task = quick(cat, preset="ledits", num_inference_steps=4)
+    run = task.start(prior)
+    whole = finish(iter(run)).z0
+    z_src = prior.encode(run.fit.down(open_picture(cat).flat()[None]))
+    words, null = prior.condition("dog"), prior.condition(None)
+    how = edit_levels(prior, task.settings), generators([0]), 7.5, LEDITS_THRESHOLD
+    told = {"words": word_tokens(prior, ["dog"])}
+    torch.testing.assert_close(whole, finish(ledits(prior, z_src, words, null, *how, **told)).z0)
+    how = edit_levels(prior, task.settings), generators([0]), 7.5, LEDITS_THRESHOLD
+    assert not torch.equal(whole, finish(ledits(prior, z_src, words, null, *how)).z0)
+    flow = prior_of("sd3")
+    with pytest.raises(ModelError, match="UNet2DConditionModel") as caught:
+        task.start(flow)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_a_mask_keeps_stays_whatever_the_regularizer_wants(cat, tmp_path):

@@ -24,9 +24,9 @@ def picture(tmp_path):
     return tmp_path / "in.png"
 
 
-@pytest.mark.parametrize("preset", ["default", "flowedit", "paper"])
+@pytest.mark.parametrize("preset", ["default", "ledits", "flowedit", "paper"])
 def test_evaluations_and_steps_are_those_of_the_run(preset, picture):
-    source = None if preset == "paper" else "a cat"
+    source = None if preset in ("ledits", "paper") else "a cat"
     task = Edit(picture, "a dog", source, preset=preset, num_inference_steps=4, size=64)
     plan = make_plan(task, str(TINY), dtype="float32")
     run = task.start(from_pretrained(TINY, device="cpu")).run()

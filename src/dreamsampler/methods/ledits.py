@@ -11,7 +11,7 @@ from dreamsampler.methods.inversion import replayed
 from dreamsampler.models.attention import check_attention, watched
 from dreamsampler.models.attention_maps import Maps
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import attended, largest, plain, together
+from dreamsampler.objectives import Regularizer, attended, chain, largest, plain, together
 
 LATE = 0.8
 """Above this time the difference says nothing yet about places, and attention alone decides: step
@@ -29,6 +29,7 @@ def ledits(
     threshold: float = 0.75,
     *,
     words: Tensor | None = None,
+    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
 ) -> Iterator[Moment]:
     """LEDITS++: replayed noise, guidance only where it is largest and where its words are seen.
 
@@ -54,6 +55,7 @@ def ledits(
         words: (b or 1, n), 1 at the tokens of the edit (`word_tokens`; published: all of its
             prompt's, which names the edit and nothing else); None leaves M1 out; no word at
             all leaves it white.
+        regularize: further maps on the edit's estimate, such as a drawn mask.
 
     Raises:
         ModelError: words for a network whose attention cannot be seen.
@@ -87,4 +89,4 @@ def ledits(
             nothing.z0 + w * (seen.z0 - nothing.z0), nothing.eps + w * (seen.eps - nothing.eps)
         ), src
 
-    return replayed(pair, z_src, levels, rng)
+    return replayed(pair, z_src, levels, rng, regularize=regularize)

@@ -99,6 +99,11 @@ class _Cells:
         return interpolate(z.mean(1, keepdim=True).repeat(1, 3, 1, 1), scale_factor=self.factor)
 
 
+def is_dry(prior: Any) -> bool:
+    """Whether it is a model without networks."""
+    return isinstance(getattr(prior, "family", None), _Told)
+
+
 def dry_prior(family: Family, factor: int, name: str, few: FewSteps) -> tuple[NetworkPrior, Tally]:
     """A prior with a family's sizes, schedule and guidance, and no network.
 

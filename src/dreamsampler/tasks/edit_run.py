@@ -11,7 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.maths import Image, Latent, Level, Moment, generators
-from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
+from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit, ledits
+from dreamsampler.models import ModelError, word_tokens
+from dreamsampler.models.attention import check_attention
+from dreamsampler.models.dry import is_dry
 from dreamsampler.models.features import Seen, clip_features, encoder_features
 from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import Regularizer, cfg, chain, decoded, inside, plain
@@ -33,6 +36,10 @@ from dreamsampler.tasks.walk import Walk
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.edit import Edit, Settings
+
+
+LEDITS_THRESHOLD = 0.7
+"""Share of a picture that each of the two masks of LEDITS++ leaves out (docs/benchmarks.md)."""
 
 
 @final
@@ -93,7 +100,10 @@ class EditRun:
         target = cfg(prior, wanted, null, scale)
         if not levels:
             return iter(()), 0
-        if task.preset == "flowedit":
+        if task.preset == "ledits":
+            how, told = (levels, rng, scale, LEDITS_THRESHOLD), _tokens(prior, task.prompt)
+            walk = ledits(prior, z_src, wanted, null, *how, words=told, regularize=bend)
+        elif task.preset == "flowedit":
             own = scale_for(prior, task.source_guidance_scale, chosen.source_guidance_scale)
             source = cfg(prior, there, null, own)
             walk = flow_edit(target, source, z_src, levels, rng, regularize=bend)
@@ -213,3 +223,14 @@ def edit_levels(prior: Prior, chosen: Settings) -> list[Level]:
     strength, steps = chosen.strength or 0.0, chosen.num_inference_steps
     shift = 1.0 if chosen.shift is None else chosen.shift
     return by_noise(prior.schedule, steps, start=strength, shift=shift) if strength > 0 else []
+
+
+def _tokens(prior: Prior, prompt: str) -> Tensor | None:
+    """Where the prompt's words are; None for a model that only counts: seeing costs nothing."""
+    if is_dry(prior):
+        return None
+    try:
+        check_attention(prior)
+    except ModelError as error:
+        raise ModelError(f"preset ledits: {error}, or take the default preset") from error
+    return word_tokens(prior, [prompt])

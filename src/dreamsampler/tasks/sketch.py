@@ -76,7 +76,7 @@ def sketched(
 
 def _of_picture(name: str, chosen: dict[str, Any]) -> Any:
     if name == "edit":
-        source = None if chosen.get("preset") == "paper" else "a cat"
+        source = None if chosen.get("preset") in ("ledits", "paper") else "a cat"
         return Edit("picture", "a dog", source, **chosen)
     if name == "inpaint":
         return Inpaint("picture", ("a dog",), mask_image=(Path("mask"),), **chosen)

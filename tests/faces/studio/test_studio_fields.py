@@ -54,7 +54,10 @@ def test_what_a_form_holds_becomes_the_task():
         ({"image": "c.png", "prompt": "x", "seed": True}, "must be a number"),
         ({"image": "c.png", "prompt": "x", "seed": [1]}, "must be a number"),
         ({"image": "c.png", "prompt": "x", "seed": float("nan")}, "must be a number"),
-        ({"image": "c.png", "prompt": "x", "preset": "best"}, "choose one of default, flowedit"),
+        (
+            {"image": "c.png", "prompt": "x", "preset": "best"},
+            "one of default, ledits, flowedit",
+        ),
         ({"image": "c.png", "prompt": ["x"]}, "must be text"),
         ({"image": "c.png", "prompt": "x", "steps": 3}, "no option 'steps'"),
     ],

@@ -70,7 +70,7 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
                 `pipe._interrupt = True` to stop and take what there is.
             callback_on_step_end_tensor_inputs: of latents (clean, after the step), noisy_latents,
                 denoised (the model's own estimate).
-            preset: default, flowedit or paper.
+            preset: default, ledits, flowedit or paper.
             source_guidance_scale: of preset flowedit.
             gamma: of preset paper.
             size: longer side in the model, in pixels.
