@@ -79,6 +79,20 @@ def test_help_lists_every_task_and_every_option(cli):
     assert "demo" in said.out
 
 
+def test_threads_wait_patiently_unless_the_user_says_how(cli, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    cli("--version")
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    cli("--version")
+    assert os.environ["GOMP_SPINCOUNT"] == "5"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    cli("--version")
+    assert "GOMP_SPINCOUNT" not in os.environ
+
+
 def test_help_tells_ranges_what_presets_choose_and_what_may_come_several_times(cli):
     text = " ".join(cli("edit", "--help").out.replace("│", " ").split())
     assert "(1 to 1000; default 16, ledits 20, flowedit 33, paper 200)" in text

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.suites import editing, inpainting, radiance, restoration, vectorization
+from benchmarks.suites import cost, editing, inpainting, radiance, restoration, vectorization
 from benchmarks.suites.bootstrap import bootstrap, difference
 from benchmarks.suites.collapse import SHARES, diversity, mixture
 from benchmarks.suites.folder import Folder
@@ -162,6 +162,17 @@ def test_the_front_and_where_we_stand():
     assert "behind the front of the others by -5.0" in line
     (line,) = verdict(rows[1:3], found, lambda row: row.key == "b", "like", "kept")
     assert "nobody else is as like" in line
+
+
+def test_every_point_of_the_cost_suite_is_a_task_that_can_be_done():
+    suite = cost.Cost(None)
+    kinds = {"paths": "Vectorize", "views": "Reconstruct"}
+    for row in suite.rows(None, curves=True):
+        with cost.asked(row, suite.protocol.items[1]) as task:
+            task.check()
+            assert type(task).__name__ == kinds.get(row.kind, "Edit") and task.seed == 1
+            if row.kind == "views":
+                assert len(task.shots()) == row.settings["views"]
 
 
 def test_every_setting_of_every_row_can_be_told():
