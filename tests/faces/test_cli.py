@@ -154,6 +154,12 @@ def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
     assert "--help" in said.err
 
 
+def test_what_is_switched_off_is_no_misspelling(cli):
+    said = cli("reconstruct", "x", "--no-solid", "--no-deconvolve", "--promt", "y", "-o", "z").err
+    assert "--promt: did you mean --prompt?" in said and "solid" not in said
+    assert "did you mean --no-solid?" in cli("reconstruct", "x", "--solid", "-o", "z").err
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_misspelled_option_comes_before_what_is_missing_for_it(cli, command):
     for name in options_of(form_of(command)):

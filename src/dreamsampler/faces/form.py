@@ -72,8 +72,7 @@ def listed(part: type) -> list[tuple[str, str, str]]:
     docs, chosen, rows = described(part), choices_of(part), []
     for each in dataclasses.fields(part):
         shown = "" if each.default in (None, (), "", False, True) else str(each.default)
-        typed = "--" + ("no-" if each.default is True else "") + each.name.replace("_", "-")
-        typed = ", ".join([*_ALIASES.get(each.name, ()), typed])
+        typed = ", ".join([*_ALIASES.get(each.name, ()), _typed(each)])
         if _placed(part, each):
             typed = PLACED[each.name] or each.name.upper()
         needed = each.default is dataclasses.MISSING
@@ -101,9 +100,14 @@ def options_of(form: Any) -> list[str]:
     """The options of a form, with their dashes and short names; of a choice of forms, its own."""
     if not dataclasses.is_dataclass(form):
         return ["--version"]
-    names = [each.name for each in dataclasses.fields(form)]
-    short = [alias for name in names for alias in _ALIASES.get(name, [])]
-    return [*(f"--{name.replace('_', '-')}" for name in names), *short]
+    fields = dataclasses.fields(form)
+    short = [alias for each in fields for alias in _ALIASES.get(each.name, [])]
+    return [*map(_typed, fields), *short]
+
+
+def _typed(field: Any) -> str:
+    """A field's option in full; of what is so unless it is switched off, the switch."""
+    return ("--no-" if field.default is True else "--") + field.name.replace("_", "-")
 
 
 def take(part: type, values: Any) -> Any:
