@@ -35,6 +35,12 @@ def test_evaluations_and_steps_are_those_of_the_run(preset, picture):
     assert not plan.gradients
 
 
+def test_a_preset_that_a_model_cannot_have_is_refused_by_the_plan(picture):
+    task = Edit(picture, "a dog", preset="ledits")
+    with pytest.raises(ModelError, match=r"preset ledits: .* a SD3Transformer2DModel has none"):
+        make_plan(task, str(folder_of("sd3")), dtype="float32")
+
+
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_weights_are_those_of_the_files(name):
     skeleton, prior = Skeleton(folder_of(name), torch.float32), loaded(name)

@@ -54,6 +54,7 @@ class _Told:
 
     def __init__(self, real: Family, tally: Tally) -> None:
         self.network: Any = _Nothing(real.latent_channels)
+        self.stands_for = real
         self.encoders: dict[str, Any] = {"none": None}
         self.schedule: Schedule = real.schedule
         self.target: Target = real.target
@@ -99,9 +100,10 @@ class _Cells:
         return interpolate(z.mean(1, keepdim=True).repeat(1, 3, 1, 1), scale_factor=self.factor)
 
 
-def is_dry(prior: Any) -> bool:
-    """Whether it is a model without networks."""
-    return isinstance(getattr(prior, "family", None), _Told)
+def stands_for(prior: Any) -> Any:
+    """The family that a model without networks stands for; None for a real model."""
+    family = getattr(prior, "family", None)
+    return family.stands_for if isinstance(family, _Told) else None
 
 
 def dry_prior(family: Family, factor: int, name: str, few: FewSteps) -> tuple[NetworkPrior, Tally]:

@@ -14,7 +14,7 @@ from dreamsampler.maths import Image, Latent, Level, Moment, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit, ledits
 from dreamsampler.models import ModelError, word_tokens
 from dreamsampler.models.attention import check_attention
-from dreamsampler.models.dry import is_dry
+from dreamsampler.models.dry import stands_for
 from dreamsampler.models.features import Seen, clip_features, encoder_features
 from dreamsampler.models.prior import glimpse, scale_for
 from dreamsampler.objectives import Regularizer, cfg, chain, decoded, inside, plain
@@ -227,10 +227,9 @@ def edit_levels(prior: Prior, chosen: Settings) -> list[Level]:
 
 def _tokens(prior: Prior, prompt: str) -> Tensor | None:
     """Where the prompt's words are; None for a model that only counts: seeing costs nothing."""
-    if is_dry(prior):
-        return None
+    real = stands_for(prior)
     try:
-        check_attention(prior)
+        check_attention(real or prior)
     except ModelError as error:
         raise ModelError(f"preset ledits: {error}, or take the default preset") from error
-    return word_tokens(prior, [prompt])
+    return None if real is not None else word_tokens(prior, [prompt])
