@@ -24,7 +24,7 @@ check: $(STAMP)           ## format, lint, floors, types (of the package and of 
 	$(V)/bin/ruff check .
 	$(V)/bin/lint-imports
 	$(V)/bin/pyright
-	$(THREADS) $(V)/bin/python -m pytest tests/test_house.py
+	$(THREADS) $(V)/bin/python -m pytest tests/test_rules.py
 
 test: $(STAMP)            ## the tests, without network or GPU
 	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)

@@ -55,8 +55,8 @@ def clock_of(prior: Any) -> Callable[[], float]:
         return time.process_time
     device = Device(str(where))
 
-    def now() -> float:
+    def step() -> float:
         device.wait()
         return time.perf_counter()
 
-    return now
+    return step

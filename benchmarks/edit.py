@@ -24,15 +24,15 @@ from torch.nn import functional
 
 from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
-from dreamsampler.maths import Latent, Moment, generators
+from dreamsampler.guidance import cfg, conditional
+from dreamsampler.images.assemble import assemble
+from dreamsampler.images.fit import Fit
+from dreamsampler.maths import Latent, Step, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit
 from dreamsampler.models import TextCondition
-from dreamsampler.objectives import cfg, plain
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS
-from dreamsampler.tasks.assemble import assemble
-from dreamsampler.tasks.edit_run import edit_levels
-from dreamsampler.tasks.fit import Fit
+from dreamsampler.tasks.edit.run import edit_levels
 
 HERE = Path(__file__).parent
 SIDE = 128
@@ -103,22 +103,22 @@ def background(x: Tensor) -> Tensor:
     return -functional.max_pool2d(-near, 5, 1, 2)
 
 
-def methods(bench: Bench, gammas: list[float]) -> dict[str, tuple[Callable[[], Moment], bool, int]]:
+def methods(bench: Bench, gammas: list[float]) -> dict[str, tuple[Callable[[], Step], bool, int]]:
     """Name -> (run, plainly decoded, evaluations of the published program or 0)."""
     prior, z = bench.prior, bench.z
     rng = lambda: generators(0, len(z))  # noqa: E731
 
-    def published(gamma: float, steps: int = 200) -> Callable[[], Moment]:
+    def published(gamma: float, steps: int = 200) -> Callable[[], Step]:
         return lambda: finish(dreamsampler(prior, z, bench.target, bench.null, steps, gamma))
 
-    def default() -> Moment:
+    def default() -> Step:
         chosen = PRESETS["default"]
         target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
-        source, by = plain(prior, bench.source), plain(prior, bench.target)
+        source, by = conditional(prior, bench.source), conditional(prior, bench.target)
         levels = edit_levels(prior, chosen)
         return finish(anchored_edit(target, source, z, levels, rng(), by=by))
 
-    def flowedit() -> Moment:
+    def flowedit() -> Step:
         chosen = PRESETS["flowedit"]
         target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
         source = cfg(prior, bench.source, bench.null, chosen.source_guidance_scale or 0.0)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dreamsampler import from_pretrained
-from dreamsampler.maths import Latent, Level, Moment, generators
+from dreamsampler.maths import Latent, Level, Step, generators
 from dreamsampler.methods import dreamsampler, dreamsampler_inpainting
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures"
@@ -67,8 +67,8 @@ def compare_inpainting(prior: Any, folder: Path, name: str, shifted: bool) -> st
     hole = 1 - known[..., :: prior.factor, :: prior.factor]  # the program's, and so shifted
     holes, before = [(prior.condition(facts["prompt"]), hole)], prior.evaluations
 
-    def renoise(now: Moment, following: Level) -> Latent:
-        return (1 - now.level.alpha_bar) ** 0.5 * now.estimate.eps
+    def renoise(step: Step, following: Level) -> Latent:
+        return (1 - step.level.alpha_bar) ** 0.5 * step.estimate.eps
 
     start, y, null = time.perf_counter(), reference["x_meas"], prior.condition("")
     moments = list(

@@ -27,7 +27,7 @@ from benchmarks.random_models import SIZES, TYPES, pipeline
 from dreamsampler import finish, from_pipe
 from dreamsampler.maths import Level
 from dreamsampler.methods import ddim
-from dreamsampler.samplers import leading, uniform
+from dreamsampler.samplers import leading, trailing
 
 
 class Job:
@@ -73,7 +73,7 @@ class Job:
             schedule: Any = self.prior.schedule
             return leading(schedule, self.steps)
         if self.name == "flux":
-            return uniform(self.prior.schedule, self.steps)
+            return trailing(self.prior.schedule, self.steps)
         scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
         scheduler.set_timesteps(self.steps)
         return [Level(u, 1 - u, u) for u in scheduler.sigmas[:-1].tolist()]

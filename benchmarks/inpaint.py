@@ -29,9 +29,9 @@ from torch import Tensor
 
 from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
-from dreamsampler.tasks.inpaint import INPAINT_PRESETS, Inpaint
-from dreamsampler.tasks.picture import open_picture
-from dreamsampler.tasks.seam import jump
+from dreamsampler.images.picture import open_picture
+from dreamsampler.images.seam import jump
+from dreamsampler.tasks.inpaint.task import INPAINT_PRESETS, Inpaint
 
 HERE = Path(__file__).parent
 #: hole -> top, bottom, left, right, as shares of the box around the face

@@ -20,7 +20,7 @@ from dreamsampler.methods import ddim
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.family import TextCondition
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.samplers import uniform
+from dreamsampler.samplers import trailing
 
 
 def unet(shape: str, width: int) -> Any:
@@ -91,7 +91,7 @@ def measured(shape: str, options: argparse.Namespace) -> str:
     told = prompts(shape)
     rng = torch.Generator().manual_seed(0)
     eps = torch.randn(1, 4, options.cells, options.cells, generator=rng)
-    levels = uniform(prior.schedule, options.steps, start=0.98)
+    levels = trailing(prior.schedule, options.steps, start=0.98)
     calls: list[Any] = []
     hook = prior.network.register_forward_pre_hook(
         lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True

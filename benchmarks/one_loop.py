@@ -17,16 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamsampler import Canvas, GaussianMixture, dream, finish
-from dreamsampler.maths import Latent, Level, Moment, fresh, generators
-from dreamsampler.objectives import plain, relax
-from dreamsampler.samplers import random_levels, uniform
+from dreamsampler import GaussianMixture, LatentVariable, dream, finish
+from dreamsampler.guidance import conditional
+from dreamsampler.maths import Latent, Level, Step, fresh, generators
+from dreamsampler.regularizers import relax
+from dreamsampler.samplers import random_levels, trailing
 
 MODES = torch.tensor([[1.6, 0.9], [-1.6, 0.9], [0.0, -1.7]])
 WEIGHTS = (0.5, 0.3, 0.2)
 SPREAD = 0.25
 STEPS = 40
-Walk = Callable[[Latent, int], Iterator[Moment]]
+Walk = Callable[[Latent, int], Iterator[Step]]
 
 
 def prior() -> GaussianMixture:
@@ -37,27 +38,27 @@ def prior() -> GaussianMixture:
 
 def methods(model: GaussianMixture) -> dict[str, Walk]:
     """Name -> walk from a noise, with a seed for what is drawn on the way."""
-    denoise, falling = plain(model, None), uniform(model.schedule, STEPS, start=0.98)
+    denoise, falling = conditional(model, None), trailing(model.schedule, STEPS, start=0.98)
 
-    def ddim(eps: Latent, seed: int) -> Iterator[Moment]:
-        return dream(denoise, Canvas(0 * eps), falling, eps)
+    def ddim(eps: Latent, seed: int) -> Iterator[Step]:
+        return dream(denoise, LatentVariable(0 * eps), falling, eps)
 
-    def renewed(eps: Latent, seed: int) -> Iterator[Moment]:
+    def renewed(eps: Latent, seed: int) -> Iterator[Step]:
         rng = generators(seed, images=len(eps))
-        return dream(denoise, Canvas(0 * eps), falling, eps, renoise=fresh(0.3, rng))
+        return dream(denoise, LatentVariable(0 * eps), falling, eps, renoise=fresh(0.3, rng))
 
-    def partial(eps: Latent, seed: int) -> Iterator[Moment]:
+    def partial(eps: Latent, seed: int) -> Iterator[Step]:
         rng = generators(seed, images=len(eps))
         walk = relax(0.3)
         return dream(
-            denoise, Canvas(0 * eps), falling, eps, regularize=walk, renoise=fresh(1.0, rng)
+            denoise, LatentVariable(0 * eps), falling, eps, regularize=walk, renoise=fresh(1.0, rng)
         )
 
-    def sds(eps: Latent, seed: int) -> Iterator[Moment]:
+    def sds(eps: Latent, seed: int) -> Iterator[Step]:
         rng = generators(seed, images=len(eps))
         levels = random_levels(model.schedule, 600, torch.Generator().manual_seed(seed))
         walk, again = relax(0.1), fresh(1.0, rng)
-        return dream(denoise, Canvas(0 * eps), levels, eps, regularize=walk, renoise=again)
+        return dream(denoise, LatentVariable(0 * eps), levels, eps, regularize=walk, renoise=again)
 
     return {
         "DDIM: falling levels, moved wholly, noise kept": ddim,
@@ -69,7 +70,7 @@ def methods(model: GaussianMixture) -> dict[str, Walk]:
 
 def published_ddim(model: GaussianMixture, eps: Latent) -> list[Tensor]:
     """DDIM as its paper writes it: z' = alpha' (z - sigma eps) / alpha + sigma' eps."""
-    levels: list[Level] = uniform(model.schedule, STEPS, start=0.98)
+    levels: list[Level] = trailing(model.schedule, STEPS, start=0.98)
     null, found = model.condition(None), []
     z = levels[0].sigma * eps
     for level, following in zip(levels, [*levels[1:], Level(0.0, 1.0, 0.0)], strict=True):
@@ -107,7 +108,7 @@ def drawn(model: GaussianMixture, seeds: int, path: Path) -> list[str]:
     lines = []
     for i, (name, walk) in enumerate(methods(model).items()):
         color = f"C{i}"
-        way = torch.cat([now.z0 for now in walk(one, 0)])
+        way = torch.cat([step.z0 for step in walk(one, 0)])
         left.plot(*way.T, color=color, lw=1.6, alpha=0.9, label=name, marker=".", ms=3)
         left.plot(*way[-1], color=color, marker="o", ms=8, mec="black")
         ends = finish(walk(many, 7)).z0

@@ -18,13 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamsampler import Canvas, GaussianMixture, dream, finish
+from dreamsampler import GaussianMixture, LatentVariable, dream, finish
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import (
     Cosine,
     Estimate,
     Latent,
     Level,
-    Moment,
+    Step,
     ddpm,
     draw,
     fresh,
@@ -38,10 +39,9 @@ from dreamsampler.methods.restoration import (
     restarts,
     treg,
 )
-from dreamsampler.objectives import plain
-from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, LinearOperator, Mask
-from dreamsampler.samplers import by_noise, uniform
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.samplers import flow_shifted, trailing
 
 SIDE, STD, NOISE, DRAWS = 8, 0.3, 0.05, 64
 
@@ -87,38 +87,38 @@ def exact_spread(level: Level) -> float:
     return STD * level.sigma / (level.alpha**2 * STD**2 + level.sigma**2) ** 0.5
 
 
-def perfect(case: Case, z: Latent, steps: int) -> Iterator[Moment]:
+def perfect(case: Case, z: Latent, steps: int) -> Iterator[Step]:
     """The reference: E[z0 | z, y] and its own noise, renewed as DDPM does; exact for a Gaussian."""
-    asked = plain(case.prior, None)
+    unconditional = conditional(case.prior, None)
 
-    def conditional(z: Latent, level: Level) -> Estimate:
-        z0 = case.data.explained(asked(z, level).z0, exact_spread(level))
+    def given_data(z: Latent, level: Level) -> Estimate:
+        z0 = case.data.explained(unconditional(z, level).z0, exact_spread(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, len(z))
-    levels = uniform(case.prior.schedule, steps, start=0.999)
-    return dream(conditional, Canvas(z), levels, draw(z, rng), renoise=fresh(ddpm(1.0), rng))
+    levels = trailing(case.prior.schedule, steps, start=0.999)
+    return dream(given_data, LatentVariable(z), levels, draw(z, rng), renoise=fresh(ddpm(1.0), rng))
 
 
-def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Moment]]]:
+def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
     """Name -> run from a first guess; steps as in the presets."""
-    asked, data, schedule = plain(case.prior, None), case.data, case.prior.schedule
+    asked, data, schedule = conditional(case.prior, None), case.data, case.prior.schedule
     rng = lambda: generators(0, DRAWS)  # noqa: E731
-    full = lambda steps: uniform(schedule, steps, start=0.999)  # noqa: E731
+    full = lambda steps: trailing(schedule, steps, start=0.999)  # noqa: E731
 
-    def default(z: Latent) -> Iterator[Moment]:
+    def default(z: Latent) -> Iterator[Step]:
         walks = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
         views, found = [data] * len(walks), Found(z)
         walk = averaged_restoration(asked, views, found, walks, rng(), spread=exact_spread)
-        for now in walk:
-            yield replace(now, z0=found.mean)
+        for step in walk:
+            yield replace(step, z0=found.mean)
 
     return {
         "exact sampler, 50 steps": lambda z: perfect(case, z, 50),
         "exact sampler, 500 steps": lambda z: perfect(case, z, 500),
         "default, r exact": default,
         "treg": lambda z: treg(asked, data, z, full(50), rng()),
-        "flowdps": lambda z: flowdps(asked, data, z, by_noise(schedule, 28, shift=3.0), rng()),
+        "flowdps": lambda z: flowdps(asked, data, z, flow_shifted(schedule, 28, shift=3.0), rng()),
         "dps": lambda z: dps(asked, data, z, full(200), rng()),
         "psld": lambda z: dps(asked, data, z, full(200), rng(), gluing=0.1),
     }

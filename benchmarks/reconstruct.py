@@ -8,7 +8,7 @@ Truth is rendered from closed forms (`dreamsampler.generators.toy`); what counts
 that no method has seen. Four answers to the same views, after the same number of optimizer steps:
 
     plain     the field under the data term and total variation alone
-    data      the task Reconstruct without the model (beta = 0): `plain`, and where there is an
+    data      the task Reconstruct without the model (beta = 0): `conditional`; where there is an
               operator the fit also follows the deconvolved views (deconvolve)
     dream     the task Reconstruct: `data`, then the model at falling levels (beta > 0)
     views     every view restored alone by the task Restore's method, then a field fitted to them
@@ -33,21 +33,21 @@ from torch import Tensor
 
 from benchmarks.reconstruct_table import contact_sheet, tables
 from dreamsampler.files import write_whole
+from dreamsampler.guidance import conditional
+from dreamsampler.images.picture import open_picture, save_picture
 from dreamsampler.maths import generators
 from dreamsampler.methods.reconstruction import by_view
 from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from dreamsampler.models.load import Pretrained, from_pretrained
-from dreamsampler.objectives import plain
-from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Mask, compose
+from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import finish
+from dreamsampler.tasks.data_consistency import closed, first_guess, guessable
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
-from dreamsampler.tasks.picture import open_picture, save_picture
-from dreamsampler.tasks.reconstruct import Reconstruct
-from dreamsampler.tasks.reconstruct_run import ReconstructRun
-from dreamsampler.tasks.restore import RESTORE_PRESETS
-from dreamsampler.tasks.restore_run import MIRRORED
-from dreamsampler.tasks.verdict import closed, first_guess, guessable
+from dreamsampler.tasks.reconstruct.run import ReconstructRun
+from dreamsampler.tasks.reconstruct.task import Reconstruct
+from dreamsampler.tasks.restore.run import MIRRORED
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS
 
 DEGRADATIONS: dict[str, dict[str, Any]] = {
     "blur": {"operator": "blur(sigma=2)", "noise": 0.01},
@@ -94,7 +94,7 @@ def restored(run: ReconstructRun, prior: Pretrained, prompt: str, noise: float) 
     first, *others = preset.starts or (1.0,)
     starts = [first if guessable(_one(data, views.known, 0).op, data.size) else 1.0, *others]
     words = [camera.view(views.center) for camera in views.cameras]
-    told = {w: plain(prior, prior.condition(f"{prompt}, {w}")) for w in dict.fromkeys(words)}
+    told = {w: conditional(prior, prior.condition(f"{prompt}, {w}")) for w in dict.fromkeys(words)}
     walks = restarts(prior.schedule, preset.num_inference_steps, starts)
     found = Found(first_guess(data))
     steps = averaged_restoration(

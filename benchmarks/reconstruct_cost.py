@@ -18,7 +18,7 @@ import torch
 from benchmarks.clock import Device
 from dreamsampler.models.load import Pretrained, from_pretrained
 from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.reconstruct import Reconstruct
+from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 USUAL = {"views": 20, "size": 128, "grid": 96}
 OTHERS = {"views": (10, 40), "size": (64, 256), "grid": (48, 144)}
@@ -32,7 +32,7 @@ def cost(prior: Pretrained, views: int, size: int, grid: int, operator: str) -> 
     device = Device(str(prior.device))
     clock = time.perf_counter if device.cuda else time.process_time
 
-    def now() -> float:
+    def current() -> float:
         device.wait()
         return clock()
 
@@ -47,16 +47,16 @@ def cost(prior: Pretrained, views: int, size: int, grid: int, operator: str) -> 
             num_inference_steps=2,
             inner_steps=1,
         ).start(prior)
-        began = now()
+        began = current()
         next(run.fitting())
-        guessed = now() - began
+        guessed = current() - began
         for step in run.fitting():
             if step == 3 * STEPS // 2:
-                began = now()
-        fitted = now() - began
-        began = now()
+                began = current()
+        fitted = current() - began
+        began = current()
         next(iter(run))
-        level = now() - began
+        level = current() - began
     step = fitted / (STEPS // 2)
     return step, guessed, max(level - step, 0.0)
 

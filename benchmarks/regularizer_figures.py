@@ -18,8 +18,8 @@ from torch import Tensor
 from benchmarks.edit import HERE, Bench, read
 from dreamsampler.generators.vector import traced
 from dreamsampler.models.features import encoder_features
-from dreamsampler.objectives import palette_of
-from dreamsampler.objectives.resembling import Features
+from dreamsampler.regularizers import palette_of
+from dreamsampler.regularizers.reference_style import Features
 
 REFERENCE = HERE.parent / "examples" / "apple.png"
 """Whose colors and style are wanted."""

@@ -36,13 +36,14 @@ from benchmarks.suites.records import png
 from benchmarks.suites.run import identity
 from dreamsampler import from_pretrained
 from dreamsampler.files import write_whole
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import generators
 from dreamsampler.methods import anchored_edit
-from dreamsampler.objectives import Regularizer, cfg, chain, decoded, plain
-from dreamsampler.objectives.words import read_regularizers
+from dreamsampler.regularizers import Regularizer, chain, decoded
+from dreamsampler.regularizers.parse import read_regularizers
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS
-from dreamsampler.tasks.edit_run import edit_levels
+from dreamsampler.tasks.edit.run import edit_levels
 
 BATCH = 5
 Record = dict[str, float]
@@ -114,7 +115,7 @@ def edited(bench: Bench, seeds: list[int], pictures: Regularizer | None) -> Tens
     prior, chosen = bench.prior, PRESETS["default"]
     bend = chain() if pictures is None else decoded(pictures, prior.encode, bench.decode)
     target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
-    source, by = plain(prior, bench.source), plain(prior, bench.target)
+    source, by = conditional(prior, bench.source), conditional(prior, bench.target)
     rng = [generators(seed, images=1)[0] for seed in seeds]
     levels = edit_levels(prior, chosen)
     walk = anchored_edit(target, source, bench.z, levels, rng, by=by, regularize=bend)

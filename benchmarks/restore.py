@@ -29,10 +29,10 @@ from torch.nn import functional
 from benchmarks.classical import CLASSICAL, TUNED
 from benchmarks.judge import Judge
 from dreamsampler import from_pretrained
-from dreamsampler.objectives.measurement import Measurement
+from dreamsampler.images.save import save_picture
 from dreamsampler.operators import is_linear, parse
-from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.save import save_picture
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
 
 HERE = Path(__file__).parent
 SIDE = 128

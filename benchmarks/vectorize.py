@@ -44,16 +44,16 @@ from dreamsampler.generators.vector import (
     staged,
     untangled,
 )
+from dreamsampler.images.save import save_picture
 from dreamsampler.maths import draw, fresh, generators
 from dreamsampler.operators import is_linear, parse
 from dreamsampler.samplers import dream
 from dreamsampler.samplers.levels import random_levels
 from dreamsampler.tasks import Restore, Vectorize
-from dreamsampler.tasks.save import save_picture
-from dreamsampler.tasks.vectorize_begin import still
-from dreamsampler.tasks.vectorize_finish import fewest
-from dreamsampler.tasks.vectorize_run import LEAST_NOISE, LOSS, VectorizeRun
-from dreamsampler.tasks.vectorize_walk import LEAST
+from dreamsampler.tasks.vectorize.initialize import still
+from dreamsampler.tasks.vectorize.run import LEAST_NOISE, LOSS, VectorizeRun
+from dreamsampler.tasks.vectorize.sampling import LEAST
+from dreamsampler.tasks.vectorize.simplify import fewest
 
 HERE = Path(__file__).parent
 METHODS = (
@@ -158,7 +158,7 @@ class Item:
         subject = Drawing(graphic, run._energy, walks.encode, walks.decode, steps=task.inner_steps)
         subject.belief = LEAST
         levels = random_levels(self.bench.prior.schedule, task.num_inference_steps, rng[0])
-        eps = draw(subject.look(), rng)
+        eps = draw(subject.latent(), rng)
         for _ in dream(walks._guided(), subject, levels, eps, renoise=fresh(1.0, rng)):
             pass
         return graphic.scene.moved(graphic.points.detach(), graphic.color.detach())

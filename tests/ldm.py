@@ -106,7 +106,7 @@ def swap(key, names):
     return key if start is None else names[start] + key[len(start) :]
 
 
-def unet_name(key, attended, layers=1):
+def unet_name(key, attention_mask, layers=1):
     """A UNet weight's name in latent-diffusion's code, given the blocks that attend to text."""
     head, *rest = key.split(".")
     if head not in ("down_blocks", "up_blocks", "mid_block"):
@@ -123,7 +123,7 @@ def unet_name(key, attended, layers=1):
         start = f"input_blocks.{1 + block * (layers + 1) + number}"
     else:
         if kind == "upsamplers":  # after the resnet and the attention, if there is one
-            place = 2 if f"{head}.{block}" in attended else 1
+            place = 2 if f"{head}.{block}" in attention_mask else 1
             return f"output_blocks.{block * (layers + 1) + layers}.{place}.{tail}"
         start = f"output_blocks.{block * (layers + 1) + number}"
     return f"{start}.0.{swap(tail, RESNET)}" if kind == "resnets" else f"{start}.1.{tail}"

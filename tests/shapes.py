@@ -18,11 +18,12 @@ CHECKED = [
         "maths.noise",
         "methods",
         "models.mixture",
-        "objectives",
+        "guidance",
+        "regularizers",
         "operators",
         "samplers.dream",
         "samplers.invert",
-        "tasks.assemble",
+        "images.assemble",
     )
 ]
 WORDED = FrozenDict(

@@ -10,7 +10,8 @@ import pytest
 import torch
 from oracles import MEANS, mixture, normal, table
 
-from dreamsampler.generators import Canvas, Generated
+from dreamsampler.generators import GeneratorVariable, LatentVariable
+from dreamsampler.guidance import cfg, cfg_pp, conditional, delta, gamma, per_step
 from dreamsampler.maths import (
     Cosine,
     RectifiedFlow,
@@ -34,8 +35,7 @@ from dreamsampler.methods import (
     sds,
 )
 from dreamsampler.methods import ddpm as ddpm_run
-from dreamsampler.objectives import cfg, delta, distilled, gamma, per_step, plain
-from dreamsampler.samplers import dream, finish, leading, random_levels, uniform
+from dreamsampler.samplers import dream, finish, leading, random_levels, trailing
 
 SCHEDULES = [Cosine(), RectifiedFlow(), RectifiedFlow(3.0), table()]
 close = torch.testing.assert_close
@@ -51,7 +51,7 @@ def guided(prior, z, level, w):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("w", [1.0, 3.0])
 def test_ddim(schedule, w):
-    prior, levels, z = mixture(schedule), uniform(schedule, 30, start=0.98), normal(16, 2)
+    prior, levels, z = mixture(schedule), trailing(schedule, 30, start=0.98), normal(16, 2)
     first = levels[0]
     scale = (first.alpha**2 + first.sigma**2) ** 0.5
     last = finish(ddim(prior, 1, None, z, levels, w))
@@ -68,8 +68,8 @@ def test_ddpm_is_ancestral_sampling():
     prior, levels, z = mixture(schedule), leading(schedule, 20), normal(4, 2)
     run = list(ddpm_run(prior, 1, None, z, levels, generators(5, 4), eta=1.0))
     rng = generators(5, 4)
-    for now, level, after in zip(run, levels, levels[1:], strict=False):
-        close(now.z, z)
+    for step, level, after in zip(run, levels, levels[1:], strict=False):
+        close(step.z, z)
         ab, ab_after = level.alpha_bar, after.alpha_bar
         z0 = prior.predict(z, level, [1])[0].z0
         beta = 1 - ab / ab_after
@@ -83,7 +83,7 @@ def test_ddpm_is_ancestral_sampling():
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 def test_the_share_of_fresh_noise_is_the_published_one(schedule, eta):
     """DDIM's eq. 16: the fresh part of the next noise has the standard deviation sigma_t(eta)."""
-    for level, after in itertools.pairwise(uniform(schedule, 10, start=0.95)):
+    for level, after in itertools.pairwise(trailing(schedule, 10, start=0.95)):
         ab, ab_after = level.alpha_bar, after.alpha_bar
         published = eta * math.sqrt((1 - ab_after) / (1 - ab)) * math.sqrt(1 - ab / ab_after)
         assert after.sigma * ddpm(eta)(level, after) ** 0.5 == pytest.approx(published)
@@ -92,23 +92,23 @@ def test_the_share_of_fresh_noise_is_the_published_one(schedule, eta):
 def test_fresh_noise_keeps_unit_variance():
     prior, level = mixture(), Cosine()(0.5)
     z = normal(20000, 2)
-    now = next(dream(plain(prior, None), Canvas(0 * z), [level], z))
-    now = type(now)(
-        **{**now.__dict__, "estimate": type(now.estimate)(now.z0, normal(20000, 2, seed=1))}
+    step = next(dream(conditional(prior, None), LatentVariable(0 * z), [level], z))
+    step = type(step)(
+        **{**step.__dict__, "estimate": type(step.estimate)(step.z0, normal(20000, 2, seed=1))}
     )
     for k in (0.0, 0.37, 1.0):
-        noise = fresh(k, generators(0, 20000))(now, level)
+        noise = fresh(k, generators(0, 20000))(step, level)
         assert noise.var().item() == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_cfg_plus_plus_is_the_published_update(schedule):
-    prior, levels, z = mixture(schedule), uniform(schedule, 12, start=0.95), normal(8, 2)
+    prior, levels, z = mixture(schedule), trailing(schedule, 12, start=0.95), normal(8, 2)
     first = levels[0]
     run = list(cfg_plus_plus(prior, 1, None, z, levels, weight=0.6))
     z = (first.alpha**2 + first.sigma**2) ** 0.5 * z
-    for now, level, after in zip(run, levels, levels[1:], strict=False):
-        close(now.z, z)
+    for step, level, after in zip(run, levels, levels[1:], strict=False):
+        close(step.z, z)
         null, cond = prior.predict(z, level, [None, 1])
         z0 = (z - level.sigma * (null.eps + 0.6 * (cond.eps - null.eps))) / level.alpha
         z = after.alpha * z0 + after.sigma * null.eps
@@ -116,7 +116,7 @@ def test_cfg_plus_plus_is_the_published_update(schedule):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_cfg_plus_plus_under_the_converted_weight_is_cfg(schedule):
-    prior, levels, z = mixture(schedule), uniform(schedule, 12, start=0.95), normal(8, 2)
+    prior, levels, z = mixture(schedule), trailing(schedule, 12, start=0.95), normal(8, 2)
     ours = list(cfg_plus_plus(prior, 1, None, z, levels, guidance_scale=4.0))
     theirs = list(ddim(prior, 1, None, z, levels, guidance_scale=4.0))
     for a, b in zip(ours, theirs, strict=True):
@@ -130,7 +130,7 @@ def test_an_edit_does_not_depend_on_the_number_of_steps():
 
     def end(steps, **how):
         return finish(
-            cfg_plus_plus(prior, 1, None, z, uniform(Cosine(), steps, start=0.97), **how)
+            cfg_plus_plus(prior, 1, None, z, trailing(Cosine(), steps, start=0.97), **how)
         ).z0
 
     def gap(**how):
@@ -142,12 +142,12 @@ def test_an_edit_does_not_depend_on_the_number_of_steps():
 
 def test_dpm_solver_is_the_published_update():
     schedule = Cosine()
-    prior, levels, z = mixture(schedule), uniform(schedule, 10, start=0.9), normal(8, 2)
+    prior, levels, z = mixture(schedule), trailing(schedule, 10, start=0.9), normal(8, 2)
     run = list(dpm_solver(prior, 1, None, z, levels, 2.0))
     lam = [torch.tensor(at.alpha / at.sigma, dtype=torch.float64).log() for at in levels]
     old = None
-    for i, now in enumerate(run[:-1]):
-        close(now.z, z)
+    for i, step in enumerate(run[:-1]):
+        close(step.z, z)
         level, after = levels[i], levels[i + 1]
         z0, h = guided(prior, z, level, 2.0)[0], lam[i + 1] - lam[i]
         data = z0
@@ -162,7 +162,7 @@ def test_dpm_solver_is_the_published_update():
 def test_every_sampler_takes_levels_from_pure_noise_to_clean(schedule):
     """Where alpha or sigma is 0, and where a level comes twice, nothing is divided by nothing."""
     prior, z = mixture(schedule), normal(4, 2)
-    falling = uniform(schedule, 5)
+    falling = trailing(schedule, 5)
     for levels in (falling, [*falling, schedule(0.0)], [*falling[:2], *falling[1:]]):
         for method in (ddim, cfg_plus_plus, dpm_solver):
             last = finish(method(prior, 1, None, z, levels, guidance_scale=3.0))
@@ -183,14 +183,14 @@ def test_the_proximal_loss_is_the_score_distillation_loss():
 def test_sds_is_the_published_update():
     prior, z = mixture(), normal(4, 2, seed=3)
     levels = random_levels(Cosine(), 6, torch.Generator().manual_seed(1))
-    canvas = Canvas(z)
+    canvas = LatentVariable(z)
     list(sds(cfg(prior, 1, None, 5.0), canvas, levels, generators(9, 4), step=0.1))
     rng = generators(9, 4)
     for level in levels:
         eps = torch.stack([torch.randn(2, generator=g, dtype=torch.float64) for g in rng])
         seen = guided(prior, level.alpha * z + level.sigma * eps, level, 5.0)[1]
         z = z - 0.1 * (seen - eps)
-    close(canvas.look(), z)
+    close(canvas.latent(), z)
 
 
 class Tanh(torch.nn.Module):
@@ -205,8 +205,8 @@ class Tanh(torch.nn.Module):
 def test_sds_through_a_generator_is_the_published_gradient():
     prior, generator, level = mixture(), Tanh(), Cosine()(0.6)
     start = generator.psi.detach().clone().requires_grad_()
-    subject = Generated(generator, torch.optim.SGD(generator.parameters(), lr=0.1))
-    list(sds(plain(prior, None), subject, [level], generators(0, 4), step=0.5))
+    variable = GeneratorVariable(generator, torch.optim.SGD(generator.parameters(), lr=0.1))
+    list(sds(conditional(prior, None), variable, [level], generators(0, 4), step=0.5))
     eps = torch.stack([torch.randn(2, generator=g, dtype=torch.float64) for g in generators(0, 4)])
     z0 = torch.tanh(start)
     seen = prior.predict((level.alpha * z0 + level.sigma * eps).detach(), level, [None])[0]
@@ -217,7 +217,11 @@ def test_sds_through_a_generator_is_the_published_gradient():
 def test_dds_is_the_published_update():
     prior, z_src = mixture(), normal(4, 2, seed=3)
     levels = random_levels(Cosine(), 6, torch.Generator().manual_seed(1))
-    canvas, target, source = Canvas(z_src), cfg(prior, 1, None, 3.0), cfg(prior, 2, None, 3.0)
+    canvas, target, source = (
+        LatentVariable(z_src),
+        cfg(prior, 1, None, 3.0),
+        cfg(prior, 2, None, 3.0),
+    )
     list(dds(target, source, canvas, z_src, levels, generators(9, 4), step=0.1))
     rng, z = generators(9, 4), z_src
     for level in levels:
@@ -226,14 +230,14 @@ def test_dds_is_the_published_update():
         null_src, src = prior.predict(level.alpha * z_src + level.sigma * eps, level, [None, 2])
         tgt, src = (n.eps + 3.0 * (c.eps - n.eps) for n, c in ((null, tgt), (null_src, src)))
         z = z - 0.1 * (tgt - src)
-    close(canvas.look(), z)
+    close(canvas.latent(), z)
 
 
 def test_pds_is_the_published_update():
     """The difference of the stochastic latents (z_prev - posterior mean) / std of two images."""
     schedule = table()
     prior, z_src, levels = mixture(schedule), normal(4, 2, seed=3), leading(schedule, 20)[::3]
-    canvas, target, source = Canvas(z_src), plain(prior, 1), plain(prior, 2)
+    canvas, target, source = LatentVariable(z_src), conditional(prior, 1), conditional(prior, 2)
     weights = pds_weights(schedule, skip=50)
     list(pds(target, source, canvas, z_src, levels, generators(9, 4), 0.01, weights))
     rng, z = generators(9, 4), z_src
@@ -256,14 +260,14 @@ def test_pds_is_the_published_update():
             return (z_prev - mean) / ((1 - alpha_n) * (1 - ab_prev) / (1 - ab)) ** 0.5
 
         z = z - 0.01 * (latent(z, 1) - latent(z_src, 2))
-    close(canvas.look(), z)
+    close(canvas.latent(), z)
 
 
 def test_sdi_is_the_published_update():
     schedule = Cosine()
     prior, z = mixture(schedule, std=0.6), normal(4, 2, seed=3)
-    levels, canvas = uniform(schedule, 5, start=0.9), Canvas(normal(4, 2, seed=3))
-    list(sdi(plain(prior, 1), plain(prior, None), canvas, schedule, levels, 0.3, 4))
+    levels, canvas = trailing(schedule, 5, start=0.9), LatentVariable(normal(4, 2, seed=3))
+    list(sdi(conditional(prior, 1), conditional(prior, None), canvas, schedule, levels, 0.3, 4))
     for level in levels:
         at = schedule(level.t / 5)
         z_t = at.alpha * z  # inversion: DDIM upwards in five steps, the last one onto `level`
@@ -272,7 +276,7 @@ def test_sdi_is_the_published_update():
             at = level if i == 4 else schedule(level.t * (i + 1) / 5)
             z_t = at.alpha * seen.z0 + at.sigma * seen.eps
         z = z + 0.3 * (prior.predict(z_t, level, [1])[0].z0 - z)
-    close(canvas.look(), z)
+    close(canvas.latent(), z)
 
 
 @pytest.mark.parametrize("negligible", [0.0, 0.02])
@@ -322,14 +326,14 @@ def test_the_papers_edit_is_dds_as_a_regularizer():
     prior, level, z = mixture(), Cosine()(0.5), normal(4, 2)
     g = gamma(0.3)(level)
     src, tgt = prior.predict(z, level, [2, 1])
-    edit = distilled(prior, 1, 2, gamma(0.3))(z, level)
+    edit = cfg_pp(prior, 1, 2, gamma(0.3))(z, level)
     close(edit.z0, src.z0 - g * level.s * (tgt.eps - src.eps))
     close(edit.z0, (1 - g) * src.z0 + g * tgt.z0)  # the minimizer of the weighted sum
 
 
 def test_flow_edit_is_the_published_update():
     schedule = RectifiedFlow()
-    prior, z_src, levels = mixture(schedule), normal(4, 2, seed=3), uniform(schedule, 9, start=0.8)
+    prior, z_src, levels = mixture(schedule), normal(4, 2, seed=3), trailing(schedule, 9, start=0.8)
     target, source = cfg(prior, 1, None, 5.0), cfg(prior, 2, None, 1.5)
     last = finish(flow_edit(target, source, z_src, levels, generators(9, 4)))
     rng, z = generators(9, 4), z_src
@@ -367,12 +371,12 @@ def test_flow_edit_has_an_exact_variance_preserving_twin():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_editing_to_the_source_prompt_returns_the_source(schedule):
     prior, z_src = mixture(schedule), normal(4, 2, seed=3)
-    levels = uniform(schedule, 8, start=0.9)
+    levels = trailing(schedule, 8, start=0.9)
     same = cfg(prior, 1, None, 4.0)
     close(finish(flow_edit(same, same, z_src, levels, generators(0, 4))).z0, z_src)
     held = flow_edit(same, same, z_src, levels, generators(0, 4), renoise=hold)
     close(finish(held).z0, z_src)
-    canvas = Canvas(z_src)
+    canvas = LatentVariable(z_src)
     run = dream(delta(same, same, canvas, z_src), canvas, levels, normal(4, 2))
     close(finish(run).z0, z_src)
 
@@ -389,7 +393,7 @@ def test_no_guidance_toward_anything_returns_the_source():
 
 
 def test_per_step_needs_its_own_levels():
-    levels = uniform(Cosine(), 5, start=0.9)
+    levels = trailing(Cosine(), 5, start=0.9)
     assert per_step(2.0, levels)(levels[-1]) == 2.0
     with pytest.raises(ValueError, match="not one of the 5 levels"):
         per_step(2.0, levels)(Cosine()(0.123))
@@ -398,4 +402,10 @@ def test_per_step_needs_its_own_levels():
 def test_sdi_without_levels_says_so():
     prior = mixture()
     with pytest.raises(ValueError, match="at least one level"):
-        sdi(plain(prior, 1), plain(prior, None), Canvas(normal(1, 2)), Cosine(), [])
+        sdi(
+            conditional(prior, 1),
+            conditional(prior, None),
+            LatentVariable(normal(1, 2)),
+            Cosine(),
+            [],
+        )

@@ -4,9 +4,9 @@ import pytest
 import torch
 from oracles import gaussian, normal
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import conditional, second_order
 from dreamsampler.maths import Cosine, RectifiedFlow, VarianceExploding
-from dreamsampler.objectives import plain, second_order
 from dreamsampler.samplers import dream, finish, leapfrog
 
 WAYS = {
@@ -33,8 +33,8 @@ def falling(schedule, steps):
 
 def end(way, schedule, steps):
     levels, eps = falling(schedule, steps), normal(32, 2)
-    denoise = way(plain(gaussian(schedule), None), levels)
-    return finish(dream(denoise, Canvas(0 * eps), levels, eps)).z
+    denoise = way(conditional(gaussian(schedule), None), levels)
+    return finish(dream(denoise, LatentVariable(0 * eps), levels, eps)).z
 
 
 @pytest.mark.parametrize("name", WAYS)

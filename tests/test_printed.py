@@ -11,8 +11,8 @@ import pytest
 from test_docs import OTHERS, PAGES, ROOT
 
 from benchmarks.__main__ import SUITES
-from dreamsampler.faces import cli
-from dreamsampler.tasks.values import task_of
+from dreamsampler.interfaces.cli import main as cli
+from dreamsampler.tasks.options import task_of
 
 FENCE = re.compile(r"(<!--([^\n]*)-->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
 TYPED = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(dreamsampler|make|pip|python|source)(?: |$)")

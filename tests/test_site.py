@@ -62,7 +62,7 @@ def test_links_out_of_the_pages_lead_to_copies(site):
 
 def test_the_map_of_equations_leads_to_functions_and_tests(site):
     page = (site / "method.html").read_text()
-    assert 'href="generated/api.html#dreamsampler.objectives.guidance.distilled"' in page
+    assert 'href="generated/api.html#dreamsampler.guidance.guided.cfg_pp"' in page
     found = re.search(r'href="files/tests/test_identities.py.html#(__codelineno-0-\d+)"', page)
     source = (site / "files" / "tests" / "test_identities.py.html").read_text()
     assert found is not None and f'id="{found.group(1)}"' in source

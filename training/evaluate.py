@@ -56,7 +56,7 @@ def groups(judge: Judge, pictures: torch.Tensor, rows: list) -> dict[str, float]
     import concepts
 
     right = judge.rank(pictures).argmax(1) == torch.tensor([row[1] for row in rows])
-    names = {"faces": concepts.FACES, "animal faces": concepts.ANIMAL_FACES}
+    names = {"interfaces": concepts.FACES, "animal faces": concepts.ANIMAL_FACES}
     names |= {"animals": concepts.ANIMALS, "fruit": concepts.FRUIT, "food": concepts.FOOD}
     names |= {"hearts": concepts.HEARTS, "vehicles": concepts.VEHICLES}
     names |= {"weather, objects": concepts.WEATHER + concepts.OBJECTS + concepts.ODD_FACES}

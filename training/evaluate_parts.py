@@ -18,7 +18,7 @@ from dreamsampler.maths import draw, generators
 from dreamsampler.methods import ddim
 from dreamsampler.models import TextCondition
 from dreamsampler.operators import GaussianBlur
-from dreamsampler.samplers import finish, uniform
+from dreamsampler.samplers import finish, trailing
 from dreamsampler.tasks import Restore
 
 _OPEN: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def draw_prompts(prompts: list[str], seeds: list[int], scale: float, steps: int)
     wanted = TextCondition(" | ".join(prompts), torch.cat(rows))
     side = prior.native_size // prior.factor
     eps = draw(torch.empty(len(prompts), prior.latent_channels, side, side), generators(seeds))
-    levels = uniform(prior.schedule, steps)
+    levels = trailing(prior.schedule, steps)
     last = finish(ddim(prior, wanted, prior.condition(""), eps, levels, scale))
     pictures = torch.cat([prior.decode(row[None]) for row in last.z0])
     return as_uint8(pictures.clamp(-1, 1) / 2 + 0.5)

@@ -11,9 +11,9 @@ WARM_UP = 200
 def deadline(text: str) -> float:
     """'10:20' -> seconds since the epoch, today or (if past) tomorrow."""
     hour, minute = map(int, text.split(":"))
-    now = datetime.datetime.now()
-    end = now.replace(hour=hour, minute=minute, second=0)
-    return (end if end > now else end + datetime.timedelta(days=1)).timestamp()
+    step = datetime.datetime.now()
+    end = step.replace(hour=hour, minute=minute, second=0)
+    return (end if end > step else end + datetime.timedelta(days=1)).timestamp()
 
 
 def learning_rate(step: int, left: float, peak: float, decay: float) -> float:

@@ -31,7 +31,7 @@ from PIL import Image
 LONGEST = 10
 """Seconds of the processor after which a case hangs."""
 FINE = (ValueError, OSError, MemoryError)
-"""What `faces.errors` tells in one line."""
+"""What `interfaces.errors` tells in one line."""
 
 
 def main(arguments: list[str]) -> None:
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     import dreamsampler.generators.vector
-    import dreamsampler.tasks.picture  # noqa: F401  # now, and not in the first case
+    import dreamsampler.images.picture  # noqa: F401  # now, and not in the first case
 
     kinds, told, slowest = (recipe, manifest, picture, svg), Counter(), dict[str, float]()
     signal.signal(signal.SIGVTALRM, _hangs)
@@ -121,7 +121,7 @@ def _value(rng: random.Random, home: Path) -> Any:
 
 
 def _options(rng: random.Random, home: Path, task: Any = "edit") -> dict[str, Any]:
-    from dreamsampler.tasks.values import KINDS, _hints
+    from dreamsampler.tasks.options import KINDS, _hints
 
     known = isinstance(task, str) and task in KINDS and rng.random() < 0.9
     names = list(_hints(KINDS[task if known else rng.choice(list(KINDS))]))
@@ -134,7 +134,7 @@ def _options(rng: random.Random, home: Path, task: Any = "edit") -> dict[str, An
 
 
 def _recipe(rng: random.Random, home: Path) -> Any:
-    from dreamsampler.tasks.values import KINDS
+    from dreamsampler.tasks.options import KINDS
 
     task = rng.choice([*KINDS, *KINDS, "paint", None, 3, []])
     made: dict[str, Any] = {"task": task, "options": _options(rng, home, task)}
@@ -173,9 +173,9 @@ def recipe(rng: random.Random, home: Path) -> None:
     """A picture with a random recipe: listed, read, and made ready to run again."""
     from PIL.PngImagePlugin import PngInfo
 
-    from dreamsampler.faces.history import _row, recipes_in
-    from dreamsampler.faces.replay import Replay, _differences, _task
-    from dreamsampler.tasks.save import read_recipe
+    from dreamsampler.images.save import read_recipe
+    from dreamsampler.interfaces.cli.history import _row, recipes_in
+    from dreamsampler.interfaces.cli.replay import Replay, _differences, _task
 
     folder = home / "recipes"
     folder.mkdir(exist_ok=True)
@@ -192,9 +192,9 @@ def recipe(rng: random.Random, home: Path) -> None:
 
 def manifest(rng: random.Random, home: Path) -> None:
     """A table of random rows, whole or damaged: every row is work or a reason why not."""
-    from dreamsampler.faces.batch.ask import Batch
-    from dreamsampler.faces.batch.job import Job, addresses, jobs_of
-    from dreamsampler.faces.batch.manifest import rows_of
+    from dreamsampler.interfaces.batch.ask import Batch
+    from dreamsampler.interfaces.batch.job import Job, addresses, jobs_of
+    from dreamsampler.interfaces.batch.manifest import rows_of
 
     rows = [_recipe(rng, home) for _ in range(rng.randint(0, 4))]
     flat = [{"task": "edit", **_options(rng, home)} for _ in range(rng.randint(0, 3))]
@@ -226,7 +226,7 @@ def manifest(rng: random.Random, home: Path) -> None:
 
 def picture(rng: random.Random, home: Path) -> None:
     """A damaged picture: its header, its pixels, its recipe, itself as a mask."""
-    from dreamsampler.tasks.picture import check_picture, open_mask, open_picture, read_recipe
+    from dreamsampler.images.picture import check_picture, open_mask, open_picture, read_recipe
 
     name = rng.choice([p.name for p in sorted(home.glob("[a-d].*")) if p.suffix != ".svg"])
     data = _damaged((home / name).read_bytes(), rng)
@@ -258,7 +258,7 @@ def _resealed(data: bytes, rng: random.Random) -> bytes:
 def svg(rng: random.Random, home: Path) -> None:
     """A damaged or rearranged SVG: read as paths, and asked for its recipe."""
     from dreamsampler.generators.vector import read_svg
-    from dreamsampler.tasks.save import read_recipe
+    from dreamsampler.images.save import read_recipe
 
     data = (home / "a.svg").read_bytes()
     if rng.random() < 0.5:

@@ -28,13 +28,13 @@ from benchmarks.suites.records import Records, Result, Row
 from benchmarks.suites.report import Column, table
 from benchmarks.suites.rows import DDS_STEP, slug
 from dreamsampler.files import sha256
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Latent, Moment, Rng, ddpm, draw, fresh, generators, keep
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import cfg
+from dreamsampler.maths import Latent, Rng, Step, ddpm, draw, fresh, generators, keep
 from dreamsampler.methods import sds
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import cfg
-from dreamsampler.samplers import dream, finish, random_levels, uniform
+from dreamsampler.samplers import dream, finish, random_levels, trailing
 
 MODES, WIDTH, SEEDS = 8, 0.15, 512
 SHARES = torch.tensor([4.0, 1.0, 2.0, 1.0, 3.0, 1.0, 2.0, 2.0], dtype=torch.float64) / 16
@@ -42,7 +42,7 @@ PROMPTS = ("smiling face", "fruit", "animal face", "vehicle")
 PICTURES = 8
 """Seeds of a prompt."""
 
-Method = Callable[[Prior, Condition, Condition, Latent, Rng, float, float], Iterator[Moment]]
+Method = Callable[[Prior, Condition, Condition, Latent, Rng, float, float], Iterator[Step]]
 """(prior, prompt, null, start, rng, guidance, SDS's step) -> a run."""
 
 
@@ -51,10 +51,10 @@ def _distilled(smaller: int) -> Method:
 
     def run(
         prior: Prior, c: Condition, null: Condition, z: Latent, rng: Rng, w: float, step: float
-    ) -> Iterator[Moment]:
+    ) -> Iterator[Step]:
         own, exact = torch.Generator().manual_seed(0), isinstance(prior, GaussianMixture)
         levels = random_levels(prior.schedule, 200 * (smaller if exact else 1), own)
-        return sds(cfg(prior, c, null, w), Canvas(z), levels, rng, step / smaller)
+        return sds(cfg(prior, c, null, w), LatentVariable(z), levels, rng, step / smaller)
 
     return run
 
@@ -64,14 +64,16 @@ def _reverse(steps: int, share: str) -> Method:
 
     def run(
         prior: Prior, c: Condition, null: Condition, z: Latent, rng: Rng, w: float, step: float
-    ) -> Iterator[Moment]:
-        levels, eps = uniform(prior.schedule, steps, start=0.98), draw(z, rng)
+    ) -> Iterator[Step]:
+        levels, eps = trailing(prior.schedule, steps, start=0.98), draw(z, rng)
         policies = {
             "kept": keep,
             "ddpm": fresh(ddpm(), rng),
             "alpha_bar": fresh(lambda level, following: level.alpha_bar, rng),
         }
-        return dream(cfg(prior, c, null, w), Canvas(z), levels, eps, renoise=policies[share])
+        return dream(
+            cfg(prior, c, null, w), LatentVariable(z), levels, eps, renoise=policies[share]
+        )
 
     return run
 

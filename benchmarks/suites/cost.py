@@ -18,11 +18,11 @@ from benchmarks.suites.protocol import HERE, Item, Protocol
 from benchmarks.suites.records import Records, Result, Row
 from benchmarks.suites.report import Column, table
 from dreamsampler.files import sha256
-from dreamsampler.tasks.edit import Edit
+from dreamsampler.tasks.edit.task import Edit
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.plan import make_plan
-from dreamsampler.tasks.reconstruct import Reconstruct
-from dreamsampler.tasks.vectorize import Vectorize
+from dreamsampler.tasks.reconstruct.task import Reconstruct
+from dreamsampler.tasks.vectorize.task import Vectorize
 
 AXES: dict[str, list[dict[str, Any]]] = {
     "num_inference_steps": [{"num_inference_steps": n} for n in (8, 16, 32)],

@@ -20,11 +20,11 @@ from benchmarks.suites.protocol import Item, Protocol, digest_of, frozen
 from benchmarks.suites.records import Records, Result, Row, png
 from benchmarks.suites.rows import METHODS, PUT_BACK, Asked, editing_rows, impossible
 from dreamsampler.files import InputError, sha256
-from dreamsampler.maths import Moment, generators
+from dreamsampler.images.assemble import assemble
+from dreamsampler.images.fit import Fit
+from dreamsampler.maths import Step, generators
 from dreamsampler.models import TextCondition
 from dreamsampler.samplers import finish
-from dreamsampler.tasks.assemble import assemble
-from dreamsampler.tasks.fit import Fit
 
 BATCH = 6
 """Pictures of the bundled model that go through the network together."""
@@ -116,7 +116,7 @@ class Editing:
             return found[0]
         return TextCondition(" | ".join(prompts), torch.cat([each.embeddings for each in found]))
 
-    def _assembled(self, last: Moment, z_src: Tensor | None, x: Tensor, fit: Fit) -> list[Tensor]:
+    def _assembled(self, last: Step, z_src: Tensor | None, x: Tensor, fit: Fit) -> list[Tensor]:
         """Decoded and nothing else; with `z_src` the source is put back where nothing changed."""
         made: list[Tensor] = []
         for i, (z0, source) in enumerate(zip(last.z0.split(1), x, strict=True)):

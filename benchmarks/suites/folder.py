@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from benchmarks.suites.protocol import Item, Protocol, digest_of
 from dreamsampler.files import InputError, sha256
-from dreamsampler.tasks.picture import open_picture
+from dreamsampler.images.picture import open_picture
 
 SIDE = 512
 """Of the masks in the mapping file."""

@@ -23,11 +23,11 @@ from benchmarks.suites.protocol import HERE, Item, Protocol, digest_of, frozen
 from benchmarks.suites.records import Records, Result, Row
 from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import sha256
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.picture import composite, open_picture
+from dreamsampler.images.seam import healed, seam_width
 from dreamsampler.maths import generators
-from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.inpaint import Inpaint
-from dreamsampler.tasks.picture import composite, open_picture
-from dreamsampler.tasks.seam import healed, seam_width
+from dreamsampler.tasks.inpaint.task import Inpaint
 
 ROWS = (
     Row("blended", "blended latent diffusion", "published", {"steps": 50, "scale": 7.5}),

@@ -14,15 +14,15 @@ from typing import Any, final
 from torch import Tensor
 
 from benchmarks.classical import ROUNDING
-from dreamsampler.maths import Latent, Level, Moment, Rng
+from dreamsampler.guidance import Guided, cfg
+from dreamsampler.images.fit import Fit
+from dreamsampler.maths import Latent, Level, Rng, Step
 from dreamsampler.methods import blended_diffusion, dps, flowdps, repaint, treg
 from dreamsampler.models.prior import Prior
-from dreamsampler.objectives import Guided, cfg
-from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Mask
-from dreamsampler.samplers import by_noise, finish, uniform
-from dreamsampler.tasks.fit import Fit
-from dreamsampler.tasks.hole import filled
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.samplers import finish, flow_shifted, trailing
+from dreamsampler.tasks.inpaint.hole import filled
 
 GLUING = 0.1
 """Of PSLD, as the task Restore has it."""
@@ -75,37 +75,37 @@ class Hole:
         return self.prior.encode(self.fit.down(x))
 
 
-Painter = Callable[[Hole, dict[str, Any]], Iterator[Moment]]
+Painter = Callable[[Hole, dict[str, Any]], Iterator[Step]]
 
 
 def _even(hole: Hole, to: dict[str, Any]) -> list[Level]:
-    return uniform(hole.prior.schedule, to["steps"])
+    return trailing(hole.prior.schedule, to["steps"])
 
 
-def _blended(hole: Hole, to: dict[str, Any]) -> Iterator[Moment]:
-    levels = by_noise(hole.prior.schedule, to["steps"])
+def _blended(hole: Hole, to: dict[str, Any]) -> Iterator[Step]:
+    levels = flow_shifted(hole.prior.schedule, to["steps"])
     known = hole.source(), hole.cells()
     return blended_diffusion(hole.target(to["scale"]), *known, levels, hole.rng)
 
 
-def _repaint(hole: Hole, to: dict[str, Any]) -> Iterator[Moment]:
-    levels = by_noise(hole.prior.schedule, to["steps"])
+def _repaint(hole: Hole, to: dict[str, Any]) -> Iterator[Step]:
+    levels = flow_shifted(hole.prior.schedule, to["steps"])
     known = hole.source(), hole.cells()
     return repaint(hole.target(to["scale"]), *known, levels, hole.rng, to["visits"])
 
 
-def _dps(hole: Hole, to: dict[str, Any]) -> Iterator[Moment]:
+def _dps(hole: Hole, to: dict[str, Any]) -> Iterator[Step]:
     given = hole.target(to["scale"]), hole.data(), hole.source(), _even(hole, to)
     return dps(*given, hole.rng, gluing=to.get("gluing", 0.0))
 
 
-def _treg(hole: Hole, to: dict[str, Any]) -> Iterator[Moment]:
+def _treg(hole: Hole, to: dict[str, Any]) -> Iterator[Step]:
     given = hole.target(to["scale"]), hole.data(), hole.source(), _even(hole, to)
     return treg(*given, hole.rng)
 
 
-def _flowdps(hole: Hole, to: dict[str, Any]) -> Iterator[Moment]:
-    levels = by_noise(hole.prior.schedule, to["steps"], shift=3.0)
+def _flowdps(hole: Hole, to: dict[str, Any]) -> Iterator[Step]:
+    levels = flow_shifted(hole.prior.schedule, to["steps"], shift=3.0)
     given = hole.target(to["scale"]), hole.data(), hole.source(), levels
     return flowdps(*given, hole.rng)
 

@@ -21,13 +21,13 @@ from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row, png
 from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import InputError, sha256, write_whole
-from dreamsampler.maths import Latent, Moment, draw, fresh, generators
+from dreamsampler.images.picture import open_picture
+from dreamsampler.maths import Latent, Step, draw, fresh, generators
 from dreamsampler.methods.reconstruction import by_view
 from dreamsampler.samplers import dream, random_levels
 from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
-from dreamsampler.tasks.picture import open_picture
-from dreamsampler.tasks.reconstruct import Reconstruct
-from dreamsampler.tasks.reconstruct_run import ReconstructRun, _spread
+from dreamsampler.tasks.reconstruct.run import ReconstructRun, _spread
+from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 OURS = "DreamSampler"
 ROWS = (
@@ -126,7 +126,7 @@ class Radiance:
         return page_of(page, records, rows, items, out)
 
 
-def distilled(run: ReconstructRun) -> Iterator[Moment]:
+def distilled(run: ReconstructRun) -> Iterator[Step]:
     """Score distillation instead of the walk: levels at random, fresh noise, all else as ours.
 
     Source: Poole et al., "DreamFusion", ICLR 2023 (arXiv:2209.14988), eq. 3, with a data term
@@ -139,11 +139,11 @@ def distilled(run: ReconstructRun) -> Iterator[Moment]:
     own = torch.Generator().manual_seed(task.seed)
     levels = random_levels(run.prior.schedule, task.num_inference_steps, own)
 
-    def believed(z0: Latent, now: Moment) -> Latent:
-        film.belief = _spread(now.level)
+    def believed(z0: Latent, step: Step) -> Latent:
+        film.belief = _spread(step.level)
         return z0
 
-    eps, denoise = draw(film.look(), rng), by_view(run._guided())
+    eps, denoise = draw(film.latent(), rng), by_view(run._guided())
     yield from dream(denoise, film, levels, eps, regularize=believed, renoise=fresh(1.0, rng))
 
 

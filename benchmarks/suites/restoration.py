@@ -20,10 +20,10 @@ from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
 from benchmarks.suites.records import Records, Result, Row
 from benchmarks.suites.report import Column, Page, page_of
 from dreamsampler.files import InputError, sha256
+from dreamsampler.images.picture import open_picture
+from dreamsampler.images.save import save_picture
 from dreamsampler.operators import is_linear, parse
-from dreamsampler.tasks.picture import open_picture
-from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.save import save_picture
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
 
 NAMES = {"default": "DreamSampler", "paper": "DreamSampler, paper"}
 CASES = (("blur(sigma=3)", 0.02), ("downsample(4)", 0.02))

@@ -9,8 +9,9 @@ from typing import Any, final
 import torch
 
 from benchmarks.suites.records import Row
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Latent, Level, Moment, Rng, Schedule, VariancePreserving
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import cfg, conditional
+from dreamsampler.maths import Latent, Level, Rng, Schedule, Step, VariancePreserving
 from dreamsampler.methods import (
     LocalBlend,
     anchored_edit,
@@ -31,8 +32,7 @@ from dreamsampler.methods import (
 from dreamsampler.models import ModelError, align, changed_tokens, word_tokens
 from dreamsampler.models.attention import check_attention
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import cfg, plain
-from dreamsampler.samplers import by_noise, random_levels, uniform
+from dreamsampler.samplers import flow_shifted, random_levels, trailing
 
 DDS_STEP = 0.1 * 2000 / 64**2
 """Of DDS and SDS as published: learning rate, times the loss's factor, over the cells of 512 px."""
@@ -77,8 +77,8 @@ class Asked:
         schedule, steps = self.prior.schedule, chosen["steps"]
         if "noise" in chosen:
             shift = chosen.get("shift", 1.0)
-            return by_noise(schedule, steps, start=chosen["noise"], shift=shift)
-        return uniform(schedule, steps)[round(chosen["skip"] * steps) :]
+            return flow_shifted(schedule, steps, start=chosen["noise"], shift=shift)
+        return trailing(schedule, steps)[round(chosen["skip"] * steps) :]
 
     def shuffled(self, steps: int) -> list[Level]:
         """Random levels of score distillation, the same for every picture."""
@@ -86,32 +86,32 @@ class Asked:
         return random_levels(self.prior.schedule, steps, rng, low=0.05, high=0.95)
 
 
-Method = Callable[[Asked, dict[str, Any]], Iterator[Moment]]
+Method = Callable[[Asked, dict[str, Any]], Iterator[Step]]
 
 
-def _sdedit(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _sdedit(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     return sdedit(ask.target(to["scale"]), ask.z_src, ask.levels(to), ask.rng)
 
 
-def _ddim_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
-    source = plain(ask.prior, ask.there)
+def _ddim_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
+    source = conditional(ask.prior, ask.there)
     return ddim_inversion(ask.target(to["scale"]), source, ask.z_src, ask.levels(to))
 
 
-def _negative_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _negative_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     levels = ask.levels(to)
     return negative_prompt_inversion(
         ask.prior, ask.z_src, ask.wanted, ask.there, levels, to["scale"]
     )
 
 
-def _null_text(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _null_text(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     words = ask.wanted, ask.there, ask.null
     how = ask.levels(to), to["scale"]
     return null_text_inversion(ask.prior, ask.z_src, *words, *how, inner_steps=to["inner_steps"])
 
 
-def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     source, target = zip(*ask.prompts, strict=True)
     null = ask.null if to["inner_steps"] else ask.there  # negative-prompt inversion searches none
     told = ask.wanted, ask.there, null, align(ask.prior, source, target), ask.levels(to)
@@ -122,17 +122,17 @@ def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     return prompt_to_prompt(ask.prior, ask.z_src, *told, to["scale"], **how)
 
 
-def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     pair = ask.target(to["scale"]), ask.source(to["source_scale"])
     return ddpm_inversion(*pair, ask.z_src, ask.levels(to), ask.rng)
 
 
-def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
     return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how)
 
 
-def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
     source, target = zip(*ask.prompts, strict=True)
     if to.get("words") == "changed":
@@ -142,37 +142,37 @@ def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
     return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how, words=words)
 
 
-def _sds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
-    levels, canvas = ask.shuffled(to["steps"]), Canvas(ask.z_src)
+def _sds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
+    levels, canvas = ask.shuffled(to["steps"]), LatentVariable(ask.z_src)
     return sds(ask.target(to["scale"]), canvas, levels, ask.rng, DDS_STEP)
 
 
-def _dds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _dds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
-    return dds(*pair, Canvas(ask.z_src), ask.z_src, levels, ask.rng, DDS_STEP)
+    return dds(*pair, LatentVariable(ask.z_src), ask.z_src, levels, ask.rng, DDS_STEP)
 
 
-def _pds(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _pds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
     weights = pds_weights(tabled(ask.prior.schedule), 1000 // 500)
-    canvas = Canvas(ask.z_src)
+    canvas = LatentVariable(ask.z_src)
     return pds(*pair, canvas, ask.z_src, levels, ask.rng, to["rate"], weights)
 
 
-def _flow_edit(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _flow_edit(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     pair = ask.target(to["scale"]), ask.source(to["source_scale"])
     return flow_edit(*pair, ask.z_src, ask.levels(to), ask.rng)
 
 
-def _paper(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
+def _paper(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
     shifted = isinstance(ask.prior.schedule, VariancePreserving)
     weights = to["steps"], to["gamma"]
     return dreamsampler(ask.prior, ask.z_src, ask.wanted, ask.null, *weights, shifted=shifted)
 
 
-def _default(ask: Asked, to: dict[str, Any]) -> Iterator[Moment]:
-    target, source = ask.target(to["scale"]), plain(ask.prior, ask.there)
-    by = plain(ask.prior, ask.wanted)
+def _default(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
+    target, source = ask.target(to["scale"]), conditional(ask.prior, ask.there)
+    by = conditional(ask.prior, ask.wanted)
     return anchored_edit(target, source, ask.z_src, ask.levels(to), ask.rng, by=by)
 
 

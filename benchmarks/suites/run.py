@@ -30,8 +30,8 @@ from benchmarks.suites.results import (
     results_of,
     text_of,
 )
-from dreamsampler.faces.command import Where
 from dreamsampler.files import check_writable, write_whole
+from dreamsampler.interfaces.cli.command import Where
 
 
 class Suite(Protocol):

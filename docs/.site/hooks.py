@@ -31,11 +31,12 @@ PAGES = {
 }
 """Pages outside of docs/, and where they are on the site."""
 FLOORS = (
-    "faces.pipelines",
+    "interfaces.pipelines",
     "tasks",
     "methods",
     "samplers",
-    "objectives",
+    "guidance",
+    "regularizers",
     "operators",
     "generators",
     "generators.vector",
@@ -232,8 +233,8 @@ def _carry(files: Any, config: Any, place: str | None) -> None:
 
 def commands() -> str:
     """Every command with its options, from the dataclasses that the program itself parses."""
-    from dreamsampler.faces import cli
-    from dreamsampler.faces.form import listed
+    from dreamsampler.interfaces.cli import main as cli
+    from dreamsampler.interfaces.cli.form import listed
 
     pages = ["# Commands\n", f"{cli.DESCRIPTION} `dreamsampler COMMAND --help` says the same.\n"]
     for command in cli.COMMANDS:

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from dreamsampler import GaussianMixture, Generated
+from dreamsampler import GaussianMixture, GeneratorVariable
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import generators
 from dreamsampler.methods import sds
-from dreamsampler.objectives import plain
 from dreamsampler.samplers import random_levels
 
 
@@ -26,9 +26,9 @@ class Ramp(nn.Module):
 red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
 prior = GaussianMixture(torch.cat([red, -red]), std=0.3)  # red pictures, or cyan ones
 ramp = Ramp()
-subject = Generated(ramp, torch.optim.Adam(ramp.parameters(), lr=0.1), prior.encode)
+variable = GeneratorVariable(ramp, torch.optim.Adam(ramp.parameters(), lr=0.1), prior.encode)
 levels = random_levels(prior.schedule, 60, torch.Generator().manual_seed(0))
-for _ in sds(plain(prior, 0), subject, levels, generators(0, images=1), step=1.0):
+for _ in sds(conditional(prior, 0), variable, levels, generators(0, images=1), step=1.0):
     pass
 print("ends of the ramp:", ramp.ends.tolist())
 assert (ramp() - red).abs().mean() < 0.2

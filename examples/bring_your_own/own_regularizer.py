@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dreamsampler import Moment, finish, from_pretrained
+from dreamsampler import Step, finish, from_pretrained
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Weight, generators, weigh
 from dreamsampler.methods import anchored_edit
-from dreamsampler.objectives import Regularizer, cfg, decoded, plain
-from dreamsampler.samplers import by_noise
+from dreamsampler.regularizers import Regularizer, decoded
+from dreamsampler.samplers import flow_shifted
 
 
 def muted(weight: Weight) -> Regularizer:
@@ -18,9 +19,9 @@ def muted(weight: Weight) -> Regularizer:
         weight: 0 is the identity, infinity leaves gray.
     """
 
-    def apply(x: torch.Tensor, now: Moment) -> torch.Tensor:
+    def apply(x: torch.Tensor, step: Step) -> torch.Tensor:
         gray = x.mean(1, keepdim=True)
-        return gray + (x - gray) / (1 + weigh(weight, now.level))
+        return gray + (x - gray) / (1 + weigh(weight, step.level))
 
     return apply
 
@@ -37,9 +38,9 @@ if __name__ == "__main__":  # the default edit, with it
     prior = from_pretrained()
     cat = Image.open("examples/cat.png").convert("RGB").resize((128, 128))
     x = torch.from_numpy(np.array(cat)).permute(2, 0, 1)[None] / 127.5 - 1
-    source, by = (plain(prior, prior.condition(words)) for words in ("cat face", "dog face"))
+    source, by = (conditional(prior, prior.condition(words)) for words in ("cat face", "dog face"))
     target = cfg(prior, prior.condition("dog face"), prior.condition(None), scale=5.0)
-    levels = by_noise(prior.schedule, 16, start=0.75)
+    levels = flow_shifted(prior.schedule, 16, start=0.75)
     bend = decoded(regularizer, prior.encode, prior.decode)
     z, rng = prior.encode(x), generators(3, images=1)
     last = finish(anchored_edit(target, source, z, levels, rng, by=by, regularize=bend))

@@ -7,50 +7,75 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamsampler.faces.pipelines import (
+    from dreamsampler.generators import (
+        GeneratorVariable,
+        LatentVariable,
+        Variable,
+    )
+    from dreamsampler.interfaces.pipelines import (
         DreamSamplerEditPipeline,
         DreamSamplerInpaintPipeline,
         DreamSamplerRestorePipeline,
     )
-    from dreamsampler.generators import Canvas, Generated, Subject
     from dreamsampler.maths import (
         Cosine,
         Estimate,
         Level,
-        Moment,
         RectifiedFlow,
         Schedule,
+        Step,
         VarianceExploding,
         VariancePreserving,
     )
-    from dreamsampler.models import GaussianMixture, Prior
-    from dreamsampler.models.load import from_pipe, from_pretrained
-    from dreamsampler.samplers import dream, finish, invert
-    from dreamsampler.tasks import Degrade, Edit, Inpaint, Restore
+    from dreamsampler.models import (
+        GaussianMixture,
+        Prior,
+    )
+    from dreamsampler.models.load import (
+        from_pipe,
+        from_pretrained,
+    )
+    from dreamsampler.samplers import (
+        dream,
+        finish,
+        invert,
+    )
+    from dreamsampler.tasks import (
+        Degrade,
+        Edit,
+        Inpaint,
+        MakeScene,
+        Reconstruct,
+        Restore,
+        Vectorize,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Canvas": "generators",
     "Cosine": "maths",
     "Degrade": "tasks",
-    "DreamSamplerEditPipeline": "faces.pipelines",
-    "DreamSamplerInpaintPipeline": "faces.pipelines",
-    "DreamSamplerRestorePipeline": "faces.pipelines",
+    "DreamSamplerEditPipeline": "interfaces.pipelines",
+    "DreamSamplerInpaintPipeline": "interfaces.pipelines",
+    "DreamSamplerRestorePipeline": "interfaces.pipelines",
     "Edit": "tasks",
     "Estimate": "maths",
     "GaussianMixture": "models",
-    "Generated": "generators",
+    "GeneratorVariable": "generators",
     "Inpaint": "tasks",
+    "LatentVariable": "generators",
     "Level": "maths",
-    "Moment": "maths",
+    "MakeScene": "tasks",
     "Prior": "models",
+    "Reconstruct": "tasks",
     "RectifiedFlow": "maths",
     "Restore": "tasks",
     "Schedule": "maths",
-    "Subject": "generators",
+    "Step": "maths",
+    "Variable": "generators",
     "VarianceExploding": "maths",
     "VariancePreserving": "maths",
+    "Vectorize": "tasks",
     "dream": "samplers",
     "finish": "samplers",
     "from_pipe": "models.load",
@@ -59,7 +84,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "Canvas",
     "Cosine",
     "Degrade",
     "DreamSamplerEditPipeline",
@@ -68,17 +92,21 @@ __all__ = [
     "Edit",
     "Estimate",
     "GaussianMixture",
-    "Generated",
+    "GeneratorVariable",
     "Inpaint",
+    "LatentVariable",
     "Level",
-    "Moment",
+    "MakeScene",
     "Prior",
+    "Reconstruct",
     "RectifiedFlow",
     "Restore",
     "Schedule",
-    "Subject",
+    "Step",
+    "Variable",
     "VarianceExploding",
     "VariancePreserving",
+    "Vectorize",
     "dream",
     "finish",
     "from_pipe",

@@ -2,7 +2,7 @@
 
 import sys
 
-from dreamsampler.faces.cli import main
+from dreamsampler.interfaces.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -38,11 +38,15 @@ def test_shares_outside_are_refused():
 def _renoise(k):
     from oracles import mixture
 
-    from dreamsampler.generators import Canvas
-    from dreamsampler.objectives import plain
+    from dreamsampler.generators import LatentVariable
+    from dreamsampler.guidance import conditional
     from dreamsampler.samplers import dream
 
     prior = mixture()
     levels = prior.schedule.grid(2, start=0.9)
     z = torch.zeros(1, 2, dtype=torch.float64)
-    return list(dream(plain(prior, None), Canvas(z), levels, z, renoise=fresh(k, generators(0))))
+    return list(
+        dream(
+            conditional(prior, None), LatentVariable(z), levels, z, renoise=fresh(k, generators(0))
+        )
+    )

@@ -6,12 +6,13 @@ import pytest
 import torch
 from oracles import normal, table
 
+from dreamsampler.guidance import cfg, conditional, difference_mask, together
 from dreamsampler.maths import Cosine, RectifiedFlow, generators
 from dreamsampler.methods import anchored_edit
 from dreamsampler.methods.inversion import replayed
 from dreamsampler.models import GaussianMixture
-from dreamsampler.objectives import cfg, inside, plain, spotlight, together
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.regularizers import inside
+from dreamsampler.samplers import finish, flow_shifted
 
 SCHEDULES = [Cosine(), RectifiedFlow(), table()]
 
@@ -31,19 +32,19 @@ def drawn(rng, shape):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_it_is_the_replayed_noise_under_the_mask(schedule):
     prior, z_src = world(schedule)
-    levels = by_noise(schedule, 8, start=0.75)
-    target, by, source = cfg(prior, 1, None, 3.0), plain(prior, 1), plain(prior, 0)
+    levels = flow_shifted(schedule, 8, start=0.75)
+    target, by, source = cfg(prior, 1, None, 3.0), conditional(prior, 1), conditional(prior, 0)
     run = list(anchored_edit(target, source, z_src, levels, generators(5, 2), by=by))
     rng = generators(5, 2)
     n = drawn(rng, z_src.shape)
     z = levels[0].alpha * z_src + levels[0].sigma * n
-    for now, (level, after) in zip(run, itertools.pairwise([*levels, None]), strict=True):
-        torch.testing.assert_close(now.z, z)
+    for step, (level, after) in zip(run, itertools.pairwise([*levels, None]), strict=True):
+        torch.testing.assert_close(step.z, z)
         x, u = level.alpha * z_src + level.sigma * n, level.flow
         tgt, seen, src = together([(target, z), (by, z), (source, x)], level)
-        m = spotlight(seen.z0 - src.z0, max(0, u - 0.2), max(0.1, u))
+        m = difference_mask(seen.z0 - src.z0, max(0, u - 0.2), max(0.1, u))
         z0, eps = z_src + m * (tgt.z0 - src.z0), m * (tgt.eps - src.eps)
-        torch.testing.assert_close(now.z0, z0)
+        torch.testing.assert_close(step.z0, z0)
         if after is not None:
             n = drawn(rng, z_src.shape)
             z = after.alpha * z0 + after.sigma * (n + after.s / level.s * eps)
@@ -51,8 +52,10 @@ def test_it_is_the_replayed_noise_under_the_mask(schedule):
 
 def test_it_changes_where_the_prompts_differ_and_nowhere_else():
     prior, z_src = world(Cosine())
-    levels = by_noise(Cosine(), 8, start=0.75)
-    edit = anchored_edit(cfg(prior, 1, None, 3.0), plain(prior, 0), z_src, levels, generators(0, 2))
+    levels = flow_shifted(Cosine(), 8, start=0.75)
+    edit = anchored_edit(
+        cfg(prior, 1, None, 3.0), conditional(prior, 0), z_src, levels, generators(0, 2)
+    )
     z0 = finish(edit).z0
     assert torch.equal(z0[..., 6:, 6:], z_src[..., 6:, 6:])
     assert (z0 - z_src)[..., :3, :3].min() > 1
@@ -61,9 +64,9 @@ def test_it_changes_where_the_prompts_differ_and_nowhere_else():
 def test_what_a_drawn_mask_keeps_is_the_source_in_its_noise_at_every_level():
     """The difference of the noises is taken back with the estimate, or it would leak."""
     prior, z_src = world(Cosine())
-    levels, mask = by_noise(Cosine(), 8, start=0.75), torch.zeros(1, 1, 8, 8)
+    levels, mask = flow_shifted(Cosine(), 8, start=0.75), torch.zeros(1, 1, 8, 8)
     mask[..., :2] = 1
-    target, source, asked = cfg(prior, 1, None, 3.0), plain(prior, 0), []
+    target, source, asked = cfg(prior, 1, None, 3.0), conditional(prior, 0), []
 
     def pair(z, there, level):
         asked.append((z, there))
@@ -81,7 +84,7 @@ def test_what_a_drawn_mask_keeps_is_the_source_in_its_noise_at_every_level():
 @pytest.mark.parametrize("scale", [0.0, 1.0, 7.0])
 def test_equal_prompts_return_the_source_at_any_scale(scale):
     prior, z_src = world(Cosine())
-    levels, there = by_noise(Cosine(), 8, start=0.75), plain(prior, 1)
+    levels, there = flow_shifted(Cosine(), 8, start=0.75), conditional(prior, 1)
     target = cfg(prior, 1, None, scale)
     edit = anchored_edit(target, there, z_src, levels, generators(0, 2), by=there)
     assert torch.equal(finish(edit).z0, z_src)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from oracles import gaussian
 
-from dreamsampler import Canvas, RectifiedFlow, dream, finish
+from dreamsampler import LatentVariable, RectifiedFlow, dream, finish
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import draw, fresh, generators
 from dreamsampler.methods import cfg_plus_plus, ddim, dreamsampler, flow_edit
-from dreamsampler.objectives import plain
-from dreamsampler.samplers import uniform
+from dreamsampler.samplers import trailing
 
 
 @pytest.fixture(params=[1.0, 3.0], ids=["even", "shifted"])
@@ -33,7 +33,7 @@ def close(a, b):
 def test_ddim_is_eulers_step(prior, rng):
     """z' = z + (u' - u) v, with guided v; the last step ends at u = 0."""
     eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
-    levels = uniform(prior.schedule, 7)
+    levels = trailing(prior.schedule, 7)
     z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
     for level, end in zip(levels, ends, strict=True):
         null, told = (velocity(prior, z, level, c) for c in (None, 1))
@@ -44,7 +44,7 @@ def test_ddim_is_eulers_step(prior, rng):
 def test_cfg_plus_plus_guides_one_end_of_the_line(prior, rng):
     """z' = (1 - u') (z - u v_l) + u' (z + (1 - u) v(null)), v_l = v(null) + l (v(c) - v(null))."""
     eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
-    levels = uniform(prior.schedule, 7)
+    levels = trailing(prior.schedule, 7)
     z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
     for level, end in zip(levels, ends, strict=True):
         u = level.sigma
@@ -58,7 +58,7 @@ def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
     """Up by Euler under the null prompt, down with z0 pulled by gamma (1 - u)^2."""
     source = torch.randn(5, 2, generator=rng, dtype=torch.float64)
     steps, gamma = 9, 0.8
-    down = uniform(prior.schedule, steps)
+    down = trailing(prior.schedule, steps)
     up = down[::-1]
     z = source.clone()
     for level, following in itertools.pairwise(up):
@@ -78,7 +78,7 @@ def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
 def test_flow_edit_adds_up_differences_of_velocities(prior, rng):
     """z <- z + (u' - u) (v(tgt; z_tgt) - v(src; z_src)), as published, under one noise a step."""
     source = torch.randn(5, 2, generator=rng, dtype=torch.float64)
-    levels = uniform(prior.schedule, 6, start=0.8)
+    levels = trailing(prior.schedule, 6, start=0.8)
     z, noises = source.clone(), generators(3, images=5)
     for level, end in zip(levels, [level.sigma for level in levels[1:]] + [0.0], strict=True):
         u = level.sigma
@@ -86,14 +86,14 @@ def test_flow_edit_adds_up_differences_of_velocities(prior, rng):
         z_tgt = z + z_src - source
         change = velocity(prior, z_tgt, level, 1) - velocity(prior, z_src, level, 0)
         z = z + (end - u) * change
-    target, there = plain(prior, 1), plain(prior, 0)
+    target, there = conditional(prior, 1), conditional(prior, 0)
     close(finish(flow_edit(target, there, source, levels, generators(3, images=5))).z0, z)
 
 
 def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
     """z0 <- z0 + u (data(z0) - z0), z' = (1 - u') z0 + u' (sqrt(u') eps + sqrt(1 - u') fresh)."""
     eps = torch.randn(5, 2, generator=rng, dtype=torch.float64)
-    levels, noises = uniform(prior.schedule, 6), generators(3, images=5)
+    levels, noises = trailing(prior.schedule, 6), generators(3, images=5)
     data = lambda z0: z0 + 0.3 * (torch.ones_like(z0) - z0)
     z = eps.clone()
     for level, following in itertools.pairwise([*levels, None]):
@@ -106,11 +106,11 @@ def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
         fresh_noise = draw(z0, noises)
         z = (1 - end) * z0 + end * (end**0.5 * noise + (1 - end) ** 0.5 * fresh_noise)
     run = dream(
-        plain(prior, 1),
-        Canvas(torch.zeros_like(eps)),
+        conditional(prior, 1),
+        LatentVariable(torch.zeros_like(eps)),
         levels,
         eps,
-        regularize=lambda z0, now: z0 + now.level.flow * (data(z0) - z0),
+        regularize=lambda z0, step: z0 + step.level.flow * (data(z0) - z0),
         renoise=fresh(lambda level, following: 1 - following.flow, generators(3, images=5)),
     )
     close(finish(run).z0, z0)

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import gaussian, mixture, normal, table
 
+from dreamsampler.guidance import cfg, conditional, posterior, regional, shares, together
 from dreamsampler.maths import (
     Estimate,
     Level,
-    Moment,
     RectifiedFlow,
+    Step,
     conjugate_gradient,
     generators,
 )
@@ -23,9 +24,8 @@ from dreamsampler.methods import (
     paper_levels,
     prompted,
 )
-from dreamsampler.objectives import cfg, plain, posterior, regional, shares, together
 from dreamsampler.operators import Mask
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.samplers import finish, flow_shifted
 
 close = torch.testing.assert_close
 LAMBDA = 1e-4
@@ -80,8 +80,8 @@ def test_the_closed_form_is_what_conjugate_gradients_find():
     prior, z0 = Linear(), drawn(5)
     y = pictured(5, seed=1)
     level = prior.schedule(0.4)
-    now = Moment(0, level, z0, z0, z0, Estimate(z0, z0), z0)
-    ours = consistent(prior, Mask(KNOWN), y, 1 / LAMBDA, 0.7)(z0, now)
+    step = Step(0, level, z0, z0, z0, Estimate(z0, z0), z0)
+    ours = consistent(prior, Mask(KNOWN), y, 1 / LAMBDA, 0.7)(z0, step)
     b = KNOWN * y + LAMBDA * prior.decode(z0)
     x = conjugate_gradient(lambda v: KNOWN * v + LAMBDA * v, b, tol=1e-14)
     close(ours, 0.7 * prior.encode(x) + 0.3 * z0)
@@ -127,13 +127,13 @@ def test_the_paper_preset_is_the_published_alternation(steps, every, until):
     ours = dreamsampler_inpainting(
         prior, y, KNOWN, [(1, HOLE)], None, generators(0, 3), steps,
         every=every, until=until,
-        renoise=lambda now, after: (1 - now.level.alpha_bar) ** 0.5 * now.estimate.eps
-        + now.level.alpha * fresh[now.index],
+        renoise=lambda step, after: (1 - step.level.alpha_bar) ** 0.5 * step.estimate.eps
+        + step.level.alpha * fresh[step.index],
     )  # fmt: skip
     moments = list(ours)[steps:]
     theirs = written_out(prior, y, steps, every, until, fresh)
-    for now, z0 in zip(moments, theirs, strict=True):
-        close(now.z0, z0, rtol=1e-7, atol=1e-8)
+    for step, z0 in zip(moments, theirs, strict=True):
+        close(step.z0, z0, rtol=1e-7, atol=1e-8)
 
 
 def test_its_fresh_noise_is_drawn_for_each_image_alone():
@@ -159,8 +159,8 @@ def test_the_text_step_leaves_everything_outside_the_holes():
     prior, z0 = Linear(), drawn(4)
     level = prior.schedule(0.5)
     z = drawn(4, seed=2)
-    now = Moment(0, level, z0, z0, z, Estimate(z0, z0), z0)
-    moved = prompted(prior, [(1, HOLE)], 0.4)(z0, now)
+    step = Step(0, level, z0, z0, z, Estimate(z0, z0), z0)
+    moved = prompted(prior, [(1, HOLE)], 0.4)(z0, step)
     assert torch.equal(moved[..., 0], z0[..., 0])
     seen = prior.predict(z, level, [1])[0].z0
     close(moved[..., 1], 0.6 * z0[..., 1] + 0.4 * seen[..., 1])
@@ -200,7 +200,7 @@ def test_regions_each_see_their_own_prompt():
 
 def test_regions_want_one_mask_each():
     with pytest.raises(ValueError, match="1 masks came for 2 denoisers"):
-        regional([plain(mixture(), 0)] * 2, [HOLE])
+        regional([conditional(mixture(), 0)] * 2, [HOLE])
 
 
 def test_a_posterior_denoiser_follows_the_gradient_through_the_network():
@@ -209,7 +209,7 @@ def test_a_posterior_denoiser_follows_the_gradient_through_the_network():
     level, step = prior.schedule(0.5), 1e-6
     residual = lambda z0: (z0 - 1).square().sum(1)
     with torch.no_grad():
-        moved = posterior(plain(prior, None), residual, 0.3)(z, level)
+        moved = posterior(conditional(prior, None), residual, 0.3)(z, level)
         before = prior.predict(z, level, [None])[0]
         slope = torch.zeros_like(z)
         for axis in range(2):
@@ -224,7 +224,7 @@ def test_a_posterior_denoiser_follows_the_gradient_through_the_network():
 def painted(strength, share=0.0, seeds=(0, 1, 2), steps=15):
     prior = mixture()
     z_src = torch.tensor([[2.0, 0.0]], dtype=torch.float64).repeat(len(seeds), 1)
-    levels = by_noise(prior.schedule, steps)
+    levels = flow_shifted(prior.schedule, steps)
     denoise = cfg(prior, 1, None, 2.0)
     run = anchored_inpainting(denoise, z_src, strength, levels, generators(list(seeds)), share)
     return list(run), z_src
@@ -233,16 +233,16 @@ def painted(strength, share=0.0, seeds=(0, 1, 2), steps=15):
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_the_default_never_moves_what_is_known(share):
     moments, z_src = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64), share)
-    for now in moments:
-        assert torch.equal(now.z0[:, 0], z_src[:, 0])
-        assert torch.equal(now.before[:, 0], z_src[:, 0])
+    for step in moments:
+        assert torch.equal(step.z0[:, 0], z_src[:, 0])
+        assert torch.equal(step.before[:, 0], z_src[:, 0])
     assert not torch.allclose(moments[-1].z0[:, 1], z_src[:, 1], atol=0.1)
 
 
 def test_the_noise_of_what_is_known_is_held_and_has_unit_variance():
     moments, _ = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64))
-    for now in moments:
-        assert torch.equal(now.noise[:, 0], moments[0].noise[:, 0])
+    for step in moments:
+        assert torch.equal(step.noise[:, 0], moments[0].noise[:, 0])
     renewed, _ = painted(torch.tensor([[0.0, 1.0]]).double(), 0.5, seeds=range(600), steps=6)
     assert renewed[-1].noise[:, 0].std().item() == pytest.approx(1, abs=0.1)
     assert not torch.equal(renewed[-1].noise, renewed[0].noise)
@@ -251,11 +251,11 @@ def test_the_noise_of_what_is_known_is_held_and_has_unit_variance():
 def test_strength_says_from_which_level_on_a_cell_is_free():
     strength = torch.tensor([[0.4, 1.0]], dtype=torch.float64)
     moments, z_src = painted(strength)
-    for now in moments:
-        kept = torch.equal(now.z0[:, 0], z_src[:, 0])
-        assert kept == (now.level.flow > 0.4)
-        assert not torch.equal(now.z0[:, 1], z_src[:, 1])
-    assert any(now.level.flow <= 0.4 for now in moments)
+    for step in moments:
+        kept = torch.equal(step.z0[:, 0], z_src[:, 0])
+        assert kept == (step.level.flow > 0.4)
+        assert not torch.equal(step.z0[:, 1], z_src[:, 1])
+    assert any(step.level.flow <= 0.4 for step in moments)
 
 
 @settings(max_examples=20, deadline=None)

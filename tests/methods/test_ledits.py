@@ -10,13 +10,13 @@ from oracles import mixture
 from tiny import TINY, latents
 
 from benchmarks.suites.rows import ATTENDING, METHODS, impossible
+from dreamsampler.guidance import attention_mask, cfg, conditional, largest, together
 from dreamsampler.maths import Estimate, generators
 from dreamsampler.methods import ledits
 from dreamsampler.methods.inversion import replayed
 from dreamsampler.models import ModelError, TextCondition, word_tokens
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.objectives import attended, cfg, largest, plain, together
-from dreamsampler.samplers import finish, uniform
+from dreamsampler.samplers import finish, trailing
 
 SCALE, THRESHOLD = 4.0, 0.75
 
@@ -27,7 +27,7 @@ def prior():
 
 
 def world(prior, rows=1, target="a dog", steps=5, start=0.9):
-    levels = uniform(prior.schedule, steps, start=start)
+    levels = trailing(prior.schedule, steps, start=start)
     told = prior.condition(target), prior.condition("")
     return latents(prior, rows, seed=1), told, levels
 
@@ -73,9 +73,9 @@ def test_it_is_the_published_update(prior):
     draw = lambda: torch.randn(z_src.shape[1:], generator=rng[0])[None]
     n = draw()
     z = levels[0].alpha * z_src + levels[0].sigma * n
-    for now, level, after in zip(run, levels, [*levels[1:], None], strict=True):
-        torch.testing.assert_close(now.z, z, rtol=0, atol=2e-3)
-        z = now.z  # so that rounding does not pile up
+    for step, level, after in zip(run, levels, [*levels[1:], None], strict=True):
+        torch.testing.assert_close(step.z, z, rtol=0, atol=2e-3)
+        z = step.z  # so that rounding does not pile up
         seen, empty = prior.predict(z, level, [wanted, null])
         src = prior.predict(level.alpha * z_src + level.sigma * n, level, [null])[0]
         maps = cross_maps(prior, lambda z=z, at=level: prior.predict(z, at, [wanted]))
@@ -86,7 +86,7 @@ def test_it_is_the_published_update(prior):
             mask = mask * (size >= quantile(size, THRESHOLD) - 1e-6)
         z0 = empty.z0 + SCALE * mask * (seen.z0 - empty.z0)
         eps = empty.eps + SCALE * mask * psi
-        torch.testing.assert_close(now.estimate.z0, z_src + z0 - src.z0, rtol=0, atol=2e-3)
+        torch.testing.assert_close(step.estimate.z0, z_src + z0 - src.z0, rtol=0, atol=2e-3)
         if after is not None:
             sd = after.sigma * (1 - (after.s / level.s) ** 2) ** 0.5
             rest = (after.sigma**2 - sd**2) ** 0.5
@@ -98,7 +98,7 @@ def test_it_is_the_published_update(prior):
 def test_without_words_it_is_what_it_was_bit_for_bit(prior):
     """The version without attention, written out; it looks into no network, so any will do."""
     z_src, (wanted, null), levels = world(prior, rows=2)
-    word, empty = plain(prior, wanted), plain(prior, null)
+    word, empty = conditional(prior, wanted), conditional(prior, null)
 
     def pair(z, there, level):
         seen, nothing, src = together([(word, z), (empty, z), (empty, there)], level)
@@ -109,8 +109,8 @@ def test_without_words_it_is_what_it_was_bit_for_bit(prior):
         return Estimate(z0, nothing.eps + w * (seen.eps - nothing.eps)), src
 
     was = finish(replayed(pair, z_src, levels, generators([0, 1])))
-    now = finish(walk(prior, z_src, (wanted, null), levels, None, seeds=[0, 1]))
-    assert torch.equal(now.z0, was.z0)
+    step = finish(walk(prior, z_src, (wanted, null), levels, None, seeds=[0, 1]))
+    assert torch.equal(step.z0, was.z0)
     assert finish(walk(mixture(), z_src[:, :2, 0, 0].double(), (1, None), levels, None)) is not None
 
 
@@ -125,7 +125,7 @@ def test_attention_holds_an_edit_nearer_to_the_source(prior):
 def test_where_all_is_kept_it_is_plain_guidance(prior):
     """A threshold of 0 leaves nothing out: noise replayed under CFG, whatever the words."""
     z_src, told, levels = world(prior)
-    target, source = cfg(prior, *told, SCALE), plain(prior, told[1])
+    target, source = cfg(prior, *told, SCALE), conditional(prior, told[1])
 
     def pair(z, there, level):
         tgt, src = together([(target, z), (source, there)], level)
@@ -155,8 +155,8 @@ def test_nothing_stays_in_the_network(prior):
     own, words = dict(prior.network.attn_processors), word_tokens(prior, ["a dog"])
 
     def untouched():
-        now = prior.network.attn_processors
-        return now.keys() == own.keys() and all(now[n] is each for n, each in own.items())
+        step = prior.network.attn_processors
+        return step.keys() == own.keys() and all(step[n] is each for n, each in own.items())
 
     run = walk(prior, z_src, told, levels, words)
     for _ in range(2):
@@ -183,22 +183,24 @@ def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
     rng = torch.Generator().manual_seed(0)
     maps = torch.rand(3, 5, *sides, generator=rng)
     words = torch.tensor([[0.0, 1, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
-    mask = attended(maps, words, threshold, shape)
+    mask = attention_mask(maps, words, threshold, shape)
     assert mask.shape == (3, 1, *shape) and set(mask.unique().tolist()) == {0.0, 1.0}
     cells = sides[0] * sides[1]
     kept = cells - math.floor(threshold * (cells - 1)) - 1
-    small = attended(maps, words, threshold, sides)
+    small = attention_mask(maps, words, threshold, sides)
     assert small.sum((1, 2, 3)).tolist() == [kept] * 3
     assert (mask.mean((1, 2, 3)) - kept / cells).abs().max() < 0.05
     for i in range(3):
         by_hand = mask_by_hand(maps[i], words[i].nonzero().flatten().tolist(), threshold, sides)
         assert torch.equal(small[i, 0], by_hand)
         assert torch.equal(
-            attended(maps[i : i + 1], words[i : i + 1], threshold, shape), mask[i : i + 1]
+            attention_mask(maps[i : i + 1], words[i : i + 1], threshold, shape), mask[i : i + 1]
         )
-    same = attended(maps, words[:1], threshold, sides)
+    same = attention_mask(maps, words[:1], threshold, sides)
     assert torch.equal(same[0], small[0]) and not torch.equal(same[1], small[1])
-    assert attended(maps[:, :, :1, :1], words, threshold, (2, 2)).all(), "a single cell is all"
+    assert attention_mask(maps[:, :, :1, :1], words, threshold, (2, 2)).all(), (
+        "a single cell is all"
+    )
     size = torch.rand(2, 1, *shape, generator=rng)
     places = shape[0] * shape[1]
     assert (

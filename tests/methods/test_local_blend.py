@@ -8,13 +8,13 @@ from cross_maps import cross_maps
 from tiny import TINY, latents
 
 from benchmarks.suites.rows import CURVES, PUBLISHED
+from dreamsampler.guidance import quantile_mask
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import LocalBlend, prompt_to_prompt
 from dreamsampler.methods.prompt_to_prompt import SideBySide
 from dreamsampler.models import TextCondition, align, changed_tokens, token_weights
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.objectives import prominent
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.samplers import finish, flow_shifted
 
 SCALE, PAIR = 4.0, ("a cat", "a dog")
 
@@ -25,7 +25,7 @@ def prior():
 
 
 def world(prior, rows=1):
-    levels = by_noise(prior.schedule, 5, start=0.7)
+    levels = flow_shifted(prior.schedule, 5, start=0.7)
     told = [prior.condition(words) for words in (PAIR[1], PAIR[0], "")]
     words = align(prior, [PAIR[0]] * rows, [PAIR[1]] * rows)
     return latents(prior, rows, seed=1), told, words, levels
@@ -67,13 +67,15 @@ def mask_by_hand(total, threshold, shape):
 
 def test_the_mask_is_the_published_one():
     total = torch.rand(2, 1, 4, 6, generator=torch.Generator().manual_seed(0)) ** 4
-    mask = prominent(total, 0.3, (8, 12))
+    mask = quantile_mask(total, 0.3, (8, 12))
     assert mask.shape == (2, 1, 8, 12) and 0 < mask.mean() < 1
     for i in range(2):
         assert torch.equal(mask[i, 0], mask_by_hand(total[i, 0], 0.3, (8, 12)))
-    assert torch.equal(prominent(1000 * total, 0.3, (8, 12)), mask), "whatever the number of steps"
-    assert not prominent(torch.zeros(1, 1, 4, 4), 0.3, (4, 4)).any()
-    assert prominent(total, 0.0, (8, 12)).all()
+    assert torch.equal(quantile_mask(1000 * total, 0.3, (8, 12)), mask), (
+        "whatever the number of steps"
+    )
+    assert not quantile_mask(torch.zeros(1, 1, 4, 4), 0.3, (4, 4)).any()
+    assert quantile_mask(total, 0.0, (8, 12)).all()
 
 
 def test_outside_its_mask_the_edit_is_the_source_bit_for_bit(prior):
@@ -135,7 +137,7 @@ def test_a_blend_that_takes_everything_or_never_starts_changes_nothing(prior):
 def test_rows_of_a_batch_do_not_see_each_other(prior):
     pairs = [("a cat", "a dog"), ("tangerine", "a red apple"), ("a cat", "an angry cat")]
     sources, targets = zip(*pairs, strict=True)
-    z_src, levels = latents(prior, 3, seed=1), by_noise(prior.schedule, 5, start=0.7)
+    z_src, levels = latents(prior, 3, seed=1), flow_shifted(prior.schedule, 5, start=0.7)
 
     def condition(prompts):
         every = [prior.condition(prompt) for prompt in prompts]
@@ -160,8 +162,8 @@ def test_nothing_stays_in_the_network(prior):
     own = dict(prior.network.attn_processors)
 
     def untouched():
-        now = prior.network.attn_processors
-        return now.keys() == own.keys() and all(now[n] is each for n, each in own.items())
+        step = prior.network.attn_processors
+        return step.keys() == own.keys() and all(step[n] is each for n, each in own.items())
 
     run = walk(prior, z_src, told, words, levels, blend=blend_of(prior))
     for _ in range(len(levels) + 2):  # two steps into the way down

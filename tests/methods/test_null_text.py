@@ -7,12 +7,12 @@ import pytest
 import torch
 from oracles import mixture, normal
 
+from dreamsampler.guidance import cfg, conditional
+from dreamsampler.images.picture import open_picture
 from dreamsampler.maths import Cosine, to_estimate
 from dreamsampler.methods import ddim_inversion, null_text_inversion
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.objectives import cfg, plain
-from dreamsampler.samplers import by_noise, finish, uniform
-from dreamsampler.tasks.picture import open_picture
+from dreamsampler.samplers import finish, flow_shifted, trailing
 
 CAT = Path(__file__).parents[2] / "examples" / "cat.png"
 close = torch.testing.assert_close
@@ -87,7 +87,7 @@ def test_null_text_inversion_is_the_published_algorithm():
     """Picture by picture, though here both go through in one batch and end their search apart."""
     prior, z_src = Named(), normal(2, 1, 2, 2, seed=7)
     there, wanted, null = (prior.condition(word) for word in ("1", "2", ""))
-    levels = uniform(prior.schedule, 12, start=0.95)
+    levels = trailing(prior.schedule, 12, start=0.95)
     run = null_text_inversion(prior, z_src, wanted, there, null, levels, 4.0, inner_steps=6)
     together = finish(run).z0
     for row in range(2):
@@ -100,7 +100,7 @@ def test_long_enough_a_search_ends_at_the_source_prompt_itself():
     """Under equal prompts guidance is nothing; so that null prompt retraces any inversion."""
     prior, z_src = Named(), normal(1, 1, 2, 2, seed=7)
     there, null = prior.condition("1"), prior.condition("")
-    levels = uniform(prior.schedule, 6, start=0.95)
+    levels = trailing(prior.schedule, 6, start=0.95)
     how = {"inner_steps": 300, "tolerance": 0.0, "rate": 0.1}
     *_, last = null_text_inversion(prior, z_src, there, there, null, levels, 7.5, **how)
     close(last.z0, z_src, rtol=0, atol=1e-3)
@@ -112,11 +112,11 @@ def test_with_the_source_prompt_as_target_the_picture_comes_back():
     x = open_picture(CAT).rgb[None] * 2 - 1
     z_src = prior.encode(torch.nn.functional.interpolate(x, (128, 128), mode="area"))
     there, null = prior.condition("cat face"), prior.condition("")
-    levels, begun = by_noise(prior.schedule, 6, start=0.75), null.embeddings.clone()
+    levels, begun = flow_shifted(prior.schedule, 6, start=0.75), null.embeddings.clone()
     run = list(null_text_inversion(prior, z_src, there, there, null, levels, inner_steps=5))
     unmoved = cfg(prior, there, null, 7.5)
-    inverted = finish(ddim_inversion(unmoved, plain(prior, there), z_src, levels))
-    near, far = ((now.z0 - z_src).norm() / z_src.norm() for now in (run[-1], inverted))
+    inverted = finish(ddim_inversion(unmoved, conditional(prior, there), z_src, levels))
+    near, far = ((step.z0 - z_src).norm() / z_src.norm() for step in (run[-1], inverted))
     assert len(run) == 3 * len(levels)
     assert near < far / 2
     close(run[-1].z0, run[2 * len(levels) - 1].z0, rtol=0, atol=1e-3)  # the same way down again
@@ -125,7 +125,7 @@ def test_with_the_source_prompt_as_target_the_picture_comes_back():
 
 
 def test_what_has_no_null_prompt_to_move_is_refused():
-    levels = uniform(Cosine(), 4, start=0.9)
+    levels = trailing(Cosine(), 4, start=0.9)
     with pytest.raises(ValueError, match=r"null-text inversion moves .* GaussianMixture has none"):
         null_text_inversion(mixture(), normal(1, 2), 1, 0, None, levels)
 

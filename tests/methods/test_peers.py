@@ -6,6 +6,7 @@ import pytest
 import torch
 from oracles import mixture, normal, table
 
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Cosine, RectifiedFlow, ddpm, fresh, generators
 from dreamsampler.methods import (
     blended_diffusion,
@@ -17,8 +18,7 @@ from dreamsampler.methods import (
     sdedit,
 )
 from dreamsampler.models import GaussianMixture
-from dreamsampler.objectives import cfg, plain
-from dreamsampler.samplers import finish, uniform
+from dreamsampler.samplers import finish, trailing
 
 SCHEDULES = [Cosine(), RectifiedFlow(), table()]
 close = torch.testing.assert_close
@@ -43,7 +43,7 @@ def guided(prior, z, level, w, condition=1, null=None):
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_sdedit(schedule, stochastic):
     prior, z_src = mixture(schedule), normal(4, 2)
-    levels, rng = uniform(schedule, 12, start=0.6), generators(1, 4)
+    levels, rng = trailing(schedule, 12, start=0.6), generators(1, 4)
     how = {"renoise": fresh(ddpm(), rng)} if stochastic else {}
     last = finish(sdedit(cfg(prior, 1, None, 3.0), z_src, levels, rng, **how))
     rng = generators(1, 4)
@@ -60,8 +60,8 @@ def test_sdedit(schedule, stochastic):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_ddim_inversion_with_a_swapped_prompt(schedule):
     prior, z_src = mixture(schedule), normal(4, 2)
-    levels = uniform(schedule, 15, start=0.9)
-    run = list(ddim_inversion(cfg(prior, 1, None, 3.0), plain(prior, 0), z_src, levels))
+    levels = trailing(schedule, 15, start=0.9)
+    run = list(ddim_inversion(cfg(prior, 1, None, 3.0), conditional(prior, 0), z_src, levels))
     assert len(run) == 2 * len(levels)
     up = levels[::-1]
     z = up[0].alpha * z_src
@@ -78,16 +78,18 @@ def test_ddim_inversion_with_a_swapped_prompt(schedule):
 def test_negative_prompt_inversion_forgets_the_scale_where_prompts_are_equal():
     """Its point: any guidance scale retraces the inversion, as an optimized null prompt would."""
     prior, z_src = mixture(std=0.7), normal(8, 2)
-    levels = uniform(Cosine(), 200, start=0.9)
+    levels = trailing(Cosine(), 200, start=0.9)
     plainly, strongly = (
         finish(negative_prompt_inversion(prior, z_src, 0, 0, levels, w)).z0 for w in (1.0, 20.0)
     )
     close(plainly, strongly)
     assert (plainly - z_src).norm() / z_src.norm() < 0.1
-    blown = finish(ddim_inversion(cfg(prior, 0, None, 20.0), plain(prior, 0), z_src, levels)).z0
+    blown = finish(
+        ddim_inversion(cfg(prior, 0, None, 20.0), conditional(prior, 0), z_src, levels)
+    ).z0
     assert (blown - z_src).norm() / z_src.norm() > 0.5
     other = finish(negative_prompt_inversion(prior, z_src, 1, 0, levels, 3.0)).z0
-    ours = ddim_inversion(cfg(prior, 1, 0, 3.0), plain(prior, 0), z_src, levels)
+    ours = ddim_inversion(cfg(prior, 1, 0, 3.0), conditional(prior, 0), z_src, levels)
     close(other, finish(ours).z0)
 
 
@@ -96,7 +98,7 @@ def test_negative_prompt_inversion_forgets_the_scale_where_prompts_are_equal():
 def test_ddpm_inversion_replays_the_maps(schedule, eta):
     """Written out as published: all noisy latents first, then the maps, then the way back."""
     prior, z_src = mixture(schedule), normal(4, 2)
-    levels = uniform(schedule, 10, start=0.7)
+    levels = trailing(schedule, 10, start=0.7)
     target, source = cfg(prior, 1, None, 4.0), cfg(prior, 0, None, 1.5)
     run = list(ddpm_inversion(target, source, z_src, levels, generators(2, 4), eta))
     rng = generators(2, 4)
@@ -123,20 +125,20 @@ def test_ddpm_inversion_replays_the_maps(schedule, eta):
 
 def test_replayed_noise_under_equal_prompts_is_the_source():
     prior, z_src = pictures(), normal(2, 1, 4, 4)
-    levels, same = uniform(Cosine(), 8, start=0.8), plain(prior, 1)
+    levels, same = trailing(Cosine(), 8, start=0.8), conditional(prior, 1)
     run = ddpm_inversion(same, same, z_src, levels, generators(0, 2))
     assert torch.equal(finish(run).z0, z_src)
 
 
 def test_ledits_guides_where_the_two_prompts_differ_most():
     prior, z_src = pictures(), normal(2, 1, 4, 4)
-    levels = uniform(Cosine(), 6, start=0.7)
+    levels = trailing(Cosine(), 6, start=0.7)
     run = list(ledits(prior, z_src, 1, None, levels, generators(0, 2), 4.0, 0.75))
     rng = generators(0, 2)
     n = drawn(rng, z_src.shape)
     z = levels[0].alpha * z_src + levels[0].sigma * n
-    for now, level, after in zip(run, levels, [*levels[1:], None], strict=True):
-        close(now.z, z)
+    for step, level, after in zip(run, levels, [*levels[1:], None], strict=True):
+        close(step.z, z)
         x = level.alpha * z_src + level.sigma * n
         word, empty = prior.predict(z, level, [1, None])
         psi = word.eps - empty.eps
@@ -164,12 +166,12 @@ def hole():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_blended_diffusion(schedule):
     prior, z_src, m = pictures(schedule), normal(2, 1, 4, 4), hole()
-    levels = uniform(schedule, 6, start=0.9)
+    levels = trailing(schedule, 6, start=0.9)
     run = list(blended_diffusion(cfg(prior, 1, None, 2.0), z_src, m, levels, generators(3, 2)))
     rng = generators(3, 2)
     z = levels[0].alpha * z_src + levels[0].sigma * drawn(rng, z_src.shape)
-    for now, level, after in zip(run, levels, levels[1:], strict=False):
-        close(now.z, z)
+    for step, level, after in zip(run, levels, levels[1:], strict=False):
+        close(step.z, z)
         z0, eps = guided(prior, z, level, 2.0)
         known = after.alpha * z_src + after.sigma * drawn(rng, z_src.shape)
         z = m * (after.alpha * z0 + after.sigma * eps) + (1 - m) * known
@@ -179,9 +181,9 @@ def test_blended_diffusion(schedule):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_repaint(schedule):
     prior, z_src, m = pictures(schedule), normal(2, 1, 4, 4), hole()
-    levels = uniform(schedule, 4, start=0.9)
-    run = repaint(plain(prior, 1), z_src, m, levels, generators(3, 2), resample=2)
-    seen = [now.z for now in run]
+    levels = trailing(schedule, 4, start=0.9)
+    run = repaint(conditional(prior, 1), z_src, m, levels, generators(3, 2), resample=2)
+    seen = [step.z for step in run]
     assert len(seen) == 7
     rng = generators(3, 2)
     z = levels[0].alpha * z_src + levels[0].sigma * drawn(rng, z_src.shape)
@@ -199,4 +201,4 @@ def test_repaint(schedule):
                 sd = (level.sigma**2 - (up * after.sigma) ** 2) ** 0.5
                 z = up * z + sd * drawn(rng, z_src.shape)
     with pytest.raises(ValueError, match="at least once"):
-        repaint(plain(prior, 1), z_src, m, levels, generators(3, 2), resample=0)
+        repaint(conditional(prior, 1), z_src, m, levels, generators(3, 2), resample=0)

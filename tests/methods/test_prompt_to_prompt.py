@@ -4,13 +4,13 @@ import pytest
 import torch
 from tiny import TINY, latents
 
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import ddim_inversion, null_text_inversion, prompt_to_prompt
 from dreamsampler.methods.prompt_to_prompt import SideBySide
 from dreamsampler.models import ModelError, align
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.objectives import cfg, plain
-from dreamsampler.samplers import by_noise, finish
+from dreamsampler.samplers import finish, flow_shifted
 
 SCALE = 4.0
 
@@ -21,7 +21,7 @@ def prior():
 
 
 def world(prior, source="a cat", target="a dog", rows=1):
-    levels = by_noise(prior.schedule, 5, start=0.7)
+    levels = flow_shifted(prior.schedule, 5, start=0.7)
     told = [prior.condition(words) for words in (target, source, "")]
     return (
         latents(prior, rows, seed=1),
@@ -39,7 +39,7 @@ def run(prior, z_src, told, words, levels, **options):
 def test_without_maps_it_is_the_plain_pass_bit_for_bit(prior):
     z_src, (wanted, there, null), words, levels = world(prior)
     none = run(prior, z_src, (wanted, there, null), words, levels, cross_share=0.0, self_share=0.0)
-    target, source = cfg(prior, wanted, null, SCALE), plain(prior, there)
+    target, source = cfg(prior, wanted, null, SCALE), conditional(prior, there)
     swapped = finish(ddim_inversion(target, source, z_src, levels))
     assert torch.equal(none[-1].z0, swapped.z0)
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 from oracles import normal, table
 
-from dreamsampler import Canvas, GaussianMixture, dream, finish
+from dreamsampler import GaussianMixture, LatentVariable, dream, finish
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import (
     Cosine,
     Estimate,
     Level,
-    Moment,
+    Step,
     ddpm,
     draw,
     fresh,
@@ -29,17 +30,16 @@ from dreamsampler.methods.restoration import (
     restarts,
     treg,
 )
-from dreamsampler.objectives import plain
-from dreamsampler.objectives.measurement import (
+from dreamsampler.operators import Downsample, GaussianBlur, Jpeg, Mask
+from dreamsampler.regularizers.measurement import (
     Measurement,
     corrected,
     descended,
     expected_residual,
     two_stages,
 )
-from dreamsampler.objectives.variation import flattest
-from dreamsampler.operators import Downsample, GaussianBlur, Jpeg, Mask
-from dreamsampler.samplers import uniform
+from dreamsampler.regularizers.variation import least_variation
+from dreamsampler.samplers import trailing
 
 SIDE, STD, NOISE = 6, 0.3, 0.05
 MU = 0.5 + 0.1 * normal(1, 3, SIDE, SIDE, seed=4)
@@ -74,8 +74,8 @@ def spread_of(level):
     return STD * level.sigma / (level.alpha**2 * STD**2 + level.sigma**2) ** 0.5
 
 
-def moment(z0, level):
-    return Moment(0, level, 0 * z0, z0, z0, Estimate(z0, z0), z0)
+def step_at(z0, level):
+    return Step(0, level, 0 * z0, z0, z0, Estimate(z0, z0), z0)
 
 
 @pytest.mark.parametrize("op", OPERATORS.values(), ids=OPERATORS)
@@ -83,10 +83,10 @@ def moment(z0, level):
 def test_the_data_step_is_the_exact_conditional_mean(op, t):
     """E[x | z_t, y] of a Gaussian prior; to the tolerance of the conjugate gradients."""
     data, level = measured(op), PRIOR.schedule(t)
-    z0 = plain(PRIOR, None)(level.alpha * MU + level.sigma * normal(*MU.shape), level).z0
+    z0 = conditional(PRIOR, None)(level.alpha * MU + level.sigma * normal(*MU.shape), level).z0
     exact, _ = posterior(op, data.y, z0, spread_of(level))
     for step in (corrected(data, spread_of), two_stages(data, spread_of, 1.0)):
-        torch.testing.assert_close(step(z0, moment(z0, level)), exact, rtol=0, atol=2e-4)
+        torch.testing.assert_close(step(z0, step_at(z0, level)), exact, rtol=0, atol=2e-4)
 
 
 @pytest.mark.parametrize("op", OPERATORS.values(), ids=OPERATORS)
@@ -98,16 +98,18 @@ def test_the_exact_sampler_draws_from_the_posterior(op):
     top of both, is below 2 % (the table of `python -m benchmarks posterior`).
     """
     rows = 64
-    data, asked = measured(op, rows), plain(PRIOR, None)
+    data, asked = measured(op, rows), conditional(PRIOR, None)
 
-    def conditional(z, level):
+    def given_data(z, level):
         z0 = data.explained(asked(z, level).z0, spread_of(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, rows)
     start = MU.expand(rows, -1, -1, -1)
-    levels = uniform(PRIOR.schedule, 300, start=0.999)
-    run = dream(conditional, Canvas(start), levels, draw(start, rng), renoise=fresh(ddpm(), rng))
+    levels = trailing(PRIOR.schedule, 300, start=0.999)
+    run = dream(
+        given_data, LatentVariable(start), levels, draw(start, rng), renoise=fresh(ddpm(), rng)
+    )
     last = finish(run).z0
     mean, covariance = posterior(op, data.y[:1], MU, STD)
     std = covariance.diagonal().sqrt().view_as(MU)
@@ -121,9 +123,9 @@ def test_every_method_comes_nearer_to_the_posterior_mean(name):
     """Half of the pixels are lost: the known ones must be off by less than half of what the prior's
     mean is off by. FlowDPS trusts its last steps to the prior alone, and gets nearer by less."""
     rows, op = 16, OPERATORS["mask"]
-    data, asked, rng = measured(op, rows), plain(PRIOR, None), generators(1, rows)
+    data, asked, rng = measured(op, rows), conditional(PRIOR, None), generators(1, rows)
     start = MU.expand(rows, -1, -1, -1)
-    levels = uniform(PRIOR.schedule, 60, start=0.999)
+    levels = trailing(PRIOR.schedule, 60, start=0.999)
     run = {
         "default": lambda: anchored_restoration(asked, data, start, levels, rng, spread=spread_of),
         "treg": lambda: treg(asked, data, start, levels, rng),
@@ -141,9 +143,11 @@ def test_every_method_comes_nearer_to_the_posterior_mean(name):
 
 def test_dps_is_the_published_update():
     """z' = DDPM step - zeta alpha' grad_z |y - A z0(z)|, the gradient through the prior's mean."""
-    op, levels = GaussianBlur(1.0), uniform(PRIOR.schedule, 2, start=0.9)
+    op, levels = GaussianBlur(1.0), trailing(PRIOR.schedule, 2, start=0.9)
     data = measured(op)
-    first, second = list(dps(plain(PRIOR, None), data, MU, levels, generators(3, 1), scale=0.7))
+    first, second = list(
+        dps(conditional(PRIOR, None), data, MU, levels, generators(3, 1), scale=0.7)
+    )
     z = first.z.clone().requires_grad_()
     level = levels[0]
     variance = level.alpha**2 * STD**2 + level.sigma**2
@@ -160,8 +164,8 @@ def test_dps_is_the_published_update():
 
 def test_psld_glues_the_estimate_to_its_own_code():
     """Under an identity code and a mask the term is |A^T (y - A z0)|, the misfit once more."""
-    op, levels = OPERATORS["mask"], uniform(PRIOR.schedule, 1, start=0.5)
-    data, asked = measured(op), plain(PRIOR, None)
+    op, levels = OPERATORS["mask"], trailing(PRIOR.schedule, 1, start=0.5)
+    data, asked = measured(op), conditional(PRIOR, None)
     glued = finish(dps(asked, data, MU, levels, generators(0, 1), scale=1.0, gluing=0.1)).z0
     more = finish(dps(asked, data, MU, levels, generators(0, 1), scale=1.1)).z0
     torch.testing.assert_close(glued, more)
@@ -170,14 +174,16 @@ def test_psld_glues_the_estimate_to_its_own_code():
 def test_psld_needs_a_transpose():
     data = Measurement(Jpeg(50), normal(1, 3, 8, 8).sigmoid(), NOISE, same, same)
     with pytest.raises(ValueError, match="not linear"):
-        dps(plain(PRIOR, None), data, MU, [Level(0.5, 0.6, 0.8)], generators(0, 1), gluing=0.1)
+        dps(
+            conditional(PRIOR, None), data, MU, [Level(0.5, 0.6, 0.8)], generators(0, 1), gluing=0.1
+        )
 
 
 def test_treg_is_the_published_update():
     """z0~ = ab' x^ + (1 - ab') z0 with lambda 1e-4, renoised with k = ab'; x^ by a dense solve."""
-    op, levels = GaussianBlur(1.0), uniform(PRIOR.schedule, 2, start=0.9)
+    op, levels = GaussianBlur(1.0), trailing(PRIOR.schedule, 2, start=0.9)
     data = measured(op)
-    first, second = list(treg(plain(PRIOR, None), data, MU, levels, generators(3, 1)))
+    first, second = list(treg(conditional(PRIOR, None), data, MU, levels, generators(3, 1)))
     nearest, _ = posterior(op, data.y, first.estimate.z0, NOISE * 1e2)
     ab = levels[1].alpha_bar
     wanted = ab * nearest + (1 - ab) * first.estimate.z0
@@ -190,9 +196,9 @@ def test_treg_is_the_published_update():
 
 def test_flowdps_blends_by_the_flow_time_and_renoises_by_the_next():
     """(1 - u) z0 + u z^ with k = 1 - u'; z^ by three normalized steps, written out."""
-    op, levels = GaussianBlur(1.0), uniform(PRIOR.schedule, 2, start=0.9)
+    op, levels = GaussianBlur(1.0), trailing(PRIOR.schedule, 2, start=0.9)
     data = measured(op)
-    run = flowdps(plain(PRIOR, None), data, MU, levels, generators(3, 1), step=0.03)
+    run = flowdps(conditional(PRIOR, None), data, MU, levels, generators(3, 1), step=0.03)
     first, second = list(run)
     down = first.estimate.z0
     for _ in range(3):
@@ -244,10 +250,10 @@ def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
     data, walks = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
     mirror = replace(data, show=turned, hide=turned)
     found, rng = Found(MU), generators(5, 2)
-    asked = plain(PRIOR, None)
+    asked = conditional(PRIOR, None)
     run = averaged_restoration(asked, [data, mirror, data], found, walks, rng, spread=spread_of)
     moments = list(run)
-    assert [now.index for now in moments] == list(range(6))
+    assert [step.index for step in moments] == list(range(6))
     ends = [moments[i].z0 for i in (2, 3, 5)]  # levels 3, 1 and 2
     ends[1] = turned(ends[1])
     torch.testing.assert_close(moments[3].before, turned(ends[0]))
@@ -259,7 +265,7 @@ def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
 def test_noise_is_kept_within_a_walk_and_drawn_for_each():
     data, walks = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
     run = averaged_restoration(
-        plain(PRIOR, None), [data, data], Found(MU), walks, generators(5, 1), spread=spread_of
+        conditional(PRIOR, None), [data, data], Found(MU), walks, generators(5, 1), spread=spread_of
     )
     moments = list(run)
     rng = generators(5, 1)
@@ -286,7 +292,7 @@ def test_normalized_steps_move_by_their_size_and_lower_the_misfit():
     data = measured(GaussianBlur(1.0), rows=2)
     z0 = MU.expand(2, -1, -1, -1)
     level = Level(0.5, 0.6, 0.8)
-    moved = descended(data, 0.01, steps=1)(z0, moment(z0, level))
+    moved = descended(data, 0.01, steps=1)(z0, step_at(z0, level))
     step = (moved - z0).square().mean((1, 2, 3)).sqrt()
     torch.testing.assert_close(step, torch.full((2,), 0.01, dtype=step.dtype))
     assert (data.misfit(moved) < data.misfit(z0)).all()
@@ -296,7 +302,7 @@ def test_a_row_without_misfit_stays():
     op = GaussianBlur(1.0)
     data = Measurement(op, op.A(MU), NOISE, same, same)
     level = Level(0.5, 0.6, 0.8)
-    moved = descended(data, 0.01)(MU, moment(MU, level))
+    moved = descended(data, 0.01)(MU, step_at(MU, level))
     assert moved.isfinite().all()
 
 
@@ -306,7 +312,7 @@ def test_total_variation_is_the_minimizer():
     y = torch.zeros(1, 1, 1, 2 * width, dtype=torch.float64)
     y[..., width:] = 1.0
     identity = Mask(torch.ones(1, 1, 1, 2 * width, dtype=torch.float64))
-    x = flattest(identity, y, noise, y, weight=weight, steps=2000)
+    x = least_variation(identity, y, noise, y, weight=weight, steps=2000)
     shift = weight * noise**2 / width
     torch.testing.assert_close(
         x[..., :width], torch.full_like(y[..., :width], shift), atol=1e-5, rtol=0
@@ -320,13 +326,13 @@ def test_total_variation_keeps_to_black_and_white():
     """Denoised without edges: the nearest picture of [0, 1] is the clipped one."""
     y = 2 * normal(1, 3, SIDE, SIDE)
     identity = Mask(torch.ones(1, 1, SIDE, SIDE, dtype=torch.float64))
-    x = flattest(identity, y, 1.0, y, weight=1e-3, steps=2000)
+    x = least_variation(identity, y, 1.0, y, weight=1e-3, steps=2000)
     torch.testing.assert_close(x, y.clamp(0, 1), rtol=0, atol=5e-3)
 
 
 def test_total_variation_without_weight_is_the_data_step():
     data = measured(GaussianBlur(1.0))
-    x = flattest(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60, bounded=False)
+    x = least_variation(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60, bounded=False)
     torch.testing.assert_close(x, data.explained(MU, STD), rtol=0, atol=1e-3)
 
 

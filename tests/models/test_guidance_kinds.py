@@ -4,12 +4,12 @@ import pytest
 import torch
 from conformance import noise, prior_of
 
+from dreamsampler.guidance import cfg
 from dreamsampler.maths import FewLevels, Level, RectifiedFlow
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.few_steps import FewSteps, few_steps
 from dreamsampler.models.prior import scale_for
-from dreamsampler.objectives import cfg
-from dreamsampler.samplers import by_noise, uniform
+from dreamsampler.samplers import flow_shifted, trailing
 
 
 def asked(prior, network):
@@ -107,9 +107,9 @@ def test_what_the_user_knows_better_counts():
 
 def test_few_levels_are_visited_once_each():
     schedule = FewLevels(RectifiedFlow(3.0), 4)
-    times = [level.t for level in uniform(schedule, 16)]
+    times = [level.t for level in trailing(schedule, 16)]
     assert times == [1.0, 0.75, 0.5, 0.25]
-    walk = by_noise(schedule, 16, start=0.8)
+    walk = flow_shifted(schedule, 16, start=0.8)
     assert [level.t for level in walk] == sorted({level.t for level in walk}, reverse=True)
     assert {level.t for level in walk} <= {0.25, 0.5, 0.75, 1.0}
     assert schedule(0.0) == Level(0.0, 1.0, 0.0)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.faces.batch.ledger import Ledger
-from dreamsampler.faces.cli import main
+from dreamsampler.interfaces.batch.ledger import Ledger
+from dreamsampler.interfaces.cli.main import main
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: make test-batch installs it")
 

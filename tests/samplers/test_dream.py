@@ -4,26 +4,26 @@ import pytest
 import torch
 from oracles import mixture, normal
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import Cosine, fresh, generators, hold
-from dreamsampler.objectives import plain
-from dreamsampler.samplers import dream, finish, uniform
+from dreamsampler.samplers import dream, finish, trailing
 
-LEVELS = uniform(Cosine(), 6, start=0.9)
+LEVELS = trailing(Cosine(), 6, start=0.9)
 
 
 def run(batch=4, **how):
     z = normal(batch, 2)
-    return dream(plain(mixture(), None), Canvas(0 * z), LEVELS, z, **how)
+    return dream(conditional(mixture(), None), LatentVariable(0 * z), LEVELS, z, **how)
 
 
 def test_every_moment_explains_its_own_latent():
-    for now in run():
+    for step in run():
         torch.testing.assert_close(
-            now.z, now.level.alpha * now.before + now.level.sigma * now.noise
+            step.z, step.level.alpha * step.before + step.level.sigma * step.noise
         )
-        pair = now.level.alpha * now.estimate.z0 + now.level.sigma * now.estimate.eps
-        torch.testing.assert_close(now.z, pair)
+        pair = step.level.alpha * step.estimate.z0 + step.level.sigma * step.estimate.eps
+        torch.testing.assert_close(step.z, pair)
 
 
 def test_stopping_is_cancelling():
@@ -31,9 +31,9 @@ def test_stopping_is_cancelling():
 
     def denoise(z, level):
         asked.append(level)
-        return plain(mixture(), None)(z, level)
+        return conditional(mixture(), None)(z, level)
 
-    list(islice(dream(denoise, Canvas(normal(1, 2)), LEVELS, normal(1, 2)), 2))
+    list(islice(dream(denoise, LatentVariable(normal(1, 2)), LEVELS, normal(1, 2)), 2))
     assert asked == LEVELS[:2]
 
 
@@ -48,7 +48,13 @@ def test_a_batch_of_two_is_two_batches_of_one():
     def end(rows, seeds):
         renoise = fresh(0.5, generators(seeds))
         return finish(
-            dream(plain(mixture(), None), Canvas(0 * z[rows]), LEVELS, z[rows], renoise=renoise)
+            dream(
+                conditional(mixture(), None),
+                LatentVariable(0 * z[rows]),
+                LEVELS,
+                z[rows],
+                renoise=renoise,
+            )
         )
 
     both = end(slice(0, 2), [3, 4]).z0
@@ -58,15 +64,15 @@ def test_a_batch_of_two_is_two_batches_of_one():
 
 
 def test_held_noise_stays():
-    assert all(torch.equal(now.noise, normal(4, 2)) for now in run(renoise=hold))
+    assert all(torch.equal(step.noise, normal(4, 2)) for step in run(renoise=hold))
 
 
 def test_no_graph_survives_a_step():
     z = normal(1, 2).requires_grad_()
-    moments = list(dream(plain(mixture(), None), Canvas(z), LEVELS, z))
-    assert not any(now.z0.requires_grad or now.z.requires_grad for now in moments)
+    moments = list(dream(conditional(mixture(), None), LatentVariable(z), LEVELS, z))
+    assert not any(step.z0.requires_grad or step.z.requires_grad for step in moments)
 
 
 def test_a_run_without_steps_says_so():
     with pytest.raises(ValueError, match="no steps"):
-        finish(dream(plain(mixture(), None), Canvas(normal(1, 2)), [], normal(1, 2)))
+        finish(dream(conditional(mixture(), None), LatentVariable(normal(1, 2)), [], normal(1, 2)))

@@ -2,9 +2,9 @@ import pytest
 import torch
 from oracles import gaussian, normal
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Cosine
-from dreamsampler.objectives import cfg, plain
 from dreamsampler.samplers import (
     dream,
     finish,
@@ -13,20 +13,20 @@ from dreamsampler.samplers import (
     leapfrog,
     retrace,
     split,
-    uniform,
+    trailing,
 )
 
 Z_SRC = 0.7 * normal(8, 2)
 
 
 def levels(steps):
-    return uniform(Cosine(), steps, start=0.95)
+    return trailing(Cosine(), steps, start=0.95)
 
 
 def ddim_gap(steps):
-    falling, denoise = levels(steps), plain(gaussian(), None)
+    falling, denoise = levels(steps), conditional(gaussian(), None)
     end = finish(invert(denoise, Z_SRC, falling[::-1])).estimate
-    back = finish(dream(denoise, Canvas(end.z0), falling, end.eps))
+    back = finish(dream(denoise, LatentVariable(end.z0), falling, end.eps))
     return (back.z0 - Z_SRC).norm().item()
 
 
@@ -48,23 +48,23 @@ def test_the_exact_inversion_comes_back_to_rounding_error(steps, scale):
 
 def test_the_exact_inversion_edits_under_another_prompt():
     falling, prior = levels(40), gaussian(std=0.3)
-    trail = invert_exactly(plain(prior, 1), prior.means[1:] + 0.1, falling[::-1])
-    edited = finish(retrace(plain(prior, 0), trail, falling[1:])).z0
+    trail = invert_exactly(conditional(prior, 1), prior.means[1:] + 0.1, falling[::-1])
+    edited = finish(retrace(conditional(prior, 0), trail, falling[1:])).z0
     assert (edited - prior.means[0]).norm() < (edited - prior.means[1]).norm()
 
 
 def test_leapfrog_is_its_published_update():
     prior, walk = gaussian(), levels(8)
-    denoise = plain(prior, None)
-    run = list(dream(leapfrog(denoise, walk), Canvas(0 * Z_SRC), walk, Z_SRC))
+    denoise = conditional(prior, None)
+    run = list(dream(leapfrog(denoise, walk), LatentVariable(0 * Z_SRC), walk, Z_SRC))
 
-    def ddim(now, level):
-        seen = denoise(now.z, now.level)
+    def ddim(current, level):
+        seen = denoise(current.z, current.level)
         return level.alpha * seen.z0 + level.sigma * seen.eps
 
     for i in range(1, len(walk) - 1):
-        before, now, after = run[i - 1], run[i], run[i + 1]
-        step = before.z + ddim(now, after.level) - ddim(now, before.level)
+        before, current, after = run[i - 1], run[i], run[i + 1]
+        step = before.z + ddim(current, after.level) - ddim(current, before.level)
         torch.testing.assert_close(after.z, step)
 
 
@@ -77,16 +77,16 @@ def test_split_shows_the_latent_again(t):
 
 def test_falling_levels_are_no_inversion():
     with pytest.raises(ValueError, match="rising"):
-        invert(plain(gaussian(), None), Z_SRC, levels(5))
+        invert(conditional(gaussian(), None), Z_SRC, levels(5))
     with pytest.raises(ValueError, match="rising"):
-        invert_exactly(plain(gaussian(), None), Z_SRC, levels(5))
+        invert_exactly(conditional(gaussian(), None), Z_SRC, levels(5))
     with pytest.raises(ValueError, match="two rising"):
-        invert_exactly(plain(gaussian(), None), Z_SRC, levels(1))
+        invert_exactly(conditional(gaussian(), None), Z_SRC, levels(1))
 
 
 def test_a_trail_is_followed_from_its_end():
     rising = levels(6)[::-1]
-    trail = invert_exactly(plain(gaussian(), None), Z_SRC, rising)
+    trail = invert_exactly(conditional(gaussian(), None), Z_SRC, rising)
     for elsewhere in (levels(6), []):
         with pytest.raises(ValueError, match="the trail starts at"):
-            retrace(plain(gaussian(), None), trail, elsewhere)
+            retrace(conditional(gaussian(), None), trail, elsewhere)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from oracles import table
 
 from dreamsampler.maths import Cosine, RectifiedFlow
-from dreamsampler.samplers import by_noise, karras, leading, random_levels, uniform
+from dreamsampler.samplers import flow_shifted, karras, leading, random_levels, trailing
 
 SCHEDULES = [Cosine(), RectifiedFlow(3.0), table()]
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("spacing", [uniform, by_noise, karras])
+@pytest.mark.parametrize("spacing", [trailing, flow_shifted, karras])
 @given(steps=st.integers(1, 40))
 def test_levels_fall_strictly_and_stay_noisy(schedule, spacing, steps):
     levels = spacing(schedule, steps)
@@ -36,12 +36,12 @@ def test_leading_is_what_diffusers_visits(steps):
 @pytest.mark.parametrize("start", [0.0, -1.0])
 def test_a_walk_from_no_noise_is_refused(start):
     with pytest.raises(ValueError, match="above 0"):
-        by_noise(Cosine(), 3, start=start)
+        flow_shifted(Cosine(), 3, start=start)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_by_noise_is_even_in_flow_time(schedule):
-    flows = [level.flow for level in by_noise(schedule, 5, start=0.8)]
+    flows = [level.flow for level in flow_shifted(schedule, 5, start=0.8)]
     assert flows == pytest.approx([0.8, 0.64, 0.48, 0.32, 0.16], abs=1e-9)
 
 
@@ -59,7 +59,7 @@ def test_random_levels_are_drawn_from_their_range():
     assert times.mean().item() == pytest.approx(0.4, abs=0.02)
 
 
-@pytest.mark.parametrize("spacing", [uniform, by_noise, karras, leading])
+@pytest.mark.parametrize("spacing", [trailing, flow_shifted, karras, leading])
 def test_no_steps_are_refused(spacing):
     with pytest.raises(ValueError, match="num_inference_steps is 0"):
         spacing(table(), 0)
@@ -74,5 +74,5 @@ def test_by_noise_with_a_shift_is_the_spacing_of_stable_diffusion_3():
     """The last 33 of its 50 levels, on any schedule."""
     published = [3 * t / (1 + 2 * t) for t in (i / 50 for i in range(33, 0, -1))]
     for schedule in SCHEDULES:
-        levels = by_noise(schedule, 33, start=published[0], shift=3.0)
+        levels = flow_shifted(schedule, 33, start=published[0], shift=3.0)
         assert [level.flow for level in levels] == pytest.approx(published, abs=1e-6)

@@ -6,8 +6,8 @@ import torch
 from benchmarks.suites import inpainting
 from benchmarks.suites.painters import Hole, painted
 from dreamsampler import GaussianMixture
+from dreamsampler.images.fit import Fit
 from dreamsampler.maths import generators
-from dreamsampler.tasks.fit import Fit
 
 SIDE = 8
 HOLE = torch.zeros(1, SIDE, SIDE)

@@ -27,8 +27,8 @@ from benchmarks.suites.report import (
 from benchmarks.suites.rows import CURVES, METHODS, PUBLISHED, editing_rows
 from benchmarks.suites.run import grouped, pending
 from dreamsampler.files import InputError, sha256
+from dreamsampler.images.picture import open_picture
 from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.picture import open_picture
 
 
 @pytest.mark.parametrize("suite", [editing, inpainting, restoration, vectorization, radiance])

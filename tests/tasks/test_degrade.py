@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from dreamsampler.files import InputError
+from dreamsampler.images.picture import open_picture, read_recipe
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, compose, estimate_noise
 from dreamsampler.tasks.degrade import Degrade
-from dreamsampler.tasks.picture import open_picture, read_recipe
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from conformance import prior_of
 from PIL import Image
 from tiny import TINY
 
+from dreamsampler.images.memory import picture_of
+from dreamsampler.images.picture import open_picture, read_recipe
 from dreamsampler.maths import RectifiedFlow, generators
 from dreamsampler.methods import ledits
 from dreamsampler.models import GaussianMixture, ModelError, word_tokens
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS, Edit
-from dreamsampler.tasks.edit_run import LEDITS_THRESHOLD, edit_levels
-from dreamsampler.tasks.memory import picture_of
-from dreamsampler.tasks.picture import open_picture, read_recipe
+from dreamsampler.tasks.edit.run import LEDITS_THRESHOLD, edit_levels
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import pytest
 import torch
 from conformance import noise, prior_of
 
-from dreamsampler import Canvas, Edit, finish
+from dreamsampler import Edit, LatentVariable, finish
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import VariancePreserving, generators
 from dreamsampler.methods import cfg_plus_plus, ddim, dpm_solver, sds
 from dreamsampler.models.prior import scale_for
-from dreamsampler.objectives import cfg, plain
-from dreamsampler.samplers import by_noise, invert, uniform
+from dreamsampler.samplers import flow_shifted, invert, trailing
 from dreamsampler.tasks import Inpaint, Restore
 
 NAMES = list(families.FAMILIES)
@@ -132,14 +132,14 @@ def test_every_kind_of_method_runs(name):
     eps = noise(prior, 1)
     cat, null = prior.condition("a cat"), prior.condition("")
     scale = scale_for(prior, None, 3.0)
-    levels = uniform(prior.schedule, 3, start=0.97)
+    levels = trailing(prior.schedule, 3, start=0.97)
     with torch.no_grad():
         runs = {
             "ddim": ddim(prior, cat, null, eps, levels, scale),
             "dpm_solver": dpm_solver(prior, cat, null, eps, levels, scale),
             "cfg_plus_plus": cfg_plus_plus(prior, cat, null, eps, levels),
-            "sds": sds(cfg(prior, cat, null, scale), Canvas(eps), levels, rng, 0.1),
-            "invert": invert(plain(prior, cat), eps, by_noise(prior.schedule, 3)[::-1]),
+            "sds": sds(cfg(prior, cat, null, scale), LatentVariable(eps), levels, rng, 0.1),
+            "invert": invert(conditional(prior, cat), eps, flow_shifted(prior.schedule, 3)[::-1]),
         }
         ends = {kind: run if not hasattr(run, "__next__") else finish(run).z0
                 for kind, run in runs.items()}  # fmt: skip

@@ -13,12 +13,12 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import InputError
+from dreamsampler.images.crop import Window
+from dreamsampler.images.picture import read_recipe
+from dreamsampler.images.seam import healed, jump, seam_width
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.tasks.crop import Window
-from dreamsampler.tasks.hole import filled
-from dreamsampler.tasks.inpaint import INPAINT_PRESETS, Inpaint
-from dreamsampler.tasks.picture import read_recipe
-from dreamsampler.tasks.seam import healed, jump, seam_width
+from dreamsampler.tasks.inpaint.hole import filled
+from dreamsampler.tasks.inpaint.task import INPAINT_PRESETS, Inpaint
 
 HIGH, WIDE = 56, 72
 

@@ -7,10 +7,10 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import InputError
+from dreamsampler.images.memory import picture_of
+from dreamsampler.images.picture import open_picture, read_recipe
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
-from dreamsampler.tasks.memory import picture_of
-from dreamsampler.tasks.picture import open_picture, read_recipe
 
 
 @pytest.fixture(scope="module")

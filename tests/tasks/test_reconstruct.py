@@ -15,14 +15,14 @@ from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.field import Camera, load_field, read_transforms
+from dreamsampler.images.animation import gif, mp4
+from dreamsampler.images.picture import open_picture, read_recipe
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
-from dreamsampler.tasks.movie import gif, mp4
-from dreamsampler.tasks.picture import open_picture, read_recipe
-from dreamsampler.tasks.reconstruct import Reconstruct
-from dreamsampler.tasks.reconstruct_run import between
+from dreamsampler.tasks.reconstruct.run import between
+from dreamsampler.tasks.reconstruct.task import Reconstruct
 from dreamsampler.tasks.scene_files import own, turntable
 
 
@@ -161,7 +161,7 @@ def test_every_name_of_a_scene_is_known_as_its_own(finished):
 
 
 def test_an_mp4_without_its_package_is_refused_before_anything_starts(monkeypatch):
-    monkeypatch.setattr("dreamsampler.tasks.movie.find_spec", lambda name: None)
+    monkeypatch.setattr("dreamsampler.images.animation.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'pip install "dreamsampler\[video\]"'):
         Reconstruct("scene", mp4=True).check()
     with pytest.raises(ValueError, match="needs a turntable"):
@@ -374,7 +374,7 @@ def rewrite(change):
     return apply
 
 
-def mirrored(matrix):
+def symmetry(matrix):
     for row in matrix[:3]:
         row[0] = -row[0]
 
@@ -396,7 +396,7 @@ def not_a_number(folder):
     [
         (missing, {}, "view_001.png is missing"),
         (other_size, {}, "views of one size|in that proportion"),
-        (rewrite(mirrored), {}, "mirrors"),
+        (rewrite(symmetry), {}, "mirrors"),
         (rewrite(sheared), {}, "not orthonormal"),
         (not_a_number, {}, "nan|NaN"),
         (lambda folder: None, {"radius": 6.0}, "stands inside the scene"),
@@ -458,12 +458,12 @@ def test_results_of_an_unfinished_run_are_refused(blocks, prior):
 
 
 def test_levels_that_rise_are_refused(blocks):
+    from dreamsampler.guidance import conditional
     from dreamsampler.methods.reconstruction import by_view, fitted, reconstruct
-    from dreamsampler.objectives import plain
 
     black = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     run = quick(blocks).start(black)
-    denoise = by_view([plain(black, None)] * 10)
+    denoise = by_view([conditional(black, None)] * 10)
     levels = black.schedule.grid(3)
     with pytest.raises(ValueError, match="must fall"):
         list(reconstruct(denoise, run.film, [levels[::-1]], generators(list(range(10)))))
@@ -497,7 +497,7 @@ def test_a_mirrored_walk_moves_the_field_as_it_stands(blocks):
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     film = quick(blocks).start(prior).film
     film.correct, film.axes = None, (-1,)
-    look = film.look()
+    look = film.latent()
     darker = look.clone()
     darker[..., :8] -= 0.5  # the left of the mirror image
     change = film._aim(darker) - film.pictures().detach()
@@ -507,12 +507,12 @@ def test_a_mirrored_walk_moves_the_field_as_it_stands(blocks):
 
 def test_views_are_asked_together_and_come_back_in_order():
     """One prompt a view, in any order and any batches: the same as each on its own."""
+    from dreamsampler.guidance import conditional
     from dreamsampler.methods.reconstruction import by_view
-    from dreamsampler.objectives import plain
 
     means = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2).clone()
     prior = GaussianMixture(means, std=0.3)
-    kinds = [plain(prior, i) for i in range(3)]
+    kinds = [conditional(prior, i) for i in range(3)]
     order = [2, 0, 1, 0, 2]
     z = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     level = prior.schedule(0.5)

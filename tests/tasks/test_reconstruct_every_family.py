@@ -5,7 +5,7 @@ import pytest
 from conformance import prior_of
 
 from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.reconstruct import Reconstruct
+from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 NAMES = list(families.FAMILIES)
 
@@ -38,7 +38,7 @@ def test_it_reconstructs(name, scene):
     moments = list(run)
     assert len(moments) == run.total == 2
     assert moments[0].level.s > moments[1].level.s
-    assert all(now.z0.isfinite().all() and len(now.z0) == 2 for now in moments)
+    assert all(step.z0.isfinite().all() and len(step.z0) == 2 for step in moments)
     assert run.evaluations >= 2 * 2
     (made,) = run.pictures()
     assert made.shape == (3, 32, 32)

@@ -10,13 +10,21 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import InputError
+from dreamsampler.images.picture import read_recipe
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.objectives.measurement import Measurement
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
-from dreamsampler.tasks.picture import read_recipe
-from dreamsampler.tasks.restore import RESTORE_PRESETS, Restore
-from dreamsampler.tasks.verdict import Verdict, closed, eased, first_guess, guessable, met, steadied
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.tasks.data_consistency import (
+    Verdict,
+    closed,
+    eased,
+    first_guess,
+    guessable,
+    met,
+    steadied,
+)
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
 
 BLUR = "blur(sigma=1.5)"
 
@@ -343,10 +351,10 @@ def test_previews_of_the_mirror_image_are_turned_back(prior, tmp_path):
     run = quick(write(tmp_path / "ramp.png", picture), "none", noise=0.01).start(prior)
     moments = list(run)
     axes = [(), (-1,), (), (-1,)]  # four levels in four walks
-    for now, turned in zip(moments, axes, strict=True):
+    for step, turned in zip(moments, axes, strict=True):
         with torch.no_grad():
-            wanted = prior.decode(now.z0).clamp(-1, 1).flip(turned)
-        assert torch.equal(run.preview(now), wanted)
+            wanted = prior.decode(step.z0).clamp(-1, 1).flip(turned)
+        assert torch.equal(run.preview(step), wanted)
     (result,) = run.pictures()
     assert (result - picture[0]).abs().mean() < 0.05
 

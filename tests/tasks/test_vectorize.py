@@ -13,8 +13,8 @@ from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur, parse
-from dreamsampler.tasks.vectorize import Vectorize
-from dreamsampler.tasks.vectorize_begin import Beginning, Wanted
+from dreamsampler.tasks.vectorize.initialize import Initialization, Wanted
+from dreamsampler.tasks.vectorize.task import Vectorize
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_an_unfinished_run_has_no_pictures(sharp, prior):
 def test_a_prompt_alone_is_drawn(prior, tmp_path):
     run = quick(None, prompt="cat", size=32).start(prior)
     moments = list(run)
-    assert [now.index for now in moments] == list(range(6)) and run.total == 6
+    assert [step.index for step in moments] == list(range(6)) and run.total == 6
     assert run.evaluations == 4 * 2 + 2  # guided to the picture, then plain
     assert run.pictures()[0].shape == (3, 32, 32)
     assert run.source.path is None
@@ -148,7 +148,7 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
     def energy(graphic, drawn):
         return (drawn[0] - wanted).square().mean()
 
-    beginning = Beginning(task, given, energy, scene)
+    beginning = Initialization(task, given, energy, scene)
     assert list(beginning.steps()) == list(range(1, 21))
     after = beginning.graphic.points.detach()
     assert torch.equal(after[:12], scene.points[:12])
@@ -157,8 +157,8 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
 
 
 def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
-    from dreamsampler.faces.command import produce
-    from dreamsampler.faces.progress import Bar
+    from dreamsampler.interfaces.cli.command import produce
+    from dreamsampler.interfaces.cli.progress import Bar
 
     with Bar() as bar:
         task = quick(sharp, prompt="x")

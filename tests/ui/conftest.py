@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dreamsampler import from_pretrained
-from dreamsampler.faces.studio.server import Studio, opened
+from dreamsampler.interfaces.studio.server import Studio, opened
 
 QUIET = ("quic", "gpu", "background-networking", "component-update", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{each}" for each in QUIET)]

@@ -1,5 +1,9 @@
 """What is optimized."""
 
-from dreamsampler.generators.subject import Canvas, Generated, Subject
+from dreamsampler.generators.variable import GeneratorVariable, LatentVariable, Variable
 
-__all__ = ["Canvas", "Generated", "Subject"]
+__all__ = [
+    "GeneratorVariable",
+    "LatentVariable",
+    "Variable",
+]

@@ -15,8 +15,8 @@ from dreamsampler.maths.level import (
     within,
 )
 from dreamsampler.maths.linalg import conjugate_gradient
-from dreamsampler.maths.moment import Moment
 from dreamsampler.maths.noise import Renoise, Rng, ddpm, draw, fresh, generators, hold, keep
+from dreamsampler.maths.step import Step
 from dreamsampler.maths.types import Image, Latent
 
 __all__ = [
@@ -28,11 +28,11 @@ __all__ = [
     "Image",
     "Latent",
     "Level",
-    "Moment",
     "RectifiedFlow",
     "Renoise",
     "Rng",
     "Schedule",
+    "Step",
     "Target",
     "VarianceExploding",
     "VariancePreserving",

@@ -8,13 +8,13 @@ from typing import TypeAlias
 import torch
 
 from dreamsampler.maths.level import Level
-from dreamsampler.maths.moment import Moment
+from dreamsampler.maths.step import Step
 from dreamsampler.maths.types import Latent
 
 Rng: TypeAlias = Sequence[torch.Generator]
 """One generator per image, on the CPU: a picture does not depend on its neighbors."""
 
-Renoise: TypeAlias = Callable[[Moment, Level], Latent]
+Renoise: TypeAlias = Callable[[Step, Level], Latent]
 """(moment, next level) -> the noise that hides the next clean latent."""
 
 
@@ -54,14 +54,14 @@ def draw(like: Latent, rng: Rng) -> Latent:
     return noise.to(like, non_blocking=True)
 
 
-def keep(now: Moment, following: Level) -> Latent:
+def keep(step: Step, following: Level) -> Latent:
     """Renoise with the estimated noise: the deterministic process (DDIM)."""
-    return now.estimate.eps
+    return step.estimate.eps
 
 
-def hold(now: Moment, following: Level) -> Latent:
+def hold(step: Step, following: Level) -> Latent:
     """Renoise with the same noise as before: a fixed camera on a moving picture."""
-    return now.noise
+    return step.noise
 
 
 def fresh(share: Callable[[Level, Level], float] | float, rng: Rng) -> Renoise:
@@ -79,13 +79,13 @@ def fresh(share: Callable[[Level, Level], float] | float, rng: Rng) -> Renoise:
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), the renoising step.
     """
 
-    def renoise(now: Moment, following: Level) -> Latent:
-        k = share(now.level, following) if callable(share) else share
+    def renoise(step: Step, following: Level) -> Latent:
+        k = share(step.level, following) if callable(share) else share
         if not 0 <= k <= 1:
             raise ValueError(f"the share of fresh noise is {k}, but must lie in [0, 1]")
         if k == 0:
-            return now.estimate.eps
-        return (1 - k) ** 0.5 * now.estimate.eps + k**0.5 * draw(now.z, rng)
+            return step.estimate.eps
+        return (1 - k) ** 0.5 * step.estimate.eps + k**0.5 * draw(step.z, rng)
 
     return renoise
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Denoiser, Latent, Level, Moment, Rng, draw
+from dreamsampler.generators import LatentVariable
+from dreamsampler.maths import Denoiser, Latent, Level, Rng, Step, draw
 from dreamsampler.maths import ddpm as ddpm_share
-from dreamsampler.objectives import inside
+from dreamsampler.regularizers import inside
 from dreamsampler.samplers import dream
 
 
 def blended_diffusion(
     denoise: Denoiser, z_src: Latent, hole: Tensor, levels: Sequence[Level], rng: Rng
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Blended latent diffusion: outside the hole the source, in fresh noise at every level.
 
         z' = m (alpha' z0 + sigma' eps) + (1 - m) (alpha' z_src + sigma' n)
@@ -34,12 +34,12 @@ def blended_diffusion(
     """
     free = hole.to(z_src)
 
-    def renoise(now: Moment, following: Level) -> Latent:
-        return torch.lerp(draw(z_src, rng), now.estimate.eps, free)
+    def renoise(step: Step, following: Level) -> Latent:
+        return torch.lerp(draw(z_src, rng), step.estimate.eps, free)
 
     eps = draw(z_src, rng)
     bend = inside(free, z_src)
-    return dream(denoise, Canvas(z_src), levels, eps, regularize=bend, renoise=renoise)
+    return dream(denoise, LatentVariable(z_src), levels, eps, regularize=bend, renoise=renoise)
 
 
 def repaint(
@@ -49,7 +49,7 @@ def repaint(
     levels: Sequence[Level],
     rng: Rng,
     resample: int = 2,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """RePaint with jumps of one level: DDPM in the hole, every level visited several times.
 
         down:    z' = m (alpha' z0 + sigma' (sqrt(1 - k) eps + sqrt(k) n)) + (1 - m) z'_src
@@ -77,10 +77,10 @@ def repaint(
     below = dict(itertools.pairwise(levels))
     visits = [level for level in levels[:-1] for _ in range(resample)] + list(levels[-1:])
 
-    def renoise(now: Moment, following: Level) -> Latent:
-        down = below[now.level]
-        k = share(now.level, down)
-        drawn = (1 - k) ** 0.5 * now.estimate.eps + k**0.5 * draw(z_src, rng)
+    def renoise(step: Step, following: Level) -> Latent:
+        down = below[step.level]
+        k = share(step.level, down)
+        drawn = (1 - k) ** 0.5 * step.estimate.eps + k**0.5 * draw(z_src, rng)
         eps = torch.lerp(draw(z_src, rng), drawn, free)
         if following == down:
             return eps
@@ -89,4 +89,4 @@ def repaint(
 
     eps = draw(z_src, rng)
     bend = inside(free, z_src)
-    return dream(denoise, Canvas(z_src), visits, eps, regularize=bend, renoise=renoise)
+    return dream(denoise, LatentVariable(z_src), visits, eps, regularize=bend, renoise=renoise)

@@ -2,65 +2,66 @@
 
 A distillation step z <- z - lr w (eps(c) - eps) is a partial move towards the prior's clean
 estimate: eps(c) - eps = (z - z0) / s, so the rate of the move is mu = lr w / s with s =
-sigma / alpha. A `Generated` subject takes the same target through its optimizer.
+sigma / alpha. A `GeneratorVariable` subject takes the same target through its optimizer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dreamsampler.generators import Subject
+from dreamsampler.generators import Variable
+from dreamsampler.guidance import Guided, delta
 from dreamsampler.maths import (
     Latent,
     Level,
-    Moment,
     Renoise,
     Rng,
     Schedule,
+    Step,
     VariancePreserving,
     Weight,
     draw,
     fresh,
     weigh,
 )
-from dreamsampler.objectives import Guided, chain, delta, relax
+from dreamsampler.regularizers import chain, relax
 from dreamsampler.samplers import dream, finish, invert
 
 
 def sds(
-    denoise: Guided, subject: Subject, levels: Sequence[Level], rng: Rng, step: Weight
-) -> Iterator[Moment]:
+    denoise: Guided, variable: Variable, levels: Sequence[Level], rng: Rng, step: Weight
+) -> Iterator[Step]:
     """Score distillation sampling: z <- z - step (eps(c; z_t) - eps), new noise every time.
 
     Args:
         denoise: guidance towards the prompt.
-        subject: what is moved.
+        variable: what is moved.
         levels: in random order (`random_levels`).
         rng: one generator per image.
         step: learning rate times w(t).
 
     Source: Poole et al., "DreamFusion", ICLR 2023 (arXiv:2209.14988), eq. 3.
     """
-    eps = draw(subject.look(), rng)
+    eps = draw(variable.latent(), rng)
     rate = relax(lambda level: weigh(step, level) / level.s)
-    return dream(denoise, subject, levels, eps, regularize=rate, renoise=fresh(1.0, rng))
+    return dream(denoise, variable, levels, eps, regularize=rate, renoise=fresh(1.0, rng))
 
 
 def dds(
     target: Guided,
     source: Guided,
-    subject: Subject,
+    variable: Variable,
     anchor: Latent,
     levels: Sequence[Level],
     rng: Rng,
     step: Weight,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Delta denoising score: z <- z - step (eps(target; z_t) - eps(source; z_src_t)), same noise.
 
     Args:
         target: guidance towards the target prompt.
         source: guidance towards the source prompt, of the same weight.
-        subject: what is moved; starts at the source.
+        variable: what is moved; starts at the source.
         anchor: clean latent of the source.
         levels: in random order.
         rng: one generator per image.
@@ -70,20 +71,20 @@ def dds(
     """
     eps = draw(anchor, rng)
     rate = relax(lambda level: weigh(step, level) / level.s)
-    denoise = delta(target, source, subject, anchor)
-    return dream(denoise, subject, levels, eps, regularize=rate, renoise=fresh(1.0, rng))
+    denoise = delta(target, source, variable, anchor)
+    return dream(denoise, variable, levels, eps, regularize=rate, renoise=fresh(1.0, rng))
 
 
 def pds(
     target: Guided,
     source: Guided,
-    subject: Subject,
+    variable: Variable,
     anchor: Latent,
     levels: Sequence[Level],
     rng: Rng,
     step: float,
     weights: tuple[Weight, Weight],
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Posterior distillation sampling: DDS with a pull back to the source.
 
         z <- z - step [ psi (z - anchor) + chi (eps(target; z_t) - eps(source; z_src_t)) ]
@@ -91,7 +92,7 @@ def pds(
     Args:
         target: guidance towards the target prompt.
         source: guidance towards the source prompt.
-        subject: what is moved; starts at the source.
+        variable: what is moved; starts at the source.
         anchor: clean latent of the source.
         levels: in random order.
         rng: one generator per image.
@@ -104,11 +105,11 @@ def pds(
     psi, chi = weights
     regularize = chain(
         relax(lambda level: step * weigh(chi, level) / level.s),
-        lambda z0, now: z0 + step * weigh(psi, now.level) * (anchor - now.before),
+        lambda z0, current: z0 + step * weigh(psi, current.level) * (anchor - current.before),
     )
-    denoise = delta(target, source, subject, anchor)
+    denoise = delta(target, source, variable, anchor)
     eps = draw(anchor, rng)
-    return dream(denoise, subject, levels, eps, regularize=regularize, renoise=fresh(1.0, rng))
+    return dream(denoise, variable, levels, eps, regularize=regularize, renoise=fresh(1.0, rng))
 
 
 def pds_weights(schedule: VariancePreserving, skip: int) -> tuple[Weight, Weight]:
@@ -143,12 +144,12 @@ def pds_weights(schedule: VariancePreserving, skip: int) -> tuple[Weight, Weight
 def sdi(
     denoise: Guided,
     inverter: Guided,
-    subject: Subject,
+    variable: Variable,
     schedule: Schedule,
     levels: Sequence[Level],
     step: Weight = 1.0,
     inversion_steps: int = 10,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Score distillation via reparametrized DDIM: falling levels, noise by inverting the look.
 
         z_t = inversion of today's look up to t;   z <- z + step (z0(c; z_t) - z)
@@ -156,7 +157,7 @@ def sdi(
     Args:
         denoise: guidance towards the prompt.
         inverter: guidance of the inversion, usually plain.
-        subject: what is moved.
+        variable: what is moved.
         schedule: the prior's, for the levels of the inversion.
         levels: falling; published from t = 0.98 to 0.25.
         step: share of the way, mu.
@@ -173,25 +174,27 @@ def sdi(
     """
     if not levels:
         raise ValueError("the run has no steps: pass at least one level")
-    renoise = _inverted(inverter, subject, schedule, inversion_steps)
+    renoise = _inverted(inverter, variable, schedule, inversion_steps)
     return dream(
         denoise,
-        subject,
+        variable,
         levels,
-        _noise_of(inverter, subject.look(), schedule, levels[0], inversion_steps),
+        _noise_of(inverter, variable.latent(), schedule, levels[0], inversion_steps),
         regularize=relax(step),
         renoise=renoise,
     )
 
 
-def _inverted(inverter: Guided, subject: Subject, schedule: Schedule, steps: int) -> Renoise:
-    return lambda now, following: _noise_of(inverter, subject.look(), schedule, following, steps)
+def _inverted(inverter: Guided, variable: Variable, schedule: Schedule, steps: int) -> Renoise:
+    return lambda step, following: _noise_of(
+        inverter, variable.latent(), schedule, following, steps
+    )
 
 
 def _noise_of(
-    inverter: Guided, look: Latent, schedule: Schedule, level: Level, steps: int
+    inverter: Guided, latent: Latent, schedule: Schedule, level: Level, steps: int
 ) -> Latent:
     """The noise that inversion finds in a look at a level: (z_t - alpha look) / sigma."""
     rising = [schedule(level.t * (i + 1) / (steps + 1)) for i in range(steps)]
-    end = finish(invert(inverter, look, rising)).estimate
-    return (level.alpha * end.z0 + level.sigma * end.eps - level.alpha * look) / level.sigma
+    end = finish(invert(inverter, latent, rising)).estimate
+    return (level.alpha * end.z0 + level.sigma * end.eps - level.alpha * latent) / level.sigma

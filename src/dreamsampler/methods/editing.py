@@ -7,15 +7,24 @@ from dataclasses import replace
 
 import torch
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import (
+    Guided,
+    cfg_pp,
+    conditional,
+    delta,
+    difference_mask,
+    gamma,
+    together,
+)
 from dreamsampler.maths import (
     Denoiser,
     Estimate,
     Latent,
     Level,
-    Moment,
     Renoise,
     Rng,
+    Step,
     VariancePreserving,
     Weight,
     covered,
@@ -25,19 +34,8 @@ from dreamsampler.maths import (
 )
 from dreamsampler.methods.inversion import replayed
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import (
-    Guided,
-    Regularizer,
-    chain,
-    delta,
-    distilled,
-    gamma,
-    plain,
-    relax,
-    spotlight,
-    together,
-)
-from dreamsampler.samplers import dream, leading, uniform
+from dreamsampler.regularizers import Regularizer, chain, relax
+from dreamsampler.samplers import dream, leading, trailing
 
 
 def paper_levels(
@@ -79,7 +77,7 @@ def dreamsampler(
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
     *,
     shifted: bool = True,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The published editing: invert with the null prompt, come back under gamma alpha_bar.
 
         z0 = z0(null) + gamma alpha_bar (z0(c) - z0(null)),   renoise with eps(null)
@@ -112,14 +110,14 @@ def dreamsampler(
                 "the published editing needs a model with a table of alphas_cumprod: pass "
                 "shifted=False for its form on any other"
             )
-        down = uniform(schedule, steps)
+        down = trailing(schedule, steps)
         up = down[::-1]
     else:
         up, down, right = paper_levels(schedule, steps)
         if not shifted:
             up, down = right[::-1], right
-    edit = distilled(prior, condition, null, gamma(weight)).skipping(negligible)
-    return up_and_down(plain(prior, null), edit, z_src, up, down, regularize)
+    edit = cfg_pp(prior, condition, null, gamma(weight)).skipping(negligible)
+    return up_and_down(conditional(prior, null), edit, z_src, up, down, regularize)
 
 
 def up_and_down(
@@ -130,13 +128,13 @@ def up_and_down(
     down: Sequence[Level],
     regularize: Regularizer,
     renoise: Renoise = keep,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The published way: invert under one denoiser, come back under another one."""
     pair = Estimate(z_src, torch.zeros_like(z_src))
-    for now in dream(rise, Canvas(z_src / up[0].alpha), up, pair.eps):
-        yield now
-        pair = now.estimate
-    canvas = Canvas(pair.z0)
+    for step in dream(rise, LatentVariable(z_src / up[0].alpha), up, pair.eps):
+        yield step
+        pair = step.estimate
+    canvas = LatentVariable(pair.z0)
     yield from dream(fall, canvas, down, pair.eps, regularize=regularize, renoise=renoise)
 
 
@@ -148,7 +146,7 @@ def flow_edit(
     rng: Rng,
     renoise: Renoise | None = None,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """FlowEdit: walk from source to target along the difference of two flows, without inversion.
 
         target of a step = z_src + z0(tgt; z_t) - z0(src; z_t^src),   moved by 1 - u'/u
@@ -167,7 +165,7 @@ def flow_edit(
 
     Source: Kulikov et al., "FlowEdit", ICCV 2025 (arXiv:2412.08629), algorithm 1.
     """
-    canvas = Canvas(z_src)
+    canvas = LatentVariable(z_src)
     denoise = delta(target, source, canvas, z_src, _flow_coupling)
     eps = draw(z_src, rng)
     steps = chain(regularize, relax(flow_share(levels)))
@@ -189,10 +187,10 @@ def anchored_edit(
     *,
     by: Guided | None = None,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The house's own edit: replayed noise (`ddpm_inversion`), kept to where the prompts differ.
 
-        m    = spotlight(z0(by; z) - z0(src; x_t), low, high)
+        m    = difference_mask(z0(by; z) - z0(src; x_t), low, high)
         z0   = z_src + m (z0(tgt; z) - z0(src; x_t))
         eps' = n_t' + sqrt(1 - k) m (eps(tgt; z) - eps(src; x_t))
 
@@ -226,7 +224,7 @@ def anchored_edit(
             there = z  # one object: asked once, and equal prompts cancel to the last bit
         tgt, seen, src = together([(target, z), (judge, z), (source, there)], level)
         u = level.flow
-        m = spotlight(seen.z0 - src.z0, max(0.0, u - 0.2), max(0.1, u))
+        m = difference_mask(seen.z0 - src.z0, max(0.0, u - 0.2), max(0.1, u))
         lit = src.z0 + m * (tgt.z0 - src.z0), src.eps + m * (tgt.eps - src.eps)
         return Estimate(*lit), src
 

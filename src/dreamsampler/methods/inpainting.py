@@ -9,16 +9,17 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import conditional, posterior
 from dreamsampler.maths import (
     Denoiser,
     Estimate,
     Image,
     Latent,
     Level,
-    Moment,
     Renoise,
     Rng,
+    Step,
     VariancePreserving,
     Weight,
     draw,
@@ -28,13 +29,8 @@ from dreamsampler.maths import (
 )
 from dreamsampler.methods.editing import paper_levels, up_and_down
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import (
-    Regularizer,
-    chain,
-    plain,
-    posterior,
-)
 from dreamsampler.operators import Mask, prox_l2
+from dreamsampler.regularizers import Regularizer, chain
 from dreamsampler.samplers import dream
 
 Holes: TypeAlias = Sequence[tuple[Condition, Tensor]]
@@ -56,9 +52,9 @@ def consistent(prior: Prior, op: Mask, y: Image, trust: float, weight: Weight) -
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
     """
 
-    def apply(z0: Latent, now: Moment) -> Latent:
+    def apply(z0: Latent, step: Step) -> Latent:
         x = prox_l2(op, prior.decode(z0), y, trust)
-        return torch.lerp(z0, prior.encode(x), weigh(weight, now.level))
+        return torch.lerp(z0, prior.encode(x), weigh(weight, step.level))
 
     return apply
 
@@ -77,9 +73,9 @@ def prompted(prior: Prior, holes: Holes, weight: Weight) -> Regularizer:
     """
     conditions = [condition for condition, _ in holes]
 
-    def apply(z0: Latent, now: Moment) -> Latent:
-        w, moved = weigh(weight, now.level), z0
-        seen = prior.predict(now.z, now.level, conditions)
+    def apply(z0: Latent, step: Step) -> Latent:
+        w, moved = weigh(weight, step.level), z0
+        seen = prior.predict(step.z, step.level, conditions)
         for (_, mask), each in zip(holes, seen, strict=True):
             moved = moved + w * mask.to(z0) * (each.z0 - z0)
         return moved
@@ -101,7 +97,7 @@ def dreamsampler_inpainting(
     until: int = 170,
     shifted: bool = True,
     renoise: Renoise | None = None,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The published inpainting: invert with the null prompt, come back in two kinds of steps.
 
         x    = (y + lambda D(z0(null))) / (m + lambda)
@@ -145,15 +141,15 @@ def dreamsampler_inpainting(
     dreamed = chain(data, prompted(prior, holes, _alpha_bar))
     renewed = fresh(lambda level, following: level.alpha_bar, rng) if renoise is None else renoise
 
-    def regularize(z0: Latent, now: Moment) -> Latent:
-        return dreamed(z0, now) if now.level in dreaming else z0
+    def regularize(z0: Latent, step: Step) -> Latent:
+        return dreamed(z0, step) if step.level in dreaming else z0
 
-    def turn(now: Moment, following: Level) -> Latent:
-        return renewed(now, following) if now.level in dreaming else keep(now, following)
+    def turn(step: Step, following: Level) -> Latent:
+        return renewed(step, following) if step.level in dreaming else keep(step, following)
 
     with torch.no_grad():
         z_src = prior.encode(y)
-    rise = plain(prior, null)
+    rise = conditional(prior, null)
     fall = _explaining(rise, prior, Mask(known), y, still=dreaming | {down[-1]})
     return up_and_down(rise, fall, z_src, up, down, regularize, turn)
 
@@ -178,7 +174,7 @@ def anchored_inpainting(
     levels: Sequence[Level],
     rng: Rng,
     share: Callable[[Level, Level], float] | float = 0.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The house's own inpainting: sample the hole, show its surroundings as they are.
 
         free = strength > 0 and strength >= u,      u = sigma / (alpha + sigma)
@@ -211,13 +207,13 @@ def anchored_inpainting(
     def free(level: Level) -> Tensor:
         return (strength > 0) & (strength >= min(level.flow, 1.0))
 
-    def surround(z0: Latent, now: Moment) -> Latent:
-        return torch.where(free(now.level), z0, z_src)
+    def surround(z0: Latent, step: Step) -> Latent:
+        return torch.where(free(step.level), z0, z_src)
 
-    def renoise(now: Moment, following: Level) -> Latent:
-        eps = torch.where(free(now.level), now.estimate.eps, now.noise)
-        kept = replace(now, estimate=Estimate(now.estimate.z0, eps))
+    def renoise(step: Step, following: Level) -> Latent:
+        eps = torch.where(free(step.level), step.estimate.eps, step.noise)
+        kept = replace(step, estimate=Estimate(step.estimate.z0, eps))
         return renew(kept, following)
 
     eps = draw(z_src, rng)
-    return dream(denoise, Canvas(z_src), levels, eps, regularize=surround, renoise=renoise)
+    return dream(denoise, LatentVariable(z_src), levels, eps, regularize=surround, renoise=renoise)

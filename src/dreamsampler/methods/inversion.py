@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Moment, Renoise, Rng, draw, keep
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import Guided, cfg, conditional, together
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Renoise, Rng, Step, draw, keep
 from dreamsampler.maths import ddpm as ddpm_share
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import Guided, Regularizer, cfg, chain, plain, together
+from dreamsampler.regularizers import Regularizer, chain
 from dreamsampler.samplers import dream, invert
 
 Pair: TypeAlias = Callable[[Latent, Latent, Level], tuple[Estimate, Estimate]]
@@ -25,7 +26,7 @@ def sdedit(
     levels: Sequence[Level],
     rng: Rng,
     renoise: Renoise = keep,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """SDEdit: hide the source in noise of a middle level, and sample from there.
 
         z = alpha z_src + sigma n,   then down under the prompt
@@ -40,12 +41,12 @@ def sdedit(
 
     Source: Meng et al., "SDEdit", ICLR 2022 (arXiv:2108.01073), algorithm 1.
     """
-    return dream(denoise, Canvas(z_src), levels, draw(z_src, rng), renoise=renoise)
+    return dream(denoise, LatentVariable(z_src), levels, draw(z_src, rng), renoise=renoise)
 
 
 def ddim_inversion(
     target: Denoiser, source: Denoiser, z_src: Latent, levels: Sequence[Level]
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """DDIM inversion and a swapped prompt: up under the source's, down under the target's.
 
         up:    z' = alpha' z0(src) + sigma' eps(src),   levels rising
@@ -68,7 +69,7 @@ def ddim_inversion(
         yield last
     if last is None:
         raise ValueError("the run has no steps: pass at least one level")
-    yield from dream(target, Canvas(last.estimate.z0), levels, last.estimate.eps)
+    yield from dream(target, LatentVariable(last.estimate.z0), levels, last.estimate.eps)
 
 
 def negative_prompt_inversion(
@@ -78,7 +79,7 @@ def negative_prompt_inversion(
     there: Condition,
     levels: Sequence[Level],
     guidance_scale: float = 7.5,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Negative-prompt inversion: the null prompt of the way down is the source's.
 
         est = est(src) + w (est(tgt) - est(src)),   after inversion under src
@@ -97,7 +98,7 @@ def negative_prompt_inversion(
     Source: Miyake et al., "Negative-prompt inversion", WACV 2025 (arXiv:2305.16807), section 3.2.
     """
     target = cfg(prior, wanted, there, guidance_scale)
-    return ddim_inversion(target, plain(prior, there), z_src, levels)
+    return ddim_inversion(target, conditional(prior, there), z_src, levels)
 
 
 def ddpm_inversion(
@@ -107,7 +108,7 @@ def ddpm_inversion(
     levels: Sequence[Level],
     rng: Rng,
     eta: float = 1.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Edit-friendly DDPM inversion: noise maps of the source, replayed under another prompt.
 
         x_t  = alpha z_src + sigma n_t                     noise of its own at every level
@@ -148,7 +149,7 @@ def replayed(
     rng: Rng,
     eta: float = 1.0,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The source in noise of its own at every level, and what differs from it (`ddpm_inversion`).
 
     Where a regularizer moves the clean estimate, the difference of the noises moves against it so
@@ -170,9 +171,11 @@ def replayed(
         tgt, src = pair(z, level.alpha * z_src + level.sigma * noise[-1], level)
         return Estimate(z_src + (tgt.z0 - src.z0), tgt.eps - src.eps)
 
-    def renoise(now: Moment, following: Level) -> Latent:
+    def renoise(step: Step, following: Level) -> Latent:
         noise[:] = [draw(z_src, rng)]
-        change = now.estimate.eps - (now.z0 - now.estimate.z0) / now.level.s
-        return noise[-1] + (1 - share(now.level, following)) ** 0.5 * change
+        change = step.estimate.eps - (step.z0 - step.estimate.z0) / step.level.s
+        return noise[-1] + (1 - share(step.level, following)) ** 0.5 * change
 
-    return dream(denoise, Canvas(z_src), levels, noise[0], regularize=regularize, renoise=renoise)
+    return dream(
+        denoise, LatentVariable(z_src), levels, noise[0], regularize=regularize, renoise=renoise
+    )

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from dreamsampler.maths import Estimate, Latent, Level, Moment, Rng
+from dreamsampler.guidance import attention_mask, conditional, largest, together
+from dreamsampler.maths import Estimate, Latent, Level, Rng, Step
 from dreamsampler.methods.inversion import replayed
 from dreamsampler.models.attention import check_attention, watched
 from dreamsampler.models.attention_maps import Maps
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import Regularizer, attended, chain, largest, plain, together
+from dreamsampler.regularizers import Regularizer, chain
 
 LATE = 0.8
 """Above this time the difference says nothing yet about places, and attention alone decides: step
@@ -30,7 +31,7 @@ def ledits(
     *,
     words: Tensor | None = None,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """LEDITS++: replayed noise, guidance only where it is largest and where its words are seen.
 
         psi = eps(c; z) - eps(null; z)
@@ -68,7 +69,7 @@ def ledits(
         raise ValueError(f"threshold is {threshold}, but must lie in [0, 1)")
     if words is not None:
         check_attention(prior)
-    word, empty = plain(prior, wanted), plain(prior, null)
+    word, empty = conditional(prior, wanted), conditional(prior, null)
 
     def pair(z: Latent, there: Latent, level: Level) -> tuple[Estimate, Estimate]:
         asked = [(word, z), (empty, z), (empty, there)]
@@ -79,7 +80,7 @@ def ledits(
             maps = Maps(slice(0, len(z)), (z.shape[2], z.shape[3]))
             with watched(prior, maps):
                 seen, nothing, src = together(asked, level)
-            mask = attended(maps.mean, words, threshold, (z.shape[2], z.shape[3])).to(z)
+            mask = attention_mask(maps.mean, words, threshold, (z.shape[2], z.shape[3])).to(z)
         if mask is None or level.t <= LATE:
             size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
             own = largest(size, threshold)

@@ -9,11 +9,11 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Estimate, Latent, Level, Moment
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import Guided, cfg, conditional
+from dreamsampler.guidance.negation import check_movable
+from dreamsampler.maths import Estimate, Latent, Level, Step
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import Guided, cfg, plain
-from dreamsampler.objectives.negation import check_movable
 from dreamsampler.samplers import dream, invert
 
 
@@ -29,7 +29,7 @@ def null_text_inversion(
     inner_steps: int = 10,
     rate: float = 1e-2,
     tolerance: float = 1e-5,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Null-text inversion: the null prompt is optimized, level by level, and the target swapped in.
 
         up:    z* of every level, by DDIM inversion under the source prompt (scale 1)
@@ -62,16 +62,16 @@ def null_text_inversion(
     search = Search(inner_steps, rate, tolerance)
     check_movable(prior, wanted, null, guidance_scale, "null-text inversion")
 
-    def walk() -> Iterator[Moment]:
-        up = yield from inverted(plain(prior, there), z_src, levels)
+    def walk() -> Iterator[Step]:
+        up = yield from inverted(conditional(prior, there), z_src, levels)
         found = NullText(prior, there, null, guidance_scale, up, search)
         top = up[-1].estimate
-        yield from dream(found, Canvas(top.z0), levels, top.eps)
+        yield from dream(found, LatentVariable(top.z0), levels, top.eps)
 
         def target(z: Latent, level: Level) -> Estimate:
             return cfg(prior, wanted, found.nulls[level], guidance_scale)(z, level)
 
-        yield from dream(target, Canvas(top.z0), levels, top.eps)
+        yield from dream(target, LatentVariable(top.z0), levels, top.eps)
 
     return walk()
 
@@ -106,16 +106,16 @@ class Search:
 
 def inverted(
     source: Guided, z_src: Latent, levels: Sequence[Level]
-) -> Generator[Moment, None, list[Moment]]:
+) -> Generator[Step, None, list[Step]]:
     """DDIM inversion whose moments, lowest level first, are yielded and returned as well.
 
     Raises:
         ValueError: no levels.
     """
-    up: list[Moment] = []
-    for now in invert(source, z_src, list(reversed(levels))):
-        up.append(now)
-        yield now
+    up: list[Step] = []
+    for step in invert(source, z_src, list(reversed(levels))):
+        up.append(step)
+        yield step
     if not up:
         raise ValueError("the run has no steps: pass at least one level")
     return up
@@ -146,7 +146,7 @@ class NullText:
         there: Condition,
         null: Condition,
         guidance_scale: float,
-        up: Sequence[Moment],
+        up: Sequence[Step],
         search: Search,
     ) -> None:
         self.prior, self.there, self.scale, self.search = prior, there, guidance_scale, search
@@ -155,8 +155,8 @@ class NullText:
         down = list(reversed(up))
         clean = Level(0.0, 1.0, 0.0)
         goals = [(after.level, after.z) for after in down[1:]] + [(clean, up[0].before)]
-        self._goals = dict(zip([now.level for now in down], goals, strict=True))
-        self._index = {now.level: i for i, now in enumerate(down)}
+        self._goals = dict(zip([step.level for step in down], goals, strict=True))
+        self._index = {step.level: i for i, step in enumerate(down)}
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
         """Find the level's null prompt, and guide by it."""

@@ -9,15 +9,15 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Estimate, Latent, Level, Moment
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import cfg, conditional, quantile_mask, token_attention
+from dreamsampler.guidance.negation import check_asked, check_movable
+from dreamsampler.maths import Estimate, Latent, Level, Step
 from dreamsampler.methods.null_text import NullText, Search, inverted
 from dreamsampler.models.alignment import Alignment
 from dreamsampler.models.attention import Injection, check_attention, injected
 from dreamsampler.models.attention_maps import Maps
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import cfg, looked_at, plain, prominent
-from dreamsampler.objectives.negation import check_asked, check_movable
 from dreamsampler.samplers import dream
 
 
@@ -61,7 +61,7 @@ def prompt_to_prompt(
     inner_steps: int = 10,
     blend: LocalBlend | None = None,
     weights: Tensor | None = None,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Prompt-to-Prompt on a real picture: inversion, then both prompts side by side.
 
         up:    DDIM inversion under the source prompt (scale 1)
@@ -104,20 +104,20 @@ def prompt_to_prompt(
     check = check_movable if inner_steps else check_asked
     check(prior, wanted, null, guidance_scale, "Prompt-to-Prompt")
 
-    def walk() -> Iterator[Moment]:
-        up = yield from inverted(plain(prior, there), z_src, levels)
+    def walk() -> Iterator[Step]:
+        up = yield from inverted(conditional(prior, there), z_src, levels)
         top = up[-1].estimate
         nulls: dict[Level, Condition] = {}
         if inner_steps:
             found = NullText(prior, there, null, guidance_scale, up, Search(inner_steps))
-            yield from dream(found, Canvas(top.z0), levels, top.eps)
+            yield from dream(found, LatentVariable(top.z0), levels, top.eps)
             nulls = found.nulls
         side = SideBySide(
             prior, there, wanted, lambda level: nulls.get(level, null), guidance_scale, words, blend
         )
         cross, itself = (round(share * len(levels)) for share in (cross_share, self_share))
         side.begin(levels, top, cross=cross, itself=itself)
-        yield from dream(side, Canvas(top.z0), levels, top.eps)
+        yield from dream(side, LatentVariable(top.z0), levels, top.eps)
 
     return walk()
 
@@ -219,13 +219,15 @@ class SideBySide:
     def _mask(self, blend: LocalBlend, maps: Tensor, step: int, like: Latent) -> Tensor:
         """(b, 1, h, w): where the edit may differ, by all maps so far."""
         there, wanted = maps.chunk(2)
-        now = looked_at(there, blend.source), looked_at(wanted, blend.target)
+        current = token_attention(there, blend.source), token_attention(wanted, blend.target)
         before = self._looks
-        self._looks = now if before is None else (before[0] + now[0], before[1] + now[1])
+        self._looks = (
+            current if before is None else (before[0] + current[0], before[1] + current[1])
+        )
         if step < round(blend.start * len(self._index)):
             return torch.ones_like(like[:, :1])
         shape = like.shape[2], like.shape[3]
-        either = [prominent(each, blend.threshold, shape) for each in self._looks]
+        either = [quantile_mask(each, blend.threshold, shape) for each in self._looks]
         return torch.maximum(*either).to(like)
 
     def _guided(self, null: Estimate, told: Estimate) -> Estimate:

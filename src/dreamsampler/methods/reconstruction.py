@@ -9,21 +9,21 @@ from typing import final
 
 import torch
 
-from dreamsampler.generators.field.film import Film
 from dreamsampler.generators.field.grid import cubic_size
+from dreamsampler.generators.field.multi_view import MultiViewField
+from dreamsampler.guidance.guided import Guided, together
 from dreamsampler.maths import (
     Denoiser,
     Estimate,
     Latent,
     Level,
-    Moment,
     Rng,
+    Step,
     Weight,
     draw,
     weigh,
 )
-from dreamsampler.objectives.guidance import Guided, together
-from dreamsampler.objectives.regularizer import Regularizer, chain
+from dreamsampler.regularizers.regularizer import Regularizer, chain
 from dreamsampler.samplers.dream import dream
 
 DENSE = 2.0
@@ -44,7 +44,7 @@ class Stage:
     steps: int
 
 
-def fitted(film: Film, stages: Sequence[Stage]) -> Iterator[int]:
+def fitted(film: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
     """Fit a field to its data alone, from coarse to fine.
 
     At each stage the box is tightened to what is there and the grid refined; half way through a
@@ -119,29 +119,29 @@ class _Ahead:
         levels: how many the walk has.
     """
 
-    def __init__(self, film: Film, levels: int) -> None:
-        self.film, self.levels, self.done, self.z = film, levels, 0, film.look()
+    def __init__(self, film: MultiViewField, levels: int) -> None:
+        self.film, self.levels, self.done, self.z = film, levels, 0, film.latent()
 
-    def look(self) -> Latent:
+    def latent(self) -> Latent:
         """Where the walk is; it begins at what the field shows."""
         return self.z
 
-    def pull(self, target: Latent) -> None:
+    def update(self, target: Latent) -> None:
         """Go there; at the end the field takes all the steps that the levels have."""
         self.z, self.done = target, self.done + 1
         if self.done == self.levels:
-            self.film.pull(target, self.levels)
+            self.film.update(target, self.levels)
 
 
 def reconstruct(
     denoise: Denoiser,
-    film: Film,
+    film: MultiViewField,
     walks: Sequence[Sequence[Level]],
     rng: Rng,
     *,
     spread: Weight = 0.0,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Distill a prior into a field, at falling levels that all views share.
 
         z_v = alpha z0_v + sigma eps_v,    z0_v = E(g_v) at the first level of a walk
@@ -173,15 +173,15 @@ def reconstruct(
     if any(b.s >= a.s for levels in walks for a, b in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
-    def explained(z0: Latent, now: Moment) -> Latent:
-        film.belief = weigh(spread, now.level)
+    def explained(z0: Latent, step: Step) -> Latent:
+        film.belief = weigh(spread, step.level)
         return film.explained(z0)
 
     done = 0
     for number, levels in enumerate(walks):
         film.axes = MIRRORED[number % len(MIRRORED)]
         ahead = _Ahead(film, len(levels))
-        eps = draw(ahead.look(), rng)
-        for now in dream(denoise, ahead, levels, eps, regularize=chain(regularize, explained)):
-            yield replace(now, index=done + now.index)
+        eps = draw(ahead.latent(), rng)
+        for step in dream(denoise, ahead, levels, eps, regularize=chain(regularize, explained)):
+            yield replace(step, index=done + step.index)
         done += len(levels)

@@ -10,14 +10,16 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dreamsampler.generators import Canvas
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import conditional, posterior
+from dreamsampler.guidance.negation import Negation
 from dreamsampler.maths import (
     Denoiser,
     Latent,
     Level,
-    Moment,
     Rng,
     Schedule,
+    Step,
     VariancePreserving,
     Weight,
     ddpm,
@@ -27,11 +29,10 @@ from dreamsampler.maths import (
 )
 from dreamsampler.methods.editing import paper_levels, up_and_down
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import Regularizer, chain, plain, posterior
-from dreamsampler.objectives.measurement import Measurement, corrected, descended, two_stages
-from dreamsampler.objectives.negation import Negation
 from dreamsampler.operators import is_linear
-from dreamsampler.samplers import by_noise, dream
+from dreamsampler.regularizers import Regularizer, chain
+from dreamsampler.regularizers.measurement import Measurement, corrected, descended, two_stages
+from dreamsampler.samplers import dream, flow_shifted
 
 
 def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[list[Level]]:
@@ -52,7 +53,7 @@ def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[li
         raise ValueError("a run without starts has no levels: pass at least one")
     ends = [round(steps * share / sum(starts)) for share in accumulate(starts)]
     counts = [max(1, b - a) for a, b in pairwise([0, *ends])]
-    return [by_noise(schedule, n, start=u) for n, u in zip(counts, starts, strict=True)]
+    return [flow_shifted(schedule, n, start=u) for n, u in zip(counts, starts, strict=True)]
 
 
 def anchored_restoration(
@@ -63,7 +64,7 @@ def anchored_restoration(
     rng: Rng,
     *,
     spread: Weight,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The house's own: noise on a first guess, few levels, and the data at each of them.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2
@@ -83,7 +84,9 @@ def anchored_restoration(
     Source: ours, measured in benchmarks/restore.py; the data step is that of Zhu et al.,
     "Denoising diffusion models for plug-and-play image restoration" (arXiv:2305.08995), eq. 12.
     """
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=corrected(data, spread))
+    return dream(
+        denoise, LatentVariable(z), levels, draw(z, rng), regularize=corrected(data, spread)
+    )
 
 
 @final
@@ -117,7 +120,7 @@ def averaged_restoration(
     rng: Rng,
     *,
     spread: Weight,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Anchored walks in a row, each begun at the mean of those before it, in another view.
 
         x <- mean of D_i(z0 at the end of walk i),   walk i + 1 begins at E_i+1(x) in fresh noise
@@ -142,17 +145,17 @@ def averaged_restoration(
         with torch.no_grad():
             z = view.hide(found.mean)
         z = z.expand(len(rng), *z.shape[1:])
-        for now in anchored_restoration(denoise, view, z, levels, rng, spread=spread):
-            if now.index == len(levels) - 1:
+        for step in anchored_restoration(denoise, view, z, levels, rng, spread=spread):
+            if step.index == len(levels) - 1:
                 with torch.no_grad():
-                    found.add(view.show(now.z0))
-            yield replace(now, index=done + now.index)
+                    found.add(view.show(step.z0))
+            yield replace(step, index=done + step.index)
         done += len(levels)
 
 
 def treg(
     denoise: Denoiser | Negation, data: Measurement, z: Latent, levels: Sequence[Level], rng: Rng
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """TReg: at each level x^ in pixels, then z0 part of the way to its code, half-fresh noise.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2,   r = noise 1e2
@@ -177,7 +180,9 @@ def treg(
     if isinstance(denoise, Negation):
         regularize = chain(regularize, denoise.watched)
     renewed = fresh(lambda level, following: following.alpha_bar, rng)
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=regularize, renoise=renewed)
+    return dream(
+        denoise, LatentVariable(z), levels, draw(z, rng), regularize=regularize, renoise=renewed
+    )
 
 
 def _following(levels: Sequence[Level]) -> dict[Level, float]:
@@ -194,7 +199,7 @@ def flowdps(
     rng: Rng,
     *,
     step: Weight = 0.05,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """FlowDPS: a few normalized gradient steps through the decoder, blended by the noise.
 
         z^ = z0 after 3 steps down |y - A D(z0)|,   z0 <- u z^ + (1 - u) z0,   k = 1 - u'
@@ -214,11 +219,13 @@ def flowdps(
     """
     down = descended(data, step)
 
-    def blended(z0: Latent, now: Moment) -> Latent:
-        return torch.lerp(z0, down(z0, now), now.level.flow)
+    def blended(z0: Latent, current: Step) -> Latent:
+        return torch.lerp(z0, down(z0, current), current.level.flow)
 
     renewed = fresh(lambda level, following: 1 - following.flow, rng)
-    return dream(denoise, Canvas(z), levels, draw(z, rng), regularize=blended, renoise=renewed)
+    return dream(
+        denoise, LatentVariable(z), levels, draw(z, rng), regularize=blended, renoise=renewed
+    )
 
 
 def dps(
@@ -230,7 +237,7 @@ def dps(
     *,
     scale: Weight = 1.0,
     gluing: float = 0.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """DPS, and PSLD with gluing: the gradient of the residual through network and decoder.
 
         z0 <- z0 - zeta d/dz ( |y - A D(z0)| + omega |z0 - E(D(z0) + A^T (y - A D(z0)))| )
@@ -269,7 +276,7 @@ def dps(
 
     moved = posterior(denoise, unexplained, scale)
     renewed = fresh(ddpm(1.0), rng)
-    return dream(moved, Canvas(z), levels, draw(z, rng), renoise=renewed)
+    return dream(moved, LatentVariable(z), levels, draw(z, rng), renoise=renewed)
 
 
 def dreamsampler_restoration(
@@ -283,7 +290,7 @@ def dreamsampler_restoration(
     weight: float = 1e-4,
     every: int = 3,
     until: int = 170,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """The published inpainting, for any linear measurement: two kinds of steps in turn.
 
         x    = argmin |y - A x|^2 + lambda |x - D(z0(null))|^2
@@ -320,7 +327,7 @@ def dreamsampler_restoration(
         )
     up, down, _ = paper_levels(prior.schedule, steps)
     dreaming = {v for i, v in enumerate(down) if i % every == 0 and i < until * steps / 200}
-    unmoved, asked = dreaming | {down[-1]}, plain(prior, null)
+    unmoved, asked = dreaming | {down[-1]}, conditional(prior, null)
     dreamed = chain(
         two_stages(data, data.noise / weight**0.5, lambda level: level.alpha_bar),
         _towards(prior, condition),
@@ -330,11 +337,11 @@ def dreamsampler_restoration(
         asked, lambda z0: 2 * data.misfit(z0), lambda v: 0.0 if v in unmoved else 1.0
     )
 
-    def regularize(z0: Latent, now: Moment) -> Latent:
-        return dreamed(z0, now) if now.level in dreaming else z0
+    def regularize(z0: Latent, step: Step) -> Latent:
+        return dreamed(z0, step) if step.level in dreaming else z0
 
-    def turn(now: Moment, following: Level) -> Latent:
-        return (renewed if now.level in dreaming else keep)(now, following)
+    def turn(step: Step, following: Level) -> Latent:
+        return (renewed if step.level in dreaming else keep)(step, following)
 
     with torch.no_grad():
         z_src = data.hide(data.seen(0.5).clamp(0, 1))
@@ -344,8 +351,8 @@ def dreamsampler_restoration(
 def _towards(prior: Prior, condition: Condition) -> Regularizer:
     """Alpha_bar of the way to what a prompt sees."""
 
-    def apply(z0: Latent, now: Moment) -> Latent:
-        (told,) = prior.predict(now.z, now.level, [condition])
-        return torch.lerp(z0, told.z0, now.level.alpha_bar)
+    def apply(z0: Latent, step: Step) -> Latent:
+        (told,) = prior.predict(step.z, step.level, [condition])
+        return torch.lerp(z0, told.z0, step.level.alpha_bar)
 
     return apply

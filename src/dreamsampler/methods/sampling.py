@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Denoiser, Latent, Level, Moment, Renoise, Rng, Weight, fresh, keep
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import cfg, cfg_pp, per_step, second_order
+from dreamsampler.maths import Denoiser, Latent, Level, Renoise, Rng, Step, Weight, fresh, keep
 from dreamsampler.maths import ddpm as ddpm_share
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.objectives import cfg, distilled, per_step, second_order
 from dreamsampler.samplers import dream, split
 
 
 def _from_noise(
     denoise: Denoiser, eps: Latent, levels: Sequence[Level], renoise: Renoise = keep
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Start where all is noise: the first noisy latent is eps, scaled to its level."""
     if not levels:
         raise ValueError("there are no levels to sample at: pass at least one")
@@ -28,7 +28,7 @@ def _from_noise(
     z0, noise = split((first.alpha**2 + first.sigma**2) ** 0.5 * eps, first)
     if first.alpha > first.sigma:  # a start so late that noise alone is no picture
         z0, noise = torch.zeros_like(eps), eps
-    return dream(denoise, Canvas(z0), levels, noise, renoise=renoise)
+    return dream(denoise, LatentVariable(z0), levels, noise, renoise=renoise)
 
 
 def ddim(
@@ -38,7 +38,7 @@ def ddim(
     eps: Latent,
     levels: Sequence[Level],
     guidance_scale: Weight = 1.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """DDIM: z' = alpha' z0 + sigma' eps, both under CFG.
 
     Source: Song, Meng & Ermon, ICLR 2021 (arXiv:2010.02502), eq. 12 with eta = 0.
@@ -55,7 +55,7 @@ def ddpm(
     rng: Rng,
     guidance_scale: Weight = 1.0,
     eta: float = 1.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """DDPM(eta): DDIM with the share k = eta^2 (1 - (s'/s)^2) of the noise drawn afresh.
 
     Source: Ho et al., NeurIPS 2020, algorithm 2 (eta = 1); Song et al., ICLR 2021, eq. 16.
@@ -71,7 +71,7 @@ def dpm_solver(
     eps: Latent,
     levels: Sequence[Level],
     guidance_scale: Weight = 1.0,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """DPM-Solver++(2M): DDIM whose estimate is extrapolated along log-SNR; second order.
 
     Source: Lu et al., "DPM-Solver++" (arXiv:2211.01095), algorithm 2.
@@ -88,7 +88,7 @@ def cfg_plus_plus(
     levels: Sequence[Level],
     guidance_scale: Weight | None = None,
     weight: Weight = 0.6,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """CFG++: the clean estimate is guided, the noise that hides it again is the null prompt's.
 
     Args:
@@ -104,4 +104,4 @@ def cfg_plus_plus(
     Source: Chung et al., "CFG++" (arXiv:2406.08070), algorithm 2.
     """
     share = weight if guidance_scale is None else per_step(guidance_scale, levels)
-    return _from_noise(distilled(prior, condition, null, share), eps, levels)
+    return _from_noise(cfg_pp(prior, condition, null, share), eps, levels)

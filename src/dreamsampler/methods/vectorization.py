@@ -10,9 +10,9 @@ from dreamsampler.maths import (
     Denoiser,
     Latent,
     Level,
-    Moment,
     Renoise,
     Rng,
+    Step,
     Weight,
     draw,
     keep,
@@ -32,7 +32,7 @@ def vectorize(
     *,
     spread: Weight | None = None,
     renoise: Renoise = keep,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Distill a prior into a vector graphic that explains a measurement, at falling levels.
 
         z = alpha E(g) + sigma eps,    z0 = denoise(z)
@@ -56,13 +56,13 @@ def vectorize(
         >>> from dreamsampler.generators.vector import Scene, VectorGraphic
         >>> from dreamsampler.maths import generators
         >>> from dreamsampler.models import GaussianMixture
-        >>> from dreamsampler.objectives import plain
+        >>> from dreamsampler.guidance import conditional
         >>> prior = GaussianMixture(torch.zeros(1, 3, 8, 8), std=0.1)
         >>> blobs = Scene.random(3, 8, 8, torch.Generator().manual_seed(0))
         >>> drawing = Drawing(VectorGraphic(blobs), lambda g, x: 0 * x.sum(), lambda x: x,
         ...                   lambda z: z)
         >>> levels = prior.schedule.grid(4, start=0.5)
-        >>> len(list(vectorize(plain(prior, None), drawing, levels, generators([0]))))
+        >>> len(list(vectorize(conditional(prior, None), drawing, levels, generators([0]))))
         4
 
     Raises:
@@ -73,11 +73,11 @@ def vectorize(
     if any(following.s >= level.s for level, following in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
-    def trusted(z0: Latent, now: Moment) -> Latent:
+    def trusted(z0: Latent, step: Step) -> Latent:
         """The estimate as it is; the drawing learns how far to believe it."""
         if spread is not None:
-            drawing.belief = max(weigh(spread, now.level), LEAST_BELIEF)
+            drawing.belief = max(weigh(spread, step.level), LEAST_BELIEF)
         return z0
 
-    eps = draw(drawing.look(), rng)
+    eps = draw(drawing.latent(), rng)
     yield from dream(denoise, drawing, levels, eps, regularize=trusted, renoise=renoise)

@@ -31,7 +31,7 @@ from dreamsampler.models.folder import (
     told_variant,
 )
 from dreamsampler.models.hub import Hub, download_configs, download_pipeline
-from dreamsampler.models.means import Means, Offload
+from dreamsampler.models.memory_options import MemoryOptions, Offload
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
@@ -136,7 +136,7 @@ def from_pretrained(
         >>> prior.name, prior.dtype, prior.factor
         ('iconic', torch.bfloat16, 8)
     """
-    means = Means(
+    means = MemoryOptions(
         offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
     )
     means.check()
@@ -197,7 +197,7 @@ class _Asked:
     device: torch.device
     revision: str | None
     hub: Hub
-    means: Means
+    means: MemoryOptions
 
     def kind(self, half: torch.dtype) -> torch.dtype:
         """The dtype of the networks, for a family of such 16 bits."""

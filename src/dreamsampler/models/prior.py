@@ -130,7 +130,7 @@ class Previewing(Prior, Protocol):
         ...
 
 
-def glimpse(prior: Prior, z: Latent) -> Image:
+def preview_of(prior: Prior, z: Latent) -> Image:
     """What a clean latent looks like, clamped to [-1, 1], by the quickest means there is."""
     with torch.no_grad():
         x = prior.preview(z) if isinstance(prior, Previewing) else prior.decode(z)

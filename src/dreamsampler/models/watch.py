@@ -63,9 +63,9 @@ class Watch:
 
     def see(self, answer: Tensor, shown: Tensor, what: str, dtype: torch.dtype) -> None:
         """Look at the answer before this one, and at this one as soon as that costs nothing."""
-        now = _sent(answer, shown, what, dtype)
+        step = _sent(answer, shown, what, dtype)
         self.settle()  # if it raises, what comes after the failure is forgotten with it
-        self._due = [now]
+        self._due = [step]
         if answer.device.type not in LATE:
             self.settle()
 

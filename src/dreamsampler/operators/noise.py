@@ -95,8 +95,8 @@ def _along(y: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tens
 
 def _complete(known: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tensor:
     """1 where everything was measured that a kernel looks at."""
-    looked_at = (kernels != 0).to(known)
-    return (_along(1 - known, looked_at) == 0).to(known)
+    token_attention = (kernels != 0).to(known)
+    return (_along(1 - known, token_attention) == 0).to(known)
 
 
 def _tiles(

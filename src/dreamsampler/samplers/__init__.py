@@ -2,15 +2,13 @@
 
 from dreamsampler.samplers.dream import dream, finish
 from dreamsampler.samplers.invert import Trail, invert, invert_exactly, leapfrog, retrace, split
-from dreamsampler.samplers.levels import by_noise, karras, leading, random_levels, uniform
-from dreamsampler.samplers.record import Recorder
+from dreamsampler.samplers.levels import flow_shifted, karras, leading, random_levels, trailing
 
 __all__ = [
-    "Recorder",
     "Trail",
-    "by_noise",
     "dream",
     "finish",
+    "flow_shifted",
     "invert",
     "invert_exactly",
     "karras",
@@ -19,5 +17,5 @@ __all__ = [
     "random_levels",
     "retrace",
     "split",
-    "uniform",
+    "trailing",
 ]

@@ -7,26 +7,26 @@ from dataclasses import replace
 
 import torch
 
-from dreamsampler.generators import Subject
-from dreamsampler.maths import Denoiser, Latent, Level, Moment, Renoise, keep
-from dreamsampler.objectives import Regularizer, chain
+from dreamsampler.generators import Variable
+from dreamsampler.maths import Denoiser, Latent, Level, Renoise, Step, keep
+from dreamsampler.regularizers import Regularizer, chain
 
 
 def dream(
     denoise: Denoiser,
-    subject: Subject,
+    variable: Variable,
     levels: Sequence[Level],
     eps: Latent,
     *,
     regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
     renoise: Renoise = keep,
-) -> Iterator[Moment]:
+) -> Iterator[Step]:
     """Hide a clean latent in noise, ask what was there, move towards the answer; repeat.
 
         z   = alpha look + sigma eps
         est = denoise(z)
         z0  = regularize(est.z0)         prox of lambda(t) R
-        subject.pull(z0)                 z0 itself, or psi with look = encode(g(psi))
+        variable.update(z0)                 z0 itself, or psi with look = encode(g(psi))
         eps = renoise(est.eps)           sqrt(1 - k) est.eps + sqrt(k) fresh
 
     The state is the clean pair (look, eps). Falling levels and a canvas make reverse sampling,
@@ -34,7 +34,7 @@ def dream(
 
     Args:
         denoise: what the prior believes, guided or not.
-        subject: what is moved.
+        variable: what is moved.
         levels: in the order they are visited.
         eps: the first noise, unit variance, shaped like a look.
         regularize: bends the clean estimate.
@@ -45,31 +45,31 @@ def dream(
 
     Example:
         >>> from dreamsampler.models import GaussianMixture
-        >>> from dreamsampler.generators import Canvas
-        >>> from dreamsampler.objectives import plain
+        >>> from dreamsampler.generators import LatentVariable
+        >>> from dreamsampler.guidance import conditional
         >>> prior = GaussianMixture(torch.tensor([[2.0], [-2.0]]), std=0.1)
         >>> start, levels = torch.zeros(1, 1), prior.schedule.grid(50, start=0.99)
-        >>> run = dream(plain(prior, None), Canvas(start), levels, torch.ones(1, 1))
-        >>> round([now.z0.item() for now in run][-1])
+        >>> run = dream(conditional(prior, None), LatentVariable(start), levels, torch.ones(1, 1))
+        >>> round([step.z0.item() for step in run][-1])
         2
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), algorithm 1.
     """
     for index, level in enumerate(levels):
         with torch.no_grad():
-            look = subject.look()
-            z = level.alpha * look + level.sigma * eps
+            latent = variable.latent()
+            z = level.alpha * latent + level.sigma * eps
             estimate = denoise(z, level)
-            now = Moment(index, level, look, eps, z, estimate, estimate.z0)
-            now = replace(now, z0=regularize(estimate.z0, now))
-            subject.pull(now.z0)
-        yield now
+            step = Step(index, level, latent, eps, z, estimate, estimate.z0)
+            step = replace(step, z0=regularize(estimate.z0, step))
+            variable.update(step.z0)
+        yield step
         if index + 1 < len(levels):
             with torch.no_grad():
-                eps = renoise(now, levels[index + 1])
+                eps = renoise(step, levels[index + 1])
 
 
-def finish(run: Iterator[Moment]) -> Moment:
+def finish(run: Iterator[Step]) -> Step:
     """Run to the end; the last moment holds the result.
 
     Raises:

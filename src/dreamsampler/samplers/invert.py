@@ -9,19 +9,19 @@ from typing import final
 
 import torch
 
-from dreamsampler.generators import Canvas
-from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Moment
+from dreamsampler.generators import LatentVariable
+from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Step
 from dreamsampler.samplers.dream import dream
 
 
-def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[Moment]:
+def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[Step]:
     """DDIM inversion: the loop on rising levels.
 
         z' = alpha' z0(z) + sigma' eps(z),   levels rising
 
     Started without noise at the first level. The last moment's estimate is the clean pair to
-    sample from: `dream(denoise, Canvas(last.estimate.z0), falling, last.estimate.eps)`. Coming
-    back is exact to first order in the step; `invert_exactly` is exact.
+    sample from: `dream(denoise, LatentVariable(last.estimate.z0), falling, last.estimate.eps)`.
+    Coming back is exact to first order in the step; `invert_exactly` is exact.
 
     Args:
         denoise: usually without guidance, which makes the way back unstable.
@@ -35,7 +35,7 @@ def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[M
     """
     if any(b.s <= a.s for a, b in itertools.pairwise(levels)):
         raise ValueError("inversion needs rising levels: reverse the list of the sampling run")
-    return dream(denoise, Canvas(z0), levels, torch.zeros_like(z0))
+    return dream(denoise, LatentVariable(z0), levels, torch.zeros_like(z0))
 
 
 @final
@@ -109,12 +109,14 @@ def invert_exactly(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Tr
     """
     if len(levels) < 2 or any(b.s <= a.s for a, b in itertools.pairwise(levels)):
         raise ValueError("exact inversion needs at least two rising levels")
-    moments = list(dream(leapfrog(denoise, levels), Canvas(z0), levels, torch.zeros_like(z0)))
+    moments = list(
+        dream(leapfrog(denoise, levels), LatentVariable(z0), levels, torch.zeros_like(z0))
+    )
     low, high = moments[-2], moments[-1]
     return Trail(low.z, low.level, high.z, high.level)
 
 
-def retrace(denoise: Denoiser, trail: Trail, levels: Sequence[Level]) -> Iterator[Moment]:
+def retrace(denoise: Denoiser, trail: Trail, levels: Sequence[Level]) -> Iterator[Step]:
     """Come back from an exact inversion; the clean latent is the last moment's z / alpha.
 
     Args:
@@ -130,7 +132,7 @@ def retrace(denoise: Denoiser, trail: Trail, levels: Sequence[Level]) -> Iterato
         raise ValueError(f"the trail starts at t = {trail.level.t}, but the levels start {first}")
     z0, eps = split(trail.z, trail.level)
     walk = leapfrog(denoise, levels, (trail.above, trail.level_above))
-    return dream(walk, Canvas(z0), levels, eps)
+    return dream(walk, LatentVariable(z0), levels, eps)
 
 
 def split(z: Latent, level: Level) -> tuple[Latent, Latent]:

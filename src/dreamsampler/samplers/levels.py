@@ -28,13 +28,13 @@ def leading(schedule: VariancePreserving, steps: int, offset: int = 1) -> list[L
     return [schedule(schedule.time(n)) for n in times]
 
 
-def uniform(schedule: Schedule, steps: int, *, start: float = 1.0) -> list[Level]:
+def trailing(schedule: Schedule, steps: int, *, start: float = 1.0) -> list[Level]:
     """Evenly spaced in t, from start down to start / steps; diffusers' "trailing" spacing."""
     _check(steps)
     return _apart(schedule.grid(steps, start))
 
 
-def by_noise(
+def flow_shifted(
     schedule: Schedule, steps: int, *, start: float = 1.0, shift: float = 1.0
 ) -> list[Level]:
     """Spaced evenly in the flow time u = sigma / (alpha + sigma), whatever the schedule.

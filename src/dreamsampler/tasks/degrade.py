@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from dreamsampler.files import InputError
-from dreamsampler.tasks.header import SHORTEST_SIDE, check_picture
+from dreamsampler.images.header import SHORTEST_SIDE, check_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dreamsampler.images.picture import Picture
     from dreamsampler.operators.spec import Description
-    from dreamsampler.tasks.picture import Picture
 
 ROUNDING = 1e-5
 """How far outside of [0, 1] a sum in float32 may lie without being clipped."""
@@ -117,7 +117,7 @@ class Degrade:
         Raises:
             ValueError: options that cannot be meant, or a picture that cannot be used.
         """
-        from dreamsampler.tasks.picture import open_picture
+        from dreamsampler.images.picture import open_picture
 
         self.check()
         return self._measure(open_picture(self.image))
@@ -149,7 +149,7 @@ class Degrade:
             ValueError: as for `run`.
             OutputError: if the file cannot be written.
         """
-        from dreamsampler.tasks.picture import open_picture, save_picture
+        from dreamsampler.images.picture import open_picture, save_picture
 
         self.check()
         (path,) = self.outputs(Path(path))

@@ -223,7 +223,7 @@ class MakeScene:
         self, folder: Path, cameras: list[Camera], shown: dict[str, Tensor], recipe: dict[str, Any]
     ) -> None:
         from dreamsampler.generators.field import write_transforms
-        from dreamsampler.tasks.picture import save_picture
+        from dreamsampler.images.picture import save_picture
 
         for kind, pictures in shown.items():
             for i, picture in enumerate(pictures):

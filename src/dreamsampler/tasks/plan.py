@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
+    from dreamsampler.images.picture import InMemoryImages
     from dreamsampler.models.budget import Budget, Skeleton
-    from dreamsampler.models.dry import Tally
+    from dreamsampler.models.counting import Tally
     from dreamsampler.models.few_steps import Distillation, FewSteps
-    from dreamsampler.models.means import Offload
-    from dreamsampler.tasks.picture import Held
-    from dreamsampler.tasks.task import Run, Task
+    from dreamsampler.models.memory_options import Offload
+    from dreamsampler.tasks.base import Run, Task
 
 _GIB = 2**30
 
@@ -91,7 +91,7 @@ def make_plan(
     task: Task,
     model: str,
     *,
-    held: Held | None = None,
+    held: InMemoryImages | None = None,
     dtype: str = "auto",
     device: str | None = None,
     memory: int | None = None,
@@ -112,7 +112,7 @@ def make_plan(
     Args:
         task: what would be done; its pictures are read.
         model: "iconic", an alias, a folder or a hub id; its configuration is fetched if need be.
-        held: the task's pictures that are in memory (`tasks.memory.picture_of`).
+        held: the task's pictures that are in memory (`images.memory.picture_of`).
         dtype: "float32", "float16", "bfloat16"; "auto" for what `from_pretrained` takes on the
             device, or for the family's 16 bits.
         device: where it would run, such as "cuda"; None for one that is not here.
@@ -129,28 +129,28 @@ def make_plan(
     Raises:
         ValueError: the task or the model cannot be meant, in one line.
     """
-    from dreamsampler.models.means import Means
+    from dreamsampler.models.memory_options import MemoryOptions
 
-    Means(offload, release_text_encoders, tiling, gradient_checkpointing).check()
+    MemoryOptions(offload, release_text_encoders, tiling, gradient_checkpointing).check()
     skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
     run, tally = _counted(task, model, skeleton, _few(model, scheduler, distilled), held)
-    now, tiled = (
+    step, tiled = (
         _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
     )
     return Plan(
         model,
-        now.title,
+        step.title,
         str(skeleton.dtype).removeprefix("torch."),
         tally.size,
-        {part.name: part.parameters for part in now.parts},
-        now.weights,
-        now.peak(offload=offload, release_text_encoders=release_text_encoders),
+        {part.name: part.parameters for part in step.parts},
+        step.weights,
+        step.peak(offload=offload, release_text_encoders=release_text_encoders),
         run.evaluations,
         tally.rows,
         run.total,
         tally.gradients,
         _free(device) if memory is None else memory,
-        _means(now, tiled),
+        _means(step, tiled),
     )
 
 
@@ -194,13 +194,13 @@ def _skeleton(
 
 
 def _counted(
-    task: Task, model: str, skeleton: Skeleton, few: FewSteps, held: Held | None
+    task: Task, model: str, skeleton: Skeleton, few: FewSteps, held: InMemoryImages | None
 ) -> tuple[Run, Tally]:
     """A task run to its end on a model that only counts, and what it counted."""
-    from dreamsampler.models.dry import dry_prior
+    from dreamsampler.models.counting import counting_prior
 
     task.check()
-    prior, tally = dry_prior(skeleton.family, skeleton.factor, model, few)
+    prior, tally = counting_prior(skeleton.family, skeleton.factor, model, few)
     run = task.start(prior) if held is None else task.start(prior, held)  # type: ignore[call-arg]
     for _ in run:
         pass
@@ -220,10 +220,10 @@ def _budget(skeleton: Skeleton, tally: Tally, again: bool, tiling: int | None) -
     )
 
 
-def _means(now: Budget, tiled: Budget) -> tuple[tuple[str, int], ...]:
+def _means(step: Budget, tiled: Budget) -> tuple[tuple[str, int], ...]:
     """What helps, from the mildest to the harshest, with the peak that is left."""
     return (
-        ("release_text_encoders", now.peak(release_text_encoders=True)),
+        ("release_text_encoders", step.peak(release_text_encoders=True)),
         ("tiling 512", tiled.peak()),
         ("tiling 512 and offload model", tiled.peak(offload="model")),
         ("tiling 512 and offload sequential", tiled.peak(offload="sequential")),

@@ -16,7 +16,7 @@ from dreamsampler import __version__
 from dreamsampler.files import sha256
 
 if TYPE_CHECKING:
-    from dreamsampler.tasks.task import Run, Task
+    from dreamsampler.tasks.base import Run, Task
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 from dreamsampler.files import whole_folder, write_whole
 from dreamsampler.generators.field import Camera, glb, save_field, surface, write_transforms
-from dreamsampler.tasks.movie import gif, mp4
-from dreamsampler.tasks.picture import save_picture
+from dreamsampler.images.animation import gif, mp4
+from dreamsampler.images.picture import save_picture
 from dreamsampler.tasks.recipe import tagged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dreamsampler.tasks.reconstruct_run import ReconstructRun
+    from dreamsampler.tasks.reconstruct.run import ReconstructRun
 
 DEPTH_STEP: Final = 1e-3
 """World units of one step of a depth map: nerfstudio's depth_unit_scale_factor as it is there."""

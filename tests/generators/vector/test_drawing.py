@@ -4,7 +4,7 @@ import pytest
 import torch
 from outlines import psnr, rng
 
-from dreamsampler.generators import Subject
+from dreamsampler.generators import Variable
 from dreamsampler.generators.vector import (
     Drawing,
     Scene,
@@ -15,11 +15,11 @@ from dreamsampler.generators.vector import (
     scattered,
     staged,
 )
+from dreamsampler.guidance import conditional
 from dreamsampler.maths import generators
 from dreamsampler.methods.vectorization import vectorize
 from dreamsampler.models import GaussianMixture
-from dreamsampler.objectives import plain
-from dreamsampler.samplers import by_noise
+from dreamsampler.samplers import flow_shifted
 
 WHITE = torch.ones(3)
 
@@ -51,16 +51,16 @@ def drawing(scene, energy=nothing, **options):
 
 
 def test_it_is_a_subject():
-    assert isinstance(drawing(scattered(RED, 4, rng())), Subject)
+    assert isinstance(drawing(scattered(RED, 4, rng())), Variable)
 
 
 def test_a_look_is_what_is_drawn_and_a_pull_comes_nearer():
-    subject = drawing(scattered(RED, 6, rng()), steps=30, rate=1.0)
-    assert torch.equal(subject.look(), subject.graphic().detach())
-    before = psnr(seen(subject.graphic), BLUE)
+    variable = drawing(scattered(RED, 6, rng()), steps=30, rate=1.0)
+    assert torch.equal(variable.latent(), variable.graphic().detach())
+    before = psnr(seen(variable.graphic), BLUE)
     with torch.no_grad():  # as in the loop
-        subject.pull(2 * BLUE[None] - 1)
-    assert psnr(seen(subject.graphic), BLUE) > before + 1
+        variable.update(2 * BLUE[None] - 1)
+    assert psnr(seen(variable.graphic), BLUE) > before + 1
 
 
 def test_what_the_autoencoder_does_not_see_goes():
@@ -75,7 +75,7 @@ def test_what_the_autoencoder_does_not_see_goes():
     graphic = VectorGraphic(speck)
     before = psnr(seen(graphic), RED)
     blind = Drawing(graphic, nothing, same, lambda z: 2 * RED[None] - 1, steps=30, rate=1.0)
-    blind.pull(blind.look())
+    blind.update(blind.latent())
     assert (blind.believed[0] - RED).abs().max() < 1e-5
     assert psnr(seen(graphic), RED) > before + 5
 
@@ -89,7 +89,7 @@ def test_what_is_beyond_the_prior_is_left_alone():
         return x.mean((2, 3), keepdim=True).expand_as(x)
 
     coarse = Drawing(graphic, nothing, mean, same, beyond=lambda x: x - mean(x), steps=5)
-    coarse.pull(coarse.look())
+    coarse.update(coarse.latent())
     assert psnr(seen(graphic), before) > 35
     assert (coarse.believed[0] - before).abs().max() < 1e-5
 
@@ -97,9 +97,9 @@ def test_what_is_beyond_the_prior_is_left_alone():
 def test_without_weight_the_prior_has_no_say():
     scene = scattered(RED, 6, rng())
     one, other = (drawing(scene, beta=0.0) for _ in range(2))
-    for subject, target in ((one, RED), (other, BLUE)):
-        subject.look()
-        subject.pull(2 * target[None] - 1)
+    for variable, target in ((one, RED), (other, BLUE)):
+        variable.latent()
+        variable.update(2 * target[None] - 1)
     assert torch.equal(one.graphic(), other.graphic())
 
 
@@ -130,19 +130,19 @@ def test_the_prior_decides_what_the_data_leave_open(number, truth):
     for _ in fitted(graphic, energy, guess, 40, rng()):
         pass
     before = psnr(seen(graphic), truth)
-    subject = Drawing(graphic, energy, same, same, steps=10, rate=1.0)
-    levels = by_noise(pictures.schedule, 8, start=0.8)
-    run = vectorize(plain(pictures, int(number)), subject, levels, generators(0, images=1))
+    variable = Drawing(graphic, energy, same, same, steps=10, rate=1.0)
+    levels = flow_shifted(pictures.schedule, 8, start=0.8)
+    run = vectorize(conditional(pictures, int(number)), variable, levels, generators(0, images=1))
     assert len(list(run)) == 8
     assert psnr(seen(graphic), truth) > max(before + 5, 22)
 
 
 def test_rising_levels_and_empty_pulls_are_refused():
     pictures = GaussianMixture(2 * torch.stack([RED, BLUE]) - 1, std=0.1)
-    subject = drawing(scattered(RED, 3, rng()))
-    levels = by_noise(pictures.schedule, 3)[::-1]
+    variable = drawing(scattered(RED, 3, rng()))
+    levels = flow_shifted(pictures.schedule, 3)[::-1]
     with pytest.raises(ValueError, match="must fall"):
-        next(vectorize(plain(pictures, 0), subject, levels, generators(0, images=1)))
+        next(vectorize(conditional(pictures, 0), variable, levels, generators(0, images=1)))
     with pytest.raises(ValueError, match="steps is 0"):
         drawing(scattered(RED, 3, rng()), steps=0)
     with pytest.raises(ValueError, match="beta is -1"):

@@ -8,7 +8,7 @@ import torch
 from outlines import blobs, psnr, rng
 
 from dreamsampler.files import InputError
-from dreamsampler.generators import Generated
+from dreamsampler.generators import GeneratorVariable
 from dreamsampler.generators.vector import (
     Scene,
     VectorGraphic,
@@ -60,11 +60,11 @@ def test_the_picture_is_in_range_and_every_parameter_has_a_gradient():
 def test_a_pull_lowers_the_distance():
     graphic = VectorGraphic(scattered(icon(), 8, rng()))
     optimizer = torch.optim.Adam(graphic.parameters(), lr=0.3)
-    subject = Generated(graphic, optimizer, steps=20)
+    variable = GeneratorVariable(graphic, optimizer, steps=20)
     target = 2 * icon()[None] - 1
-    before = (subject.look() - target).norm()
-    subject.pull(target)
-    assert (subject.look() - target).norm() < 0.9 * before
+    before = (variable.latent() - target).norm()
+    variable.update(target)
+    assert (variable.latent() - target).norm() < 0.9 * before
 
 
 def test_a_view_is_a_part_of_the_picture():

@@ -111,8 +111,8 @@ def _torus(origin: np.ndarray, d: np.ndarray) -> Hit:
     p = origin + t[:, None] * unit
     ring = np.maximum(np.hypot(p[:, 0], p[:, 2]), 1e-9)
     away = np.hypot(ring - (1 - TUBE), p[:, 1]) - TUBE
-    pull = (1 - TUBE) / ring
-    normal = p - np.stack([p[:, 0] * pull, np.zeros_like(pull), p[:, 2] * pull], -1)
+    update = (1 - TUBE) / ring
+    normal = p - np.stack([p[:, 0] * update, np.zeros_like(update), p[:, 2] * update], -1)
     hit = (half > 0) & (away < 3e-4) & (t > NEAR)
     return np.where(hit, t / length, np.inf), normal
 

@@ -1,4 +1,4 @@
-"""A vector graphic as a subject: fitted to a measurement, pulled by a prior."""
+"""A vector graphic as a variable: fitted to a measurement, pulled by a prior."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ class Drawing:
         self.believed: Tensor | None = None
 
     @torch.no_grad()
-    def look(self) -> Latent:
+    def latent(self) -> Latent:
         """The latent of what is drawn."""
         return self.encode(self.graphic())
 
-    def pull(self, target: Latent) -> None:
+    def update(self, target: Latent) -> None:
         """Come nearer to what the prior believes, and stay with the data."""
         with torch.no_grad():
             picture = self.decode(target.detach())

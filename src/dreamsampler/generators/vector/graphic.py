@@ -119,8 +119,8 @@ class VectorGraphic(nn.Module):
         dead = (self.visible() < least).nonzero().squeeze(1).tolist()
         if not dead:
             return 0
-        now = (self()[0] + 1) / 2 - picture if error is None else error
-        fresh: Scene = placed(picture, now, len(dead), rng)
+        step = (self()[0] + 1) / 2 - picture if error is None else error
+        fresh: Scene = placed(picture, step, len(dead), rng)
         loops = contours(self._shape)
         rows = []
         for number, k in enumerate(dead):

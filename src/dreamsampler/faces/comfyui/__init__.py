@@ -1,8 +1,0 @@
-"""ComfyUI nodes: link this folder into ComfyUI's custom_nodes (docs/comfyui.md)."""
-
-from dreamsampler.faces.comfyui.nodes import (
-    NODE_CLASS_MAPPINGS,
-    NODE_DISPLAY_NAME_MAPPINGS,
-)
-
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

@@ -1,0 +1,114 @@
+"""What the loop moves: a latent, or a generator seen through its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, final, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from dreamsampler.maths import Latent
+
+
+@runtime_checkable
+class Variable(Protocol):
+    """Something with a clean latent that can be pulled towards another one."""
+
+    def latent(self) -> Latent:
+        """Today's clean latent, without a graph; a new camera if it likes."""
+        ...
+
+    def update(self, target: Latent) -> None:
+        """Come nearer to the target: in closed form, or by a few gradient steps."""
+        ...
+
+
+@final
+class LatentVariable:
+    """The latent itself: the nearest point to a target is the target.
+
+        psi = z0,   argmin_psi |psi - target|^2 = target
+
+    Args:
+        z0: the clean latent to begin with.
+
+    Example:
+        >>> canvas = LatentVariable(torch.zeros(1, 3, 2, 2))
+        >>> canvas.update(torch.ones(1, 3, 2, 2))
+        >>> canvas.latent().mean().item()
+        1.0
+    """
+
+    def __init__(self, z0: Latent) -> None:
+        self.z0 = z0.detach()
+
+    def latent(self) -> Latent:
+        """The latent."""
+        return self.z0
+
+    def update(self, target: Latent) -> None:
+        """Become the target."""
+        self.z0 = target.detach()
+
+
+@final
+class GeneratorVariable:
+    """A generator g(psi), seen through z0 = encode(g(psi)).
+
+        psi <- psi - step d/dpsi [ 1/2 |encode(g(psi)) - target|^2 + penalty() ]
+
+    A pull is `steps` steps of the optimizer.
+
+    Args:
+        generator: called without arguments, gives a batch of pictures.
+        optimizer: owns the generator's parameters.
+        encode: picture to latent; the identity for a generator of latents.
+        steps: optimizer steps a pull.
+        penalty: a scalar that is added to the loss, such as a data term on the picture.
+
+    Raises:
+        ValueError: fewer than one step.
+
+    Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        encode: Callable[[Tensor], Latent] = lambda x: x,
+        *,
+        steps: int = 1,
+        penalty: Callable[[], Tensor] | None = None,
+    ) -> None:
+        if steps < 1:
+            raise ValueError(f"steps is {steps}, but a pull takes at least one optimizer step")
+        self.generator = generator
+        self.optimizer = optimizer
+        self.encode = encode
+        self.steps = steps
+        self.penalty = penalty
+        self._seen: Latent | None = None
+
+    def latent(self) -> Latent:
+        """encode(g(psi)); the graph is kept for the pull that follows."""
+        return self._render().detach()
+
+    def _render(self) -> Latent:
+        with torch.enable_grad():
+            self._seen = self.encode(self.generator())
+        return self._seen
+
+    def update(self, target: Latent) -> None:
+        """Take `steps` optimizer steps towards the target."""
+        for _ in range(self.steps):
+            seen = self._render() if self._seen is None else self._seen
+            with torch.enable_grad():
+                loss = 0.5 * ((seen - target.detach()) ** 2).sum()
+                if self.penalty is not None:
+                    loss = loss + self.penalty()
+                self.optimizer.zero_grad()
+                loss.backward()
+            self.optimizer.step()
+            self._seen = None

@@ -1,0 +1,1 @@
+"""Pictures in and out: decoded, fitted to a model, put together again and written whole."""

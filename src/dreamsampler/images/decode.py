@@ -1,0 +1,161 @@
+"""Picture files to upright arrays of samples, whatever their pixel format."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+
+from dreamsampler.files import InputError
+from dreamsampler.images.header import one_line, open_header, orientation
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Samples of a file.
+
+    Args:
+        rgb: (h, w, 3), uint8 or uint16, or float32 in [0, 1].
+        alpha: (h, w), or None.
+        mode: Pillow's name of the file's pixel format.
+        icc: profile that the RGB values belong to.
+        lossy: whether the file is a JPEG.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None
+    mode: str
+    icc: bytes | None
+    lossy: bool
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample, 8 or 16."""
+        return 8 if self.rgb.dtype == np.uint8 else 16
+
+
+def decode(path: str | Path) -> Decoded:
+    """Decode the first picture of a file and turn it upright.
+
+    Raises:
+        InputError: if it cannot be decoded, or its values have no known range.
+    """
+    with open_header(path) as image:
+        _warn_frames(path, image)
+        return decoded(image, path, _deep_png(path, image))
+
+
+def decoded(image: Image.Image, name: str | Path, deep: np.ndarray | None = None) -> Decoded:
+    """The samples of Pillow's image, turned upright.
+
+    Args:
+        image: may still be lazy.
+        name: what errors call it.
+        deep: its samples, where more bits are known of them than Pillow keeps.
+
+    Raises:
+        InputError: if it cannot be decoded, or its values have no known range.
+    """
+    mode, kind = image.mode, image.format
+    try:
+        samples, icc = _samples(name, image, deep)
+    except InputError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+        raise _damaged(name, error) from error
+    samples = _upright(samples, orientation(image))
+    rgb, alpha = samples[..., :3], samples[..., 3] if samples.shape[-1] == 4 else None
+    return Decoded(rgb, alpha, mode, icc, lossy=kind in ("JPEG", "MPO"))
+
+
+def _damaged(name: str | Path, error: Exception) -> InputError:
+    return InputError(f"{name} is damaged or cut short ({one_line(error)}): get the file again")
+
+
+def _warn_frames(path: str | Path, image: Image.Image) -> None:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # MPO: a JPEG with its thumbnails
+        warnings.warn(f"{path} holds {frames} pictures: the first is used", stacklevel=4)
+
+
+def _samples(
+    path: str | Path, image: Image.Image, deep: np.ndarray | None
+) -> tuple[np.ndarray, bytes | None]:
+    """Samples (h, w, 3 or 4), and the profile that the RGB values still belong to."""
+    icc = image.info.get("icc_profile")
+    rgb_icc = icc if icc and icc[16:20] == b"RGB " else None
+    if deep is not None:
+        return deep, rgb_icc
+    image.load()
+    if image.mode.startswith(("I", "F")):
+        grey = _ranged(path, np.asarray(image))
+        return np.repeat(grey[..., None], 3, -1), None
+    if image.mode == "CMYK":
+        return np.asarray(_from_cmyk(path, image, icc)), None
+    if image.mode == "LAB":
+        raise InputError(f"{path} holds Lab colors: convert it to RGB first")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return np.asarray(image.convert(mode)), rgb_icc
+
+
+def _deep_png(path: str | Path, image: Image.Image) -> np.ndarray | None:
+    """All 16 bits of an RGB or RGBA PNG, of which Pillow keeps 8.
+
+    Pillow takes the first byte of each sample, because PNG is big-endian; told that the file is
+    little-endian it takes the second.
+    """
+    tiles = getattr(image, "tile", [])
+    if image.format != "PNG" or not tiles or tiles[0][3] not in ("RGB;16B", "RGBA;16B"):
+        return None
+    try:
+        image.load()
+        with open_header(path) as again:
+            assert isinstance(again, ImageFile.ImageFile)
+            again.tile = [tile._replace(args=str(tile.args)[:-1] + "L") for tile in again.tile]
+            low = np.asarray(again).astype(np.uint16)
+        return np.asarray(image).astype(np.uint16) * 256 + low
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _ranged(path: str | Path, grey: np.ndarray) -> np.ndarray:
+    """Grey samples of 16 or 32 bits as uint16, or floats in [0, 1]."""
+    if grey.dtype.kind == "u":
+        return grey.astype(np.uint16)
+    top = 1 if grey.dtype.kind == "f" else 65535
+    if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > top:
+        raise InputError(
+            f"{path} has values from {grey.min():g} to {grey.max():g} and 0 to {top} was wanted: "
+            "convert it to 8 or 16 bits per sample"
+        )
+    return grey.astype(np.float32 if top == 1 else np.uint16)
+
+
+def _from_cmyk(path: str | Path, image: Image.Image, icc: bytes | None) -> Image.Image:
+    """By the file's own profile to sRGB, else by the plain formula."""
+    warnings.warn(f"{path} is CMYK: it is converted to RGB and written as RGB", stacklevel=5)
+    if icc:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(icc))
+            target = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def _upright(samples: np.ndarray, turn: int) -> np.ndarray:
+    """Undo an EXIF orientation: a transposition for 5 to 8, then flips."""
+    if turn > 4:
+        samples = samples.transpose(1, 0, 2)
+    down = turn in (3, 4, 7, 8)
+    right = turn in (2, 3, 6, 7)
+    return samples[:: -1 if down else 1, :: -1 if right else 1]

@@ -1,0 +1,104 @@
+"""Pictures that are in memory: Pillow's, arrays and tensors, as tasks read them from files."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dreamsampler.files import InputError
+from dreamsampler.images.decode import decoded
+from dreamsampler.images.header import check_size
+from dreamsampler.images.picture import Picture, picture_from
+
+_SHAPES = "(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
+
+
+def picture_of(image: Any, name: str = "the picture") -> Picture:
+    """A picture that is in memory already, ready to be handed to `task.start`.
+
+    A Pillow image is read as its file would be: every mode, turned upright, with its color profile.
+    Numbers of an array or a tensor are taken as they are, so that a float keeps all its digits.
+
+    Args:
+        image: a Pillow image; a NumPy array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of uint8,
+            uint16 or of floats in [0, 1]; a tensor with the channels first, (c, h, w) or
+            (1, c, h, w); or a `Picture`, which is returned as it is.
+        name: what errors call it.
+
+    Raises:
+        InputError: something else, values out of range, less than 16 pixels a side or more than
+            64 megapixels.
+
+    Example:
+        >>> picture_of(np.zeros((20, 30, 3), np.uint8)).size
+        (20, 30)
+    """
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        check_size(name, *image.size)
+        return picture_from(decoded(image, name), hashed=True)
+    if isinstance(image, Tensor):
+        rows = image.detach().cpu()
+        rows = rows[0] if rows.ndim == 4 and len(rows) == 1 else rows
+        if rows.ndim != 3:
+            raise InputError(
+                f"{name} is a tensor of {tuple(image.shape)}, and (c, h, w) was wanted: pass one "
+                "picture with its channels first"
+            )
+        samples = rows.permute(1, 2, 0)
+        return _of_samples(samples.float() if samples.is_floating_point() else samples, name)
+    if isinstance(image, np.ndarray):
+        return _of_samples(image[0] if image.ndim == 4 and len(image) == 1 else image, name)
+    raise InputError(
+        f"{name} is a {type(image).__name__}, and a picture was wanted: pass a Pillow image, a "
+        "NumPy array, a tensor or the path of a file"
+    )
+
+
+def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
+    """(h, w, c) numbers to a picture."""
+    samples = np.asarray(given)
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.ndim != 3 or samples.shape[-1] not in (1, 3, 4):
+        raise InputError(
+            f"{name} is an array of {np.shape(given)}, and {_SHAPES} was wanted: pass one picture "
+            "with its channels last"
+        )
+    check_size(name, samples.shape[1], samples.shape[0])
+    if samples.dtype.kind == "f":
+        samples, depth = _floats(samples, name)
+    elif samples.dtype in (np.uint8, np.uint16):
+        depth = 8 if samples.dtype == np.uint8 else 16
+    else:
+        raise InputError(
+            f"{name} holds {samples.dtype} numbers: pass uint8, uint16, or floats from 0 to 1"
+        )
+    top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(samples.dtype, 1)
+    planes = torch.from_numpy(
+        np.ascontiguousarray(samples.astype(np.float32).transpose(2, 0, 1)) / np.float32(top)
+    )
+    rgb = planes[:3] if len(planes) >= 3 else planes.repeat(3, 1, 1)
+    alpha = planes[3:] if len(planes) == 4 else None
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(planes)]
+    return Picture(
+        rgb, alpha, depth, mode, sha256=hashlib.sha256(planes.numpy().tobytes()).hexdigest()
+    )
+
+
+def _floats(samples: np.ndarray, name: str) -> tuple[np.ndarray, int]:
+    """Floats in [0, 1], and 8 if they came from bytes, else 16."""
+    if not np.isfinite(samples).all():
+        raise InputError(f"{name} holds NaN or infinite values: repair them first")
+    low, high = float(samples.min()), float(samples.max())
+    if low < -1e-6 or high > 1 + 1e-6:
+        do = "pass (x + 1) / 2" if low >= -1 - 1e-6 and high <= 1 + 1e-6 else "scale them first"
+        raise InputError(f"{name} has values from {low:g} to {high:g} and 0 to 1 was wanted: {do}")
+    samples = samples.astype(np.float32).clip(0, 1)
+    steps = samples * np.float32(255)
+    return samples, 8 if bool((np.abs(steps - np.rint(steps)) < 1e-3).all()) else 16

@@ -1,0 +1,212 @@
+"""What a run looked like: a film strip, a moving picture, and its numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, final
+
+from PIL import Image as Pixels
+from PIL import ImageDraw, ImageFont
+from torch import Tensor
+
+from dreamsampler.files import check_folder, write_whole
+from dreamsampler.maths import Image, Latent, Step
+
+FILES = ("strip.png", "film.gif", "trace.json")
+"""What a record consists of."""
+FRAME = 192
+"""Longer side of a frame, in pixels, at most."""
+ROWS = 4
+"""Pictures of a batch that are shown, one below the other."""
+PAUSE, STILL = 120, 1600
+"""Milliseconds that a frame and the last frame of the moving picture stay."""
+
+
+@final
+class Recorder:
+    """Watches a run without touching it.
+
+    A few moments are kept, evenly spread, with the first and the last among them; only when the
+    record is saved are they decoded, so that recording costs `frames` decodings whatever the
+    number of steps.
+
+    Args:
+        preview: makes a picture in [-1, 1] of a moment, (b, 3, h, w); usually decodes its z0.
+        every: keep only every so many steps; None lets the run's length decide.
+        frames: pictures in the record, at most; at least 2.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from dreamsampler.generators import LatentVariable
+        >>> from dreamsampler.models import GaussianMixture
+        >>> from dreamsampler.guidance import conditional
+        >>> from dreamsampler.samplers.dream import dream
+        >>> prior, start = GaussianMixture(torch.ones(1, 3, 8, 8), 0.1), torch.zeros(1, 3, 8, 8)
+        >>> levels = prior.schedule.grid(20, start=0.9)
+        >>> record = Recorder(lambda step: step.z0)
+        >>> run = dream(conditional(prior, None), LatentVariable(start), levels, start)
+        >>> for step in record(run):
+        ...     pass
+        >>> [path.name for path in record.save(tempfile.mkdtemp())]
+        ['strip.png', 'film.gif', 'trace.json']
+    """
+
+    def __init__(
+        self, preview: Callable[[Step], Image], every: int | None = None, frames: int = 12
+    ) -> None:
+        if frames < 2 or (every is not None and every < 1):
+            raise ValueError(f"frames={frames}, every={every}: pass at least 2 frames, every 1")
+        self.trace: list[dict[str, Any]] = []
+        self._preview, self._frames = preview, frames
+        self._stride = every or 1
+        self._kept: list[tuple[int, Step]] = []
+        self._last: Step | None = None
+
+    def __call__(self, run: Iterable[Step]) -> Iterator[Step]:
+        """Pass a run's moments through, unchanged, and remember them."""
+        start = time.perf_counter()
+        for step in run:
+            seconds = time.perf_counter() - start
+            self._remember(step, seconds)
+            yield step
+            start = time.perf_counter()
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write strip.png, film.gif and trace.json, each whole or not at all.
+
+        Args:
+            folder: made if missing; older records in it are replaced.
+
+        Returns:
+            The three paths.
+
+        Raises:
+            ValueError: if nothing was recorded.
+            OutputError: if the folder does not take them.
+        """
+        folder = Path(folder)
+        check_folder(folder)
+        moments = self._spread()
+        frames = [
+            _frame(self._preview(replace(current, z0=current.z0[:ROWS]))) for _, current in moments
+        ]
+        labels = [(f"step {step}", f"t {current.level.t:.3f}") for step, current in moments]
+        trace = {
+            "steps": len(self.trace),
+            "frames": [step for step, _ in moments],
+            "trace": self.trace,
+        }
+        numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
+        contents = _png(_strip(frames, labels)), _gif(frames), numbers
+        for name, data in zip(FILES, contents, strict=True):
+            write_whole(folder / name, data)
+        return [folder / name for name in FILES]
+
+    def _remember(self, current: Step, seconds: float) -> None:
+        """Numbers of every moment; every stride-th moment itself, the stride growing as needed."""
+        step = len(self.trace)
+        self.trace.append({"step": step, **_numbers(current, self._last, seconds)})
+        if step % self._stride == 0:
+            self._kept.append((step, current))
+        if len(self._kept) > 4 * self._frames:
+            self._kept, self._stride = self._kept[::2], 2 * self._stride
+        self._last = current
+
+    def _spread(self) -> list[tuple[int, Step]]:
+        """At most `frames` of the kept moments, evenly spread, first and last among them."""
+        if self._last is None:
+            raise ValueError("nothing was recorded: iterate the recorder over a run first")
+        end = len(self.trace) - 1
+        kept = self._kept if self._kept[-1][0] == end else [*self._kept, (end, self._last)]
+        count = min(self._frames, len(kept))
+        if count == 1:
+            return kept
+        return [kept[round(i * (len(kept) - 1) / (count - 1))] for i in range(count)]
+
+
+def _numbers(step: Step, last: Step | None, seconds: float) -> dict[str, Any]:
+    """One row of the trace; the change of z0 is a root mean square."""
+    z0 = step.z0.detach()
+    change = None
+    if last is not None and last.z0.shape == z0.shape:
+        change = _number((z0 - last.z0).square().mean().sqrt())
+    return {
+        "index": step.index,
+        "t": step.level.t,
+        "alpha": step.level.alpha,
+        "sigma": step.level.sigma,
+        "z0": _statistics(z0),
+        "change": change,
+        "seconds": round(seconds, 6),
+    }
+
+
+def _statistics(z0: Latent) -> dict[str, float | None]:
+    return {
+        "mean": _number(z0.mean()),
+        "rms": _number(z0.square().mean().sqrt()),
+        "min": _number(z0.min()),
+        "max": _number(z0.max()),
+    }
+
+
+def _number(value: Tensor) -> float | None:
+    """A float that JSON can hold; None for NaN and infinity."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _frame(picture: Image) -> Pixels.Image:
+    """The first pictures of a batch, one below the other, small."""
+    samples = picture.detach()[:ROWS].float().nan_to_num(0.0).clamp(-1, 1)
+    samples = ((samples + 1) * 127.5).round().byte().cpu().permute(0, 2, 3, 1)
+    pictures = [Pixels.fromarray(each.numpy()) for each in samples]
+    for each in pictures:
+        each.thumbnail((FRAME, FRAME), Pixels.Resampling.LANCZOS)
+    width, height = pictures[0].size
+    frame = Pixels.new("RGB", (width, height * len(pictures)))
+    for row, each in enumerate(pictures):
+        frame.paste(each, (0, row * height))
+    return frame
+
+
+def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.Image:
+    """Frames side by side, each above its two labels."""
+    font = ImageFont.load_default(size=13)
+    gap, text = 4, 36
+    width = max(72, *(frame.width for frame in frames))
+    height = max(frame.height for frame in frames)
+    size = (len(frames) * (width + gap) + gap, height + text + gap)
+    strip = Pixels.new("RGB", size, (24, 24, 24))
+    draw = ImageDraw.Draw(strip)
+    for i, (frame, label) in enumerate(zip(frames, labels, strict=True)):
+        left = gap + i * (width + gap)
+        strip.paste(frame, (left + (width - frame.width) // 2, gap))
+        for row, line in enumerate(label):
+            draw.text((left + 2, height + gap + 2 + 16 * row), line, (230, 230, 230), font)
+    return strip
+
+
+def _png(picture: Pixels.Image) -> bytes:
+    file = BytesIO()
+    picture.save(file, format="PNG")
+    return file.getvalue()
+
+
+def _gif(frames: list[Pixels.Image]) -> bytes:
+    file = BytesIO()
+    frames[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[PAUSE] * (len(frames) - 1) + [STILL],
+        loop=0,
+    )
+    return file.getvalue()

@@ -1,0 +1,216 @@
+"""Pictures written whole, each with the recipe that made it."""
+
+from __future__ import annotations
+
+import json
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import unescape
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dreamsampler.files import InputError, OutputError, check_writable, write_whole
+from dreamsampler.images.header import checked_path, one_line, open_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dreamsampler.images.picture import Picture
+
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"lossless": True, "exact": True}),
+    ".tif": ("TIFF", {"compression": "tiff_deflate"}),
+    ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
+}
+"""Suffix to Pillow's format and options; all but JPEG give every pixel back."""
+
+RECIPE = "dreamsampler"
+"""Keyword of the recipe's text chunk."""
+_DESCRIPTION = 0x010E
+_LARGEST_SVG = 1 << 26
+
+
+def check_output(path: str | Path, reserve: int = 1 << 20) -> None:
+    """Refuse an output picture before anything is computed for it.
+
+    Args:
+        path: where a picture shall be written later.
+        reserve: bytes that must fit on the disk.
+
+    Raises:
+        OutputError: if the suffix names no known format or the place takes no file.
+    """
+    _format(path)
+    check_writable(path, reserve)
+
+
+def save_picture(
+    path: str | Path, rgb: Tensor, like: Picture | None = None, recipe: dict[str, Any] | None = None
+) -> None:
+    """Write a picture, in the kind of file that `like` came from; whole or not at all.
+
+    Alpha, 16 bits (PNG only) and the color profile of `like` are kept. The recipe goes into a PNG
+    as the iTXt chunk "dreamsampler", into the other formats as their EXIF description.
+
+    Args:
+        path: .png, .jpg, .webp or .tif; an older file of that name is replaced at the end.
+        rgb: (3, h, w) in [0, 1].
+        like: the picture this one was made from, of the same size.
+        recipe: anything JSON can say; none is written if it is empty.
+
+    Raises:
+        ValueError: if the tensor is no such picture or holds NaN.
+        OutputError: if the file cannot be written.
+    """
+    format_, options = _format(path)
+    depth = 16 if like is not None and like.depth == 16 and format_ == "PNG" else 8
+    samples = _samples(rgb, like, depth)
+    icc = like.icc if like is not None else None
+    text = _text(recipe) if recipe else None
+    if format_ == "PNG":
+        data = _png(samples, icc, text)
+    else:
+        _warn_losses(path, format_, like)
+        data = _encoded(path, samples, format_, {**options, "icc_profile": icc}, text)
+    write_whole(path, data)
+
+
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """The recipe that a picture or an SVG file written here carries.
+
+    Raises:
+        InputError: if the file is no picture or carries none.
+    """
+    text = _svg_text(path) if Path(path).suffix.lower() == ".svg" else _picture_text(path)
+    try:
+        recipe = json.loads(text)
+    except (ValueError, RecursionError):
+        recipe = None
+    if not isinstance(recipe, dict):
+        raise InputError(
+            f"{path} carries no recipe: pass a picture that dreamsampler wrote and no other "
+            "program has saved again"
+        )
+    return recipe
+
+
+def _picture_text(path: str | Path) -> str:
+    with open_header(path, least=1) as image:  # small files are written too
+        text = image.info.get(RECIPE)
+        try:
+            return str(image.getexif().get(_DESCRIPTION, "")) if text is None else str(text)
+        except Exception:  # a damaged EXIF block holds no recipe
+            return ""
+
+
+def _svg_text(path: str | Path) -> str:
+    """What stands in our `<metadata>`; found in the text, so that no XML of a stranger is built."""
+    file = checked_path(path)
+    if file.stat().st_size > _LARGEST_SVG:
+        raise InputError(f"{path} has more than {_LARGEST_SVG:,} bytes: no SVG from here has")
+    text = file.read_bytes().decode("utf-8", "replace")
+    begin, end = f'<metadata id="{RECIPE}">', "</metadata>"
+    return unescape(text.partition(begin)[2].partition(end)[0])
+
+
+def _format(path: str | Path) -> tuple[str, dict[str, Any]]:
+    suffix, stem = Path(path).suffix.lower(), Path(path).stem
+    if suffix not in FORMATS:
+        raise OutputError(
+            f"{path} ends in {suffix or 'no suffix'} and one of {', '.join(FORMATS)} was wanted: "
+            f"name the output such as {stem or 'out'}.png"
+        )
+    return FORMATS[suffix]
+
+
+def _text(recipe: dict[str, Any]) -> str:
+    """JSON that UTF-8 can hold even where a prompt came from broken bytes."""
+    return json.dumps(recipe, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _samples(rgb: Tensor, like: Picture | None, depth: int) -> np.ndarray:
+    """(h, w, 3 or 4), uint8 or uint16."""
+    if rgb.ndim != 3 or rgb.shape[0] != 3:
+        raise ValueError(f"the picture is {tuple(rgb.shape)} and (3, h, w) was wanted")
+    rgb = rgb.detach().float().cpu()
+    if not rgb.isfinite().all():
+        raise ValueError(
+            "the picture holds NaN or infinite values: the model broke down; try dtype float32"
+        )
+    planes = [rgb]
+    if like is not None and like.alpha is not None:
+        if like.size != tuple(rgb.shape[1:]):
+            raise ValueError(
+                f"the picture is {tuple(rgb.shape[1:])} (height, width) and the one it was made "
+                f"from is {like.size}: scale it back first"
+            )
+        planes.append(like.alpha)
+    numbers = np.concatenate([plane.numpy() for plane in planes]).transpose(1, 2, 0)
+    top, kind = (65535, np.uint16) if depth == 16 else (255, np.uint8)
+    return np.ascontiguousarray(np.rint(numbers.clip(0, 1) * np.float32(top)).astype(kind))
+
+
+def _warn_losses(path: str | Path, format_: str, like: Picture | None) -> None:
+    if like is not None and like.depth == 16:
+        warnings.warn(f"{path}: {format_} is written at 8 bits, only PNG keeps 16", stacklevel=3)
+    if like is not None and like.alpha is not None and format_ == "JPEG":
+        warnings.warn(f"{path}: JPEG has no transparency, white is laid under it", stacklevel=3)
+
+
+def _encoded(
+    path: str | Path, samples: np.ndarray, format_: str, options: dict[str, Any], text: str | None
+) -> bytes:
+    image = Image.fromarray(samples)
+    if format_ == "JPEG" and image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if text is not None:
+        exif = Image.Exif()
+        exif[_DESCRIPTION] = json.dumps(json.loads(text))  # EXIF text is ASCII
+        options = {**options, "exif": exif}
+    file = BytesIO()
+    try:
+        image.save(file, format=format_, **options)
+    except (OSError, ValueError, struct.error) as error:
+        raise OutputError(
+            f"cannot store {image.size[0]}x{image.size[1]} pixels as {format_} in {path} "
+            f"({one_line(error)}): write a .png"
+        ) from error
+    return file.getvalue()
+
+
+def _png(samples: np.ndarray, icc: bytes | None, text: str | None) -> bytes:
+    info = PngInfo()
+    if text is not None:
+        info.add_itxt(RECIPE, text)
+    if samples.dtype == np.uint16:
+        return _deep_png(samples, icc, info)
+    file = BytesIO()
+    Image.fromarray(samples).save(file, format="PNG", pnginfo=info, icc_profile=icc)
+    return file.getvalue()
+
+
+def _deep_png(samples: np.ndarray, icc: bytes | None, info: PngInfo) -> bytes:
+    """A PNG of 16 bits per sample, which Pillow cannot write for colors; rows filtered by Up."""
+    height, width, channels = samples.shape
+    rows = np.frombuffer(samples.astype(">u2").tobytes(), np.uint8).reshape(height, -1)
+    filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
+    filtered[0, 1:], filtered[1:, 1:] = rows[0], rows[1:] - rows[:-1]
+    color = {3: 2, 4: 6}[channels]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0))]
+    if icc:
+        parts.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
+    parts += [(chunk[0], chunk[1]) for chunk in info.chunks]
+    parts += [(b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )

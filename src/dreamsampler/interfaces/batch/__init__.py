@@ -1,0 +1,7 @@
+"""Many rows, each a recipe: local processes or Ray, every result exactly once."""
+
+from dreamsampler.interfaces.batch.ask import Batch
+
+__all__ = [
+    "Batch",
+]

@@ -1,0 +1,176 @@
+"""`--sweep`: a task over a grid of options, on a sheet whose axes say which."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dreamsampler.files import InputError
+
+if TYPE_CHECKING:
+    from dreamsampler.interfaces.cli.command import Output, Record, Where
+
+MOST = 256
+"""Runs of a sweep."""
+
+
+@final
+@dataclass(frozen=True)
+class Sweep:
+    """Whether the task is run over a grid of options."""
+
+    sweep: tuple[str, ...] = ()
+    """NAME=VALUES, such as guidance_scale=3,5,7 or seed=0..3 (JSON lists too): one run for each,
+    all on the sheet OUT, each also beside it; may be given several times: then the last one goes
+    across the sheet, the others down"""
+
+
+def perform_swept(task: Any, output: Output, kept: Record, where: Where, swept: Sweep) -> None:
+    """Perform a task, or each one of a grid.
+
+    Args:
+        task: what is wanted.
+        output: the files; with a sweep, the sheet, and the pictures beside it.
+        kept: the folder of the record; not with a sweep.
+        where: the model.
+        swept: the grid.
+
+    Raises:
+        ValueError: a grid that cannot be meant.
+    """
+    from dreamsampler.interfaces.cli.command import perform
+
+    if not swept.sweep:
+        perform(task, output, kept, where)
+        return
+    if kept.record is not None:
+        raise InputError("a sweep keeps no record of each run: leave record out")
+    _run_grid(task, output, where, axes_of(type(task), swept.sweep))
+
+
+def axes_of(kind: type, entries: Sequence[str]) -> list[tuple[str, list[Any]]]:
+    """Option and values of every axis.
+
+    Args:
+        kind: the task's class.
+        entries: NAME=VALUES each.
+
+    Raises:
+        InputError: no such option, no values, or more than 256 runs.
+
+    Example:
+        >>> from dreamsampler.tasks import Edit
+        >>> axes_of(Edit, ["guidance_scale=3,5", "seed=0..2"])
+        [('guidance_scale', [3.0, 5.0]), ('seed', [0, 1, 2])]
+    """
+    from dreamsampler.tasks.options import option_of
+
+    axes: dict[str, list[Any]] = {}
+    for entry in entries:
+        name, equals, text = entry.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name or not text.strip():
+            raise InputError(f"sweep is {entry!r}, and NAME=VALUES was wanted: seed=0..3")
+        if name in axes:
+            raise InputError(f"{name} is swept twice: name all its values at once")
+        if name in ("image", "num_images", "samples"):
+            raise InputError(f"{name} cannot be swept: take dreamsampler batch for that")
+        axes[name] = [option_of(kind, name, value) for value in _values(text)]
+    runs = 1
+    for values in axes.values():
+        runs *= len(values)
+    if runs > MOST:
+        raise InputError(f"the sweep has {runs} runs, but {MOST} are the most: name fewer values")
+    return list(axes.items())
+
+
+def _values(text: str) -> list[Any]:
+    """3,5,7 or 0..3 or a JSON list."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError(f"{text[:40]} is no JSON list") from None
+        if not found:
+            raise InputError("a sweep has no values: name some")
+        return found
+    if span := re.fullmatch(r"\s*(-?\d{1,18})\.\.(-?\d{1,18})\s*", text):
+        first, last = int(span[1]), int(span[2])
+        if not 0 <= last - first < MOST:
+            raise InputError(f"{text} is no range of 1 to {MOST} values: the smaller one first")
+        return list(range(first, last + 1))
+    return [each.strip() for each in text.split(",")]
+
+
+def _run_grid(task: Any, output: Output, where: Where, axes: list[tuple[str, list[Any]]]) -> None:
+    from dreamsampler.files import check_writable, write_whole
+    from dreamsampler.interfaces.cli.command import check_files, produce
+    from dreamsampler.interfaces.cli.progress import Bar
+
+    began, names = time.perf_counter(), [name for name, _ in axes]
+    points = list(itertools.product(*(values for _, values in axes)))
+    tasks = [dataclasses.replace(task, **dict(zip(names, point, strict=True))) for point in points]
+    paths = [_path(output.output, names, point) for point in points]
+    if len(set(paths)) < len(paths):
+        raise InputError("two values of the sweep make one file name: make them differ")
+    sheet = output.output.with_suffix(".png")
+    for each, path in zip(tasks, paths, strict=True):
+        check_files(each, each.outputs(path))
+    check_writable(sheet)
+    if any(sheet.exists() and sheet.samefile(each) for each in task.inputs()):
+        raise InputError(f"{sheet} would replace its own input: choose another output name")
+    evaluations, first = 0, []
+    with Bar() as bar:
+        bar.stage(f"loading {where.model}")
+        prior = where.load()
+        for each, path in zip(tasks, paths, strict=True):
+            recipe, _ = produce(each, prior, path, bar, metadata=not output.no_metadata)
+            evaluations += recipe["evaluations"]
+            first.append(each.outputs(path)[0])
+        bar.stage("drawing the sheet")
+        write_whole(sheet, _sheet(first, axes))
+    written = [str(path) for path in first]
+    if output.json:
+        told = {"sheet": str(sheet), "axes": dict(axes), "outputs": written}
+        print(json.dumps({**told, "evaluations": evaluations}, default=str))
+    else:
+        seconds = time.perf_counter() - began
+        print(f"{sheet}: {len(points)} runs, {evaluations} network evaluations, {seconds:.1f} s")
+
+
+def _path(output: Path, names: Sequence[str], point: Sequence[Any]) -> Path:
+    said = [f"{name}={_word(value)}" for name, value in zip(names, point, strict=True)]
+    return output.with_stem("-".join([output.stem, *said]))
+
+
+def _word(value: Any) -> str:
+    """A value as a part of a file name."""
+    text = _said(value)
+    return re.sub(r"[^\w.+]+", "_", text)[:40].strip("_")
+
+
+def _sheet(paths: list[Path], axes: list[tuple[str, list[Any]]]) -> bytes:
+    from dreamsampler.interfaces.cli.sheet import Cell, draw_grid, shown
+
+    across = len(axes[-1][1])
+    columns = [f"{axes[-1][0]} {_said(value)}" for value in axes[-1][1]]
+    downs = list(itertools.product(*(values for _, values in axes[:-1])))
+    rows = [
+        ", ".join(f"{name} {_said(v)}" for (name, _), v in zip(axes[:-1], point, strict=True))
+        for point in downs
+    ]
+    cells = [Cell(shown(path)) for path in paths]
+    return draw_grid(cells, across, columns=columns, rows=rows if len(axes) > 1 else ())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,67 @@
+"""ComfyUI's tensors and the house's pictures: IMAGE is (b, h, w, c) in [0, 1], MASK (b, h, w)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dreamsampler.images.memory import picture_of
+from dreamsampler.images.picture import Picture
+
+
+def pictures_of(image: Tensor) -> list[Picture]:
+    """The pictures of an IMAGE.
+
+    Args:
+        image: (b, h, w, 1, 3 or 4), floats; values a little outside of [0, 1] are cut off, as
+            ComfyUI does when it saves.
+
+    Raises:
+        ValueError: another shape, or NaN.
+    """
+    if not isinstance(image, Tensor) or image.ndim != 4:
+        raise ValueError(f"image is {_shape(image)}, and an IMAGE (b, h, w, c) was wanted")
+    rows = image.detach().float().cpu().clamp(0, 1)
+    return [picture_of(row.permute(2, 0, 1), "the image") for row in rows]
+
+
+def masks_of(mask: Tensor, images: int) -> list[list[Picture]]:
+    """The masks of each picture: white, 1, may change.
+
+    One picture takes every mask of the batch, each a hole of its own. Of several pictures, each
+    takes its own mask, or all of them the only one.
+
+    Args:
+        mask: (b, h, w) or (h, w), floats in [0, 1].
+        images: how many pictures there are.
+
+    Raises:
+        ValueError: another shape, or a number of masks that cannot be shared out.
+    """
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
+        raise ValueError(f"mask is {_shape(mask)}, and a MASK (b, h, w) was wanted")
+    rows = mask.detach().float().cpu().clamp(0, 1)
+    rows = rows[None] if rows.ndim == 2 else rows
+    made = [picture_of(row[None], "the mask") for row in rows]
+    if images == 1:
+        return [made]
+    if len(made) not in (1, images):
+        raise ValueError(
+            f"{len(made)} masks came for {images} images: pass one for each, or a single one"
+        )
+    return [[each] for each in (made * images if len(made) == 1 else made)]
+
+
+def image_of(pictures: list[Tensor]) -> Tensor:
+    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3).
+
+    Raises:
+        ValueError: pictures of several sizes.
+    """
+    if len({picture.shape for picture in pictures}) > 1:
+        raise ValueError("the pictures are of several sizes, which one IMAGE cannot hold")
+    return torch.stack([picture.permute(1, 2, 0) for picture in pictures]).contiguous()
+
+
+def _shape(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,0 +1,13 @@
+"""The tasks as diffusers users call them: `from_pretrained(...)(prompt=..., image=...)`."""
+
+from dreamsampler.interfaces.pipelines.edit import DreamSamplerEditPipeline
+from dreamsampler.interfaces.pipelines.inpaint import DreamSamplerInpaintPipeline
+from dreamsampler.interfaces.pipelines.output import PipelineOutput
+from dreamsampler.interfaces.pipelines.restore import DreamSamplerRestorePipeline
+
+__all__ = [
+    "DreamSamplerEditPipeline",
+    "DreamSamplerInpaintPipeline",
+    "DreamSamplerRestorePipeline",
+    "PipelineOutput",
+]

@@ -1,0 +1,264 @@
+"""`dreamsampler studio`: load a model, open a port on this machine, serve until Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dreamsampler.files import InputError, check_folder
+from dreamsampler.interfaces.errors import say
+
+if TYPE_CHECKING:
+    from dreamsampler.interfaces.cli.command import Where
+    from dreamsampler.interfaces.studio.room import Room
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@final
+@dataclass(frozen=True)
+class Studio:
+    """Change pictures in the browser; the same server is an HTTP interface."""
+
+    host: str = "127.0.0.1"
+    """address to listen on; 0.0.0.0 lets other machines in, which needs --auth"""
+    port: int = 7860
+    """port to listen on; 0 takes a free one"""
+    auth: tuple[str, ...] = ()
+    """USER:PASS that must log in; may be given several times, and every user has runs of their
+    own"""
+    share_nothing: bool = False
+    """every visitor sees only the runs of their own browser session, and nothing is kept when the
+    server stops"""
+    runs: Path | None = None
+    """folder in which runs are kept (by default dreamsampler/studio where the system keeps data)"""
+    max_upload_mb: float = 32.0
+    """largest file that is taken, in megabytes"""
+    max_megapixels: float = 16.0
+    """largest picture, going in or coming out"""
+    max_queue: int = 64
+    """how many runs may wait; more are told to come back later"""
+    debug: bool = False
+    """show tracebacks, and the warnings of other packages"""
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before the model is loaded.
+
+        Raises:
+            ValueError: in one line.
+        """
+        if importlib.util.find_spec("gradio") is None:
+            raise ValueError("the studio needs gradio: pip install 'dreamsampler[studio]'")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(
+                f"port is {self.port}, but must be from 1 to 65535, or 0 for a free one"
+            )
+        for each in self.auth:
+            name, colon, word = each.partition(":")
+            if not name or not colon or not word:
+                raise ValueError("auth must be USER:PASS, such as --auth ada:engine")
+        if self.host not in LOOPBACK and not self.auth:
+            raise ValueError(
+                f"host {self.host} lets other machines in: pass --auth USER:PASS as well, or leave "
+                "host out"
+            )
+        for name in ("max_upload_mb", "max_megapixels", "max_queue"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be more than 0")
+        if self.share_nothing and self.runs is not None:
+            raise ValueError(
+                "runs names a folder to keep, and share_nothing keeps nothing: drop one"
+            )
+        free_port(self.host, self.port)
+
+    @property
+    def folder(self) -> Path:
+        """Where runs are kept."""
+        if self.runs is not None:
+            return self.runs
+        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(home) / "dreamsampler" / "studio"
+
+
+def serve(studio: Studio, where: Where) -> None:
+    """Check, load the model, serve until Ctrl-C, clean up.
+
+    Args:
+        studio: the server.
+        where: the model.
+    """
+    from dreamsampler.interfaces.cli.progress import Bar
+
+    studio.check()
+    if not studio.share_nothing:
+        check_folder(studio.folder)
+    with Bar() as bar:
+        bar.stage(f"loading {where.model}")
+        prior = where.load()
+    with ExitStack() as last:
+        last.callback(
+            gc.freeze
+        )  # the interpreter would look through a million objects as it leaves
+        url = last.enter_context(opened(studio, prior))
+        print(f"studio: {url} (Ctrl-C stops it)", flush=True)
+        if not studio.share_nothing:
+            say(f"runs are kept in {studio.folder}")
+        _wait()
+
+
+@contextmanager
+def opened(studio: Studio, prior: Any) -> Iterator[str]:
+    """A server with a loaded model; inside, it answers at the address that is given.
+
+    Args:
+        studio: the server.
+        prior: the model.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    _quiet()
+    with ExitStack() as undo:
+        cache = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-")))
+        room = _room(studio, prior, cache.resolve())
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = str(room.cache)
+        undo.callback(_restore, "GRADIO_TEMP_DIR", before)
+        from dreamsampler.interfaces.studio.page import make_page
+
+        page = make_page(room)
+        page.queue(max_size=studio.max_queue, default_concurrency_limit=8)
+        url = _launch(page, studio, room)
+        undo.callback(page.close, verbose=False)
+        yield url
+
+
+def _room(studio: Studio, prior: Any, folder: Path) -> Room:
+    from dreamsampler.interfaces.studio.desk import Desk
+    from dreamsampler.interfaces.studio.room import Room
+    from dreamsampler.interfaces.studio.shelf import Shelf
+    from dreamsampler.interfaces.studio.uploads import Limits
+    from dreamsampler.interfaces.studio.worker import Worker
+
+    cache = folder / "cache"
+    cache.mkdir(mode=0o700)
+    shelf = Shelf(folder / "runs" if studio.share_nothing else studio.folder)
+    limits = Limits(round(studio.max_upload_mb * 1e6), round(studio.max_megapixels * 1e6))
+    dtype = str(getattr(prior, "dtype", "")).removeprefix("torch.")
+    name = Path(str(getattr(prior, "name", type(prior).__name__))).name
+    model = " · ".join(filter(None, [name, str(getattr(prior, "device", "")), dtype]))
+    desk = Desk(Worker(prior), shelf, limits)
+    return Room(desk, cache, studio.share_nothing, model, card(name), studio.debug)
+
+
+def card(name: str) -> str:
+    """What the bundled model knows, as its card tells; nothing of other models.
+
+    Example:
+        >>> card("sd15")
+        ''
+    """
+    from importlib.resources import files
+
+    from dreamsampler.models.alias import BUNDLED
+
+    if name != BUNDLED:
+        return ""
+    text = files("dreamsampler.models").joinpath("bundled/README.md").read_text("utf-8")
+    found = re.search(r"^## What it knows\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    return found[1].strip() if found else ""
+
+
+def _launch(page: Any, studio: Studio, room: Room) -> str:
+    from starlette.middleware import Middleware
+
+    from dreamsampler.interfaces.studio.guard import Guard
+    from dreamsampler.interfaces.studio.page import frame, style, theme
+    from dreamsampler.interfaces.studio.visits import PAGES, under_way
+
+    guards = [Middleware(Guard, cache=str(room.cache), runs=partial(under_way, page))]
+    started = partial(
+        page.launch,
+        server_name=studio.host,
+        server_port=free_port(studio.host, studio.port),
+        auth=[tuple(each.split(":", 1)) for each in studio.auth] or None,
+        auth_message="DreamSampler Studio" if studio.auth else None,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        show_error=False,  # ours are messages; gradio's own may name places on the server
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        max_file_size=room.desk.limits.bytes,
+        blocked_paths=[str(room.desk.shelf.root)],
+        state_session_capacity=PAGES,
+        app_kwargs={"middleware": guards, "docs_url": None, "redoc_url": None},
+        theme=theme(),
+        css=style(),
+        head=frame(),
+    )
+    try:
+        return started()[1]
+    except ValueError as error:  # gradio asks its own server three seconds long, then advises share
+        raise InputError(
+            "the server does not answer on this machine: it is too busy (try again), or a proxy is "
+            "set for its own address (set no_proxy=127.0.0.1)"
+        ) from error
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or for 0 one that nobody listens on.
+
+    Raises:
+        InputError: somebody does, or the host is no address of this machine.
+    """
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} is taken, or {host} is no address of this machine: pass another "
+                "--port, or --port 0 for a free one"
+            ) from error
+        return probe.getsockname()[1]
+
+
+def _quiet() -> None:
+    """No request leaves the machine for gradio's or the hub's sake, and nothing is counted."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_SHARE"] = "False"
+    # a table of all requests that is summed up anew after each
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _wait() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    import threading
+
+    threading.Event().wait()

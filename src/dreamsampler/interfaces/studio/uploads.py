@@ -1,0 +1,129 @@
+"""Uploads: taken into the folder of a run under harmless names, if they are not too large."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from dreamsampler.files import InputError
+from dreamsampler.images.header import check_picture
+
+TRANSFORMS = re.compile(r"transforms(_train|_val|_test)?\.json")
+"""What describes the cameras of a scene."""
+MOST_FILES = 512
+"""Of one scene."""
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Args:
+        bytes: of one file.
+        pixels: of one picture, going in or coming out.
+    """
+
+    bytes: int
+    pixels: int
+
+    def check_picture(self, path: Path) -> None:
+        """Refuse a picture of too many pixels by its header; InputError."""
+        height, width = check_picture(path)
+        self.check_size(height, width, path.name)
+
+    def check_size(self, height: int, width: int, what: str) -> None:
+        """Refuse too many pixels; InputError."""
+        if height * width > self.pixels:
+            raise InputError(
+                f"{what} has {width}x{height} pixels, and this studio takes at most "
+                f"{self.pixels / 1e6:g} megapixels: scale it down first"
+            )
+
+
+def take(upload: Path | str, folder: Path, limits: Limits, name: str | None = None) -> Path:
+    """Copy an uploaded file into a folder.
+
+    Args:
+        upload: a file that the server itself has received.
+        folder: where to; it is made.
+        limits: on its bytes.
+        name: what to call it; by default as it was called.
+
+    Raises:
+        InputError: it is too large, or another one of that name is there.
+    """
+    upload = Path(upload)
+    target = folder / (name or harmless(upload.name))
+    if upload.stat().st_size > limits.bytes:
+        raise InputError(
+            f"{upload.name} is larger than {limits.bytes / 1e6:g} MB, which is the most here"
+        )
+    if target.exists():
+        raise InputError(f"two files are called {target.name}: rename one of them")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(upload, target)
+    return target
+
+
+def harmless(name: str) -> str:
+    """A file name without folders, hidden starts or odd signs.
+
+    Example:
+        >>> harmless("../.my cat?.png")
+        'my cat-.png'
+    """
+    kept = re.sub(r"[^\w .()+-]", "-", Path(name.replace("\\", "/")).name).lstrip(". ")
+    stem, suffix = Path(kept).stem[:80], Path(kept).suffix[:16]
+    return f"{stem or 'file'}{suffix}"
+
+
+def take_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> Path:
+    """Copy the files of a scene where its transforms.json expects them.
+
+    Browsers send files without their folders: a frame called "images/view_000.png" is matched with
+    the upload called view_000.png.
+
+    Args:
+        uploads: transforms.json (or transforms_train.json ...) and the pictures it names.
+        folder: is made.
+        limits: on each of them.
+
+    Raises:
+        InputError: files that are missing, too large, or not named by the scene.
+    """
+    given = {Path(each).name: Path(each) for each in uploads}
+    tables = [name for name in given if TRANSFORMS.fullmatch(name)]
+    if not tables:
+        raise InputError("a scene needs its transforms.json: upload it together with the pictures")
+    if len(given) > MOST_FILES:
+        raise InputError(f"{len(given)} files are too many: {MOST_FILES} is the most")
+    wanted = {relative for name in tables for relative in _named(given[name])}
+    for name in tables:
+        take(given[name], folder, limits, name)
+    for relative in sorted(wanted):
+        place = Path(relative)
+        if place.is_absolute() or ".." in place.parts or "\\" in relative:
+            raise InputError(f"{relative} leaves the folder of its scene: name pictures inside it")
+        upload = given.get(place.name) or given.get(f"{place.name}.png")
+        if upload is None:
+            raise InputError(f"transforms.json names {place.name}, which was not uploaded")
+        limits.check_picture(upload)
+        take(upload, folder / place.parent, limits, upload.name)
+    return folder
+
+
+def _named(table: Path) -> Iterable[str]:
+    """Every picture and mask that a transforms.json names."""
+    try:
+        document: Any = json.loads(table.read_text(encoding="utf-8"))
+        frames = document["frames"]
+        names = [f.get(key) for f in frames for key in ("file_path", "mask_path")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{table.name} is no description of a scene: it needs frames") from error
+    return [name for name in names if isinstance(name, str) and name]

@@ -1,0 +1,1 @@
+"""The task Edit, and its run."""

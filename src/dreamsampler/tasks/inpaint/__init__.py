@@ -1,0 +1,1 @@
+"""The task Inpaint, and its run."""

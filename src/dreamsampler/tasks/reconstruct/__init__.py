@@ -1,0 +1,1 @@
+"""The task Reconstruct, and its run."""

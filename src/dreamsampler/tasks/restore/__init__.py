@@ -1,0 +1,1 @@
+"""The task Restore, and its run."""

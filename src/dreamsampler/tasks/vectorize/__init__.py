@@ -1,0 +1,1 @@
+"""The task Vectorize, and its run."""

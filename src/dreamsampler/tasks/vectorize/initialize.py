@@ -1,0 +1,179 @@
+"""What a vectorization begins with: its canvas, what the paths shall explain, the first paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.files import sha256
+from dreamsampler.generators.vector import (
+    Scene,
+    VectorGraphic,
+    coverage,
+    fitted,
+    placed,
+    read_svg,
+    scattered,
+    stacked,
+    staged,
+    traced,
+)
+from dreamsampler.generators.vector.drawing import Energy
+from dreamsampler.images.picture import InMemoryImages, Picture, open_picture
+from dreamsampler.operators import Operator
+
+if TYPE_CHECKING:
+    from dreamsampler.tasks.vectorize.task import Vectorize
+
+CHANGED = 0.04
+"""Mean change of a pixel, a share of white, from which on an edit has touched it."""
+FEWEST = 4
+"""Paths that an edit may add, however small it is."""
+
+
+@final
+@dataclass(eq=False)
+class Wanted:
+    """What the paths shall explain: y = A g + noise, and about what g looks like.
+
+    Attributes:
+        op: A.
+        y: the measurement, (1, c, h, w).
+        noise: its standard deviation, a share of white.
+        guess: about what the paths shall look like, (3, h, w) in [0, 1].
+    """
+
+    op: Operator
+    y: Tensor
+    noise: float
+    guess: Tensor
+
+
+def opened(task: Vectorize, native_size: int, held: InMemoryImages) -> tuple[Picture, Scene | None]:
+    """The picture to begin with, and its paths if it is an SVG file.
+
+    Of a prompt alone the picture is a white canvas.
+    """
+    if task.kind == "picture":
+        assert task.image is not None
+        return open_picture(task.image, held), None
+    if task.kind == "prompt":
+        side = task.size or native_size
+        return Picture(torch.ones(3, side, side), mode="prompt"), None
+    path = Path(str(task.image))
+    scene = read_svg(path, task.size)
+    drawn = seen(VectorGraphic(scene))
+    return Picture(drawn.clamp(0, 1), mode="SVG", path=path, sha256=sha256(path)), scene
+
+
+def seen(graphic: VectorGraphic) -> Tensor:
+    """What is drawn, (3, h, w) in [0, 1]."""
+    with torch.no_grad():
+        return (graphic()[0] + 1) / 2
+
+
+def still(graphic: VectorGraphic) -> Scene:
+    """Today's scene, as a copy without gradients."""
+    return graphic.scene.moved(graphic.points.detach().clone(), graphic.color.detach().clone())
+
+
+@final
+class Initialization:
+    """Stage 0: paths that explain the data, without the model.
+
+    Iterating over `steps` fits them; `graphic` is what there is by now.
+
+    Args:
+        task: says how many paths there are and how they begin.
+        wanted: what they shall explain.
+        energy: data term and penalties.
+        own: paths of an SVG file, which come first and stay where the picture does not change.
+    """
+
+    def __init__(
+        self, task: Vectorize, wanted: Wanted, energy: Energy, own: Scene | None = None
+    ) -> None:
+        self.task, self.wanted, self.energy, self.own = task, wanted, energy, own
+        self.graphic: VectorGraphic | None = None
+        self.rng = torch.Generator().manual_seed(task.seed)
+
+    def steps(self) -> Iterator[int]:
+        """Optimizer steps so far, after each; `task.steps` in all."""
+        count = 0
+        for scene, steps in self._stages():
+            self.graphic = VectorGraphic(scene)
+            if self.own is not None:
+                keep(self.graphic, self.own, self.wanted.guess)
+            fit = fitted(
+                self.graphic, self.energy, self.wanted.guess, steps, self.rng,
+                respawn=self.own is None,
+            )  # fmt: skip
+            for _ in fit:
+                count += 1
+                yield count
+
+    def _stages(self) -> Iterator[tuple[Scene, int]]:
+        """Scenes to begin with, and for how many steps; the next one is made after the last fit."""
+        task, guess = self.task, self.wanted.guess
+        if self.own is not None:
+            yield self._extended(self.own), task.steps
+        elif task.init == "trace":
+            yield traced(guess, task.paths), task.steps
+        elif task.init == "random":
+            yield scattered(guess, task.paths, self.rng, task.segments), task.steps
+        else:
+            yield from self._grown()
+
+    def _grown(self) -> Iterator[tuple[Scene, int]]:
+        """A few paths first, then more where those few are wrong."""
+        task, guess = self.task, self.wanted.guess
+        scene, error, left = None, 1 - guess, task.steps
+        stages = staged(task.paths)
+        for number, count in enumerate(stages):
+            disks = placed(guess, error, count, self.rng, task.segments)
+            scene = disks if scene is None else stacked([scene, disks])
+            share = (count + task.paths / len(stages)) / (2 * task.paths)
+            steps = min(left, max(1, round(share * task.steps)))
+            steps = left if number + 1 == len(stages) else steps
+            yield scene, steps
+            left -= steps
+            assert self.graphic is not None
+            scene, error = still(self.graphic), seen(self.graphic) - guess
+
+    def _extended(self, own: Scene) -> Scene:
+        """An SVG file's own paths, and on top new ones where the picture has changed."""
+        error = seen(VectorGraphic(own)) - self.wanted.guess
+        share = float(changed(error).float().mean())
+        if not share:
+            return own
+        count = min(self.task.paths, max(FEWEST, round(share * self.task.paths)))
+        new = placed(self.wanted.guess, error, count, self.rng, self.task.segments)
+        return stacked([own, new])
+
+
+def changed(error: Tensor) -> Tensor:
+    """Where an edit has touched a picture, (h, w)."""
+    return error.abs().mean(0) > CHANGED
+
+
+def keep(graphic: VectorGraphic, own: Scene, guess: Tensor) -> None:
+    """Hold those of the own paths still that cannot be seen where the picture has changed.
+
+    Their gradients are zero from the first step on, and so are their steps.
+    """
+    with torch.no_grad():
+        where = changed(seen(VectorGraphic(own)) - guess)
+        over = (coverage(own) * where).sum((1, 2))
+        idle = (over < 1).nonzero().squeeze(1)
+    held = torch.isin(own.path_of_segment, idle)
+    points = torch.ones_like(graphic.points)
+    points[own.segments[held].flatten()] = 0
+    color = torch.ones_like(graphic.color)
+    color[idle] = 0
+    graphic.points.register_hook(lambda grad: grad * points)
+    graphic.color.register_hook(lambda grad: grad * color)

@@ -1,0 +1,45 @@
+"""The command line, run inside the test process so that torch is imported once."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreamsampler.interfaces.cli.main import main
+
+
+class Said(NamedTuple):
+    """What a command came back with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self):
+        """Lines on stderr."""
+        return self.err.strip().splitlines()
+
+
+@pytest.fixture
+def cli(capsys, tmp_path, monkeypatch):
+    """Run a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(each) for each in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A real picture file, 48 x 40 pixels, with every pixel different."""
+    y, x = np.mgrid[:40, :48]
+    rgb = np.stack([x * 5, y * 6, (x * y) % 256], -1).astype(np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(rgb).save(tmp_path / "in" / "cat.png")
+    return tmp_path / "in" / "cat.png"

@@ -1,0 +1,288 @@
+"""The nodes as ComfyUI loads and calls them: by path, in inference mode, with its own modules."""
+
+import dataclasses
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TINY
+
+import dreamsampler.interfaces.comfyui as folder
+from dreamsampler.generators.vector import read_svg
+from dreamsampler.images.picture import open_picture
+from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.comfyui.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from dreamsampler.interfaces.comfyui.widgets import filled, widgets
+from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
+
+TASKS = {
+    "DreamSamplerEdit": Edit,
+    "DreamSamplerInpaint": Inpaint,
+    "DreamSamplerRestore": Restore,
+    "DreamSamplerVectorize": Vectorize,
+}
+QUICK = {
+    "DreamSamplerEdit": {"prompt": "dog", "num_inference_steps": 2},
+    "DreamSamplerInpaint": {"prompt": "dog", "num_inference_steps": 2},
+    "DreamSamplerRestore": {"operator": "blur(1)", "num_inference_steps": 2},
+    "DreamSamplerVectorize": {
+        "paths": 2,
+        "steps": 2,
+        "num_inference_steps": 1,
+        "inner_steps": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def prior():
+    with torch.inference_mode():
+        (prior,) = NODE_CLASS_MAPPINGS["DreamSamplerLoader"]()(
+            model=str(TINY), dtype="auto", device="cpu", revision="", local_files_only=True
+        )
+    return prior
+
+
+def pixels(rows=1, height=40, width=48):
+    samples = np.random.default_rng(0).integers(0, 256, (rows, height, width, 3))
+    return torch.from_numpy((samples / 255).astype(np.float32))
+
+
+def hole(rows=1):
+    mask = torch.zeros(rows, 40, 48)
+    mask[:, 8:32, 8:32] = 1
+    return mask
+
+
+def untouched(node):
+    """What the widgets of a node say before anyone has touched them."""
+    inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
+    both = {**inputs["required"], **inputs["optional"]}
+    return {n: w[1]["default"] for n, w in both.items() if len(w) > 1}
+
+
+def call(node, prior, image, **options):
+    """As ComfyUI does: every widget sends something."""
+    said = {**untouched(node), **QUICK[node], **options}
+    cls = NODE_CLASS_MAPPINGS[node]
+    with torch.inference_mode():
+        return getattr(cls(), cls.FUNCTION)(prior=prior, image=image, **said)
+
+
+@pytest.mark.parametrize("node", TASKS)
+def test_the_inputs_are_the_fields_of_the_task(node):
+    inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
+    named = {*inputs["required"], *inputs["optional"]} - {"prior", "image", "mask"}
+    fields = {each.name for each in dataclasses.fields(TASKS[node])} - {"image", "mask_image"}
+    assert named == fields
+    both = {**inputs["required"], **inputs["optional"]}
+    assert all(both[name][1]["tooltip"] for name in fields)
+    for name, (low, high) in TASKS[node].LIMITS.items():
+        settings = both[name][1]
+        default = next(f.default for f in dataclasses.fields(TASKS[node]) if f.name == name)
+        assert (settings["max"], settings["min"]) == (high, -1 if default is None else low)
+        assert settings["min"] <= settings["default"] <= settings["max"]
+
+
+def test_a_choice_offers_its_default():
+    for node in NODE_CLASS_MAPPINGS.values():
+        inputs = node.INPUT_TYPES()
+        for kind, *settings in {**inputs["required"], **inputs.get("optional", {})}.values():
+            if isinstance(kind, list):
+                assert settings[0]["default"] in kind
+                assert all(isinstance(choice, str) for choice in kind)
+
+
+@pytest.mark.parametrize("node", TASKS)
+def test_widgets_that_nobody_touched_are_the_tasks_own_defaults(node):
+    task = TASKS[node]
+    needed = {
+        f.name: "blur(1)" for f in dataclasses.fields(task) if f.name in ("prompt", "operator")
+    }
+    said = {**untouched(node), **needed}
+    assert task(image="i", **filled(task, said)) == task(image="i", **needed)
+
+
+def test_the_loader_asks_what_the_command_line_asks():
+    inputs = NODE_CLASS_MAPPINGS["DreamSamplerLoader"].INPUT_TYPES()
+    named = {*inputs["required"], *inputs["optional"]}
+    assert named == {each.name for each in dataclasses.fields(Where)}
+    assert (
+        Where(**filled(Where, {n: w[1]["default"] for n, w in widgets(Where)[1].items()}))
+        == Where()
+    )
+
+
+@pytest.mark.parametrize("node", ["DreamSamplerEdit", "DreamSamplerRestore"])
+def test_a_node_is_its_task_on_a_file(node, prior, tmp_path):
+    image = pixels()
+    Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)).save(tmp_path / "in.png")
+    made, recipe = call(node, prior, image, seed=5)
+    run = TASKS[node](tmp_path / "in.png", **QUICK[node], seed=5).start(prior).run()
+    assert torch.equal(made[0], run.pictures()[0].permute(1, 2, 0))
+    assert json.loads(recipe)["options"]["seed"] == 5
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_inpainting_keeps_what_is_black_to_the_last_digit(rows, prior):
+    image = torch.rand(rows, 40, 48, 3, generator=torch.Generator().manual_seed(0))
+    made, recipe = call("DreamSamplerInpaint", prior, image, mask=hole())
+    keep = hole()[0] == 0
+    assert made.shape == image.shape
+    assert torch.equal(made[:, keep], image[:, keep])
+    assert not torch.equal(made, image)
+    assert len(json.loads(recipe)) == 2 if rows == 2 else "task" in json.loads(recipe)
+
+
+def test_several_masks_of_one_picture_are_holes_of_their_own(prior):
+    two = torch.zeros(2, 40, 48)
+    two[0, 4:20, 4:20], two[1, 20:36, 24:44] = 1, 1
+    _, recipe = call("DreamSamplerInpaint", prior, pixels(), mask=two, prompt="dog\n\n cat ")
+    assert json.loads(recipe)["options"]["prompt"] == ["dog", "cat"]
+    with pytest.raises(ValueError, match="2 masks came for one image"):
+        call("DreamSamplerEdit", prior, pixels(), mask=two)
+    with pytest.raises(ValueError, match="2 masks came for 3 images"):
+        call("DreamSamplerEdit", prior, pixels(3), mask=two)
+
+
+def test_vectorizing_gives_text_that_is_svg(prior, tmp_path, monkeypatch):
+    (svg,), image, _ = call("DreamSamplerVectorize", prior, pixels())
+    assert image.shape == (1, 40, 48, 3)
+    monkeypatch.chdir(tmp_path)
+    save = NODE_CLASS_MAPPINGS["DreamSamplerSaveSVG"]()
+    names = [save(svg, "../cat")["ui"]["text"][0] for _ in range(2)]
+    assert names == ["___cat_00001_.svg", "___cat_00002_.svg"]
+    assert 2 <= read_svg(tmp_path / "output" / names[0]).paths <= 3  # and the ground
+
+
+def test_a_prompt_without_a_picture_is_drawn(prior):
+    assert "image" in NODE_CLASS_MAPPINGS["DreamSamplerVectorize"].INPUT_TYPES()["optional"]
+    (svg,), image, _ = call("DreamSamplerVectorize", prior, None, prompt="dog", size=32)
+    assert svg.startswith("<") and image.shape == (1, 32, 32, 3)
+    with pytest.raises(ValueError, match="neither a picture nor a prompt"):
+        call("DreamSamplerVectorize", prior, None)
+
+
+def test_variations_and_batches_come_in_one_image(prior):
+    made, recipe = call("DreamSamplerEdit", prior, pixels(2), num_images=2)
+    assert made.shape == (4, 40, 48, 3)
+    assert [each["seeds"] for each in json.loads(recipe)] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompt": ""}, "the prompt is empty"),
+        ({"mask": torch.zeros(1, 64, 64)}, "mask mask-0 is 64x64 pixels but the picture is 48x40"),
+        ({"mask": torch.zeros(3)}, "and a MASK .b, h, w. was wanted"),
+        ({"image": torch.zeros(3, 40, 48)}, "and an IMAGE .b, h, w, c. was wanted"),
+        ({"gamma": 0.5}, "preset default has no gamma"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(options, words, prior):
+    image = options.pop("image", pixels())
+    with pytest.raises(ValueError, match=words) as caught:
+        call("DreamSamplerEdit", prior, image, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("much", "noise is 'much'"), ("1 2 three 4", "expand holds 'three'")]
+)
+def test_a_text_that_is_no_number_is_refused(text, words):
+    task, name = (Restore, "noise") if text == "much" else (Inpaint, "expand")
+    with pytest.raises(ValueError, match=words):
+        filled(task, {name: text})
+
+
+def test_numbers_that_are_written_as_text_are_read():
+    assert filled(Restore, {"noise": "0.02"}) == {"noise": 0.02}
+    assert filled(Inpaint, {"expand": "0, 8 16 0"}) == {"expand": (0, 8, 16, 0)}
+
+
+class Cancelled(Exception):
+    pass
+
+
+@pytest.fixture
+def comfy(monkeypatch, tmp_path):
+    """The three modules of ComfyUI that nodes talk to, as they answer there."""
+    told = types.SimpleNamespace(steps=[], previews=0, left=99)
+
+    class ProgressBar:
+        def __init__(self, total):
+            told.total = total
+
+        def update_absolute(self, value, total=None, preview=None):
+            told.steps.append(value)
+            told.previews += preview is not None and min(preview[1].size) > 1
+
+    def throw():
+        told.left -= 1
+        if told.left < 0:
+            raise Cancelled
+
+    def module(name, **content):
+        made = types.ModuleType(name)
+        vars(made).update(content)
+        monkeypatch.setitem(sys.modules, name, made)
+
+    module("comfy")
+    module("comfy.utils", ProgressBar=ProgressBar)
+    module(
+        "comfy.model_management",
+        throw_exception_if_processing_interrupted=throw,
+        get_torch_device=lambda: torch.device("cpu"),
+    )
+    module("folder_paths", get_output_directory=lambda: str(tmp_path / "theirs"))
+    return told
+
+
+def test_the_bar_runs_over_the_whole_batch(prior, comfy):
+    call("DreamSamplerEdit", prior, pixels(2, 64, 64))
+    assert (comfy.total, comfy.steps, comfy.previews) == (4, [1, 2, 3, 4], 4)
+
+
+def test_cancelling_leaves_at_once(prior, comfy):
+    comfy.left = 2
+    with pytest.raises(Cancelled):
+        call("DreamSamplerEdit", prior, pixels())
+    assert comfy.steps == [1, 2]
+
+
+def test_it_loads_and_saves_where_comfyui_says(comfy, tmp_path):
+    loader = NODE_CLASS_MAPPINGS["DreamSamplerLoader"]()
+    assert loader(model=str(TINY))[0].device.type == "cpu"
+    NODE_CLASS_MAPPINGS["DreamSamplerSaveSVG"]()("<svg/>", "a")
+    assert (tmp_path / "theirs" / "a_00001_.svg").read_text() == "<svg/>"
+
+
+def test_a_link_in_custom_nodes_is_found(tmp_path, monkeypatch):
+    """The way ComfyUI imports a folder of custom_nodes."""
+    link = tmp_path / "custom_nodes" / "dreamsampler"
+    link.parent.mkdir()
+    link.symlink_to(Path(folder.__file__).parent, target_is_directory=True)
+    name = str(link).replace(".", "_x_")
+    spec = importlib.util.spec_from_file_location(name, link / "__init__.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    assert set(module.NODE_CLASS_MAPPINGS) == set(NODE_DISPLAY_NAME_MAPPINGS)
+    assert module.NODE_DISPLAY_NAME_MAPPINGS["DreamSamplerEdit"] == "Edit (DreamSampler)"
+    for node in module.NODE_CLASS_MAPPINGS.values():
+        assert isinstance(node.INPUT_TYPES()["required"], dict)
+        assert hasattr(node, node.FUNCTION) and isinstance(node.RETURN_TYPES, tuple)
+
+
+def test_an_image_that_was_read_from_a_file_is_taken_as_its_bytes(prior, tmp_path):
+    """ComfyUI hands floats on; the task sees the bits of the file they came from."""
+    Image.new("RGB", (48, 40), (1, 2, 3)).save(tmp_path / "in.png")
+    assert open_picture(tmp_path / "in.png").depth == 8
+    _, recipe = call("DreamSamplerRestore", prior, pixels(), noise="0.01")
+    assert json.loads(recipe)["report"]["noise"] == pytest.approx(0.01)

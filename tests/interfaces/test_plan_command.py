@@ -1,0 +1,114 @@
+"""`dreamsampler plan`: what it says is what a run then takes."""
+
+import json
+
+import pytest
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler import Edit, from_pretrained
+from dreamsampler.interfaces.errors import guarded
+from dreamsampler.tasks import Inpaint, Restore
+from dreamsampler.tasks.plan import make_plan
+from dreamsampler.tasks.plan_inputs import sketched
+
+MODEL = ("--model", TINY, "--json")
+
+
+def planned(cli, *arguments):
+    said = cli("plan", *arguments, *MODEL)
+    assert said.code == 0, said.err
+    return json.loads(said.out)
+
+
+@pytest.mark.parametrize("name", ["edit", "inpaint", "restore", "vectorize", "reconstruct"])
+def test_every_task_has_a_plan(name, cli):
+    views = ("--views", 3) if name == "reconstruct" else ()
+    plan = planned(cli, name, "--num-inference-steps", 2, *views)
+    assert plan["steps"] >= 2 and plan["evaluations"] >= plan["steps"]
+    assert plan["peak"] > plan["weights"] > 0
+    assert plan["fits"] is True  # a megabyte, beside what is free here
+
+
+def test_its_evaluations_are_those_of_a_run(cli, tmp_path, picture):
+    with Image.open(picture) as image:
+        mask = Image.new("L", image.size)
+    mask.paste(255, (0, 0, 20, 20))
+    mask.save(tmp_path / "mask.png")
+    prior = from_pretrained(TINY, device="cpu")
+    runs = {
+        "edit": Edit(picture, "a dog", "a cat", num_inference_steps=3, size=64),
+        "inpaint": Inpaint(
+            picture, "a dog", mask_image=tmp_path / "mask.png", num_inference_steps=3, size=64
+        ),
+        "restore": Restore(picture, "blur(2)", prompt="a dog", num_inference_steps=3, size=64),
+    }
+    for name, task in runs.items():
+        run = task.start(prior).run()
+        plan = planned(cli, name, "--num-inference-steps", 3, "--size", 64)
+        assert (plan["evaluations"], plan["steps"]) == (run.evaluations, run.total), name
+        assert max(plan["size"]) == max(run.fit.padded) == 64
+
+
+def test_a_device_that_is_not_here(cli):
+    tight = cli("plan", "edit", "--model", TINY, "--memory", 0.036)
+    assert tight.code == 0
+    assert "does not fit: the device has 36.9 MiB" in tight.out
+    assert tight.out.splitlines()[-1].startswith("pass tiling 512 and offload")
+    assert "float16" in tight.out  # as on CUDA
+    assert "float32" in cli("plan", "edit", "--model", TINY, "--device", "cpu").out
+
+
+def test_what_helps_is_an_option_and_helps(cli):
+    edit = ("edit", "--num-inference-steps", 1, "--size", 256)
+    whole = planned(cli, *edit)
+    for options in (["--tiling", 64], ["--offload", "sequential", "--tiling", 64]):
+        assert planned(cli, *edit, *options)["peak"] < whole["peak"]
+    gradients = ("restore", "--preset", "dps", "--num-inference-steps", 1, "--size", 128)
+    less = planned(cli, *gradients, "--gradient-checkpointing")
+    assert less["gradients"] and less["peak"] < planned(cli, *gradients)["peak"]
+
+
+def test_a_distilled_model_is_asked_at_its_few_levels(cli):
+    steps = ("edit", "--num-inference-steps", 16)
+    assert planned(cli, *steps)["steps"] == 16
+    assert planned(cli, *steps, "--distilled", "turbo")["steps"] <= 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bake"], "task is 'bake', and one of edit, inpaint"),
+        (["edit", "--operator", "blur(2)"], "edit has no operator"),
+        (["edit", "--views", 3], "edit has no views"),
+        (["reconstruct", "--preset", "paper"], "reconstruct has no preset"),
+        (["edit", "--memory", 0], "memory is 0, but must be GiB above 0"),
+        (["edit", "--preset", "best"], "there is no preset 'best'"),
+        (["edit", "--model", "sd-15"], "did you mean sd15"),
+        (["edit", "--device", "cuda:9"], "device is"),
+        (["edit", "--size", 4], "size is 4"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(arguments, message, cli):
+    said = cli("plan", *arguments)
+    assert said.code == 2
+    assert message in said.err
+    assert len(said.lines) == 1 and not said.out
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("it ran out of memory: take less")])
+def test_lack_of_memory_says_what_to_do(error, capsys):
+    def work():
+        raise error
+
+    assert guarded(work) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert ("take less" if error.args else "dreamsampler plan") in said
+
+
+def test_a_sketch_knows_its_tasks():
+    with pytest.raises(ValueError, match="no task 'bake'"), sketched("bake", {}):
+        pass
+    with sketched("edit", {"num_inference_steps": 2}) as (task, held):
+        assert make_plan(task, str(TINY), held=held).steps == 2

@@ -1,0 +1,158 @@
+"""The commands make-scene and reconstruct, from folders to folders."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import TINY
+
+from dreamsampler.generators.field import load_field
+from dreamsampler.images.save import read_recipe
+from dreamsampler.interfaces.cli.command import Where
+
+SMALL = ("--views", 4, "--held-out", 2, "--size", 32, "--operator", "blur(sigma=1)")
+QUICK = ("--steps", 6, "--resolution", 8, "--num-inference-steps", 2, "--inner-steps", 1)
+WORDS = ("--operator", "blur(sigma=1)", "--prompt", "a toy duck", "--model", TINY)
+
+
+@pytest.fixture
+def scene(cli, tmp_path):
+    assert cli("make-scene", "duck", *SMALL, "--noise", 0.01, "-o", "scene").code == 0
+    return tmp_path / "scene"
+
+
+def test_a_scene_is_made_and_told_in_one_line(cli):
+    said = cli("make-scene", "duck", *SMALL, "-o", "new/scene")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "new/scene/ (7 files): a yellow toy duck; 4 views (blur(sigma=1)), 2 sharp ones held out\n"
+    )
+    again = json.loads(cli("make-scene", "duck", *SMALL, "-o", "new/scene", "--json").out)
+    assert again["task"] == "make-scene" and again["options"]["toy"] == "duck"
+    assert len(again["outputs"]) == 7 and again["prompt"] == "a yellow toy duck"
+
+
+def test_a_scene_is_reconstructed(cli, scene, tmp_path):
+    words = (*WORDS, *QUICK, "--turntable", 2, "--mp4", "--record", "way", "--json")
+    said = cli("reconstruct", scene, *words, "-o", "out/duck")
+    assert (said.code, said.err) == (0, "")
+    document = json.loads(said.out)
+    folder = tmp_path / "out" / "duck"
+    assert sorted(document["outputs"]) == sorted(f"out/duck/{p.name}" for p in folder.iterdir())
+    assert {"view_001.png", "depth_001.png", "mesh.glb", "mesh.ply", "transforms.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["duck"], "nothing is left beside it"
+    assert len(document["record"]) == 3 and (tmp_path / "way" / "film.gif").is_file()
+    assert document["evaluations"] == 2 * 4 and document["report"]["held_out_psnr"] > 5
+    recipe = read_recipe(folder / "view_000.png")
+    assert recipe["task"] == "reconstruct" and recipe["options"]["prompt"] == "a toy duck"
+    assert len(recipe["input"]["files"]) == 6, "the pictures; transforms.json is the input itself"
+    assert max(load_field(folder / "field.safetensors").size) == 8
+
+
+def test_without_the_model_there_is_no_evaluation_and_one_line(cli, scene):
+    said = cli("reconstruct", scene, *WORDS, *QUICK, "--beta", 0, "--turntable", 0, "-o", "out")
+    assert (said.code, said.err, said.out.count("\n")) == (0, "", 1)
+    assert said.out.startswith("out/ (8 files): 0 network evaluations")
+    assert "held out psnr" in said.out and "residual" in said.out
+
+
+def missing(folder):
+    (folder / "view_001.png").unlink()
+
+
+def other_size(folder):
+    Image.new("RGB", (48, 48)).save(folder / "view_001.png")
+
+
+def not_a_number(folder):
+    Image.fromarray(np.full((32, 32), np.nan, np.float32)).save(folder / "view_001.tif")
+    rewrite(folder, lambda frame: frame.update(file_path="view_001.tif"))
+
+
+def rewrite(folder, change):
+    told = json.loads((folder / "transforms.json").read_text())
+    change(told["frames"][1])
+    (folder / "transforms.json").write_text(json.dumps(told))
+
+
+def symmetry(folder):
+    rewrite(folder, lambda f: [row.__setitem__(0, -row[0]) for row in f["transform_matrix"][:3]])
+
+
+def scaled(folder):
+    rewrite(folder, lambda f: f["transform_matrix"][0].__setitem__(0, 3.0))
+
+
+def inside(folder):
+    def move(frame):
+        for row, at in zip(frame["transform_matrix"], (0.0, 0.0, 0.8), strict=False):
+            row[3] = at - 0.3 * row[2]
+
+    rewrite(folder, move)
+
+
+def nothing(folder):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "match"),
+    [
+        (missing, (), "view_001.png is missing"),
+        (other_size, (), "give views of one size"),
+        (not_a_number, (), "from nan to nan"),
+        (symmetry, (), "mirrors"),
+        (scaled, (), "not orthonormal"),
+        (inside, (), "look away|inside"),
+        (nothing, ("--radius", 9), "stands inside the scene"),
+        (nothing, ("--operator", "blurr(1)"), "did you mean blur"),
+        (nothing, ("--operator", "blur(sigma=?)"), "leaves numbers open"),
+        (nothing, ("--beta", "-1"), "beta is -1"),
+        (nothing, ("--turntable", 0, "--mp4"), "needs a turntable"),
+        (nothing, ("--negative-prompt", "fog"), "does nothing at guidance_scale 1"),
+        (nothing, ("-o", "scene"), "choose another output"),
+        (nothing, ("-o", "."), "holds the scene that is read"),
+        (nothing, ("-o", "full"), "holds notes.txt"),
+        (nothing, ("-o", "full/notes.txt"), "is a file, and a folder was wanted"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    cli, scene, tmp_path, monkeypatch, spoil, options, match
+):
+    """Before the model is loaded where headers tell, and without a trace on the disk."""
+
+    def load(self):
+        raise AssertionError("the model was loaded for nothing")
+
+    if spoil is not not_a_number:  # pixels are read after the model
+        monkeypatch.setattr(Where, "load", load)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    spoil(scene)
+    before = sorted(tmp_path.rglob("*"))
+    said = cli("reconstruct", scene, *WORDS, *QUICK, "-o", "out", *options)
+    assert (said.code, said.out) == (2, ""), said.err
+    assert len(said.lines) == 1 and said.lines[0].startswith("dreamsampler: ")
+    assert any(each in said.err for each in match.split("|")), said.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "match"),
+    [
+        ("make-scene horse -o s", "horse"),
+        ("make-scene --size 4 -o s", "size is 4"),
+        ("make-scene --operator blur(?) -o s", "leaves numbers open"),
+        ("make-scene --operator mask(gone.png) -o s", "no file gone.png"),
+        ("make-scene", "-o PATH"),
+        ("reconstruct nowhere -o s", "nowhere is no scene"),
+        ("reconstruct", "SCENE"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_line(cli, tmp_path, typed, match):
+    said = cli(*typed.split())
+    assert (said.code, said.out, len(said.lines)) == (2, "", 1), said.err
+    assert match in said.err and not list(tmp_path.iterdir())
