@@ -34,7 +34,8 @@ from torch import Tensor
 from benchmarks.reconstruct_table import contact_sheet, tables
 from dreamsampler.files import write_whole
 from dreamsampler.guidance import conditional
-from dreamsampler.images.picture import open_picture, save_picture
+from dreamsampler.images.picture import open_picture
+from dreamsampler.images.save import save_picture
 from dreamsampler.maths import generators
 from dreamsampler.methods.reconstruction import by_view
 from dreamsampler.methods.restoration import Found, averaged_restoration, restarts

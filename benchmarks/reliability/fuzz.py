@@ -226,7 +226,9 @@ def manifest(rng: random.Random, home: Path) -> None:
 
 def picture(rng: random.Random, home: Path) -> None:
     """A damaged picture: its header, its pixels, its recipe, itself as a mask."""
-    from dreamsampler.images.picture import check_picture, open_mask, open_picture, read_recipe
+    from dreamsampler.images.header import check_picture
+    from dreamsampler.images.picture import open_mask, open_picture
+    from dreamsampler.images.save import read_recipe
 
     name = rng.choice([p.name for p in sorted(home.glob("[a-d].*")) if p.suffix != ".svg"])
     data = _damaged((home / name).read_bytes(), rng)

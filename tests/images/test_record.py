@@ -77,17 +77,17 @@ def test_the_pictures_show_the_frames(tmp_path):
         pass
     record.save(tmp_path / "new" / "folder")
     strip = np.asarray(Image.open(tmp_path / "new" / "folder" / "strip.png")).astype(int)
-    film = Image.open(tmp_path / "new" / "folder" / "film.gif")
-    assert film.n_frames == 4
+    field = Image.open(tmp_path / "new" / "folder" / "film.gif")
+    assert field.n_frames == 4
     column = (strip.shape[1] - 4) // 4
     for i, value in enumerate(values):
         want = round((value + 1) * 127.5)
         assert abs(strip[4 + 16, 4 + i * column + (column - 4) // 2] - want).max() <= 1
-        film.seek(i)
-        assert abs(np.asarray(film.convert("RGB")).astype(int)[16, 24] - want).max() <= 3
-    assert film.info["duration"] > 1000
-    film.seek(0)
-    assert film.info["duration"] < 200
+        field.seek(i)
+        assert abs(np.asarray(field.convert("RGB")).astype(int)[16, 24] - want).max() <= 3
+    assert field.info["duration"] > 1000
+    field.seek(0)
+    assert field.info["duration"] < 200
 
 
 def test_batches_and_large_pictures_stay_small(tmp_path):

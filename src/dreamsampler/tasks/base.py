@@ -501,13 +501,15 @@ class Result:
 
 
 def in_memory(value: Any, name: str) -> Any:
-    """A picture that is no path as a `Picture`; paths and None as they are.
+    """A picture that is no path as a `Picture`, text as a path, None as it is.
 
     Raises:
         InputError: what is no picture.
     """
-    if value is None or isinstance(value, str | Path):
+    if value is None or isinstance(value, Path):
         return value
+    if isinstance(value, str):
+        return Path(value)
     from dreamsampler.images.memory import picture_of
 
     return picture_of(value, name)

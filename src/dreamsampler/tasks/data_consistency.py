@@ -256,7 +256,7 @@ def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
 
 @final
 @dataclass(frozen=True)
-class Verdict:
+class DataConsistency:
     """How well a picture explains its measurement.
 
     Args:
@@ -270,7 +270,7 @@ class Verdict:
     noise: float
 
     @classmethod
-    def of(cls, data: Measurement, x: Tensor) -> Verdict:
+    def of(cls, data: Measurement, x: Tensor) -> DataConsistency:
         """Measure a picture (b, 3, h, w)."""
         return cls(*data.balance(x), data.noise)
 
@@ -284,7 +284,7 @@ class Verdict:
         """Whether the picture explains the measurement."""
         return self.ratio <= UNEXPLAINED
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Plain values for a recipe."""
         told: dict[str, Any] = {
             "noise": round(self.noise, 5),

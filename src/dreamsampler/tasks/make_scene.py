@@ -211,7 +211,7 @@ class MakeSceneRun(Run[MakeSceneOptions]):
 
     def _write(self, folder: Path, recipe: dict[str, Any]) -> None:
         from dreamsampler.generators.field import write_transforms
-        from dreamsampler.images.picture import save_picture
+        from dreamsampler.images.save import save_picture
 
         for kind, pictures in self.shown.items():
             for i, picture in enumerate(pictures):

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from dreamsampler.guidance import cfg, regional, shares
 from dreamsampler.images.crop import Window
-from dreamsampler.images.picture import Fit, Picture, composite, open_picture
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
 from dreamsampler.maths import Latent, Rng, Step, draw, generators
 from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting

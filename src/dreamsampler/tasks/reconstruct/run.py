@@ -267,7 +267,7 @@ class ReconstructRun(Run[ReconstructOptions]):
         self.pictures()
         return [depth for _, depth in self._renders]
 
-    def _turntable(self) -> list[Camera]:
+    def turntable(self) -> list[Camera]:
         """Cameras once around the scene, at the mean distance and elevation of the views."""
         cameras, center = self.views.cameras, self.views.center
         away = sum(math.dist(c.position, center) for c in cameras) / len(cameras)
@@ -318,7 +318,7 @@ class ReconstructRun(Run[ReconstructOptions]):
                 Path(path),
                 self.field.grid,
                 list(zip(self.targets, self.pictures(), self.depths(), strict=True)),
-                [self.rendered(camera)[0] for camera in self._turntable()],
+                [self.rendered(camera)[0] for camera in self.turntable()],
                 recipe,
                 video=self.task.mp4,
             )

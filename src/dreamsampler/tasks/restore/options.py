@@ -57,10 +57,6 @@ class RestoreOptions(OperatorTask, MethodTask):
 
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
-        prompted = bool((self.prompt or "").strip())
-        for name in ("guidance_scale", "negative_prompt"):
-            if getattr(self, name) is not None and not prompted:
-                raise InputError(f"{name} came without a prompt: name what the picture shows")
         super().check()
         if self.adaptive_negation:
             self._check_negation()
@@ -70,6 +66,13 @@ class RestoreOptions(OperatorTask, MethodTask):
                 f"method {self.method} needs a linear operator, and jpeg is not: take default, "
                 "flowdps or dps"
             )
+
+    def check_negative_prompt(self) -> None:
+        """Refuse guidance without a prompt, and a negative prompt without effect; InputError."""
+        for name in ("guidance_scale", "negative_prompt"):
+            if getattr(self, name) is not None and not (self.prompt or "").strip():
+                raise InputError(f"{name} came without a prompt: name what the picture shows")
+        super().check_negative_prompt()
 
     def _check_negation(self) -> None:
         if self.method != "treg":
