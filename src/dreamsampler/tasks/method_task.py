@@ -84,9 +84,10 @@ class MethodTask(Task):
     def check_negative_prompt(self) -> None:
         """Refuse a negative prompt without effect; InputError."""
         if self.negative_prompt and self.settings.get("guidance_scale") == 1:
+            usual = self.chosen.settings.get("guidance_scale") or 0.0
             raise InputError(
                 "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as "
-                f"{max(2.0, self.chosen.settings.get('guidance_scale') or 0):g}, or leave negative_prompt out"
+                f"{max(2.0, usual):g}, or leave negative_prompt out"
             )
 
 
