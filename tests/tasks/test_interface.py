@@ -21,7 +21,8 @@ out.images[0].save("plain.png"); out.save("with-recipe.png")
 ds.Inpaint(grin, mask_image=mask, prompt="sunglasses")(model).images[0]
 ds.Restore(y, ds.operators.GaussianBlur(3), prompt="cat face")(model).images[0]
 ds.Vectorize(cat, paths=64)(model).save("cat.svg")
-ds.Reconstruct("car-views", ds.operators.GaussianBlur(2), prompt="toy car")(model).mesh.save("car.glb")
+blur = ds.operators.GaussianBlur(2)
+ds.Reconstruct("car-views", blur, prompt="toy car")(model).mesh.save("car.glb")
 for step in ds.Edit(cat, prompt="dog face").start(model): ...
 ds.Edit(cat, prompt="dog", method="sdedit")(model)
 """
@@ -43,9 +44,11 @@ KINDS = {
     "path": lambda x: str(x),
     "pil": lambda x: Image.open(x),
     "numpy": lambda x: np.asarray(Image.open(x)),
-    "tensor": lambda x: torch.from_numpy(np.array(Image.open(x))).movedim(-1, 0)
-    if Image.open(x).mode == "RGB"
-    else torch.from_numpy(np.array(Image.open(x)))[None],
+    "tensor": lambda x: (
+        torch.from_numpy(np.array(Image.open(x))).movedim(-1, 0)
+        if Image.open(x).mode == "RGB"
+        else torch.from_numpy(np.array(Image.open(x)))[None]
+    ),
 }
 
 
@@ -79,7 +82,8 @@ def test_the_printed_lines_run(kind, model, folder, tmp_path, monkeypatch):
     assert namespace["out"].images[0].size == (48, 40)
     recipe = read_recipe("with-recipe.png")
     assert recipe["options"]["image"] == (str(pictures["cat"]) if kind == "path" else "image")
-    assert np.array_equal(np.array(Image.open("plain.png")), np.array(Image.open("with-recipe.png")))
+    plain, tagged = (np.array(Image.open(f"{n}.png")) for n in ("plain", "with-recipe"))
+    assert np.array_equal(plain, tagged)
     assert not Image.open("plain.png").info
     assert Path("cat.svg").read_text().startswith("<svg")
     assert Path("car.glb").read_bytes()[:4] == b"glTF"
@@ -110,7 +114,7 @@ def test_all_kinds_of_pictures_give_the_same_result(model, folder):
 def test_what_is_no_picture_is_one_line(model):
     with pytest.raises(ValueError, match="image is a dict, and a picture was wanted"):
         ds.Edit({}, "dog")
-    with pytest.raises(ValueError, match="edit needs a model: pass dreamsampler.from_pretrained"):
+    with pytest.raises(ValueError, match="edit needs a model: pass dreamsampler"):
         ds.Edit("cat.png", "dog")()
 
 

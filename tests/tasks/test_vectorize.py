@@ -13,7 +13,7 @@ from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur, parse
-from dreamsampler.tasks.vectorize.initialize import Initialization, Wanted
+from dreamsampler.tasks.vectorize.initialize import Initialization
 from dreamsampler.tasks.vectorize.task import Vectorize
 
 
@@ -143,7 +143,7 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
         ..., 26:
     ]
     task = quick("in.svg", prompt="x", fit_steps=20)
-    given = Wanted(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
+    given = Target(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
 
     def energy(graphic, drawn):
         return (drawn[0] - wanted).square().mean()
@@ -163,14 +163,14 @@ def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
     with Bar() as bar:
         task = quick(sharp, prompt="x")
         _, files = produce(task, prior, tmp_path / "o.svg", bar, tmp_path / "record")
-    assert {path.name for path in files} >= {*task.RECORDS, "film.gif"}
+    assert {path.name for path in files} >= {*task.RECORDS, "steps.gif"}
     with Image.open(tmp_path / "record" / "paths.gif") as animation:
         first = np.asarray(animation.convert("RGB"))
         field.seek(field.n_frames - 1)
         assert animation.n_frames >= 10 and (np.asarray(animation.convert("RGB")) != first).any()
     with Image.open(tmp_path / "record" / "beside.png") as page:
         assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
-    with Image.open(tmp_path / "record" / "film.gif") as animation:  # its moments, not their end
+    with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its moments, not their end
         assert animation.n_frames == 2
 
 

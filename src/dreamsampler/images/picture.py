@@ -1,4 +1,4 @@
-"""Pictures at the door: any file in, the same kind of file out."""
+"""Pictures: any file in, the same kind of file out."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 class Task(ABC):
-    """What is wanted: a frozen dataclass of plain values, from files or pictures in memory.
+    """A frozen dataclass of plain values: what to do, with which files or pictures in memory.
 
     Attributes:
         LIMITS: ranges of the numbers.
@@ -114,7 +114,7 @@ class Task(ABC):
         """Refuse options that cannot be meant, before anything is loaded.
 
         Raises:
-            ValueError: one line that says what came, what was wanted and what to do.
+            ValueError: one line that says what came, what is needed and what to do.
         """
         check_options(self)
 

@@ -34,7 +34,7 @@ LOW, HIGH = -5.0, 70.0
 
 @dataclass(frozen=True)
 class MakeSceneOptions(OperatorTask):
-    """What a scene is asked for."""
+    """The options of a scene."""
 
     toy: ToyName = "blocks"
     """what is there"""

@@ -65,10 +65,10 @@ class InpaintRun(Run[InpaintOptions]):
     @property
     def report(self) -> dict[str, Any]:
         """The share of the pixels that is painted; at the end, the mean step across its edge."""
-        told: dict[str, Any] = {"painted": self.mask.mean().item()}
+        report: dict[str, Any] = {"painted": self.mask.mean().item()}
         if self._pictures is not None:
-            told["edge"] = max(jump(each, self.mask) for each in self._pictures)
-        return told
+            report["edge"] = max(jump(each, self.mask) for each in self._pictures)
+        return report
 
     def _prompts(self) -> list[str]:
         prompts = list(self.task.prompt)

@@ -18,7 +18,7 @@ RestoreMethod: TypeAlias = Literal[tuple(methods_of("restore"))]  # type: ignore
 
 @dataclass(frozen=True)
 class RestoreOptions(OperatorTask, MethodTask):
-    """What a restoration is asked for."""
+    """The options of a restoration."""
 
     image: ImageInput
     """degraded picture: any size, any common format"""
@@ -36,7 +36,7 @@ class RestoreOptions(OperatorTask, MethodTask):
     num_inference_steps: int | None = None
     """noise levels to visit"""
     guidance_scale: float | None = None
-    """CFG weight of the prompt; 1 believes it as the model does"""
+    """CFG weight of the prompt; 1 follows the prompt without guidance"""
     adaptive_negation: bool = False
     """treg: move the null prompt, level by level, away from what the estimate shows"""
     num_images: int = 1
