@@ -269,10 +269,10 @@ PRIVATE_NAMES = re.compile(
     "walks?|believe[sd]|there|beginning|held|past|sentence)"
 )
 """Words that no name is made of: they say nothing to whoever knows PyTorch and diffusers."""
-ALLOWED_NAMES = re.compile(r"held_out|HELD_OUT|^floor$|^house$|os_walk|^ast_walk$|HeldOut")
+ALLOWED_NAMES = re.compile(r"held_?out|^floor$|^house$", re.I)
 PRIVATE_PROSE = re.compile(
     r"\b(?:waist|alphabet|glimpses?|spotlight|verdict|peers?|shelf|"
-    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|floors?|"
+    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|(?:a|each|the|higher|lower|models?|maths) floors?|"
     r"hid(?:e|es|den) (?:the look )?in noise|the (?:first|next|clean) look|look, eps|"
     r"sentences? (?:on|about) the (?:same )?loop|bends? the (?:answer|estimate)|"
     r"(?:model|prior|network|house) (?:believes|believed|asks)|what (?:it|the model) believes)\b"
