@@ -272,7 +272,8 @@ PRIVATE_NAMES = re.compile(
 ALLOWED_NAMES = re.compile(r"held_?out|^floor$|^house$", re.I)
 PRIVATE_PROSE = re.compile(
     r"\b(?:waist|alphabet|glimpses?|spotlight|verdict|peers?|shelf|"
-    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|(?:a|each|the|higher|lower|models?|maths) floors?|"
+    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|"
+    r"(?:a|each|the|higher|lower|models?|maths) floors?|"
     r"hid(?:e|es|den) (?:the look )?in noise|the (?:first|next|clean) look|look, eps|"
     r"sentences? (?:on|about) the (?:same )?loop|bends? the (?:answer|estimate)|"
     r"(?:model|prior|network|house) (?:believes|believed|asks)|what (?:it|the model) believes)\b"
