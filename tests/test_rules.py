@@ -76,16 +76,24 @@ def test_a_file_says_what_it_is():
 
 def test_classes_are_abstract_or_final_and_options_have_names():
     open_classes, any_options = [], []
+    bases = {
+        ast.unparse(base).split("[")[0].split(".")[-1]
+        for path in MODULES.values()
+        for node in ast.walk(SOURCES[path])
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+    }
     for path in MODULES.values():
         for node in ast.walk(SOURCES[path]):
             if isinstance(node, ast.ClassDef):
                 final = any(ast.unparse(each) == "final" for each in node.decorator_list)
-                if not final and not any(ast.unparse(b).endswith(OPEN) for b in node.bases):
+                abstract = any(ast.unparse(b).split("[")[0].endswith(OPEN) for b in node.bases)
+                if not (final or abstract or node.name in bases):
                     open_classes.append(f"{where(path, node)} {node.name}")
             public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
             if public and node.args.kwarg is not None:
                 any_options.append(f"{where(path, node)} {node.name}")
-    assert open_classes == [], "classes that are neither abstract nor final"
+    assert open_classes == [], "classes that are neither abstract, nor a base of others, nor final"
     assert any_options == [], "public functions with **options"
 
 
