@@ -11,7 +11,8 @@ from tiny import TINY
 
 import dreamsampler
 import dreamsampler.models.load as load
-from dreamsampler import methods, tasks
+from dreamsampler import tasks
+from dreamsampler.methods.registry import METHODS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
@@ -24,7 +25,7 @@ OTHERS = [
 """Pages without examples, whose links and commands are held to the same."""
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES + OTHERS}
 BLOCK = re.compile(r"(<!-- not run[^\n]*-->\n)?^```python\n(.*?)^```", re.M | re.S)
-OWN = ROOT / "examples" / "bring_your_own"
+SCRIPTS = sorted((ROOT / "examples").rglob("*.py"))
 QUICK = {
     "Edit": {"num_inference_steps": 2, "size": 32},
     "Inpaint": {"num_inference_steps": 2, "size": 32},
@@ -46,14 +47,11 @@ def examples(page):
     return [code for skip, code in BLOCK.findall(TEXTS[page]) if not skip]
 
 
-def test_the_architecture_names_every_file_and_every_method():
+def test_the_architecture_names_every_package_and_every_method():
     text = TEXTS[ROOT / "docs" / "architecture.md"]
-    package = ROOT / "src" / "dreamsampler"
-    folders = [path.parent.name for path in package.glob("*/__init__.py")]
-    assert [name for name in folders if f"`{name}/`" not in text] == []
-    files = [path for path in package.glob("*/*.py") if path.name != "__init__.py"]
-    assert [path.name for path in files if f"`{path.name}`" not in text] == []
-    assert [each.name for each in methods.METHODS if f"`{each.name}`" not in text] == []
+    packages = (ROOT / "src" / "dreamsampler").glob("*/__init__.py")
+    assert [path.parent.name for path in packages if f"`{path.parent.name}/`" not in text] == []
+    assert [each.name for each in METHODS if f"`{each.name}`" not in text] == []
 
 
 @pytest.fixture
@@ -71,25 +69,19 @@ def like_a_reader(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda page: page.name)
 def test_its_examples_run(page, like_a_reader):
-    """One after the other; where each is said to be a whole file, each alone."""
+    """One after the other, as a reader would."""
     scope = {"__name__": "__main__"}
     for code in examples(page):
-        alone = page.name == "CONTRIBUTING.md"
-        exec(compile(code, page.name, "exec"), dict(scope) if alone else scope)
+        exec(compile(code, page.name, "exec"), scope)
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "examples" / "pictures").glob("*.py")), ids=str)
-def test_the_script_of_a_picture_runs(script, like_a_reader):
-    small = like_a_reader / "examples" / "pictures" / script.name
-    small.write_text(script.read_text(encoding="utf-8").replace("128", "32"), encoding="utf-8")
-    runpy.run_path(str(small), run_name="__main__")
-    assert (like_a_reader / f"{script.stem}.png").is_file()
-
-
-def test_the_files_of_ones_own_are_those_that_are_shown():
-    shown = examples(ROOT / "CONTRIBUTING.md")
-    files = [path.read_text(encoding="utf-8") for path in OWN.glob("own_*.py")]
-    assert [code for code in shown if code not in files] == []
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_runs(path, like_a_reader):
+    script = like_a_reader / path.relative_to(ROOT)
+    small = path.read_text(encoding="utf-8").replace("128", "32")
+    script.write_text(small, encoding="utf-8")
+    runpy.run_path(str(script), run_name="__main__")
+    assert path.parent.name == "bring_your_own" or (like_a_reader / f"{path.stem}.png").is_file()
 
 
 def test_the_tests_files_and_headings_that_pages_name_exist():

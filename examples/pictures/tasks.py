@@ -9,7 +9,9 @@ import dreamsampler as ds
 from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
 
 model = ds.from_pretrained()
-bear, apple, grin = (Image.open(f"examples/{n}.png").convert("RGB") for n in ("bear", "apple", "grin"))
+bear, apple, grin = (
+    Image.open(f"examples/{n}.png").convert("RGB") for n in ("bear", "apple", "grin")
+)
 eyes = Image.open("examples/grin-eyes.png").convert("L")
 shaded = Image.composite(Image.blend(grin, Image.new("RGB", grin.size), 0.4), grin, eyes)
 for name in ("tiger", "cat"):
@@ -30,8 +32,20 @@ COLUMNS = [
     ("edit", apple, "red apple", peach.images[0], "peach"),
     ("inpaint", shaded, "a masked region", cool.images[0], "sunglasses"),
     ("restore", "measured.png", "half the pixels lost", tiger.images[0], "restored"),
-    ("vectorize", "blurred.png", "blurred, noisy", cat.images[0], f"SVG, {cat.report['paths']} paths"),
-    ("reconstruct", views / "view_003.png", "1 of 12 blurred views", car.images[1], "3D: an unseen view"),
+    (
+        "vectorize",
+        "blurred.png",
+        "blurred, noisy",
+        cat.images[0],
+        f"SVG, {cat.report['paths']} paths",
+    ),
+    (
+        "reconstruct",
+        views / "view_003.png",
+        "1 of 12 blurred views",
+        car.images[1],
+        "3D: an unseen view",
+    ),
 ]
 
 
