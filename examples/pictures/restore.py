@@ -19,15 +19,15 @@ MEASURED = [  # picture, prompt, what is done to it, what the task is given
     ("grin", "grinning face", "jpeg(8)", "jpeg(8)"),
 ]
 model = ds.from_pretrained()
-cells = [[], [], []]
+measured, restored, truth = [], [], []
 for name, prompt, true, operator in MEASURED:
     sharp = Image.open(f"examples/{name}.png").convert("RGB").resize(SIZE)
     ds.Degrade(sharp, true, noise=0.0 if "jpeg" in true else 0.02)().save(f"{name}.png")
-    restored = ds.Restore(f"{name}.png", operator, prompt=prompt)(model).images[0]
-    error = np.asarray(restored, float) - np.asarray(sharp, float)
+    result = ds.Restore(f"{name}.png", operator, prompt=prompt)(model).images[0]
+    error = np.asarray(result, float) - np.asarray(sharp, float)
     print(f"{name}, {true}: {20 * np.log10(255 / np.sqrt((error**2).mean())):.1f} dB")
-    for row, image in zip(cells, (Image.open(f"{name}.png"), restored, sharp), strict=True):
+    for row, image in ((measured, Image.open(f"{name}.png")), (restored, result), (truth, sharp)):
         row.append(Cell(image.resize((192, 192))))
 rows, columns = ["measured", "restored", "the truth"], [row[3] for row in MEASURED]
-sheet = draw_grid(sum(cells, []), len(MEASURED), columns=columns, rows=rows)
+sheet = draw_grid(measured + restored + truth, len(MEASURED), columns=columns, rows=rows)
 Path("restore.png").write_bytes(sheet)

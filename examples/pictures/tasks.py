@@ -50,6 +50,7 @@ COLUMNS = [
 
 
 def cell(picture: Image.Image | Path | str, label: str) -> Cell:
+    """A picture at the size of the sheet."""
     image = picture if isinstance(picture, Image.Image) else Image.open(picture)
     return Cell(image.convert("RGB").resize((192, 192), Image.Resampling.LANCZOS), label)
 

@@ -1,4 +1,4 @@
-"""The picture of docs/vectorize.md: `python examples/pictures/vectorize.py` writes vectorize.png."""
+"""The picture of docs/vectorize.md: `python examples/pictures/vectorize.py` writes it."""
 
 from pathlib import Path
 
