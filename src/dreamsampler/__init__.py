@@ -6,12 +6,22 @@ The public names are loaded when they are first used, so that `import dreamsampl
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dreamsampler.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from dreamsampler.generators import (
-        GeneratorVariable,
-        LatentVariable,
-        Variable,
+    from dreamsampler import (
+        generators,
+        guidance,
+        images,
+        maths,
+        methods,
+        models,
+        operators,
+        regularizers,
+        samplers,
+        tasks,
     )
+    from dreamsampler.generators import GeneratorVariable, LatentVariable, Variable
     from dreamsampler.interfaces.pipelines import (
         DreamSamplerEditPipeline,
         DreamSamplerInpaintPipeline,
@@ -27,19 +37,9 @@ if TYPE_CHECKING:
         VarianceExploding,
         VariancePreserving,
     )
-    from dreamsampler.models import (
-        GaussianMixture,
-        Prior,
-    )
-    from dreamsampler.models.load import (
-        from_pipe,
-        from_pretrained,
-    )
-    from dreamsampler.samplers import (
-        dream,
-        finish,
-        invert,
-    )
+    from dreamsampler.models import GaussianMixture, Prior
+    from dreamsampler.models.load import from_pipe, from_pretrained
+    from dreamsampler.samplers import dream, finish, invert
     from dreamsampler.tasks import (
         Degrade,
         Edit,
@@ -47,10 +47,9 @@ if TYPE_CHECKING:
         MakeScene,
         Reconstruct,
         Restore,
+        Result,
         Vectorize,
     )
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Cosine": "maths",
@@ -70,6 +69,7 @@ _HOMES = {
     "Reconstruct": "tasks",
     "RectifiedFlow": "maths",
     "Restore": "tasks",
+    "Result": "tasks",
     "Schedule": "maths",
     "Step": "maths",
     "Variable": "generators",
@@ -82,6 +82,20 @@ _HOMES = {
     "from_pretrained": "models.load",
     "invert": "samplers",
 }
+"""Public name -> the module that has it."""
+_PACKAGES = (
+    "generators",
+    "guidance",
+    "images",
+    "maths",
+    "methods",
+    "models",
+    "operators",
+    "regularizers",
+    "samplers",
+    "tasks",
+)
+"""Packages that are attributes: `dreamsampler.operators.GaussianBlur`."""
 
 __all__ = [
     "Cosine",
@@ -101,6 +115,7 @@ __all__ = [
     "Reconstruct",
     "RectifiedFlow",
     "Restore",
+    "Result",
     "Schedule",
     "Step",
     "Variable",
@@ -111,12 +126,24 @@ __all__ = [
     "finish",
     "from_pipe",
     "from_pretrained",
+    "generators",
+    "guidance",
+    "images",
     "invert",
+    "maths",
+    "methods",
+    "models",
+    "operators",
+    "regularizers",
+    "samplers",
+    "tasks",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name's home when it is first used."""
+    """Load what a public name stands for when it is first used."""
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

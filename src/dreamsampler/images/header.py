@@ -7,7 +7,7 @@ import stat
 import struct
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dreamsampler.files import InputError
 
@@ -24,11 +24,20 @@ _WANTED = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
 _ORIENTATION = 0x0112
 
 
-def check_picture(path: str | Path) -> tuple[int, int]:
+class InMemory(Protocol):
+    """A picture that needs no file, such as `images.picture.Picture`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        ...
+
+
+def check_picture(path: str | Path | InMemory) -> tuple[int, int]:
     """Refuse what is no usable picture, from its first bytes alone.
 
     Args:
-        path: a picture file; nothing of it is decoded.
+        path: a picture file, of which nothing is decoded; or a picture in memory.
 
     Returns:
         Height and width, in pixels, after EXIF rotation.
@@ -36,13 +45,15 @@ def check_picture(path: str | Path) -> tuple[int, int]:
     Raises:
         InputError: if the file is missing, empty, a folder, no picture, too small or too large.
     """
+    if not isinstance(path, str | Path):
+        return path.size
     with open_header(path) as image:
         width, height = image.size
         turned = orientation(image) > 4
         return (width, height) if turned else (height, width)
 
 
-def check_mask(path: str | Path, size_hw: tuple[int, int]) -> None:
+def check_mask(path: str | Path | InMemory, size_hw: tuple[int, int]) -> None:
     """Refuse a mask that cannot belong to a picture, from its first bytes alone.
 
     Args:
@@ -55,15 +66,21 @@ def check_mask(path: str | Path, size_hw: tuple[int, int]) -> None:
     check_mask_size(path, check_picture(path), size_hw)
 
 
-def check_mask_size(path: str | Path, mask_hw: tuple[int, int], size_hw: tuple[int, int]) -> None:
+def check_mask_size(
+    path: str | Path | InMemory, mask_hw: tuple[int, int], size_hw: tuple[int, int]
+) -> None:
     """Refuse a mask of another size than its picture."""
     if mask_hw != size_hw:
         turned = " (it lies on its side: rotate it)" if mask_hw == size_hw[::-1] else ""
         raise InputError(
-            f"mask {path} is {mask_hw[1]}x{mask_hw[0]} pixels but the picture is "
+            f"{_mask(path)} is {mask_hw[1]}x{mask_hw[0]} pixels but the picture is "
             f"{size_hw[1]}x{size_hw[0]}{turned}: draw the mask on the picture itself, or scale it "
             "to that size"
         )
+
+
+def _mask(path: str | Path | InMemory) -> str:
+    return f"mask {path}" if isinstance(path, str | Path) else "mask_image"
 
 
 def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, final
@@ -21,7 +20,7 @@ from dreamsampler.images.save import read_recipe, save_picture
 
 __all__ = [
     "Fit",
-    "InMemoryImages",
+    "ImageSource",
     "Picture",
     "check_picture",
     "composite",
@@ -99,26 +98,25 @@ class Picture:
         return torch.where(self.alpha == 0, self.rgb, color.clamp(0, 1))
 
 
-InMemoryImages: TypeAlias = Mapping[str, Picture]
-"""Pictures in memory, each under the name by which a task asks for it; other names are files."""
+ImageSource: TypeAlias = str | Path | Picture
+"""A picture file, or a picture in memory."""
 
 
-def open_picture(path: str | Path, held: InMemoryImages | None = None) -> Picture:
+def open_picture(path: ImageSource) -> Picture:
     """Read a picture of any kind: grey, palette, alpha, CMYK, 8 or 16 bits, rotated by EXIF.
 
     Of a file with several pictures the first is taken, with a warning. 16 bits are kept for grey
     files and for RGB and RGBA PNG; Pillow reads other 16-bit color files at 8 bits.
 
     Args:
-        path: a file, or the name of a picture that is held.
-        held: pictures that need not be read.
+        path: a file; a picture in memory is returned as it is.
 
     Raises:
         InputError: if the file is missing, no picture, damaged, smaller than 16 pixels a side or
             larger than 64 megapixels.
     """
-    if held and str(path) in held:
-        return held[str(path)]
+    if isinstance(path, Picture):
+        return path
     return replace(picture_from(decode(path)), path=Path(path), sha256=sha256(path))
 
 
@@ -143,7 +141,7 @@ def picture_from(found: Decoded, *, hashed: bool = False) -> Picture:
     return replace(picture, sha256=hashlib.sha256(torch.cat(planes).numpy().tobytes()).hexdigest())
 
 
-def open_mask(path: str | Path, like: Picture, held: InMemoryImages | None = None) -> Tensor:
+def open_mask(path: ImageSource, like: Picture) -> Tensor:
     """Read a mask, (1, h, w) in [0, 1]: white may change, black stays, grey mixes.
 
     Colors count by their luminance, transparent pixels as black.
@@ -151,23 +149,22 @@ def open_mask(path: str | Path, like: Picture, held: InMemoryImages | None = Non
     Args:
         path: a picture file of the size of `like`.
         like: the picture that the mask belongs to.
-        held: pictures that need not be read.
 
     Raises:
         InputError: if the file cannot be read or is of another size.
     """
-    mask = read_mask(path, like, held)
+    mask = read_mask(path, like)
     _warn_polarity(path, mask)
     return mask
 
 
-def read_mask(path: str | Path, like: Picture, held: InMemoryImages | None = None) -> Tensor:
+def read_mask(path: ImageSource, like: Picture) -> Tensor:
     """The luminance of a mask file, (1, h, w) in [0, 1]; 0 where it is transparent.
 
     Raises:
         InputError: if the file cannot be read or is of another size.
     """
-    found = held[str(path)] if held and str(path) in held else picture_from(decode(path))
+    found = path if isinstance(path, Picture) else picture_from(decode(path))
     check_mask_size(path, found.size, like.size)
     red, green, blue = found.rgb
     mask = (green + LUMA[0] * (red - green) + LUMA[2] * (blue - green)).clamp(0, 1)[None]
@@ -201,12 +198,13 @@ def _tensor(samples: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(numbers.transpose(2, 0, 1)))
 
 
-def _warn_polarity(path: str | Path, mask: Tensor) -> None:
+def _warn_polarity(path: ImageSource, mask: Tensor) -> None:
     share = mask.mean().item()
     if 0.002 < share < 0.998:
         return
+    name = "mask_image" if isinstance(path, Picture) else f"mask {path}"
     color, what = ("black", "nothing") if share < 0.5 else ("white", "everything")
     warnings.warn(
-        f"mask {path} is (nearly) all {color}, so {what} may change: white may change, black stays",
+        f"{name} is (nearly) all {color}, so {what} may change: white may change, black stays",
         stacklevel=3,
     )

@@ -67,15 +67,15 @@ class Recorder:
         self._stride = every or 1
         self._kept: list[tuple[int, Step]] = []
         self._last: Step | None = None
+        self._since = time.perf_counter()
 
     def __call__(self, run: Iterable[Step]) -> Iterator[Step]:
         """Pass a run's moments through, unchanged, and remember them."""
-        start = time.perf_counter()
+        self._since = time.perf_counter()
         for step in run:
-            seconds = time.perf_counter() - start
-            self._remember(step, seconds)
+            self.add(step)
             yield step
-            start = time.perf_counter()
+            self._since = time.perf_counter()
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write strip.png, film.gif and trace.json, each whole or not at all.
@@ -108,15 +108,15 @@ class Recorder:
             write_whole(folder / name, data)
         return [folder / name for name in FILES]
 
-    def _remember(self, current: Step, seconds: float) -> None:
-        """Numbers of every moment; every stride-th moment itself, the stride growing as needed."""
-        step = len(self.trace)
-        self.trace.append({"step": step, **_numbers(current, self._last, seconds)})
-        if step % self._stride == 0:
-            self._kept.append((step, current))
+    def add(self, step: Step) -> None:
+        """Remember a step: its numbers, and every stride-th step itself; the stride grows."""
+        index, seconds = len(self.trace), time.perf_counter() - self._since
+        self.trace.append({"step": index, **_numbers(step, self._last, seconds)})
+        if index % self._stride == 0:
+            self._kept.append((index, step))
         if len(self._kept) > 4 * self._frames:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
-        self._last = current
+        self._last, self._since = step, time.perf_counter()
 
     def _spread(self) -> list[tuple[int, Step]]:
         """At most `frames` of the kept moments, evenly spread, first and last among them."""

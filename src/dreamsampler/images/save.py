@@ -84,6 +84,11 @@ def save_picture(
     write_whole(path, data)
 
 
+def as_pil(rgb: Tensor, like: Picture | None = None) -> Image.Image:
+    """A picture, (3, h, w) in [0, 1], as Pillow's, 8 bits; under the transparency of `like`."""
+    return Image.fromarray(_samples(rgb, like, 8))
+
+
 def read_recipe(path: str | Path) -> dict[str, Any]:
     """The recipe that a picture or an SVG file written here carries.
 

@@ -322,3 +322,8 @@ def meant(word: str, known: list[str]) -> str:
 
 def _only(known: list[str]) -> str:
     return f": its only argument is {known[0]}" if known else ": it takes none"
+
+
+def as_description(operator: str | Description) -> Description:
+    """An operator in words or as a description, read."""
+    return operator if isinstance(operator, Description) else parse(operator)

@@ -1,29 +1,31 @@
-"""Tasks: one frozen dataclass is one command, one form, one batch row, one recipe.
+"""Tasks: one frozen dataclass is one command, one form, one batch row and one recipe."""
 
-Importing this floor's front door needs no torch, so that the command line answers at once.
-"""
-
+from dreamsampler.tasks.base import Progress, Result, Run, Task
 from dreamsampler.tasks.degrade import Degrade
-from dreamsampler.tasks.edit.task import PRESETS, Edit, Preset, Settings
+from dreamsampler.tasks.edit.task import Edit
 from dreamsampler.tasks.inpaint.task import Inpaint
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 from dreamsampler.tasks.restore.task import Restore
 from dreamsampler.tasks.vectorize.task import Vectorize
 
-TASKS: tuple[type, ...] = (Edit, Inpaint, Restore, Vectorize, Reconstruct)
-"""Every task that asks a model; a face makes a command or a form of each."""
+MODEL_TASKS: tuple[type[Task], ...] = (Edit, Inpaint, Restore, Vectorize, Reconstruct)
+"""The tasks that use a model."""
+TASKS: dict[str, type[Task]] = {task.name(): task for task in (*MODEL_TASKS, Degrade, MakeScene)}
+"""Every task by its name."""
 
 __all__ = [
-    "PRESETS",
+    "MODEL_TASKS",
     "TASKS",
     "Degrade",
     "Edit",
     "Inpaint",
     "MakeScene",
-    "Preset",
+    "Progress",
     "Reconstruct",
     "Restore",
-    "Settings",
+    "Result",
+    "Run",
+    "Task",
     "Vectorize",
 ]

@@ -1,145 +1,566 @@
-"""What the faces ask of a task and of its run; needs no torch."""
+"""What every task, its run and its result are; needs no torch until a task is run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import re
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, final
+
+from dreamsampler.cancel import Flag, cancellable, check_canceled
+from dreamsampler.files import InputError, OutputError, numbered, sha256
+from dreamsampler.tasks.options import Limits, check_options
+from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
     from torch import Tensor
 
-    from dreamsampler.images.picture import InMemoryImages, Picture
+    from dreamsampler.generators.field import Mesh
+    from dreamsampler.images.picture import Picture
     from dreamsampler.maths import Image, Step
     from dreamsampler.models.prior import Prior
 
+ImageInput: TypeAlias = Path | str | Any
+"""A path, a PIL image, a NumPy array (h, w, c), a tensor (c, h, w), or a `Picture`."""
+OperatorInput: TypeAlias = str | Any
+"""An operator in words ("blur(sigma=3)"), or an operator object."""
+Stage: TypeAlias = Literal["read", "fit", "step", "decode", "write"]
 
-@runtime_checkable
-class Asked(Protocol):
-    """A frozen dataclass of plain values that says what is wanted, from files to files."""
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Args:
+        stage: read (open and encode), fit (optimizer steps before the model is used), step,
+            decode, write.
+        done: steps or optimizer steps so far.
+        total: how many there will be.
+        run: the run; None while it is being started.
+        step: the newest step, in stage "step".
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    run: Run[Task] | None = None
+    step: Step | None = None
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+class Task(ABC):
+    """What is wanted: a frozen dataclass of plain values, from files or pictures in memory.
+
+    Attributes:
+        LIMITS: ranges of the numbers.
+        PICTURES: fields that hold pictures.
+        OUTPUT: what is written: pictures, an SVG file, or a folder.
+        RECORDS: files that `Run.record` writes besides those of every record.
+        USES_MODEL: whether a run needs a model.
+    """
+
+    LIMITS: ClassVar[Limits] = {}
+    PICTURES: ClassVar[tuple[str, ...]] = ("image", "mask_image")
+    OUTPUT: ClassVar[Literal["picture", "svg", "folder"]] = "picture"
+    RECORDS: ClassVar[tuple[str, ...]] = ()
+    USES_MODEL: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in self.PICTURES:
+            value = getattr(self, name, None)
+            several = isinstance(value, tuple | list)
+            found = [in_memory(each, name) for each in (value if several else [value])]
+            object.__setattr__(self, name, tuple(found) if several else found[0])
+
+    @classmethod
+    def name(cls) -> str:
+        """What the task is called on the command line, in recipes and batch rows.
+
+        Example:
+            >>> from dreamsampler import MakeScene
+            >>> MakeScene.name()
+            'make-scene'
+        """
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the method runs with: its own settings, and the options that were given."""
+        return {}
+
+    @property
+    def images(self) -> int:
+        """How many pictures the model works on at a time."""
+        return 1
+
+    @property
+    def draws(self) -> bool:
+        """Whether another seed makes another result."""
+        return True
 
     def check(self) -> None:
-        """Refuse options that cannot be meant, before anything is loaded; ValueError."""
-        ...
+        """Refuse options that cannot be meant, before anything is loaded.
 
+        Raises:
+            ValueError: one line that says what came, what was wanted and what to do.
+        """
+        check_options(self)
+
+    @abstractmethod
     def check_files(self) -> tuple[int, int]:
-        """Refuse unusable input files by their headers; InputError.
+        """Refuse unusable input files by their headers.
 
         Returns:
             Height and width of the pictures that will be written.
-        """
-        ...
 
-    def inputs(self) -> list[Path]:
-        """Every file that is read, the picture itself first."""
-        ...
+        Raises:
+            InputError: a file that cannot be used.
+        """
+
+    @abstractmethod
+    def inputs(self) -> list[Any]:
+        """Every file that is read, and every picture in memory; the main picture first."""
 
     def outputs(self, path: Path) -> list[Path]:
-        """Every file that `Run.save(path)` writes."""
-        ...
+        """Every file that `Run.save(path)` writes; of several pictures OUT-0, OUT-1, ..."""
+        return numbered(path, self.images)
 
-
-@runtime_checkable
-class Task(Asked, Protocol):
-    """What is wanted of a model."""
-
-    def start(self, prior: Prior) -> Run:
-        """Open and encode; iterate over the result to run."""
-        ...
-
-
-@runtime_checkable
-class PictureTask(Task, Protocol):
-    """A task whose pictures may be in memory."""
-
-    def start(self, prior: Prior, held: InMemoryImages | None = None) -> Run:
-        """Open and encode; iterate over the result to run.
+    def check_output(self, path: Path, reserve: int = 1 << 20) -> None:
+        """Refuse an output that cannot be written, before anything is computed for it.
 
         Args:
-            prior: the model.
-            held: pictures in memory, by the names under which the task asks for them.
+            path: a file of `outputs`, or the folder.
+            reserve: bytes that must fit on the disk.
+
+        Raises:
+            OutputError: the suffix or the place takes no such file.
         """
-        ...
+        from dreamsampler.images.save import check_output
+
+        check_output(path, reserve)
+
+    @abstractmethod
+    def start(self, model: Prior) -> Run[Any]:
+        """Open and encode; iterate over the result to run.
+
+        Raises:
+            ValueError: options that cannot be meant, or inputs that cannot be used.
+        """
+
+    def __call__(
+        self,
+        model: Prior | None = None,
+        *,
+        progress: bool | ProgressCallback = True,
+        cancel: Flag | None = None,
+    ) -> Result:
+        """Run the task to its end.
+
+        Args:
+            model: from `from_pretrained` or `from_pipe`; not needed by Degrade and MakeScene.
+            progress: True for a bar in terminals and notebooks, False for none, or a function that
+                is called with a `Progress` whenever that changes, and may call `run.stop()` on it.
+            cancel: a flag, such as a `threading.Event`; once it is set, `Canceled` is raised.
+
+        Raises:
+            ValueError: options that cannot be meant, inputs that cannot be used, or no model.
+            Canceled: the flag was set.
+
+        Example:
+            >>> import dreamsampler as ds                                        # doctest: +SKIP
+            >>> out = ds.Edit("cat.png", prompt="dog face")(ds.from_pretrained())  # doctest: +SKIP
+            >>> out.images[0].size                                               # doctest: +SKIP
+            (512, 512)
+        """
+        if model is None and self.USES_MODEL:
+            raise InputError(f"{self.name()} needs a model: pass dreamsampler.from_pretrained()")
+        with _bar(progress, self.name()) as tell, cancellable(cancel):
+            check_canceled()
+            tell(Progress("read"))
+            run = self.start(model)  # type: ignore[arg-type]  # None where no model is used
+            for count in run.fitting():
+                tell(Progress("fit", count, run.fit_total, run))
+            for step in run:
+                tell(Progress("step", run.done, run.total, run, step))
+            tell(Progress("decode", run.total, run.total, run))
+            return run.result()
 
 
-@runtime_checkable
-class WritesFolder(Protocol):
-    """A task whose output is a folder of files."""
-
-    def check_folder(self, path: Path) -> None:
-        """Refuse a folder that cannot be written, or that holds what is not the task's own."""
-        ...
+TaskType = TypeVar("TaskType", bound=Task, covariant=True)
 
 
-@runtime_checkable
-class Fits(Protocol):
-    """A run that fits something to its data before the first moment."""
+class Run(ABC, Generic[TaskType]):
+    """A task under way: iterating drives the loop, stopping the iteration pauses it.
+
+    Attributes:
+        task: what is run.
+        model: the model.
+        seeds: one per image.
+        seconds: stage -> how long it took.
+        evaluations: network evaluations of the loop so far, images times prompts.
+        total: how many steps a whole run has.
+        done: how many there were.
+        last: the newest step; None before the first one, and in a run of no steps.
+        fit_total: optimizer steps before the first step.
+    """
+
+    source: Picture
+    """The picture as it was read."""
+
+    def __init__(self, task: TaskType, model: Prior | None, seeds: Sequence[int]) -> None:
+        self.task, self.seeds = task, list(seeds)
+        self.model: Prior = model  # type: ignore[assignment]  # None where no model is used
+        self.seconds: dict[str, float] = {}
+        self.evaluations = self.total = self.done = self.fit_total = 0
+        self.last: Step | None = None
+        self._steps: Iterator[Step] = iter(())
+        self._pictures: list[Tensor] | None = None
+
+    def begin(self, steps: Iterator[Step], total: int) -> None:
+        """Take the steps to follow, and how many there will be."""
+        self._steps, self.total = steps, total
 
     @property
-    def fits(self) -> int:
-        """Optimizer steps of the fit."""
-        ...
+    def canvas(self) -> Picture:
+        """The picture whose size, transparency, depth and color profile the results have."""
+        return self.source
 
     def fitting(self) -> Iterator[int]:
-        """Steps of the fit so far, after each; iterating over the run does what is left of it."""
-        ...
+        """Optimizer steps so far, after each; iterating over the run does what is left of them."""
+        return iter(())
 
+    def __iter__(self) -> Iterator[Step]:
+        """The steps, each after it was taken; what is left can be iterated later."""
+        self.seconds.setdefault("loop", 0.0)
+        while True:
+            check_canceled()
+            before = _evaluations(self.model)
+            with self.timed("loop"):
+                step = next(self._steps, None)
+            self.evaluations += _evaluations(self.model) - before
+            if step is None:
+                return
+            self.done, self.last = self.done + 1, step
+            yield step
 
-@runtime_checkable
-class Recorded(Protocol):
-    """A run that has more to show of itself than its moments."""
+    def run(self) -> Self:
+        """Iterate to the end; returns the run itself."""
+        for _ in self:
+            pass
+        return self
 
-    def record(self, folder: Path) -> list[Path]:
-        """Write that, after the result; the files are named by the task's `RECORDS`."""
-        ...
+    def stop(self) -> None:
+        """End here: the results are those of the newest step.
 
+        Raises:
+            ValueError: no step was taken yet.
+        """
+        if self.last is None:
+            raise ValueError("no step was taken yet, so there is no result to stop at")
+        self._steps, self.total = iter(()), self.done
 
-@runtime_checkable
-class Run(Protocol):
-    """A task under way: iterating drives the loop, stopping cancels it."""
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add what happens inside to a stage's seconds."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
-    @property
-    def source(self) -> Picture:
-        """The picture as it was read."""
-        ...
+    def check_finished(self) -> None:
+        """Refuse to show the result of a run with steps left; ValueError."""
+        if self.done < self.total:
+            raise ValueError(
+                f"{self.task.name()} is not finished: iterate over the run to its end first"
+            )
 
-    @property
-    def seeds(self) -> list[int]:
-        """One per picture."""
-        ...
+    def preview(self, step: Step) -> Image:
+        """What a step's clean latent looks like, in [-1, 1] at the model's size."""
+        from dreamsampler.models.prior import preview_of
 
-    @property
-    def total(self) -> int:
-        """How many moments a whole run has."""
-        ...
+        return preview_of(self.model, step.z0)
 
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Stage -> how long it took."""
-        ...
+    def pictures(self) -> list[Tensor]:
+        """The results, (3, h, w) in [0, 1]; ValueError before the end."""
+        self.check_finished()
+        if self._pictures is None:
+            import torch
 
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations so far, images times prompts."""
-        ...
+            with self.timed("decode"), torch.no_grad():
+                self._pictures = self._decoded()
+        return self._pictures
+
+    @abstractmethod
+    def _decoded(self) -> list[Tensor]:
+        """The results of a finished run."""
 
     @property
     def report(self) -> dict[str, Any]:
         """What was measured on the result, as plain values; empty where there is nothing."""
-        ...
+        return {}
 
-    def __iter__(self) -> Iterator[Step]:
-        """The moments, each after its step."""
-        ...
+    @property
+    def svg(self) -> str | None:
+        """The result as SVG; None where it is none."""
+        return None
 
-    def preview(self, step: Step) -> Image:
-        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
-        ...
+    @property
+    def mesh(self) -> Mesh | None:
+        """The result as a mesh; None where it is none."""
+        return None
 
-    def pictures(self) -> list[Tensor]:
-        """The results, (3, h, w) in [0, 1]; ValueError before the end."""
-        ...
+    def result(self) -> Result:
+        """The results of a finished run; ValueError before the end."""
+        self.pictures()
+        return Result(self)
+
+    def recipe(self, seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """How the result was made, of nothing but what JSON can hold.
+
+        Args:
+            seconds: how long stages outside the run took.
+
+        Returns:
+            Keys dreamsampler, task, options, settings (method and options in one), model, input,
+            seeds, evaluations, report, seconds, versions, date. "input" names the picture, its size
+            and hash, and under "files" the hashes of what else was read (masks, kernels).
+        """
+        task = self.task
+        options = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}  # type: ignore[arg-type]
+        for name in task.PICTURES:  # a picture in memory has no path
+            if name in options:
+                options[name] = _named(options[name], name)
+        first, *others = task.inputs() or [None]
+        recipe = {
+            "dreamsampler": versions()["dreamsampler"],
+            "task": task.name(),
+            "options": options,
+            "settings": task.settings,
+            "model": describe_model(self.model),
+            "input": {**self._input(first), "files": [_file(each) for each in others]},
+            "seeds": self.seeds,
+            "evaluations": self.evaluations,
+            "report": self.report,
+            "seconds": {n: round(v, 4) for n, v in {**(seconds or {}), **self.seconds}.items()},
+            "versions": {n: v for n, v in versions().items() if n != "dreamsampler"},
+            "date": now(),
+        }
+        if not task.USES_MODEL:
+            del recipe["model"], recipe["evaluations"]
+        return plain(recipe)
+
+    def _input(self, first: Any) -> dict[str, Any]:
+        source = self.source
+        return {
+            "name": source.path.name if source.path is not None else None,
+            "sha256": source.sha256,
+            "width": source.size[1],
+            "height": source.size[0],
+            "mode": source.mode,
+        }
+
+    def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
+        """What is written: (picture, the one it was made from, what its recipe adds) each."""
+        return [
+            (picture, self.canvas, {"index": i, "seed": self.seeds[i]})
+            for i, picture in enumerate(self.pictures())
+        ]
 
     def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
-        """Write the results; returns `Task.outputs(path)`."""
-        ...
+        """Write the results, each file whole or not at all.
+
+        Args:
+            path: where to; the suffix chooses the format.
+            recipe: what the files say about their making; by default all of it; nothing if empty.
+
+        Returns:
+            `Task.outputs(path)`.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        from dreamsampler.images.save import save_picture
+
+        files = self.files()
+        recipe = self.recipe() if recipe is None else recipe
+        paths = self.task.outputs(Path(path))
+        for each, (picture, like, more) in zip(paths, files, strict=True):
+            save_picture(each, picture, like, tagged(recipe, more))
+        return paths
+
+    def record(self, folder: Path) -> list[Path]:
+        """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""
+        del folder
+        return []
+
+
+@final
+class Result:
+    """The result of a task.
+
+    Attributes:
+        run: the finished run.
+    """
+
+    def __init__(self, run: Run[Task]) -> None:
+        self.run = run
+
+    @cached_property
+    def images(self) -> list[PILImage]:
+        """The pictures, 8 bits, with the transparency of the source."""
+        from dreamsampler.images.save import as_pil
+
+        return [as_pil(picture, like) for picture, like, _ in self.run.files()]
+
+    @cached_property
+    def svg(self) -> str | None:
+        """The drawing as SVG; None where there is none."""
+        return self.run.svg
+
+    @cached_property
+    def mesh(self) -> Mesh | None:
+        """The scene as a mesh; None where there is none."""
+        return self.run.mesh
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """What was measured on the result."""
+        return self.run.report
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """How the result was made; `dreamsampler replay` makes it again from that."""
+        return self.run.recipe()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Stage -> how long it took."""
+        return self.run.seconds
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations, images times prompts."""
+        return self.run.evaluations
+
+    def save(self, path: str | Path, *, metadata: bool = True) -> list[Path]:
+        """Write the files, with the recipe inside them.
+
+        Args:
+            path: where to; the suffix chooses the format.
+            metadata: whether the files carry the recipe.
+
+        Returns:
+            The files.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        target = Path(path)
+        self.run.task.check_output(target)
+        return self.run.save(target, self.recipe if metadata else {})
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{image.width}x{image.height}" for image in self.images[:4])
+        more = f", {len(self.images)} images" if len(self.images) > 4 else ""
+        spent = f"{self.evaluations} network evaluations, {sum(self.seconds.values()):.1f} s"
+        return f"<Result of {self.run.task.name()}: {sizes}{more}; {spent}>"
+
+    def _repr_svg_(self) -> str | None:
+        """For notebooks."""
+        return self.svg
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks: the pictures side by side."""
+        if self.svg is not None or not self.images:
+            return None
+        from PIL import Image
+
+        images = [image.convert("RGBA") for image in self.images[:8]]
+        sheet = Image.new("RGBA", (sum(i.width for i in images), max(i.height for i in images)))
+        left = 0
+        for image in images:
+            sheet.paste(image, (left, 0))
+            left += image.width
+        sheet.thumbnail((1600, 1600))
+        file = BytesIO()
+        sheet.save(file, "PNG")
+        return file.getvalue()
+
+
+def in_memory(value: Any, name: str) -> Any:
+    """A picture that is no path as a `Picture`; paths and None as they are.
+
+    Raises:
+        InputError: what is no picture.
+    """
+    if value is None or isinstance(value, str | Path):
+        return value
+    from dreamsampler.images.memory import picture_of
+
+    return picture_of(value, name)
+
+
+def files_of(task: Task) -> list[Path]:
+    """The files that a task reads, without pictures in memory."""
+    return [Path(each) for each in task.inputs() if isinstance(each, str | Path)]
+
+
+def check_own_folder(task: Task, path: Path, own: Callable[[str], bool]) -> None:
+    """Refuse an output folder that holds an input, or what is not `own`; OutputError."""
+    from dreamsampler.files import check_folder
+
+    folder = path.resolve()
+    if any(each.resolve().is_relative_to(folder) for each in files_of(task)):
+        raise OutputError(f"{path} holds the scene that is read: choose another output folder")
+    check_folder(path, own)
+
+
+def _evaluations(model: Any) -> int:
+    return getattr(model, "evaluations", 0)
+
+
+def _named(value: Any, name: str) -> Any:
+    """A picture's path, or the option's name for one in memory."""
+    if isinstance(value, tuple):
+        return [_named(each, f"{name}-{i}") for i, each in enumerate(value)]
+    return value if value is None or isinstance(value, str | Path) else name
+
+
+def _file(value: Any) -> dict[str, str | None]:
+    if isinstance(value, str | Path):
+        return {"name": Path(value).name, "sha256": sha256(value)}
+    return {"name": None, "sha256": value.sha256}
+
+
+@contextmanager
+def _bar(progress: bool | ProgressCallback, name: str) -> Iterator[ProgressCallback]:
+    """Inside, a function that shows how far a run is."""
+    if not isinstance(progress, bool):
+        yield progress
+        return
+    if not progress or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        yield lambda _: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(desc=name, leave=False) as bar:
+
+        def tell(state: Progress) -> None:
+            bar.set_postfix_str("" if state.stage == "step" else state.stage, refresh=False)
+            bar.total, bar.n = state.total, state.done
+            bar.refresh()
+
+        yield tell

@@ -1,24 +1,27 @@
 """The task MakeScene: a toy from known cameras, to have something to reconstruct.
 
-Importing this file needs no torch, so that `dreamsampler --help` answers at once.
+Needs no model, and no torch until it is run.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final, get_args
 
-from dreamsampler import __version__
-from dreamsampler.files import InputError
-from dreamsampler.tasks.limits import Limits, check_numbers
+from dreamsampler.tasks.base import OperatorInput, Run, check_own_folder
+from dreamsampler.tasks.operator_task import OperatorTask
+from dreamsampler.tasks.options import Limits
+from dreamsampler.tasks.recipe import plain
+from dreamsampler.tasks.scene_names import own
+from dreamsampler.version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dreamsampler.generators.field import Camera
-    from dreamsampler.operators.spec import Description
+    from dreamsampler.images.picture import Picture
 
 ToyName: TypeAlias = Literal["blocks", "car", "duck", "house", "mug", "rocket", "snowman", "stack"]
 NAMES: tuple[ToyName, ...] = get_args(ToyName)
@@ -29,18 +32,13 @@ LOW, HIGH = -5.0, 70.0
 """Elevations between which the cameras are spread, in degrees."""
 
 
-@final
 @dataclass(frozen=True)
-class MakeScene:
-    """Render a toy from known cameras and degrade its views: a scene for `reconstruct`.
-
-    Cameras are spread evenly over a band of the sphere, those of the held-out views between the
-    others. Held-out views stay sharp.
-    """
+class MakeSceneOptions(OperatorTask):
+    """What a scene is asked for."""
 
     toy: ToyName = "blocks"
     """what is there"""
-    operator: str = "none"
+    operator: OperatorInput = "none"
     """what is done to every view, such as "blur(sigma=2)" or "downsample(4)" """
     noise: float = 0.0
     """standard deviation of the noise added to the views, as a share of white"""
@@ -57,6 +55,9 @@ class MakeScene:
     seed: int = 0
     """seed of noise and masks"""
 
+    PICTURES: ClassVar[tuple[str, ...]] = ()
+    OUTPUT: ClassVar[Literal["picture", "svg", "folder"]] = "folder"
+    USES_MODEL: ClassVar[bool] = False
     LIMITS: ClassVar[Limits] = {
         "noise": (0.0, 1.0),
         "masked": (0.0, 0.99),
@@ -68,13 +69,6 @@ class MakeScene:
     }
 
     @property
-    def description(self) -> Description:
-        """The operator, read; ValueError for what names no operator."""
-        from dreamsampler.operators.spec import parse
-
-        return parse(self.operator)
-
-    @property
     def prompt(self) -> str:
         """What the scene shows, in words."""
         from dreamsampler.generators.toy.catalog import TOYS
@@ -82,20 +76,13 @@ class MakeScene:
         return TOYS[self.toy].prompt
 
     def check(self) -> None:
-        """Refuse what cannot be meant.
+        """Refuse options that cannot be meant; ValueError."""
+        super().check()
+        self.check_known()
 
-        Raises:
-            ValueError: with one line that says what came, what was wanted and what to do.
-        """
-        if self.toy not in NAMES:
-            raise ValueError(f"there is no toy {self.toy!r}: choose one of {', '.join(NAMES)}")
-        if self.description.unknown:
-            raise ValueError(f"{self.operator} leaves numbers open: give numbers instead of ?")
-        check_numbers(self, self.LIMITS)
-
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Any]:
         """The files of the operator."""
-        return self.description.inputs()
+        return list(self.description.inputs())
 
     def outputs(self, path: Path) -> list[Path]:
         """Views, masks, sharp held-out views and transforms.json, in a folder."""
@@ -105,23 +92,14 @@ class MakeScene:
         return [path / name for name in [*names, "transforms.json"]]
 
     def check_files(self) -> tuple[int, int]:
-        """Look for the files of the operator; height and width of a view.
-
-        Raises:
-            InputError: a file that the operator names and that is not there, or an operator that
-                cannot be applied to views of this size.
-        """
-        for path in self.inputs():
-            if not path.is_file():
-                raise InputError(f"there is no file {path}, which the operator names")
+        """Look for the files of the operator; height and width of a view; InputError."""
+        self.check_operator_files()
         return self.description.measured_size((self.size, self.size))
 
-    def check_folder(self, path: Path) -> None:
+    def check_output(self, path: Path, reserve: int = 1 << 20) -> None:
         """Refuse an output folder that cannot take the scene; OutputError."""
-        from dreamsampler.files import check_folder
-        from dreamsampler.tasks.scene_files import own
-
-        check_folder(path, own)
+        del reserve
+        check_own_folder(self, path, own)
 
     def angles(self, held_out: bool) -> list[tuple[float, float]]:
         """Azimuth and elevation of the cameras, in degrees: a spiral of even area.
@@ -143,6 +121,7 @@ class MakeScene:
         """Cameras and sharp pictures, (v, 3, h, w) in [0, 1].
 
         Example:
+            >>> from dreamsampler import MakeScene
             >>> cameras, pictures = MakeScene("duck", views=2, size=16).rendered()
             >>> len(cameras), pictures.shape
             (2, torch.Size([2, 3, 16, 16]))
@@ -177,61 +156,90 @@ class MakeScene:
         known = torch.rand((len(y), 1, *y.shape[2:]), generator=rng) >= self.masked
         return y, known.float()
 
-    def save(self, path: str | Path, *, metadata: bool = True) -> list[Path]:
-        """Render, degrade and write the scene into a folder; returns `outputs(path)`.
 
-        Lost pixels are black in the views and in the masks. Pictures hold 8 bits, so that noise is
-        cut off at black and white.
+@final
+class MakeSceneRun(Run[MakeSceneOptions]):
+    """A rendered scene; made by `MakeScene.start`. It has no steps.
 
-        Args:
-            path: of the folder.
-            metadata: whether the pictures say how they were made.
+    Lost pixels are black in the views and in the masks. Pictures hold 8 bits, so that noise is cut
+    off at black and white.
 
-        Raises:
-            ValueError: options that cannot be meant.
-            OutputError: if a file cannot be written.
-        """
-        from dreamsampler.files import whole_folder
-        from dreamsampler.tasks.scene_files import own
+    Attributes:
+        cameras: of the views, then of the held-out views.
+        shown: "view", "mask" and "held_out" -> the pictures, (v, c, h, w) in [0, 1].
+    """
 
-        self.check()
-        cameras, pictures = self.rendered()
-        y, known = self.degraded(pictures)
-        shown = {"view": (y * known).clamp(0, 1)}
-        if self.masked:
-            shown["mask"] = known
-        if self.held_out:
-            more, sharp = self.rendered(held_out=True)
-            shown["held_out"], cameras = sharp.clamp(0, 1), cameras + more
-        with whole_folder(path, own) as part:
-            self._write(part, cameras, shown, self.recipe if metadata else {})
-        return self.outputs(Path(path))
+    def __init__(self, task: MakeSceneOptions) -> None:
+        super().__init__(task, None, [task.seed])
+        self.cameras, pictures = task.rendered()
+        y, known = task.degraded(pictures)
+        self.shown = {"view": (y * known).clamp(0, 1)}
+        if task.masked:
+            self.shown["mask"] = known
+        if task.held_out:
+            cameras, sharp = task.rendered(held_out=True)
+            self.shown["held_out"] = sharp.clamp(0, 1)
+            self.cameras += cameras
 
-    @property
-    def recipe(self) -> dict[str, Any]:
+    def _decoded(self) -> list[Tensor]:
+        return [view.expand(3, -1, -1) for view in self.shown["view"]]
+
+    def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
+        """The views."""
+        from dreamsampler.images.picture import Picture
+
+        return [(x, Picture(x), {}) for x in self.pictures()]
+
+    def recipe(self, seconds: Any = None) -> dict[str, Any]:
         """What its pictures carry."""
-        from dreamsampler.tasks.recipe import task_name
-
+        del seconds
         return {
             "dreamsampler": __version__,
-            "task": task_name(self),
-            "options": asdict(self),
-            "prompt": self.prompt,
+            "task": self.task.name(),
+            "options": {f.name: plain(getattr(self.task, f.name)) for f in fields(self.task)},
+            "prompt": self.task.prompt,
         }
 
-    def _write(
-        self, folder: Path, cameras: list[Camera], shown: dict[str, Tensor], recipe: dict[str, Any]
-    ) -> None:
+    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
+        """Write the scene into a folder, which appears whole or not at all."""
+        from dreamsampler.files import whole_folder
+
+        recipe = self.recipe() if recipe is None else recipe
+        with whole_folder(path, own) as part:
+            self._write(part, recipe)
+        return self.task.outputs(Path(path))
+
+    def _write(self, folder: Path, recipe: dict[str, Any]) -> None:
         from dreamsampler.generators.field import write_transforms
         from dreamsampler.images.picture import save_picture
 
-        for kind, pictures in shown.items():
+        for kind, pictures in self.shown.items():
             for i, picture in enumerate(pictures):
                 name = f"{kind}_{i:03d}.png"
                 save_picture(folder / name, picture.expand(3, -1, -1), recipe=recipe)
-        names = [path.name for path in self.outputs(folder)]
+        names = [path.name for path in self.task.outputs(folder)]
         names = [name for name in names if name.startswith(("view", "held_out"))]
         held = [name.startswith("held_out") for name in names]
-        masks = [name.replace("view", "mask") if self.masked else None for name in names]
+        masks = [name.replace("view", "mask") if self.task.masked else None for name in names]
         masks = [None if out else mask for mask, out in zip(masks, held, strict=True)]
-        write_transforms(folder, cameras, names, held, {"mask_path": masks})
+        write_transforms(folder, self.cameras, names, held, {"mask_path": masks})
+
+
+@final
+@dataclass(frozen=True)
+class MakeScene(MakeSceneOptions):
+    """Render a toy from known cameras and degrade its views: a scene for `reconstruct`.
+
+    Cameras are spread evenly over a band of the sphere, those of the held-out views between the
+    others. Held-out views stay sharp.
+    """
+
+    def start(self, model: Any = None) -> MakeSceneRun:
+        """Render and degrade; the model is not used.
+
+        Raises:
+            ValueError: options that cannot be meant.
+        """
+        del model
+        self.check()
+        return MakeSceneRun(self)

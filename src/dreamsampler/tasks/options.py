@@ -1,215 +1,366 @@
-"""Tasks from plain values: the rows of a batch, the recipes inside of pictures.
+"""The options of a task: what each one is, which values it takes, and how a value is read.
 
-Importing this file needs no torch.
+The command line, JSON Schema, the studio, ComfyUI's widgets, batch rows and recipes all read the
+fields of a task's dataclass through this module; it needs no torch.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import itertools
 import json
+import math
+import re
+import textwrap
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar, final
 
 from dreamsampler.files import InputError
-from dreamsampler.tasks import TASKS, Degrade
-from dreamsampler.tasks.recipe import task_name
 
-KINDS: dict[str, Any] = {task_name(kind): kind for kind in (*TASKS, Degrade)}
-"""What a task is called, and its class."""
+Limits: TypeAlias = Mapping[str, tuple[float, float]]
+"""Option -> (least, most); two whole numbers stand for an option of whole numbers."""
+Kind: TypeAlias = Literal["text", "texts", "number", "numbers", "flag", "choice", "file", "files"]
+Options = TypeVar("Options")
 
 _TRUE, _FALSE = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
+_DIGITS = re.compile(r"\s*[+-]?\d{1,40}\s*")
 
 
-def task_of(name: Any, options: Mapping[str, Any]) -> Any:
-    """A task by its name, from values as JSON, a table or a command line have them.
-
-    Numbers may be text, tuples may be lists or their JSON, and None is an option left out. What a
-    task itself refuses (`check`) is not looked at here.
-
-    Args:
-        name: "edit", "inpaint", ...
-        options: its fields.
-
-    Raises:
-        InputError: no such task, no such option, a missing option, or a value of another kind.
-
-    Example:
-        >>> task_of("edit", {"image": "cat.png", "prompt": "dog face", "seed": "3"}).seed
-        3
-    """
-    kind = kind_of(name)
-    hints = _hints(kind)
-    for option in options:
-        if option not in hints:
-            raise InputError(
-                f"{name} has no option {_shown(option)}{near(option, hints)}; it has "
-                f"{', '.join(hints)}"
-            )
-    given = {
-        option: value_of(hints[option], value, option)
-        for option, value in options.items()
-        if value is not None
-    }
-    for field in dataclasses.fields(kind):
-        if field.default is dataclasses.MISSING and field.name not in given:
-            raise InputError(f"{name} needs {field.name}, and it is missing: add it")
-    try:
-        return kind(**given)
-    except (TypeError, AttributeError) as error:  # in __post_init__
-        raise InputError(f"these options make no {name} ({error}): look at their kinds") from None
-
-
-def kind_of(name: Any) -> Any:
-    """A task's class; InputError for a name that no task has."""
-    if not isinstance(name, str) or name not in KINDS:
-        raise InputError(
-            f"there is no task {_shown(name)}{near(name, KINDS)}: choose one of {', '.join(KINDS)}"
-        )
-    return KINDS[name]
-
-
-def path_options(name: str) -> list[str]:
-    """The options of a task that are files."""
-    return [option for option, hint in _hints(kind_of(name)).items() if Path in _kinds(hint)]
-
-
-def option_of(kind: type, option: str, value: Any) -> Any:
-    """One value of a task's option, as `task_of` would read it; InputError."""
-    hints = _hints(kind)
-    if option not in hints:
-        raise InputError(
-            f"{task_name(kind)} has no option {_shown(option)}{near(option, hints)}; it has "
-            f"{', '.join(hints)}"
-        )
-    return value_of(hints[option], value, option)
-
-
-def value_of(hint: Any, value: Any, name: str) -> Any:
-    """A plain value as what a type says, if it can be meant; InputError.
+@final
+@dataclass(frozen=True)
+class Option:
+    """One field of a dataclass of options.
 
     Args:
-        hint: of a field.
-        value: what came.
-        name: of the field, for the complaint.
+        name: as in the dataclass and on the command line.
+        kind: one or several texts, one or a fixed count of numbers, a flag, one of some words, one
+            or several files.
+        help: the string below the field.
+        default: `...` where it must be given.
+        optional: whether it may be None.
+        whole: whether its numbers are whole.
+        count: how many numbers.
+        words: the choices; of a number, the words that may stand in its place ("auto").
+        limits: least and largest number.
     """
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return _any_of(inner, value, name)
-    if origin is Literal:
-        found = [each for each in inner if each == value or str(each) == value]
-        if not found or isinstance(value, bool):
-            raise InputError(
-                f"{name} is {_shown(value)}: choose one of {', '.join(map(str, inner))}"
-            )
-        return found[0]
-    if origin is tuple:
-        return _tuple(inner, value, name)
-    read = {bool: _bool, int: _int, float: _float, str: _text, Path: _path}.get(hint)
-    if read is None:
-        raise InputError(f"{name} cannot be said as a plain value")
-    found = read(value)
-    if found is None:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-        raise InputError(
-            f"{name} is {_shown(value)}, and {wanted.get(hint, 'a file name')} was wanted"
+
+    name: str
+    kind: Kind
+    help: str = ""
+    default: Any = ...
+    optional: bool = False
+    whole: bool = False
+    count: int = 1
+    words: tuple[Any, ...] = ()
+    limits: tuple[float, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in words.
+
+        Example:
+            >>> Option("mask_image", "file").label
+            'Mask image'
+        """
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is ...
+
+    @property
+    def about(self) -> dict[Any, str]:
+        """What the help says of each word, from "a: this; b, c: that"; empty where it says nothing.
+
+        Example:
+            >>> Option("init", "choice", "a: best; b, c: as published", words=("a", "b", "c")).about
+            {'a': 'best', 'b': 'as published', 'c': 'as published'}
+        """
+        lines: dict[str, str] = {}
+        for part in self.help.split(";"):
+            names, colon, line = part.partition(":")
+            if colon:
+                lines |= {name.strip(): line.strip() for name in names.split(",")}
+        return {word: lines.get(str(word), "") for word in self.words}
+
+    def read(self, value: Any) -> Any:
+        """A value from JSON, a table, a form or the command line, as the dataclass takes it.
+
+        Numbers may be text; several texts or files may be a list, its JSON, or lines of text.
+
+        Raises:
+            InputError: a value of another kind; the range is checked by `check_options`.
+
+        Example:
+            >>> Option("seed", "number", whole=True).read("7")
+            7
+        """
+        match self.kind:
+            case "flag":
+                return self._flag(value)
+            case "choice":
+                return self._choice(value)
+            case "number":
+                return self._number(value)
+            case "numbers":
+                return self._numbers(value)
+            case "texts":
+                return tuple(self._text(each) for each in self._listed(value))
+            case "files":
+                return tuple(self._file(each) for each in self._listed(value))
+            case "file":
+                return self._file(value)
+        return self._text(value)
+
+    def _wrong(self, value: Any, wanted: str) -> InputError:
+        return InputError(f"{self.name} is {shown(value)}, but must be {wanted}")
+
+    def _flag(self, value: Any) -> bool:
+        word = str(value).strip().lower()
+        if isinstance(value, bool):
+            return value
+        if word not in (*_TRUE, *_FALSE):
+            raise self._wrong(value, "true or false")
+        return word in _TRUE
+
+    def _choice(self, value: Any) -> Any:
+        for word in self.words:
+            if not isinstance(value, bool) and str(word) == str(value):
+                return word
+        raise self._unknown(value)
+
+    def _unknown(self, value: Any) -> InputError:
+        known = ", ".join(map(str, self.words))
+        return InputError(
+            f"there is no {self.name} {shown(value)}{near(value, self.words)}: choose one of "
+            f"{known}"
         )
-    return found
 
+    def _number(self, value: Any) -> int | float | str:
+        if str(value).strip() in self.words:
+            return str(value).strip()
+        wanted = "a whole number" if self.whole else "a number"
+        wanted += "".join(f", or {word}" for word in self.words)
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise self._wrong(value, wanted)
+        try:
+            digits = isinstance(value, str) and _DIGITS.fullmatch(value)
+            number = int(value) if isinstance(value, int) or digits else float(value)
+        except (ValueError, OverflowError):
+            raise self._wrong(value, wanted) from None
+        if math.isnan(number):
+            raise self._wrong(value, wanted)
+        if not self.whole:
+            return float(number)
+        if math.isinf(number) or number != round(number):
+            raise self._wrong(value, wanted)
+        return int(number)
 
-def near(name: Any, known: Any) -> str:
-    """The known name nearest to a mistyped one, as a question; nothing if none is near."""
-    close = difflib.get_close_matches(str(name)[:64], list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    def _numbers(self, value: Any) -> tuple[int | float | str, ...]:
+        parts = self._json(value) if _is_json(value) else value
+        parts = re.split(r"[\s,]+", parts.strip()) if isinstance(parts, str) else parts
+        if not isinstance(parts, list | tuple) or len(parts) != self.count:
+            raise self._wrong(value, f"{self.count} numbers")
+        return tuple(self._number(each) for each in parts)
+
+    def _listed(self, value: Any) -> list[Any]:
+        value = self._json(value) if _is_json(value) else value
+        if isinstance(value, list | tuple):
+            return list(value)
+        if isinstance(value, str) and self.kind == "texts":
+            return [line.strip() for line in value.splitlines() if line.strip()]
+        return [value]
+
+    def _json(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._wrong(text, "a JSON list if it begins with [") from None
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
+            raise self._wrong(value, "text")
+        return str(value).strip()
+
+    def _file(self, value: Any) -> Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise self._wrong(value, "a file name")
+        return Path(value)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+def options_of(kind: type) -> dict[str, Option]:
+    """The options of a dataclass by their names, in their order.
+
+    Args:
+        kind: a frozen dataclass of plain values, with a string below each field; `LIMITS` has the
+            ranges of its numbers.
+
+    Raises:
+        TypeError: a field of a type that no option has.
+
+    Example:
+        >>> from dreamsampler.tasks import Restore
+        >>> noise = options_of(Restore)["noise"]
+        >>> noise.kind, noise.words, noise.default
+        ('number', ('auto',), 'auto')
+    """
+    hints, docs = typing.get_type_hints(kind), _docs(kind)
+    limits: Limits = getattr(kind, "LIMITS", {})
+    made = {}
+    for field in dataclasses.fields(kind):
+        default = ... if field.default is dataclasses.MISSING else field.default
+        option = _option(field.name, hints[field.name], docs.get(field.name, ""), default)
+        made[field.name] = dataclasses.replace(option, limits=limits.get(field.name))
+    return made
 
 
-def _kinds(hint: Any) -> list[Any]:
-    """The plain types that a hint is made of."""
-    inner = typing.get_args(hint)
-    if not inner or typing.get_origin(hint) is Literal:
-        return [hint]
-    return [kind for each in inner for kind in _kinds(each)]
+def read_options(kind: type[Options], values: Mapping[str, Any], name: str) -> Options:
+    """An instance of a dataclass from plain values; None and blank text leave an option out.
+
+    Args:
+        kind: the dataclass.
+        values: option -> value.
+        name: what errors call it.
+
+    Raises:
+        InputError: an unknown or a missing option, or a value of another kind.
+    """
+    known, given = options_of(kind), {}
+    for option, value in values.items():
+        if option not in known:
+            raise unknown_option(name, option, known)
+        if value is not None and not (isinstance(value, str) and not value.strip()):
+            given[option] = known[option].read(value)
+    for option in known.values():
+        if option.required and option.name not in given:
+            raise InputError(f"{name} needs {option.name}, and it is missing: {option.help}")
+    return kind(**given)
 
 
-def _any_of(inner: tuple[Any, ...], value: Any, name: str) -> Any:
-    # text last, since everything can be read as text
-    kinds = sorted((k for k in inner if k is not types.NoneType), key=lambda k: k in (str, Path))
-    complaint = InputError(f"{name} is {_shown(value)}")
-    for kind in kinds:
-        try:
-            return value_of(kind, value, name)
-        except InputError as error:
-            complaint = error
-    raise complaint
+def unknown_option(name: str, option: Any, known: Iterable[str]) -> InputError:
+    """The error for an option that a task does not have."""
+    known = list(known)
+    return InputError(
+        f"{name} has no option {shown(option)}{near(option, known)}; it has {', '.join(known)}"
+    )
 
 
-def _tuple(inner: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _from_json(value, name)
-    if len(inner) == 2 and inner[1] is ...:
-        items = list(value) if isinstance(value, list | tuple) else [value]
-        return tuple(value_of(inner[0], each, name) for each in items)
-    items = value.split() if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or len(items) != len(inner):
-        raise InputError(f"{name} is {_shown(value)}, and {len(inner)} numbers were wanted")
-    return tuple(value_of(kind, each, name) for kind, each in zip(inner, items, strict=True))
+def check_options(values: Any, names: Iterable[str] | None = None) -> None:
+    """Refuse a number that is none or out of its range, and a word that is no choice.
+
+    Args:
+        values: an instance of a dataclass of options; None in a field is left alone.
+        names: of the options to look at; None for all.
+
+    Raises:
+        ValueError: with the name, what came and what was wanted.
+
+    Example:
+        >>> from dreamsampler.tasks import Edit
+        >>> check_options(Edit("cat.png", "a dog", seed=-1))
+        Traceback (most recent call last):
+        dreamsampler.files.InputError: seed is -1, but must be a whole number from 0 to ...
+    """
+    known = options_of(type(values))
+    for name in known if names is None else names:
+        option, value = known[name], getattr(values, name)
+        if value is None and option.optional:
+            continue
+        if option.kind == "choice":
+            option._choice(value)
+        elif option.kind == "number" and option.limits and value not in option.words:
+            _check_number(option, value)
 
 
-def _from_json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError(f"{name} is {_shown(text)}, which is no JSON list") from None
+def _check_number(option: Option, value: Any) -> None:
+    assert option.limits is not None
+    (low, high), kinds = option.limits, int if option.whole else (int, float)
+    # NaN is not between them either
+    fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+    if not fits:
+        kind = "a whole number" if option.whole else "a number"
+        words = "".join(f", or {word}" for word in option.words)
+        raise InputError(
+            f"{option.name} is {shown(value)}, but must be {kind} from {low:.15g} to {high:.15g}"
+            f"{words}"
+        )
 
 
-def _bool(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    return True if word in _TRUE else False if word in _FALSE else None
+def near(name: Any, known: Iterable[Any]) -> str:
+    """The known name nearest to a mistyped one, as a question; nothing if none is near."""
+    close = difflib.get_close_matches(str(name)[:64], [str(each) for each in known], n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _int(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    try:
-        return int(value) if isinstance(value, int | str) else None
-    except ValueError:
-        return None
-
-
-def _float(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
-        return None
-    return str(value)
-
-
-def _path(value: Any) -> Path | None:
-    return Path(value) if isinstance(value, str | Path) and str(value) else None
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message: short, on one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith("[")
+
+
+def _alternatives(hint: Any) -> list[Any]:
+    """The alternatives of a union, or the one type."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return [each for inner in typing.get_args(hint) for each in _alternatives(inner)]
+    return [hint]
+
+
+def _option(name: str, hint: Any, text: str, default: Any) -> Option:
+    kinds = _alternatives(hint)
+    optional = types.NoneType in kinds
+    # objects in memory (a picture, an operator) are no plain values; what is left describes them
+    kinds = [kind for kind in kinds if kind not in (types.NoneType, Any)]
+    words = tuple(w for k in kinds if typing.get_origin(k) is Literal for w in typing.get_args(k))
+    plain = [kind for kind in kinds if typing.get_origin(kind) is not Literal]
+    tuples = [typing.get_args(kind) for kind in plain if typing.get_origin(kind) is tuple]
+    base = Option(name, "text", text, default, optional, words=words)
+    if words and not plain:
+        return dataclasses.replace(base, kind="choice")
+    if tuples and tuples[0][-1] is ...:
+        files = Path in _alternatives(tuples[0][0])
+        return dataclasses.replace(base, kind="files" if files else "texts")
+    if Path in plain:
+        return dataclasses.replace(base, kind="file")
+    if tuples and set(tuples[0]) <= {int, float}:
+        whole = set(tuples[0]) == {int}
+        return dataclasses.replace(base, kind="numbers", whole=whole, count=len(tuples[0]))
+    if plain in ([int], [float]):
+        return dataclasses.replace(base, kind="number", whole=plain == [int])
+    if plain == [bool]:
+        return dataclasses.replace(base, kind="flag")
+    if plain == [str]:
+        return base
+    raise TypeError(f"no option is of the type of {name}: {hint}")
+
+
+@cache
+def _docs(kind: type) -> dict[str, str]:
+    """Field name -> the string below it, in the class or one that it inherits from."""
+    docs: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        if not dataclasses.is_dataclass(each):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in itertools.pairwise(body.body):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(words))),
+                ):
+                    docs[name] = " ".join(words.split())
+    return docs

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from dreamsampler.images.picture import InMemoryImages
     from dreamsampler.models.budget import Budget, Skeleton
     from dreamsampler.models.counting import Tally
     from dreamsampler.models.few_steps import Distillation, FewSteps
@@ -34,7 +33,7 @@ class Plan:
         peak: expected most memory of the device, in bytes.
         evaluations: network evaluations, images times prompts.
         rows: most images times prompts in one forward.
-        steps: moments of the run.
+        steps: steps of the run.
         gradients: whether the run takes gradients.
         memory: what the device has, in bytes; None if unknown.
         means: (what to do, the peak with it), from the mildest to the harshest.
@@ -91,7 +90,6 @@ def make_plan(
     task: Task,
     model: str,
     *,
-    held: InMemoryImages | None = None,
     dtype: str = "auto",
     device: str | None = None,
     memory: int | None = None,
@@ -112,7 +110,6 @@ def make_plan(
     Args:
         task: what would be done; its pictures are read.
         model: "iconic", an alias, a folder or a hub id; its configuration is fetched if need be.
-        held: the task's pictures that are in memory (`images.memory.picture_of`).
         dtype: "float32", "float16", "bfloat16"; "auto" for what `from_pretrained` takes on the
             device, or for the family's 16 bits.
         device: where it would run, such as "cuda"; None for one that is not here.
@@ -133,7 +130,7 @@ def make_plan(
 
     MemoryOptions(offload, release_text_encoders, tiling, gradient_checkpointing).check()
     skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
-    run, tally = _counted(task, model, skeleton, _few(model, scheduler, distilled), held)
+    run, tally = _counted(task, model, skeleton, _few(model, scheduler, distilled))
     step, tiled = (
         _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
     )
@@ -193,19 +190,13 @@ def _skeleton(
     return skeleton, str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
 
 
-def _counted(
-    task: Task, model: str, skeleton: Skeleton, few: FewSteps, held: InMemoryImages | None
-) -> tuple[Run, Tally]:
+def _counted(task: Task, model: str, skeleton: Skeleton, few: FewSteps) -> tuple[Run[Task], Tally]:
     """A task run to its end on a model that only counts, and what it counted."""
     from dreamsampler.models.counting import counting_prior
 
     task.check()
     prior, tally = counting_prior(skeleton.family, skeleton.factor, model, few)
-    run = task.start(prior) if held is None else task.start(prior, held)  # type: ignore[call-arg]
-    for _ in run:
-        pass
-    run.pictures()
-    return run, tally
+    return task(prior, progress=False).run, tally
 
 
 def _budget(skeleton: Skeleton, tally: Tally, again: bool, tiling: int | None) -> Budget:

@@ -1,46 +1,27 @@
-"""Tasks on stand-in pictures: what a plan counts when there is no picture yet.
-
-Importing this file needs no torch.
-"""
+"""Tasks on placeholder pictures: what a plan counts when there is no picture yet."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from dreamsampler.tasks.edit.task import Edit
-from dreamsampler.tasks.inpaint.task import Inpaint
-from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.reconstruct.task import Reconstruct
-from dreamsampler.tasks.restore.task import Restore
-from dreamsampler.tasks.vectorize.task import Vectorize
+from dreamsampler.files import InputError
+from dreamsampler.methods.registry import methods_of
+from dreamsampler.tasks import MODEL_TASKS, MakeScene
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.options import options_of
 
-if TYPE_CHECKING:
-    from dreamsampler.images.picture import InMemoryImages
-    from dreamsampler.tasks.base import Task
-
-TaskName: TypeAlias = Literal["edit", "inpaint", "restore", "vectorize", "reconstruct"]
-
-_KINDS: dict[str, type] = {
-    "edit": Edit,
-    "inpaint": Inpaint,
-    "restore": Restore,
-    "vectorize": Vectorize,
-    "reconstruct": Reconstruct,
-}
+PlannedTask: TypeAlias = Literal["edit", "inpaint", "restore", "vectorize", "reconstruct"]
 _SIDE = 64
-_SLIGHT = {"steps": 1, "inner_steps": 1}
-"""Steps of an optimizer that never ask the model need not be taken."""
+_SLIGHT = {"fit_steps": 1, "update_steps": 1}
+"""Optimizer steps that never ask the model need not be taken."""
 
 
 @contextmanager
-def sketched(
-    name: TaskName, options: dict[str, Any], views: int = 20
-) -> Iterator[tuple[Task, InMemoryImages | None]]:
+def placeholder_task(name: PlannedTask, options: dict[str, Any], views: int = 20) -> Iterator[Task]:
     """A task with these options and with pictures that are only there to be counted.
 
     Prompts are chosen so that the model is asked as often as it can be.
@@ -53,45 +34,40 @@ def sketched(
     Raises:
         ValueError: no such task, or an option that it does not have.
     """
-    if name not in _KINDS:
-        raise ValueError(f"there is no task {name!r}: choose one of {', '.join(_KINDS)}")
-    kind = _KINDS[name]
+    kinds = {kind.name(): kind for kind in MODEL_TASKS}
+    if name not in kinds:
+        raise InputError(f"there is no task {name!r}: choose one of {', '.join(kinds)}")
     chosen = {key: value for key, value in options.items() if value is not None}
-    if name == "restore" and "num_images" in chosen:
-        chosen["samples"] = chosen.pop("num_images")
-    known = [field.name for field in fields(kind)]
     for key in chosen:
-        if key not in known:
-            raise ValueError(f"{name} has no {key}: leave it out")
+        if key not in options_of(kinds[name]):
+            raise InputError(f"{name} has no {key}: leave it out")
+    with tempfile.TemporaryDirectory() as folder:
+        yield kinds[name](**{**_placeholders(name, chosen, views, Path(folder)), **chosen})
+
+
+def _placeholders(name: str, chosen: dict[str, Any], views: int, folder: Path) -> dict[str, Any]:
     if name == "reconstruct":
-        with tempfile.TemporaryDirectory() as folder:
-            scene = MakeScene(views=views, held_out=0, size=_SIDE // 2)
-            path = Path(folder) / "scene"
-            scene.save(path)
-            light = {**_SLIGHT, "resolution": 8, "turntable": 0}
-            yield Reconstruct(path, prompt="a toy", **light, **chosen), None
-        return
-    yield _of_picture(name, chosen), _pictures()
-
-
-def _of_picture(name: str, chosen: dict[str, Any]) -> Any:
+        scene = MakeScene(views=views, held_out=0, size=_SIDE // 2)
+        scene(progress=False).run.save(folder / "scene")
+        light = {**_SLIGHT, "resolution": 8, "turntable": 0}
+        return {"image": folder / "scene", "prompt": "a toy", **light}
+    image, mask = _pictures()
     if name == "edit":
-        source = None if chosen.get("preset") in ("ledits", "paper") else "a cat"
-        return Edit("picture", "a dog", source, **chosen)
+        known = methods_of("edit").get(chosen.get("method", "default"))
+        source = "a cat" if known is None or known.source_prompt != "unused" else None
+        return {"image": image, "prompt": "a dog", "source_prompt": source}
     if name == "inpaint":
-        return Inpaint("picture", ("a dog",), mask_image=(Path("mask"),), **chosen)
+        return {"image": image, "prompt": "a dog", "mask_image": mask}
     if name == "restore":
-        return Restore("picture", chosen.pop("operator", "blur(sigma=2)"), prompt="a dog", **chosen)
-    return Vectorize("picture", prompt="a dog", paths=4, **_SLIGHT, **chosen)
+        return {"image": image, "operator": "blur(sigma=2)", "prompt": "a dog"}
+    return {"image": image, "prompt": "a dog", "paths": 4, **_SLIGHT}
 
 
-def _pictures() -> InMemoryImages:
+def _pictures() -> tuple[Any, Any]:
     """A picture with something in it, and a mask of its middle."""
     import numpy as np
-
-    from dreamsampler.images.memory import picture_of
 
     y, x = np.mgrid[:_SIDE, :_SIDE]
     ramp = np.stack([3 * x, 3 * y, 255 - 3 * x], -1).astype(np.uint8)
     middle = (abs(x - _SIDE // 2) < _SIDE // 4) & (abs(y - _SIDE // 2) < _SIDE // 4)
-    return {"picture": picture_of(ramp), "mask": picture_of((255 * middle).astype(np.uint8))}
+    return ramp, (255 * middle).astype(np.uint8)

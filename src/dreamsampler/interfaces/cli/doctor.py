@@ -58,7 +58,7 @@ def diagnosis() -> dict[str, Any]:
     cache, size, models = _cache()
     free = shutil.disk_usage(_existing(cache)).free
     facts = {
-        "dreamsampler": f"{__version__} in {Path(__file__).parents[1]}",
+        "dreamsampler": f"{__version__} in {Path(__file__).parents[2]}",
         "versions": packages,
         "devices": "; ".join(_devices()),
         "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",

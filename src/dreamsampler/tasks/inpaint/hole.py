@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.files import InputError
-from dreamsampler.images.picture import InMemoryImages, Picture, open_picture, read_mask
+from dreamsampler.images.picture import ImageSource, Picture, open_picture, read_mask
 from dreamsampler.images.pyramid import spread
-from dreamsampler.tasks.inpaint.task import MaskMode
+from dreamsampler.tasks.inpaint.options import MaskMode
 
 
-def open_hole(
-    path: str | Path, like: Picture, mode: MaskMode, held: InMemoryImages | None = None
-) -> Tensor:
+def open_hole(path: ImageSource, like: Picture, mode: MaskMode) -> Tensor:
     """Read a mask file as a hole, (1, h, w) in [0, 1]: 1 is painted, 0 stays.
 
     Args:
         path: a picture file of the size of `like`.
         like: the picture that the mask belongs to.
         mode: white: white is painted; black: black is; alpha: transparent pixels are.
-        held: pictures that need not be read.
 
     Raises:
         InputError: if the file cannot be read, is of another size, or has no transparency where
@@ -35,19 +31,23 @@ def open_hole(
         UserWarning: a hole that is (nearly) nothing or everything.
     """
     if mode == "alpha":
-        light = read_mask(path, like, held)  # for its size alone
-        alpha = open_picture(path, held).alpha
+        light = read_mask(path, like)  # for its size alone
+        alpha = open_picture(path).alpha
         if alpha is None:
             raise InputError(
-                f"mask {path} has no transparency, and mask mode alpha paints transparent pixels: "
-                "pass a PNG with an alpha channel, or mask mode white or black"
+                f"{_name(path)} has no transparency, and mask mode alpha paints transparent "
+                "pixels: pass a PNG with an alpha channel, or mask mode white or black"
             )
         hole = torch.ones_like(light) - alpha
     else:
-        light = read_mask(path, like, held)
+        light = read_mask(path, like)
         hole = light if mode == "white" else 1 - light
-    _warn_extent(path, hole, mode)
+    _warn_extent(_name(path), hole, mode)
     return hole
+
+
+def _name(path: ImageSource) -> str:
+    return "mask_image" if isinstance(path, Picture) else f"mask {path}"
 
 
 def own_hole(source: Picture) -> tuple[Picture, Tensor]:
@@ -58,11 +58,11 @@ def own_hole(source: Picture) -> tuple[Picture, Tensor]:
     """
     if source.alpha is None:
         raise InputError(
-            f"{source.path} has no transparency, so mask mode alpha has nothing to paint: pass a "
-            "mask_image, or a picture with a hole cut in it"
+            f"{source.path or 'the picture'} has no transparency, so mask mode alpha has nothing "
+            "to paint: pass a mask_image, or a picture with a hole cut in it"
         )
     hole = 1 - source.alpha
-    _warn_extent(source.path or "of the picture", hole, "alpha")
+    _warn_extent(f"mask {source.path or 'of the picture'}", hole, "alpha")
     return replace(source, alpha=None), hole
 
 
@@ -109,7 +109,7 @@ def warn_unseen(canvas: Picture, mask: Tensor) -> None:
         )
 
 
-def _warn_extent(path: str | Path, hole: Tensor, mode: MaskMode) -> None:
+def _warn_extent(name: str, hole: Tensor, mode: MaskMode) -> None:
     share = hole.mean().item()
     if 0.002 < share < 0.998:
         return
@@ -119,4 +119,4 @@ def _warn_extent(path: str | Path, hole: Tensor, mode: MaskMode) -> None:
         "alpha": "transparent pixels are painted, opaque ones stay",
     }[mode]
     what = "nothing" if share < 0.5 else "everything"
-    warnings.warn(f"mask {path}: (nearly) {what} is painted; {rule}", stacklevel=4)
+    warnings.warn(f"{name}: (nearly) {what} is painted; {rule}", stacklevel=4)

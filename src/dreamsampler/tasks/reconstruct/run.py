@@ -1,4 +1,4 @@
-"""One run of the task Reconstruct: views in, moments out, a scene at the end."""
+"""One run of the task Reconstruct: views in, steps out, a scene at the end."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.generators.field import Camera, Grid, MultiViewField, cubic_size, render
+from dreamsampler.generators.field import (
+    Camera,
+    Grid,
+    Mesh,
+    MultiViewField,
+    cubic_size,
+    render,
+    surface,
+)
 from dreamsampler.guidance import Guided, cfg, conditional
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Image, Latent, Level, Step, generators
 from dreamsampler.methods.reconstruction import MIRRORED, Stage, by_view, fitted, reconstruct
 from dreamsampler.methods.restoration import restarts
-from dreamsampler.models.prior import preview_of
+from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators import Mask, compose, is_linear
 from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import first_guess
-from dreamsampler.tasks.progress import Walk
-from dreamsampler.tasks.recipe import make_recipe
-from dreamsampler.tasks.reconstruct.task import shown
+from dreamsampler.tasks.reconstruct.options import ReconstructOptions, shown
+from dreamsampler.tasks.reconstruct.save import save_scene
 from dreamsampler.tasks.reconstruct.views import Views, open_views
-from dreamsampler.tasks.scene_files import save_scene
-
-if TYPE_CHECKING:
-    from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 COARSE = 8
 """Corners along a side of the grid before the first stage."""
@@ -53,52 +56,49 @@ VIEWS_A_STEP = 2
 
 
 @final
-class ReconstructRun:
+class ReconstructRun(Run[ReconstructOptions]):
     """A reconstruction under way; made by `Reconstruct.start`.
 
-    Iterating fits the field to the views and then drives the loop; stopping cancels it.
+    Iterating fits the field to the views and then drives the loop.
 
     Attributes:
-        task: what was asked.
         views: cameras and measurements.
-        film: the field and who looks at it.
+        field: the field, and all cameras.
         targets: cameras of the pictures that are rendered at the end.
-        seeds: one, of everything that is drawn.
     """
 
-    def __init__(self, task: Reconstruct, prior: Prior) -> None:
-        self.task, self.prior, self.seeds = task, prior, [task.seed]
-        self._walk = Walk(prior)
+    def __init__(self, task: ReconstructOptions, model: Prior) -> None:
+        super().__init__(task, model, [task.seed])
         self._guesses: Tensor | None = None
-        self._pictures: list[tuple[Tensor, Tensor]] | None = None
-        with self._walk.timed("read"):
+        self._renders: list[tuple[Tensor, Tensor]] = []
+        with self.timed("read"):
             shots = task.shots()
-            self._behind = 1.0 if task.background == "white" else 0.0
-            views = open_views(shots, task.description, task.radius, self._behind)
-            self._where = getattr(prior, "device", "cpu")
-            self.views: Views = views.to(self._where)
-            self.source: Picture = self.views.first
+            self._background = 1.0 if task.background == "white" else 0.0
+            views = open_views(shots, task.description, task.radius, self._background)
+            self._device = getattr(model, "device", "cpu")
+            self.views: Views = views.to(self._device)
+            self.source = self.views.first
             size = self.views.cameras[0].size
             self._shown = shown(shots)
             self.targets = [s.camera(open_picture(s.path).size).resized(size) for s in self._shown]
-            self.fit = Fit.to(size, prior.native_size, prior.multiple, task.size)
+            self.fit = Fit.to(size, model.native_size, model.multiple, task.size)
         new = between(self.views.cameras, self.views.center, task.new_views)
-        self.film = self._film([*self.views.cameras, *new])
+        self.field = self._multi_view([*self.views.cameras, *new])
         total = task.num_inference_steps if task.beta > 0 and self.strength > 0 else 0
-        self._fit = self._fitted()
-        self._walk.begin(self._moments(total), total)
+        self._fit, self.fit_total = self._fitted(), sum(stage.steps for stage in self.stages)
+        self.begin(self._steps_of(total), total)
 
-    def _film(self, cameras: Sequence[Camera]) -> MultiViewField:
+    def _multi_view(self, cameras: Sequence[Camera]) -> MultiViewField:
         task, (x, y, z), r = self.task, self.views.center, self.views.radius
         box = ((x - r, y - r, z - r), (x + r, y + r, z + r))
         grid = Grid(cubic_size(box, COARSE), box, task.degree, ball=((x, y, z), r))
         return MultiViewField(
-            grid.to(self._where),
+            grid.to(self._device),
             cameras,
             self._encode,
             self._energy,
             beta=2 * task.beta,
-            steps=task.inner_steps,
+            steps=task.update_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
             measured=len(self.views.cameras),
@@ -106,19 +106,19 @@ class ReconstructRun:
             correct=self._corrected,
             share=SHARE,
             cancel=not self.native,
-            background=self._behind,
+            background=self._background,
         )
 
     def _encode(self, x: Tensor) -> Latent:
-        return self.prior.encode(self.fit.down(x))
+        return self.model.encode(self.fit.down(x))
 
     def _decode(self, z: Latent) -> Tensor:
-        return self.fit.up(self.prior.decode(z), clamp=False)
+        return self.fit.up(self.model.decode(z), clamp=False)
 
     def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
         """Data term of the views that were measured; variation and sparsity of the field."""
         told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
-        grid = self.film.grid
+        grid = self.field.grid
         energy = self.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
         if not told:
             return energy
@@ -152,7 +152,7 @@ class ReconstructRun:
         blurred = whole and bool(self.task.description.steps)
         if not self.task.solid or (blurred and self._guesses is None):
             return None
-        return self.views.solid(self._behind, self._guesses)
+        return self.views.solid(self._background, self._guesses)
 
     def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
         """The pictures nearest to the model's that explain the views; new views as they are."""
@@ -163,7 +163,7 @@ class ReconstructRun:
     @property
     def stages(self) -> list[Stage]:
         """From coarse to fine: half the resolution, then all of it."""
-        fine, steps = self.resolution, self.task.steps
+        fine, steps = self.resolution, self.task.fit_steps
         first = max(1, 2 * steps // 5)
         return [Stage(max(8, fine // 2), first), Stage(fine, max(1, steps - first))]
 
@@ -179,22 +179,22 @@ class ReconstructRun:
         return SMOOTHNESS * self.resolution / 72 if asked is None else asked
 
     def _fitted(self) -> Iterator[int]:
-        with self._walk.timed("fit"):
+        with self.timed("fit"):
             with torch.no_grad():
                 self._guesses = self._guessed()
-                self.film.solid = self._solid()
-            yield from fitted(self.film, self.stages)
+                self.field.solid = self._solid()
+            yield from fitted(self.field, self.stages)
 
-    def _moments(self, total: int) -> Iterator[Step]:
+    def _steps_of(self, total: int) -> Iterator[Step]:
         task = self.task
         for _ in self._fit:
             pass
         if not total:
             return
         self._guesses = None  # the model's pictures take their place
-        rng = generators([task.seed + i for i in range(len(self.film.cameras))])
+        rng = generators([task.seed + i for i in range(len(self.field.cameras))])
         denoise = by_view(self._guided())
-        yield from reconstruct(denoise, self.film, self._walks(total), rng, spread=_spread)
+        yield from reconstruct(denoise, self.field, self._walks(total), rng, spread=_spread)
 
     @property
     def native(self) -> bool:
@@ -213,88 +213,73 @@ class ReconstructRun:
     def _walks(self, total: int) -> list[list[Level]]:
         """One walk from the strength that was asked, and a shorter one from two thirds of it."""
         starts = [share * self.strength for share in WALKS[: max(1, total // 2)]]
-        return restarts(self.prior.schedule, total, starts)
+        return restarts(self.model.schedule, total, starts)
 
     def _guided(self) -> list[Guided]:
         """One denoiser per view; views with the same word share it."""
-        task, prior = self.task, self.prior
+        task, prior = self.task, self.model
         null = prior.condition(task.negative_prompt)
         if not (task.prompt or "").strip():
-            return [conditional(prior, null)] * len(self.film.cameras)
-        words = [camera.view(self.views.center) for camera in self.film.cameras]
+            return [conditional(prior, null)] * len(self.field.cameras)
+        words = [camera.view(self.views.center) for camera in self.field.cameras]
         made = {
             word: cfg(prior, prior.condition(f"{task.prompt}, {word}"), null, task.guidance_scale)
             for word in dict.fromkeys(words)
         }
         return [made[word] for word in words]
 
-    @property
-    def fits(self) -> int:
-        """Optimizer steps before the first moment."""
-        return sum(stage.steps for stage in self.stages)
-
     def fitting(self) -> Iterator[int]:
         """Fit the field to the data; steps so far, after each. A run does what is left of it."""
         return self._fit
 
-    @property
-    def total(self) -> int:
-        """How many moments a whole run has; the fit comes before the first one."""
-        return self._walk.total
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """How long reading, the fit, the loop (with what is left of the fit) and rendering took."""
-        return self._walk.seconds
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations so far, views times prompts."""
-        return self._walk.evaluations
-
-    def __iter__(self) -> Iterator[Step]:
-        """Run; every moment after its step."""
-        return iter(self._walk)
-
     def preview(self, step: Step) -> Image:
         """What the model believes of the first view, in [-1, 1] at the model's size."""
         first = len(self._walks(self.total)[0])
-        return preview_of(self.prior, step.z0[:1]).flip(MIRRORED[step.index >= first])
-
-    def run(self) -> ReconstructRun:
-        """Iterate to the end."""
-        for _ in self:
-            pass
-        return self
+        return preview_of(self.model, step.z0[:1]).flip(MIRRORED[step.index >= first])
 
     def rendered(self, camera: Camera) -> tuple[Tensor, Tensor]:
         """What a camera sees: a picture (3, h, w) in [0, 1], and depths (1, h, w) in world units.
 
         Depth is infinite where there is nothing.
         """
-        grid = self.film.grid
+        grid = self.field.grid
         with torch.no_grad():
             seen = render(grid, *camera.rays(), step=grid.voxel / 2, occupied=grid.occupied())
-        picture = seen.on(self._behind).t().reshape(3, *camera.size).clamp(0, 1).cpu()
+        picture = seen.on(self._background).t().reshape(3, *camera.size).clamp(0, 1).cpu()
         depth = torch.where(seen.opacity > 0.5, seen.depth, math.inf)
         return picture, depth.view(1, *camera.size).cpu()
 
-    def pictures(self) -> list[Tensor]:
-        """Renders of the held-out views (of all, if none is held out), (3, h, w) in [0, 1].
+    def _decoded(self) -> list[Tensor]:
+        self._renders = [self.rendered(camera) for camera in self.targets]
+        return [picture for picture, _ in self._renders]
 
-        Raises:
-            ValueError: the run is not finished.
-        """
-        self._walk.check_finished("reconstruction")
-        if self._pictures is None:
-            with self._walk.timed("render"):
-                self._pictures = [self.rendered(camera) for camera in self.targets]
-        return [picture for picture, _ in self._pictures]
+    def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
+        """The renders."""
+        return [(x, Picture(x), {"index": i}) for i, x in enumerate(self.pictures())]
+
+    @property
+    def mesh(self) -> Mesh:
+        """The surface of the field, with its colors."""
+        return surface(self.field.grid)
 
     def depths(self) -> list[Tensor]:
         """Depth maps of the same views, (1, h, w); ValueError before the end."""
         self.pictures()
-        return [depth for _, depth in self._pictures or []]
+        return [depth for _, depth in self._renders]
+
+    def _turntable(self) -> list[Camera]:
+        """Cameras once around the scene, at the mean distance and elevation of the views."""
+        cameras, center = self.views.cameras, self.views.center
+        away = sum(math.dist(c.position, center) for c in cameras) / len(cameras)
+        height = sum(c.angles(center)[1] for c in cameras) / len(cameras)
+        first, count = cameras[0], self.task.turntable
+        wide = 2 * math.degrees(math.atan(first.size[1] / 2 / first.focal[0]))
+        return [
+            Camera.orbit(
+                360 * i / count, height, away, target=center, field_of_view=wide, size=first.size
+            )
+            for i in range(count)
+        ]
 
     @property
     def report(self) -> dict[str, Any]:
@@ -303,17 +288,17 @@ class ReconstructRun:
         Keys residual (root mean square, over the views), voxels, and held_out_psnr (mean, in dB)
         where held-out pictures are of the size of the renders.
         """
-        film, rows = self.film, range(len(self.views.cameras))
+        field, rows = self.field, range(len(self.views.cameras))
         with torch.no_grad():
-            misfit = [float(self.views.misfit([i], film.pictures([i]))) for i in rows]
+            misfit = [float(self.views.misfit([i], field.pictures([i]))) for i in rows]
         told: dict[str, Any] = {"residual": round(math.sqrt(sum(misfit) / len(misfit)), 5)}
-        told["voxels"] = math.prod(film.grid.size)
+        told["voxels"] = math.prod(field.grid.size)
         errors = []
         for shot, picture in zip(self._shown, self.pictures(), strict=True):
             if shot.held_out:
                 truth = open_picture(shot.path)
                 if truth.size == tuple(picture.shape[1:]):
-                    errors.append(float(((truth.flat(self._behind) - picture) ** 2).mean()))
+                    errors.append(float(((truth.flat(self._background) - picture) ** 2).mean()))
         if errors:
             psnr = [-10 * math.log10(max(e, 1e-12)) for e in errors]
             told["held_out_psnr"] = round(sum(psnr) / len(psnr), 2)
@@ -327,9 +312,16 @@ class ReconstructRun:
             recipe: what the files should say about their making; by default all of it.
         """
         self.pictures()
-        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        with self._walk.timed("write"):
-            save_scene(self, Path(path), recipe)
+        recipe = self.recipe() if recipe is None else recipe
+        with self.timed("write"):
+            save_scene(
+                Path(path),
+                self.field.grid,
+                list(zip(self.targets, self.pictures(), self.depths(), strict=True)),
+                [self.rendered(camera)[0] for camera in self._turntable()],
+                recipe,
+                video=self.task.mp4,
+            )
         return self.task.outputs(Path(path))
 
 

@@ -1,194 +1,31 @@
-"""The task Reconstruct: a scene from degraded views of it.
-
-Importing this file needs no torch, so that `dreamsampler --help` answers at once.
-"""
+"""The task Reconstruct: a scene from degraded views of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, final
 
-from dreamsampler.tasks.limits import Limits, check_numbers
+from dreamsampler.tasks.reconstruct.options import ReconstructOptions
 
 if TYPE_CHECKING:
-    from dreamsampler.generators.field.transforms import Shot
     from dreamsampler.models.prior import Prior
-    from dreamsampler.operators.spec import Description
     from dreamsampler.tasks.reconstruct.run import ReconstructRun
 
 
 @final
 @dataclass(frozen=True)
-class Reconstruct:
-    """A sharp scene in three dimensions, from views that are blurred, small, masked or few."""
+class Reconstruct(ReconstructOptions):
+    """A sharp scene in three dimensions, from views that are blurred, small, masked or few.
 
-    scene: Path | str
-    """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it"""
-    operator: str = "none"
-    """what was done to every view, such as "blur(sigma=2)" or "downsample(4)" """
-    noise: float | Literal["auto"] = "auto"
-    """standard deviation of the views' noise, as a share of white; auto measures it"""
-    prompt: str | None = None
-    """what the scene shows; "front view" and its kin are added"""
-    negative_prompt: str | None = None
-    """what it does not show"""
-    beta: float = 1.0
-    """weight of the model's pictures beside the views; 0 leaves the model out"""
-    num_inference_steps: int = 8
-    """noise levels at which the model is asked"""
-    guidance_scale: float = 1.0
-    """CFG weight of the prompt; 1 believes it as the model does"""
-    strength: float | None = None
-    """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes (by
-    default 0.3, 0.15 where views are not of the model's own size, 0.1 where they are whole and
-    sharp)"""
-    steps: int = 350
-    """optimizer steps on the views alone, before the model is asked"""
-    inner_steps: int = 10
-    """optimizer steps for each question to the model, taken when a walk down the levels ends"""
-    deconvolve: bool = True
-    """whether, where views were degraded at full size, the scene also follows the flattest picture
-    that explains each; --no-deconvolve has it follow the views alone"""
-    solid: bool = True
-    """what differs from the background, in views that are sharp or were deconvolved, lets no light
-    through; --no-solid for glass and smoke"""
-    smoothness: float | None = None
-    """weight of total variation, higher for noisier views (by default 0.005 at 72 voxels, and in
-    proportion to them)"""
-    resolution: int | None = None
-    """voxels along the longest side (by default nine for every 16 pixels, 48 to 192)"""
-    degree: Literal[0, 1, 2] = 0
-    """of spherical harmonics: 0 for colors that look the same from everywhere"""
-    background: Literal["white", "black"] = "white"
-    """what is behind the scene"""
-    radius: float | None = None
-    """of the sphere that holds the scene, in its own units (by default what all cameras see)"""
-    size: int | None = None
-    """longer side of a view in the model, in pixels (by default about the area the model knows)"""
-    new_views: int = 0
-    """views between the cameras that the model is shown as well"""
-    turntable: int = 36
-    """pictures of the turntable; 0 for none"""
-    mp4: bool = False
-    """write the turntable as turntable.mp4, too (needs the extra "video")"""
-    seed: int = 0
-    """seed of the noise and of the order of the views"""
+    Example:
+        >>> import dreamsampler as ds                                              # doctest: +SKIP
+        >>> task = ds.Reconstruct("car-views", "blur(2)", prompt="a toy car")      # doctest: +SKIP
+        >>> out = task(ds.from_pretrained())                                       # doctest: +SKIP
+        >>> out.save("car"); out.mesh.save("car.glb")                              # doctest: +SKIP
+    """
 
-    LIMITS: ClassVar[Limits] = {
-        "beta": (0.0, 1e3),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
-        "steps": (1, 10**6),
-        "inner_steps": (1, 10**4),
-        "smoothness": (0.0, 1e3),
-        "resolution": (8, 512),
-        "size": (16, 8192),
-        "radius": (1e-6, 1e6),
-        "new_views": (0, 1000),
-        "turntable": (0, 1000),
-        "seed": (0, 2**63 - 1),
-    }
-
-    @property
-    def description(self) -> Description:
-        """The operator, read.
-
-        Raises:
-            ValueError: for what names no operator, with a suggestion.
-        """
-        from dreamsampler.operators.spec import parse
-
-        return parse(self.operator)
-
-    def check(self) -> None:
-        """Refuse what cannot be meant, before anything is loaded.
-
-        Raises:
-            ValueError: with one line that says what came, what was wanted and what to do.
-        """
-        check_numbers(self, self.LIMITS)
-        if self.noise != "auto":
-            check_numbers(self, {"noise": (0.0, 1.0)})
-        if self.description.unknown:
-            raise ValueError(
-                f"{self.operator} leaves numbers open: give them, or find them on one view with "
-                "`dreamsampler restore`"
-            )
-        if self.mp4:
-            from dreamsampler.images.animation import check_mp4
-
-            if not self.turntable:
-                raise ValueError("mp4 needs a turntable: give its pictures, such as 36")
-            check_mp4()
-        if self.degree not in (0, 1, 2):
-            raise ValueError(f"degree is {self.degree}: choose 0 (plain color), 1 or 2")
-        if self.background not in ("white", "black"):
-            raise ValueError(f"background is {self.background!r}: choose white or black")
-        if self.negative_prompt and not (self.prompt or "").strip():
-            raise ValueError("negative_prompt came without a prompt: name what the scene shows")
-        if self.negative_prompt and self.guidance_scale == 1:
-            raise ValueError(
-                "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as 2"
-            )
-
-    def shots(self) -> list[Shot]:
-        """Every view that the scene names, the held-out ones last; InputError."""
-        from dreamsampler.generators.field.transforms import read_transforms
-
-        return read_transforms(self.scene)
-
-    def inputs(self) -> list[Path]:
-        """The description of the scene, its pictures and masks, and the files of the operator."""
-        from dreamsampler.generators.field.transforms import transforms_file
-
-        shots = self.shots()
-        pictures = [path for s in shots for path in (s.path, s.mask) if path is not None]
-        return [transforms_file(self.scene), *pictures, *self.description.inputs()]
-
-    def check_files(self) -> tuple[int, int]:
-        """Look at the scene and the headers of its pictures; height and width of the renders.
-
-        Raises:
-            InputError: a scene or a picture that cannot be used, views of different sizes, or
-                cameras that do not stand around anything.
-        """
-        from dreamsampler.tasks.reconstruct.views import check_views
-
-        return check_views(self.shots(), self.description, self.radius)
-
-    def outputs(self, path: Path) -> list[Path]:
-        """Everything in the folder, the renders first.
-
-        Renders and depths of the held-out views, or of all views if none is held out;
-        transforms.json; field.safetensors; mesh.ply and mesh.glb; turntable.gif and turntable.mp4.
-        """
-        count = len(shown(self.shots()))
-        renders = [path / f"{kind}_{i:03d}.png" for kind in ("view", "depth") for i in range(count)]
-        names = ["transforms.json", "field.safetensors", "mesh.ply", "mesh.glb"]
-        names += ["turntable.gif"] * bool(self.turntable) + ["turntable.mp4"] * self.mp4
-        return renders + [path / name for name in names]
-
-    def check_folder(self, path: Path) -> None:
-        """Refuse an output folder that cannot take the scene; OutputError."""
-        from dreamsampler.files import OutputError, check_folder
-        from dreamsampler.tasks.scene_files import own
-
-        folder = path.resolve()
-        if any(each.resolve().is_relative_to(folder) for each in self.inputs()):
-            raise OutputError(f"{path} holds the scene that is read: choose another output folder")
-        check_folder(path, own)
-
-    def start(self, prior: Prior) -> ReconstructRun:
+    def start(self, model: Prior) -> ReconstructRun:
         """Open the views; iterate over the result to run.
-
-        Example:
-            >>> from dreamsampler import from_pretrained                 # doctest: +SKIP
-            >>> task = Reconstruct("scene", "blur(2)", prompt="a toy car")  # doctest: +SKIP
-            >>> run = task.start(from_pretrained())                      # doctest: +SKIP
-            >>> for step in run: print(step.index, "of", run.total)        # doctest: +SKIP
-            >>> run.save("out"); print(run.report)                       # doctest: +SKIP
 
         Raises:
             ValueError: options that cannot be meant, or a scene that cannot be used.
@@ -197,9 +34,4 @@ class Reconstruct:
 
         self.check()
         self.check_files()
-        return ReconstructRun(self, prior)
-
-
-def shown(shots: list[Shot]) -> list[Shot]:
-    """The views that are rendered at the end: the held-out ones, or all if there are none."""
-    return [shot for shot in shots if shot.held_out] or shots
+        return ReconstructRun(self, model)

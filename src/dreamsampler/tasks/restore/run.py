@@ -1,19 +1,18 @@
-"""One run of the task Restore: a measured picture in, moments out, restored pictures at the end."""
+"""One run of the task Restore: a measured picture in, steps out, restored pictures at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from dreamsampler.guidance import Guided, Negation, cfg, conditional
 from dreamsampler.images.fit import Fit
-from dreamsampler.images.picture import InMemoryImages, Picture, open_picture, save_picture
+from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Denoiser, Image, Latent, Level, Rng, Step, generators
 from dreamsampler.methods.restoration import (
     Found,
@@ -24,10 +23,11 @@ from dreamsampler.methods.restoration import (
     restarts,
     treg,
 )
-from dreamsampler.models.prior import preview_of, scale_for
+from dreamsampler.models.prior import Prior, preview_of, scale_for
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import flow_shifted, trailing
+from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import (
     BELIEF,
     ROUGH,
@@ -39,12 +39,7 @@ from dreamsampler.tasks.data_consistency import (
     noise_of,
     steadied,
 )
-from dreamsampler.tasks.progress import Walk
-from dreamsampler.tasks.recipe import make_recipe, tagged
-
-if TYPE_CHECKING:
-    from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.restore.task import Restore
+from dreamsampler.tasks.restore.options import RestoreOptions
 
 REFIT = 3
 """Levels between two fits of what the operator leaves open; walks on the mirror image have none."""
@@ -55,37 +50,28 @@ SPREAD_WHITES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 @final
-class RestoreRun:
+class RestoreRun(Run[RestoreOptions]):
     """A restoration under way; made by `Restore.start`.
 
-    Iterating drives the loop, stopping cancels it. Pictures are there at the end.
-
     Attributes:
-        task: what was asked.
-        held: pictures that were in memory, by their names in the task.
-        source: the measured picture as it was read.
-        seeds: one per sample.
         described: the operator, with what has been fitted so far in it.
         data: operator, measurement and noise, as they are known by now.
         guess: the first guess, (1, 3, h, w) in [0, 1]; no model took part in it.
     """
 
-    def __init__(self, task: Restore, prior: Prior, held: InMemoryImages | None = None) -> None:
-        self.task, self.prior, self.held = task, prior, held or {}
-        self.source: Picture = open_picture(task.image, held)
-        self.seeds = [task.seed + i for i in range(task.samples)]
-        self._pictures: list[Tensor] | None = None
+    def __init__(self, task: RestoreOptions, model: Prior) -> None:
+        super().__init__(task, model, [task.seed + i for i in range(task.num_images)])
+        self.source = open_picture(task.image)
         self._found: Found | None = None
         self._views: list[Measurement] = []
         self._turned: list[tuple[int, ...]] = []
-        self._walk = Walk(prior)
-        with self._walk.timed("encode"), torch.no_grad():
+        with self.timed("encode"), torch.no_grad():
             self.data = self._measurement()
             self.guess = first_guess(self.data.of_row(0))
-            self.fit = Fit.to(self.data.size, prior.native_size, prior.multiple, task.size)
+            self.fit = Fit.to(self.data.size, model.native_size, model.multiple, task.size)
             # what the model is too small to see; nothing at its own size
             self._fine = self.guess - self.fit.up(self.fit.down(self.guess))
-            self._walk.begin(*self._method())
+            self.begin(*self._method())
 
     def _measurement(self) -> Measurement:
         asked = self.task.description
@@ -108,57 +94,42 @@ class RestoreRun:
             z: the latent.
             axes: along which it is that of the mirror image.
         """
-        return self.fit.up(self.prior.decode(z), clamp=False).flip(axes) + self._fine
+        return self.fit.up(self.model.decode(z), clamp=False).flip(axes) + self._fine
 
     def _hide(self, x: Tensor, axes: tuple[int, ...] = ()) -> Latent:
-        return self.prior.encode(self.fit.down(x.flip(axes)))
+        return self.model.encode(self.fit.down(x.flip(axes)))
 
     def _axes(self, step: Step) -> tuple[int, ...]:
         """Along which axes a moment's latent is that of the mirror image."""
         return self._turned[step.index] if self._turned else ()
 
-    @property
-    def total(self) -> int:
-        """How many moments a whole run has."""
-        return self._walk.total
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """How long encoding, the loop and decoding took."""
-        return self._walk.seconds
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations so far, images times prompts."""
-        return self._walk.evaluations
-
     def _method(self) -> tuple[Iterator[Step], int]:
-        """The preset's sentence, and its number of steps."""
-        task, chosen, prior = self.task, self.task.settings, self.prior
-        rng, steps = generators(self.seeds), chosen.num_inference_steps
-        if task.preset == "paper":
+        """The steps of the method, and how many they are."""
+        task, chosen, prior = self.task, self.task.settings, self.model
+        rng, steps = generators(self.seeds), chosen["num_inference_steps"]
+        if task.method == "dreamsampler":
             told, null = prior.condition(task.prompt), prior.condition(None)
             walk = dreamsampler_restoration(prior, self.data, told, null, rng, steps)
             return walk, 2 * steps
-        denoise = self._denoise(scale_for(prior, task.guidance_scale, chosen.guidance_scale))
-        if task.preset == "default":
+        denoise = self._denoise(scale_for(prior, task.guidance_scale, chosen.get("guidance_scale")))
+        if task.method == "default":
             return self._averaged(denoise, rng)
         z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
-        if task.preset == "flowdps":
+        if task.method == "flowdps":
             levels = flow_shifted(prior.schedule, steps, shift=3.0)
             return flowdps(denoise, self.data, z, levels, rng), len(levels)
         levels = trailing(prior.schedule, steps)
-        if task.preset == "treg":
+        if task.method == "treg":
             return treg(denoise, self.data, z, levels, rng), len(levels)
-        gluing = 0.1 if task.preset == "psld" else 0.0
+        gluing = 0.1 if task.method == "psld" else 0.0
         return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
 
     def _averaged(self, denoise: Denoiser, rng: Rng) -> tuple[Iterator[Step], int]:
-        """The house's own method: walks on the picture and its mirror image in turn."""
+        """The default method: walks on the picture and its mirror image in turn."""
         chosen = self.task.settings
-        first, *others = chosen.starts or (1.0,)
+        first, *others = chosen["starts"] or (1.0,)
         starts = [first if guessable(self.data.op, self.data.size) else 1.0, *others]
-        walks = restarts(self.prior.schedule, chosen.num_inference_steps, starts)
+        walks = restarts(self.model.schedule, chosen["num_inference_steps"], starts)
         turned = [MIRRORED[i % len(MIRRORED)] for i in range(len(walks))]
         self._turned = [axes for axes, walk in zip(turned, walks, strict=True) for _ in walk]
         self._views = [
@@ -167,7 +138,7 @@ class RestoreRun:
             )
             for axes in turned
         ]
-        self._found, rate = Found(self.guess), chosen.spread or 0.0
+        self._found, rate = Found(self.guess), chosen["spread"]
 
         def spread(level: Level) -> float:
             return rate * level.flow
@@ -176,21 +147,21 @@ class RestoreRun:
         return walk, len(self._turned)
 
     def _denoise(self, scale: float) -> Guided | Negation:
-        null = self.prior.condition(self.task.negative_prompt)
+        null = self.model.condition(self.task.negative_prompt)
         if not (self.task.prompt or "").strip():
-            return conditional(self.prior, null)
-        told = self.prior.condition(self.task.prompt)
+            return conditional(self.model, null)
+        told = self.model.condition(self.task.prompt)
         if self.task.adaptive_negation:
-            return Negation(self.prior, told, null, scale)
-        return cfg(self.prior, told, null, scale)
+            return Negation(self.model, told, null, scale)
+        return cfg(self.model, told, null, scale)
 
     def __iter__(self) -> Iterator[Step]:
         """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
-        for step in self._walk:
+        for step in super().__iter__():
             due = step.index % REFIT == REFIT - 1
             # of the mirror image a model may believe less than of the picture
             if self.task.description.unknown and due and not self._axes(step):
-                with torch.no_grad(), self._walk.timed("fit"):
+                with torch.no_grad(), self.timed("fit"):
                     self._refit(self._show(step.estimate.z0).clamp(0, 1))
             yield step
 
@@ -208,29 +179,16 @@ class RestoreRun:
         for view in (self.data, *self._views):
             view.op = op
 
-    def stop(self) -> None:
-        """End here: the results are those of the newest moment; ValueError before the first."""
-        self._walk.cut()
-
     def preview(self, step: Step) -> Image:
         """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
-        return preview_of(self.prior, step.z0).flip(self._axes(step))
+        return preview_of(self.model, step.z0).flip(self._axes(step))
 
-    def pictures(self) -> list[Tensor]:
-        """The restored samples, (3, h, w) in [0, 1], at the size of what was measured.
-
-        Raises:
-            ValueError: the run is not finished.
-        """
-        self._walk.check_finished("restoration")
-        if self._pictures is None:
-            with self._walk.timed("decode"), torch.no_grad():
-                assert self._walk.last is not None
-                shown = self._show(self._walk.last.z0) if self._found is None else self._best()
-                one = self.data.of_row(0)
-                belief = ROUGH if self._found is None else BELIEF
-                self._pictures = [closed(one, x, belief=belief)[0] for x in shown.split(1)]
-        return self._pictures
+    def _decoded(self) -> list[Tensor]:
+        assert self.last is not None
+        shown = self._show(self.last.z0) if self._found is None else self._best()
+        one = self.data.of_row(0)
+        belief = ROUGH if self._found is None else BELIEF
+        return [closed(one, x, belief=belief)[0] for x in shown.split(1)]
 
     def _best(self) -> Tensor:
         """What the walks of the default preset have found."""
@@ -269,30 +227,12 @@ class RestoreRun:
             told["spread_white"] = self._white()
         return told
 
-    def run(self) -> RestoreRun:
-        """Iterate to the end."""
-        for _ in self:
-            pass
-        return self
-
-    def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
-        """Write the pictures; of several samples their mean and spread as well.
-
-        Args:
-            path: where to; the suffix chooses the format.
-            recipe: what the files should say about their making; by default all of it
-                (`make_recipe`); nothing if it is empty.
-        """
-        pictures = self.pictures()
-        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        paths = self.task.outputs(Path(path))
-        own: list[dict[str, Any]] = [{"index": i, "seed": s} for i, s in enumerate(self.seeds)]
-        if len(pictures) > 1:
+    def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
+        """The pictures; of several also their mean and spread."""
+        found = super().files()
+        if len(found) > 1:
             white = self._white()
             shown = (self.spread() / white).clamp(0, 1).expand(3, -1, -1)
-            pictures = [*pictures, self.mean(), shown]
-            own += [{"shows": "mean"}, {"shows": "spread", "white": white}]
-        for each, picture, more in zip(paths, pictures, own, strict=True):
-            like = replace(self.source, rgb=picture, alpha=None)
-            save_picture(each, picture, like, tagged(recipe, more))
-        return paths
+            found += [(self.mean(), self.source, {"shows": "mean"})]
+            found += [(shown, self.source, {"shows": "spread", "white": white})]
+        return [(x, replace(self.source, rgb=x, alpha=None), more) for x, _, more in found]

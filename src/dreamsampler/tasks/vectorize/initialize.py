@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -24,11 +24,9 @@ from dreamsampler.generators.vector import (
     traced,
 )
 from dreamsampler.generators.vector.drawing import Energy
-from dreamsampler.images.picture import InMemoryImages, Picture, open_picture
+from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.operators import Operator
-
-if TYPE_CHECKING:
-    from dreamsampler.tasks.vectorize.task import Vectorize
+from dreamsampler.tasks.vectorize.options import VectorizeOptions
 
 CHANGED = 0.04
 """Mean change of a pixel, a share of white, from which on an edit has touched it."""
@@ -54,14 +52,14 @@ class Wanted:
     guess: Tensor
 
 
-def opened(task: Vectorize, native_size: int, held: InMemoryImages) -> tuple[Picture, Scene | None]:
+def opened(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | None]:
     """The picture to begin with, and its paths if it is an SVG file.
 
     Of a prompt alone the picture is a white canvas.
     """
     if task.kind == "picture":
         assert task.image is not None
-        return open_picture(task.image, held), None
+        return open_picture(task.image), None
     if task.kind == "prompt":
         side = task.size or native_size
         return Picture(torch.ones(3, side, side), mode="prompt"), None
@@ -96,14 +94,14 @@ class Initialization:
     """
 
     def __init__(
-        self, task: Vectorize, wanted: Wanted, energy: Energy, own: Scene | None = None
+        self, task: VectorizeOptions, wanted: Wanted, energy: Energy, own: Scene | None = None
     ) -> None:
         self.task, self.wanted, self.energy, self.own = task, wanted, energy, own
         self.graphic: VectorGraphic | None = None
         self.rng = torch.Generator().manual_seed(task.seed)
 
     def steps(self) -> Iterator[int]:
-        """Optimizer steps so far, after each; `task.steps` in all."""
+        """Optimizer steps so far, after each; `task.fit_steps` in all."""
         count = 0
         for scene, steps in self._stages():
             self.graphic = VectorGraphic(scene)
@@ -121,24 +119,24 @@ class Initialization:
         """Scenes to begin with, and for how many steps; the next one is made after the last fit."""
         task, guess = self.task, self.wanted.guess
         if self.own is not None:
-            yield self._extended(self.own), task.steps
+            yield self._extended(self.own), task.fit_steps
         elif task.init == "trace":
-            yield traced(guess, task.paths), task.steps
+            yield traced(guess, task.paths), task.fit_steps
         elif task.init == "random":
-            yield scattered(guess, task.paths, self.rng, task.segments), task.steps
+            yield scattered(guess, task.paths, self.rng, task.segments), task.fit_steps
         else:
             yield from self._grown()
 
     def _grown(self) -> Iterator[tuple[Scene, int]]:
         """A few paths first, then more where those few are wrong."""
         task, guess = self.task, self.wanted.guess
-        scene, error, left = None, 1 - guess, task.steps
+        scene, error, left = None, 1 - guess, task.fit_steps
         stages = staged(task.paths)
         for number, count in enumerate(stages):
             disks = placed(guess, error, count, self.rng, task.segments)
             scene = disks if scene is None else stacked([scene, disks])
             share = (count + task.paths / len(stages)) / (2 * task.paths)
-            steps = min(left, max(1, round(share * task.steps)))
+            steps = min(left, max(1, round(share * task.fit_steps)))
             steps = left if number + 1 == len(stages) else steps
             yield scene, steps
             left -= steps

@@ -1,11 +1,11 @@
-"""One run of the task Vectorize: a picture in, moments out, paths at the end."""
+"""One run of the task Vectorize: a picture in, steps out, paths at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -16,24 +16,22 @@ from dreamsampler.generators.vector import (
     crosses_itself,
     crossing,
     save_svg,
+    to_svg,
     untangled,
 )
 from dreamsampler.images.fit import Fit
-from dreamsampler.images.picture import InMemoryImages
+from dreamsampler.images.picture import Picture
 from dreamsampler.maths import Image, Step
+from dreamsampler.models.prior import Prior
 from dreamsampler.operators.spec import parse
 from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import first_guess, measurement_of, noise_of
-from dreamsampler.tasks.progress import Walk
-from dreamsampler.tasks.recipe import make_recipe
 from dreamsampler.tasks.vectorize.initialize import Initialization, Wanted, opened, seen, still
+from dreamsampler.tasks.vectorize.options import VectorizeOptions
 from dreamsampler.tasks.vectorize.record import beside, film
 from dreamsampler.tasks.vectorize.sampling import LEAST, Sampling
 from dreamsampler.tasks.vectorize.simplify import fewest
-
-if TYPE_CHECKING:
-    from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.vectorize.task import Vectorize
 
 LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
@@ -46,37 +44,34 @@ FRAMES = 24
 
 
 @final
-class VectorizeRun:
+class VectorizeRun(Run[VectorizeOptions]):
     """A vectorization under way; made by `Vectorize.start`.
 
-    Iterating fits the paths to the data and then drives the loop; stopping cancels it.
+    Iterating fits the paths to the data and then drives the loop. `source` is what an SVG file
+    shows, and white for a prompt alone.
 
     Attributes:
-        task: what was asked.
-        held: pictures that were in memory, by their names in the task.
-        source: the picture as it was read; what an SVG file shows; white for a prompt alone.
-        seeds: one.
         noise: of the measurement, a share of white.
     """
 
-    def __init__(self, task: Vectorize, prior: Prior, held: InMemoryImages | None = None) -> None:
-        self.task, self.prior, self.held = task, prior, held or {}
-        self.seeds = [task.seed]
+    def __init__(self, task: VectorizeOptions, model: Prior) -> None:
+        super().__init__(task, model, [task.seed])
         self._few: Scene | None = None
         self._fitted: Scene | None = None
         self._frames: list[Scene] = []
         self._shown: dict[int, Scene] = {}
         self._believed: Tensor | None = None
-        self._walk = Walk(prior)
-        with self._walk.timed("read"), torch.no_grad():
-            self.source, self._own = opened(task, prior.native_size, self.held)
+        with self.timed("read"), torch.no_grad():
+            self.source, self._own = opened(task, model.native_size)
             size = task.description.input_size(self.source.size)
             inside = task.size if task.kind == "picture" else None
-            fit = Fit.to(size, prior.native_size, prior.multiple, inside)
-            self._walks = Sampling(task, prior, fit)
+            fit = Fit.to(size, model.native_size, model.multiple, inside)
+            self._walks = Sampling(task, model, fit)
             self._begin(self._measured(size))
-        self._fitting = self._fit() if task.kind == "picture" else iter(())
-        self._walk.begin(self._moments(), self._walks.total)
+        measured = task.kind == "picture"  # what is invented is fitted between steps
+        self.fit_total = task.fit_steps if measured else 0
+        self._fitting = self._fit() if measured else iter(())
+        self.begin(self._steps_of(), self._walks.total)
 
     def _measured(self, size: tuple[int, int]) -> Wanted:
         """What the paths shall explain; of what is not measured, white to begin with."""
@@ -111,11 +106,6 @@ class VectorizeRun:
         return self._beginning.graphic
 
     @property
-    def fits(self) -> int:
-        """Optimizer steps before the first moment; what is invented is fitted between moments."""
-        return self.task.steps if self.task.kind == "picture" else 0
-
-    @property
     def loss(self) -> float:
         """Nearness that leaving out paths may cost, dB: what was asked, or what suits the picture.
 
@@ -133,8 +123,8 @@ class VectorizeRun:
         return self._fitting
 
     def _fit(self) -> Iterator[int]:
-        every = max(1, self.task.steps // FRAMES)
-        with self._walk.timed("fit"):
+        every = max(1, self.task.fit_steps // FRAMES)
+        with self.timed("fit"):
             for step in self._beginning.steps():
                 assert self.graphic is not None
                 if step % every == 1 or every == 1:
@@ -143,7 +133,7 @@ class VectorizeRun:
         assert self.graphic is not None
         self._fitted = still(self.graphic)
 
-    def _moments(self) -> Iterator[Step]:
+    def _steps_of(self) -> Iterator[Step]:
         index = 0
         if self.task.kind != "picture":
             for step, picture in self._walks.invented(self.source.rgb):
@@ -163,25 +153,6 @@ class VectorizeRun:
             yield replace(step, index=index)
             index += 1
 
-    @property
-    def total(self) -> int:
-        """How many moments a whole run has."""
-        return self._walk.total
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """How long reading, the fit and the loop (with what is left of the fit) took."""
-        return self._walk.seconds
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations so far, images times prompts."""
-        return self._walk.evaluations
-
-    def __iter__(self) -> Iterator[Step]:
-        """Run; every moment after its step."""
-        return iter(self._walk)
-
     def stop(self) -> None:
         """End here: the results are those of the newest moment.
 
@@ -190,7 +161,7 @@ class VectorizeRun:
         """
         if self._fitted is None:
             raise ValueError("there are no paths yet, so there is no result to stop at")
-        self._walk.cut()
+        super().stop()
 
     def preview(self, step: Step) -> Image:
         """What is drawn at a moment, or believed before there are paths; in [-1, 1]."""
@@ -200,15 +171,9 @@ class VectorizeRun:
                 return self._walks.decode(step.z0).clamp(-1, 1)
             return (2 * seen(VectorGraphic(shown))[None] - 1).clamp(-1, 1)
 
-    def run(self) -> VectorizeRun:
-        """Iterate to the end."""
-        for _ in self:
-            pass
-        return self
-
     def scene(self) -> Scene:
         """The paths, untangled and simplified as asked for; ValueError before the end."""
-        self._walk.check_finished("vectorization")
+        self.check_finished()
         if self.graphic is None or self._fitted is None:
             raise ValueError("the vectorization is not finished: iterate over the run first")
         if self._few is None:
@@ -216,7 +181,7 @@ class VectorizeRun:
             if self.task.crossing and self._own is None:
                 found = untangled(found)
             if self.loss and self._own is None:
-                with self._walk.timed("simplify"):
+                with self.timed("simplify"):
                     found = fewest(found, self._goal(), self.loss, self._ending, self._misfit)
             self._few = found
         return self._few
@@ -242,7 +207,24 @@ class VectorizeRun:
 
     def pictures(self) -> list[Tensor]:
         """What the SVG shows, (3, h, w) in [0, 1]; ValueError before the end."""
+        self.scene()  # its last optimizer steps need gradients
+        return super().pictures()
+
+    def _decoded(self) -> list[Tensor]:
         return [seen(VectorGraphic(self.scene())).clamp(0, 1)]
+
+    def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
+        """What the SVG shows."""
+        return [(picture, Picture(picture), {}) for picture in self.pictures()]
+
+    @property
+    def svg(self) -> str:
+        """The drawing as the text of an SVG file, with the prompt as its title."""
+        return to_svg(self.scene(), title=self.task.prompt, background=self._background)
+
+    @property
+    def _background(self) -> tuple[float, float, float] | None:
+        return (1.0, 1.0, 1.0) if self._own is None else None  # an SVG file keeps its own ground
 
     @property
     def report(self) -> dict[str, Any]:
@@ -263,9 +245,8 @@ class VectorizeRun:
             recipe: what the file should say about its making; by default all of it;
                 nothing, not even the prompt, if it is empty.
         """
-        recipe = make_recipe(self.task, self, self.prior, {}) if recipe is None else recipe
-        white = (1.0, 1.0, 1.0) if self._own is None else None  # an SVG file keeps its own ground
-        title = self.task.prompt if recipe else None
+        recipe = self.recipe() if recipe is None else recipe
+        title, white = self.task.prompt if recipe else None, self._background
         save_svg(path, self.scene(), title=title, recipe=recipe or None, background=white)
         return self.task.outputs(Path(path))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -18,12 +18,9 @@ from dreamsampler.maths import Latent, Level, Step, generators
 from dreamsampler.methods.editing import anchored_edit
 from dreamsampler.methods.sampling import ddim
 from dreamsampler.methods.vectorization import vectorize
-from dreamsampler.models.prior import scale_for
+from dreamsampler.models.prior import Prior, scale_for
 from dreamsampler.samplers import flow_shifted
-
-if TYPE_CHECKING:
-    from dreamsampler.models.prior import Prior
-    from dreamsampler.tasks.vectorize.task import Vectorize
+from dreamsampler.tasks.vectorize.options import VectorizeOptions
 
 SCALE = 5.0
 """Default CFG weight of what has to be invented; what is measured is asked for plainly."""
@@ -46,7 +43,7 @@ class Sampling:
         fit: how the canvas meets it.
     """
 
-    def __init__(self, task: Vectorize, prior: Prior, fit: Fit) -> None:
+    def __init__(self, task: VectorizeOptions, prior: Prior, fit: Fit) -> None:
         self.task, self.prior, self.fit = task, prior, fit
 
     def encode(self, x: Tensor) -> Latent:
@@ -107,7 +104,7 @@ class Sampling:
             self.decode,
             beyond=None if self.fit.inner == self.fit.outer else self.beyond,
             beta=task.beta,
-            steps=task.inner_steps,
+            steps=task.update_steps,
         )
         rng = generators([task.seed])
         return drawing, vectorize(self._guided(), drawing, self._levels(), rng, spread=spread)

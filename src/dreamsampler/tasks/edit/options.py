@@ -1,0 +1,104 @@
+"""The options of the task Edit; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from dreamsampler.files import InputError
+from dreamsampler.images.header import check_mask, check_picture
+from dreamsampler.methods.registry import methods_of
+from dreamsampler.tasks.base import ImageInput
+from dreamsampler.tasks.method_task import MethodTask
+from dreamsampler.tasks.options import Limits
+
+if TYPE_CHECKING:
+    from dreamsampler.regularizers.parse import Regularizers
+
+EditMethod: TypeAlias = Literal[tuple(methods_of("edit"))]  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True)
+class EditOptions(MethodTask):
+    """What an edit is asked for."""
+
+    image: ImageInput
+    """picture to edit: any size, any common format"""
+    prompt: str
+    """what the picture should show"""
+    source_prompt: str | None = None
+    """what it shows now; naming it keeps more of the picture"""
+    negative_prompt: str | None = None
+    """what it should not show (the null prompt if left out)"""
+    method: EditMethod = "default"
+    """how; `dreamsampler methods` lists them"""
+    num_inference_steps: int | None = None
+    """noise levels to visit; more is slower, not stronger"""
+    guidance_scale: float | None = None
+    """CFG weight of the prompt: higher changes more"""
+    source_guidance_scale: float | None = None
+    """CFG weight of the source prompt, for the methods that have one, such as flowedit"""
+    strength: float | None = None
+    """0 changes nothing, 1 starts from pure noise: higher may change larger shapes"""
+    gamma: float | None = None
+    """method dreamsampler only: weight of the prompt in the published update"""
+    mask_image: ImageInput | None = None
+    """white may change, black comes back bit for bit; of the size of the picture"""
+    seed: int = 0
+    """seed of the noise; image i of several takes seed + i"""
+    num_images: int = 1
+    """how many variations"""
+    size: int | None = None
+    """longer side in the model, in pixels (by default about the area the model knows best)"""
+    regularize: str | None = None
+    """what else the result should be: symmetry, tileable, total_variation(weight),
+    palette(picture), reference_style(picture); several with |"""
+
+    METHOD_OPTIONS: ClassVar[tuple[str, ...]] = (
+        "num_inference_steps",
+        "guidance_scale",
+        "source_guidance_scale",
+        "strength",
+        "gamma",
+    )
+    LIMITS: ClassVar[Limits] = {
+        "num_inference_steps": (1, 1000),
+        "guidance_scale": (0.0, 100.0),
+        "source_guidance_scale": (0.0, 100.0),
+        "strength": (0.0, 1.0),
+        "gamma": (0.0, 100.0),
+        "seed": (0, 2**63 - 1),
+        "num_images": (1, 64),
+        "size": (16, 8192),
+    }
+
+    @property
+    def regularizers(self) -> Regularizers | None:
+        """What `regularize` says, read; ValueError for what names none."""
+        if self.regularize is None:
+            return None
+        from dreamsampler.regularizers.parse import read_regularizers
+
+        return read_regularizers(self.regularize)
+
+    def check(self) -> None:
+        """Refuse options that cannot be meant; ValueError."""
+        if not isinstance(self.prompt, str) or not self.prompt.strip():
+            raise InputError("the prompt is empty: say what the picture should show")
+        super().check()
+        _ = self.regularizers
+
+    def inputs(self) -> list[Any]:
+        """The picture, the mask if there is one, and the pictures that `regularize` names."""
+        found = [each for each in (self.image, self.mask_image) if each is not None]
+        return found if self.regularizers is None else [*found, *self.regularizers.inputs()]
+
+    def check_files(self) -> tuple[int, int]:
+        """Look at the headers of the inputs; height and width of the picture."""
+        size_hw = check_picture(self.image)
+        if self.mask_image is not None:
+            check_mask(self.mask_image, size_hw)
+        if self.regularizers is not None:
+            for path in self.regularizers.inputs():
+                check_picture(path)
+        return size_hw

@@ -1,0 +1,87 @@
+"""Tasks with a choice of methods; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from dreamsampler.files import InputError
+from dreamsampler.methods.registry import Method, method, methods_of
+from dreamsampler.tasks.base import Task
+
+
+class MethodTask(Task):
+    """A task that a registered method does.
+
+    Attributes:
+        METHOD_OPTIONS: options that a method may have or not; None in them is the method's own.
+    """
+
+    METHOD_OPTIONS: ClassVar[tuple[str, ...]] = ("num_inference_steps", "guidance_scale")
+    method: Any
+    prompt: Any
+    negative_prompt: Any
+    seed: int
+    num_images: int
+
+    @property
+    def chosen(self) -> Method:
+        """The method."""
+        return method(self.name(), self.method)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The method's settings, with the options that were given in their place."""
+        given = {name: getattr(self, name) for name in self.METHOD_OPTIONS}
+        return {**self.chosen.settings, **{n: v for n, v in given.items() if v is not None}}
+
+    @property
+    def draws(self) -> bool:
+        """Whether another seed makes another result."""
+        return self.chosen.draws
+
+    @property
+    def images(self) -> int:
+        """How many pictures the model works on at a time."""
+        return self.num_images
+
+    def check(self) -> None:
+        """Refuse options that cannot be meant; an option that the method does not have is refused.
+
+        Raises:
+            ValueError: one line that says what came, what was wanted and what to do.
+        """
+        super().check()
+        chosen, had = self.chosen, self.chosen.settings
+        for name in self.METHOD_OPTIONS:
+            if getattr(self, name) is not None and name not in had:
+                options = ", ".join(n for n in self.METHOD_OPTIONS if n in had)
+                raise InputError(
+                    f"method {self.method} has no {name}: leave it out (it has {options}), or take "
+                    "another method"
+                )
+        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
+        for name in ("source_prompt", "negative_prompt"):
+            if name in names and getattr(self, name) and getattr(chosen, name) == "unused":
+                raise InputError(
+                    f"method {self.method} has no {name}, as published: leave it out, or take "
+                    f"another method ({', '.join(_with(self, name))})"
+                )
+            if name in names and not getattr(self, name) and getattr(chosen, name) == "needed":
+                raise InputError(f"method {self.method} needs a {name}: say what the picture shows")
+        if not chosen.draws and (self.num_images > 1 or self.seed):
+            raise InputError(
+                f"method {self.method} draws no noise, so every seed gives the same picture: leave "
+                "seed and num_images out"
+            )
+        if self.negative_prompt and self.settings.get("guidance_scale") == 1:
+            raise InputError(
+                "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as "
+                f"{max(2.0, had.get('guidance_scale') or 0):g}, or leave negative_prompt out"
+            )
+
+
+def _with(task: MethodTask, name: str) -> list[str]:
+    """The methods that have a kind of prompt."""
+    return [n for n, each in methods_of(task.name()).items() if getattr(each, name) != "unused"]
