@@ -1,58 +1,66 @@
 # Two commands matter on a fresh machine: `make demo` and `make test`.
 PY ?= python3
 V := .venv
-STAMP := $(V)/.stamp
+BASE := $(V)/.stamp-base
+DEV := $(V)/.stamp-dev
+INSTALL = $(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt
 THREADS := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 WORKERS ?= 2
+# pip compiles nothing (half of its time): what is imported is compiled then, and kept
+unexport PYTHONDONTWRITEBYTECODE
 # what is committed is compared with what is found here
 AGAINST = $(if $(wildcard benchmarks/results/$(1).json),--against committed)
 SUITES := editing inpainting restoration vectorization radiance collapse cost
 
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
 	@$(PY) -c 'import sys; sys.exit("DreamSampler needs Python 3.11 or newer: try `make PY=python3.12 ...`" if sys.version_info < (3, 11) else 0)'
 	$(PY) -m venv $(V)
-	$(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(INSTALL) --no-compile -e .
 	@touch $@
 
-setup: $(STAMP)           ## a .venv with everything needed
+$(DEV): $(BASE)
+	$(INSTALL) -e ".[dev]"
+	@touch $@
 
-demo: $(STAMP)            ## edit a real picture with the bundled model
+setup: $(DEV)             ## a .venv with everything that tests and documents need
+
+demo: $(BASE)             ## edit a real picture with the bundled model
 	$(V)/bin/dreamsampler demo
 
-check: $(STAMP)           ## format, lint, floors, types (of the package and of benchmarks)
+check: $(DEV)             ## format, lint, layers, types (of the package and of benchmarks), rules
 	$(V)/bin/ruff format --check .
 	$(V)/bin/ruff check .
 	$(V)/bin/lint-imports
 	$(V)/bin/pyright
 	$(THREADS) $(V)/bin/python -m pytest tests/test_rules.py
 
-test: $(STAMP)            ## the tests, without network or GPU
+test: $(DEV)              ## the tests, without network or GPU
 	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)
 
-test-ui: $(STAMP)         ## the studio in a real browser (needs chromium); screenshots in benchmarks/runs
+test-ui: $(DEV)           ## the studio in a real browser (needs chromium); screenshots in benchmarks/runs
 	@command -v chromium >/dev/null || { echo "make test-ui needs chromium: apt-get install chromium"; exit 2; }
 	$(THREADS) $(V)/bin/python -m pytest tests/ui
 
-test-batch: $(STAMP)      ## batches on Ray (installs it: 200 MB of packages, 620 MB on the disk)
-	$(V)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[batch]"
+test-batch: $(DEV)        ## batches on Ray (installs it: 200 MB of packages, 620 MB on the disk)
+	$(INSTALL) -e ".[batch]"
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
-bench-quick: $(STAMP)     ## beside the peers, reduced: the README's tables, minutes on two idle cores
+bench-quick: $(DEV)       ## beside the peers, reduced: the README's tables, minutes on two idle cores
 	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md $(call AGAINST,editing) -o benchmarks/runs/quick/editing
 	$(THREADS) $(V)/bin/dreamsampler bench vectorization --limit 4 --published-only --jobs 2 --readme README.md $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
 
-bench: $(STAMP)           ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
+bench: $(DEV)             ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
 	for suite in $(SUITES); do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite \
 		$$(test ! -f benchmarks/results/$$suite.json || echo --against committed) || exit; done
 	$(THREADS) $(V)/bin/python -m benchmarks
 
-evaluate-model: $(STAMP)  ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
+evaluate-model: $(DEV)    ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
 	$(THREADS) $(V)/bin/python training/evaluate_model.py $(if $(QUICK),--quick)
 
-docs: $(STAMP)            ## the site, strict, into site/
+docs: $(DEV)              ## the site, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(V)/bin/mkdocs build --strict
 
-format: $(STAMP)
+format: $(DEV)
 	$(V)/bin/ruff format .
 	$(V)/bin/ruff check --fix .
 

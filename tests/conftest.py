@@ -9,19 +9,18 @@ from hypothesis import settings
 
 shapes.install()
 
-# a shared machine is no stopwatch: speed is measured in benchmarks/, not by deadlines
-# The same examples every time, so that a run says what the last one said; other examples are
-# looked for with `pytest --hypothesis-profile=explore`.
-settings.register_profile("house", deadline=None, derandomize=True)
+# No deadline: a shared machine is no stopwatch, and speed is measured in benchmarks/. The same
+# examples in every run; `pytest --hypothesis-profile=explore` tries others.
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("explore", deadline=None, max_examples=500)
-settings.load_profile("house")
+settings.load_profile("project")
 torch.set_num_threads(1)
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Tests in a browser and on Ray run where they are asked for: `make test-ui`, `test-batch`."""
-    asked = {part for each in config.args for part in Path(each.split("::")[0]).parts}
-    return True if collection_path.name in {"ui", "ray"} - asked else None
+    """Tests in a browser and on Ray run only if named: `make test-ui`, `make test-batch`."""
+    named = {part for each in config.args for part in Path(each.split("::")[0]).parts}
+    return True if collection_path.name in {"ui", "ray"} - named else None
 
 
 @pytest.fixture

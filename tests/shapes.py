@@ -1,7 +1,7 @@
-"""Shapes and types of every call below the doors, checked in tests only.
+"""Shapes and types of calls inside the package, checked in tests only.
 
-jaxtyping reads the shapes, beartype the rest. The doors (tasks, loaders, the command line) are left
-out: they refuse wrong input in their own words, and that is what their tests look at.
+jaxtyping reads the shapes, beartype the rest. Tasks, loaders and interfaces are left out: they
+check their input themselves, and their tests read those messages.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ CHECKED = [
         "images.assemble",
     )
 ]
-WORDED = FrozenDict(
+REFUSED = FrozenDict(
     {
         Literal["sample", "epsilon", "v", "flow"]: str,
         Literal["reflect", "circular", "zero"]: str,
@@ -36,9 +36,9 @@ WORDED = FrozenDict(
         Literal["style", "content"]: str,
     }
 )
-"""Refused in words by `to_estimate`, the operators and the regularizers themselves."""
+"""`to_estimate`, the operators and the regularizers refuse other values themselves."""
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=WORDED))
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=REFUSED))
 
 
 def install():

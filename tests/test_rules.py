@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows."""
+"""The rules of the project that no linter knows: each is a loop that reports every offender."""
 
 import ast
 import doctest
@@ -17,23 +17,13 @@ from dreamsampler.maths import Level, to_estimate
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "dreamsampler"
-SOURCES = sorted(
-    path
-    for folder in ("src", "training", "benchmarks")
-    for path in (ROOT / folder).rglob("*.py")
+SOURCES = {
+    path: ast.parse(path.read_text(encoding="utf-8"))
+    for folder in ("src", "training", "benchmarks", "examples")
+    for path in sorted((ROOT / folder).rglob("*.py"))
     if "runs" not in path.relative_to(ROOT).parts
-)
-MODULES = [path for path in SOURCES if path.is_relative_to(PACKAGE)]
-FLOORS = [path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE]
-VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "core"}
-HEAVY = {"torch", "numpy", "diffusers", "transformers", "gradio", "ray", "tyro", "rich"}
-DATA = {"Estimate", "Level", "Step", "Schedule"}
-OURS = DATA | {"covered", "draw", "generators", "hold", "keep", "weigh"}
-"""Exported mathematics that has no source: the house's own words."""
-
-
-def named(path):
-    return str(path.relative_to(ROOT))
+}
+"""Every file outside of tests, parsed."""
 
 
 def module_name(path):
@@ -41,8 +31,18 @@ def module_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+MODULES = {module_name(path): path for path in SOURCES if path.is_relative_to(PACKAGE)}
+PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py" and "." in name]
+VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "core"}
+HEAVY = {"torch", "numpy", "diffusers", "transformers", "gradio", "ray", "tyro", "rich"}
+OPEN = ("Protocol", "ABC", "NamedTuple", "Error", "Warning", "Exception", "Interrupt")
+NO_SOURCE = {"Estimate", "Level", "Step", "Schedule", "covered", "draw", "generators"}
+NO_SOURCE |= {"hold", "keep", "weigh"}
+"""Exported mathematics that comes from no paper."""
+
+
+def where(path, node=None):
+    return f"{path.relative_to(ROOT)}" + (f":{node.lineno}" if node else "")
 
 
 def tracked():
@@ -53,119 +53,189 @@ def tracked():
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:8192]]
 
 
-def ruffs_order(names):
-    """SCREAMING, then Camel, then lower, each by the alphabet."""
+def sorted_as_ruff_does(names):
+    """CONSTANTS, then Classes, then functions, each in alphabetical order."""
     return sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=named)
-def test_a_file_is_short_and_so_are_its_functions(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 400
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            told = node.body[0] if ast.get_docstring(node) else None
-            words = told.end_lineno - told.lineno + 1 if told else 0
-            lines = node.end_lineno - node.lineno + 1 - words
-            assert lines < 40, f"{node.name} has {lines} lines without its docstring"
+def test_a_file_is_short():
+    lines = {where(path): path.read_text("utf-8").count("\n") for path in SOURCES}
+    assert {path: count for path, count in lines.items() if count >= 400} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=named)
-def test_a_file_says_what_it_is(path):
-    assert VAGUE.isdisjoint({*path.relative_to(ROOT).with_suffix("").parts})
-    words = ast.get_docstring(tree(path))
-    assert words and words.splitlines()[0].endswith((".", ":"))
+def test_a_file_says_what_it_is():
+    vague, silent = [], []
+    for path, tree in SOURCES.items():
+        if not VAGUE.isdisjoint(path.relative_to(ROOT).with_suffix("").parts):
+            vague.append(where(path))
+        if not (ast.get_docstring(tree) or "").split("\n")[0].endswith((".", ":")):
+            silent.append(where(path))
+    assert vague == [], "names that say nothing"
+    assert silent == [], "no docstring, or its first line is no sentence"
 
 
-OPEN = ("Protocol", "ABC", "NamedTuple", "Error", "Warning", "Interrupt")
+def test_classes_are_abstract_or_final_and_options_have_names():
+    open_classes, any_options = [], []
+    bases = {
+        ast.unparse(base).split("[")[0].split(".")[-1]
+        for path in MODULES.values()
+        for node in ast.walk(SOURCES[path])
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+    }
+    for path in MODULES.values():
+        for node in ast.walk(SOURCES[path]):
+            if isinstance(node, ast.ClassDef):
+                final = any(ast.unparse(each) == "final" for each in node.decorator_list)
+                abstract = any(ast.unparse(b).split("[")[0].endswith(OPEN) for b in node.bases)
+                if not (final or abstract or node.name in bases):
+                    open_classes.append(f"{where(path, node)} {node.name}")
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and node.args.kwarg is not None:
+                any_options.append(f"{where(path, node)} {node.name}")
+    assert open_classes == [], "classes that are neither abstract, nor a base of others, nor final"
+    assert any_options == [], "public functions with **options"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_classes_are_abstract_or_final_and_options_have_names(path):
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ClassDef):
-            final = any(ast.unparse(each) == "final" for each in node.decorator_list)
-            assert final or any(ast.unparse(base).endswith(OPEN) for base in node.bases), node.name
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            assert node.args.kwarg is None, f"{node.name} takes any option at all"
+def test_a_package_exports_what_it_imports_in_order():
+    for name in PACKAGES:
+        tree = SOURCES[MODULES[name]]
+        own = [n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign)]
+        targets = [n.target if isinstance(n, ast.AnnAssign) else n.targets[0] for n in own]
+        names = {t.id for t in targets if isinstance(t, ast.Name)} - {"__all__"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("dreamsampler"):
+                names |= {alias.asname or alias.name for alias in node.names}
+        module = import_module(name)
+        exported = getattr(module, "__all__", [])
+        assert exported == sorted_as_ruff_does(exported), name
+        assert set(exported) == {each for each in names if not each.startswith("_")}, name
+        assert [each for each in exported if not hasattr(module, each)] == [], name
 
 
-@pytest.mark.parametrize("floor", FLOORS, ids=named)
-def test_a_floor_exports_what_it_imports_in_order(floor):
-    front = floor / "__init__.py"
-    own = [n for n in tree(front).body if isinstance(n, ast.Assign | ast.AnnAssign)]
-    targets = [n.target if isinstance(n, ast.AnnAssign) else n.targets[0] for n in own]
-    names = {t.id for t in targets if isinstance(t, ast.Name)} - {"__all__"}
-    for node in tree(front).body:
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("dreamsampler"):
-            names |= {alias.asname or alias.name for alias in node.names}
-    module = import_module(module_name(front))
-    exported = getattr(module, "__all__", [])
-    assert exported == ruffs_order(exported)
-    assert set(exported) == {name for name in names if not name.startswith("_")}
-    assert all(hasattr(module, name) for name in exported)
-
-
-def test_the_lazy_table_is_the_front_door():
+def test_the_lazy_table_is_what_the_package_exports():
     """`_HOMES`, `__all__` and the imports that only type checkers read name the same things."""
     typed = {}
-    for node in ast.walk(tree(PACKAGE / "__init__.py")):
+    for node in ast.walk(SOURCES[PACKAGE / "__init__.py"]):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("dreamsampler."):
             typed |= {a.name: node.module.removeprefix("dreamsampler.") for a in node.names}
+    typed.pop("__version__", None)
     assert typed == dreamsampler._HOMES
-    assert dreamsampler.__all__ == list(dreamsampler._HOMES) == ruffs_order(dreamsampler._HOMES)
-    for name in dreamsampler.__all__:
-        assert getattr(dreamsampler, name).__name__ == name
+    names = [*dreamsampler._HOMES, *dreamsampler._PACKAGES]
+    assert dreamsampler.__all__ == sorted_as_ruff_does(names)
+    for name in names:
+        assert getattr(dreamsampler, name).__name__.split(".")[-1] == name
     with pytest.raises(AttributeError, match="no attribute 'dreem'"):
         _ = dreamsampler.dreem
 
 
-def exports():
-    """(where, name, object) of every exported function and class, once each."""
-    found = {}
-    for floor in FLOORS:
-        module = import_module(module_name(floor / "__init__.py"))
-        for name in getattr(module, "__all__", []):
-            value = getattr(module, name)
-            if callable(value) and getattr(value, "__module__", "").startswith("dreamsampler"):
-                found[floor.name, name] = value
-    for name in dreamsampler.__all__:
-        found["front", name] = getattr(dreamsampler, name)
-    return [(floor, name, value) for (floor, name), value in found.items()]
+def test_an_export_is_documented():
+    found = {("dreamsampler", name): getattr(dreamsampler, name) for name in dreamsampler.__all__}
+    for package in PACKAGES:
+        module = import_module(package)
+        found |= {(package, name): getattr(module, name) for name in getattr(module, "__all__", [])}
+    silent, without_source = [], []
+    for (package, name), value in found.items():
+        if callable(value) and getattr(value, "__module__", "").startswith("dreamsampler"):
+            text = value.__doc__ or ""
+            first = text.strip().split("\n", 1)[0]
+            if not (first[:1].isupper() and first.endswith((".", ":"))):
+                silent.append(f"{package}.{name}: {first!r}")
+            maths = package == "dreamsampler.maths" and name not in NO_SOURCE
+            if (package == "dreamsampler.methods" or maths) and "Source:" not in text:
+                without_source.append(f"{package}.{name}")
+    assert silent == [], "no sentence to begin with"
+    assert without_source == [], "no paper"
 
 
-@pytest.mark.parametrize(
-    ("floor", "name", "value"), [pytest.param(*e, id=f"{e[0]}.{e[1]}") for e in exports()]
-)
-def test_an_export_is_documented(floor, name, value):
-    words = value.__doc__ or ""
-    first = words.strip().split("\n", 1)[0]
-    assert first[:1].isupper() and first.endswith((".", ":")), f"no sentence: {first!r}"
-    if floor == "methods" or (floor == "maths" and name not in OURS):
-        assert "Source:" in words
-
-
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if ">>> " in p.read_text(encoding="utf-8")], ids=named
-)
-def test_examples_in_docstrings_run(path):
+def test_examples_in_docstrings_run():
     """Read from the file, since doctest does not see through what `shapes` wraps."""
-    module, runner = import_module(module_name(path)), doctest.DocTestRunner()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            words, name = ast.get_docstring(node) or "", getattr(node, "name", path.stem)
-            line = node.body[0].lineno if node.body else 0
-            scope = {**vars(module), "__name__": module.__name__}
-            runner.run(doctest.DocTestParser().get_doctest(words, scope, name, str(path), line))
-    assert runner.failures == 0
+    failed, count = [], 0
+    for name, path in MODULES.items():
+        if ">>> " not in path.read_text(encoding="utf-8"):
+            continue
+        module, runner = import_module(name), doctest.DocTestRunner()
+        for node in ast.walk(SOURCES[path]):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text, line = ast.get_docstring(node) or "", node.body[0].lineno if node.body else 0
+                scope = {**vars(module), "__name__": name}
+                title = f"{name}.{getattr(node, 'name', '')}"
+                runner.run(doctest.DocTestParser().get_doctest(text, scope, title, str(path), line))
+        count += runner.tries
+        failed += [name] if runner.failures else []
+    assert failed == [] and count > 100
 
 
-@pytest.mark.parametrize(
-    "module", ["dreamsampler", "dreamsampler.tasks", "dreamsampler.interfaces.cli.main"]
-)
-def test_importing_it_loads_nothing_heavy(module):
-    code = f"import sys, {module}; print(*sys.modules)"
+def test_importing_it_loads_nothing_heavy():
+    names = "dreamsampler, dreamsampler.tasks, dreamsampler.interfaces.cli.main"
+    code = f"import sys, {names}; print(*sys.modules)"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert HEAVY.isdisjoint(seen.stdout.split())
+    assert HEAVY & set(seen.stdout.split()) == set()
+
+
+def imports(name):
+    """Modules of the package that a module imports: anywhere in it, for type checkers too, or in
+    text ("tasks.edit:Edit") for importlib; not those that Python loads on the way to them."""
+    path = MODULES[name]
+    found = set()
+    for node in ast.walk(SOURCES[path]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{where(path, node)}: a relative import"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inside & MODULES.keys() or {node.module}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = re.fullmatch(r"(?:dreamsampler\.)?([a-z_.]+)(?::\w+)?", node.value)
+            found |= (
+                {f"dreamsampler.{named[1]}"} if named and re.search("[.:]", node.value) else set()
+            )
+    return {each for each in found if each in MODULES} - {name}
+
+
+def circles(graph):
+    """Sets of modules that import each other: strongly connected components of two and more."""
+    reach = {}
+
+    def reached(start):
+        seen, todo = set(), [start]
+        while todo:
+            for each in graph[todo.pop()] - seen:
+                seen.add(each)
+                todo.append(each)
+        return seen
+
+    reach = {name: reached(name) for name in graph}
+    groups = {
+        frozenset(other for other in reach[name] if name in reach[other])
+        for name in graph
+        if name in reach[name]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"f"}, "f": {"e"}}
+    assert circles(graph) == [["a", "b", "c"], ["e", "f"]]
+
+
+def test_no_module_imports_itself_through_others():
+    found = circles({name: imports(name) for name in MODULES})
+    assert not found, "\n".join(" <-> ".join(group) for group in found)
+
+
+def test_the_package_needs_nothing_of_its_checkout():
+    """A wheel has neither benchmarks nor training nor tests, and nothing extends its path."""
+    bad = []
+    for path in MODULES.values():
+        for node in ast.walk(SOURCES[path]):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            if {name.split(".")[0] for name in names} & {"benchmarks", "training", "tests"}:
+                bad.append(where(path, node))
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+                bad.append(where(path, node))
+    assert bad == []
 
 
 def test_versions_agree():
@@ -184,15 +254,66 @@ def test_shapes_are_checked_in_tests():
 NOT_HERE = {
     "a reminder instead of an issue": r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b",
     "a folder of one machine": r"(?<![\w.~$}])/(?:wo" r"rk|ho" r"me|ro" r"ot|Us" r"ers|mn" r"t)/\w",
-    "the host of a package index": r"(?:registry\.|index-u" r"rl|pypi\.o" r"rg|artifac" r"tory)",
+    "the host of a package index": r"(?:registry\.\w+\.\w|index-u" r"rl|pypi\.o" r"rg|artifac" r"tory)",
 }
 
 
-@pytest.mark.parametrize("what", NOT_HERE)
-def test_no_file_holds(what):
-    pattern = re.compile(NOT_HERE[what])
+def test_no_file_holds_what_belongs_elsewhere():
+    found = []
     for path in tracked():
         if path.suffix == ".json" or path.stat().st_size > 1 << 20:
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            assert not pattern.search(line), f"{what}: {named(path)}:{number}: {line.strip()[:80]}"
+        text = path.read_text(encoding="utf-8")
+        for what, pattern in NOT_HERE.items():
+            for match in re.finditer(pattern, text):
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(f"{what}: {where(path)}:{line}: {match.group(0)}")
+    assert found == []
+
+
+PRIVATE_NAMES = re.compile(
+    "(?:told|asked|wanted|waist|alphabet|glimpses?|sketch|spotlight|attended|prominent|verdict|"
+    "film|desk|shelf|peers?|house|room|floors?|doors?|bend|bent|looks?|looked|pulls?|pulled|"
+    "walks?|believe[sd]|there|beginning|held|past|sentence)"
+)
+"""Words that no name is made of: they say nothing to whoever knows PyTorch and diffusers."""
+ALLOWED_NAMES = re.compile(r"held_?out|^floor$|^house$", re.I)
+PRIVATE_PROSE = re.compile(
+    r"\b(?:waist|alphabet|glimpses?|spotlight|verdict|peers?|shelf|"
+    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|"
+    r"(?:a|each|the|higher|lower|models?|maths) floors?|"
+    r"hid(?:e|es|den) (?:the look )?in noise|the (?:first|next|clean) look|look, eps|"
+    r"sentences? (?:on|about) the (?:same )?loop|bends? the (?:answer|estimate)|"
+    r"(?:model|prior|network|house) (?:believes|believed|asks)|what (?:it|the model) believes)\b"
+)
+"""Phrases that neither docstrings, comments, messages nor pages use."""
+
+
+def defined_names(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node, node.name
+        if isinstance(node, ast.arg):
+            yield node, node.arg
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node, node.id
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node, node.attr
+
+
+@pytest.mark.skip(reason="switched on when every folder is renamed")
+def test_private_words_do_not_come_back():
+    found = []
+    for path, tree in SOURCES.items():
+        for node, name in defined_names(tree):
+            words = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().split("_")
+            private = any(PRIVATE_NAMES.fullmatch(word) for word in words)
+            if private and not ALLOWED_NAMES.search(name):
+                found.append(f"{where(path, node)} {name}")
+    pages = [path for path in tracked() if path.suffix == ".md" and "journal" not in path.parts]
+    for path in [*SOURCES, *pages]:
+        text = path.read_text(encoding="utf-8")
+        for match in PRIVATE_PROSE.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(f"{where(path)}:{line} {match.group(0)}")
+    assert found == []

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import html
 import importlib
@@ -30,7 +31,7 @@ PAGES = {
     "src/dreamsampler/models/bundled/README.md": "generated/bundled.md",
 }
 """Pages outside of docs/, and where they are on the site."""
-FLOORS = (
+PACKAGES = (
     "interfaces.pipelines",
     "tasks",
     "methods",
@@ -45,7 +46,7 @@ FLOORS = (
     "maths",
 )
 MAPPED = ("docs/method.md", "docs/architecture.md", "docs/regularizers.md")
-"""Pages whose tables name functions: each name leads to where it is."""
+"""Pages whose tables name functions: each name is linked."""
 LED = re.compile(r"\[(`[\w.]+`)\]\(\.\./(?:src|tests)/[^)#\s]*\.py\)")
 """A name that leads to its file, for readers of the repository: the site leads to its line."""
 NAMED = re.compile(r"(?<!\[)`([A-Za-z_]\w*(?:\.\w+)?)`(?!\])")
@@ -54,11 +55,10 @@ LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s:]+)(#[^)]*)?\)")
 
 def on_config(config: Any) -> Any:
     """Leave out pages that are not there; name those that the nav forgot."""
-    made = {*PAGES.values(), "generated/commands.md", "generated/api.md"}
-    there = {path.name for path in (ROOT / "docs").glob("*.md")} | made
-    config["nav"] = [tab for tab in (_kept(tab, there) for tab in config["nav"]) if tab]
-    named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
-    forgotten = sorted(there - named)
+    made = {*PAGES.values(), *(f"generated/{each}.md" for each in MADE)}
+    names = {path.name for path in (ROOT / "docs").glob("*.md")} | made
+    config["nav"] = [tab for tab in (_kept(tab, names) for tab in config["nav"]) if tab]
+    forgotten = sorted(names - set(re.findall(r"[\w/]+\.md", str(config["nav"]))))
     if forgotten:
         config["nav"].append({"More": forgotten})
     return config
@@ -79,8 +79,8 @@ def on_files(files: Any, config: Any) -> Any:
             _carry(files, config, place if mapped else None)
         if name in PAGES:
             files.append(File.generated(config, PAGES[name], content=whole))
-    files.append(File.generated(config, "generated/commands.md", content=commands()))
-    files.append(File.generated(config, "generated/api.md", content=api()))
+    for name, write in MADE.items():
+        files.append(File.generated(config, f"generated/{name}.md", content=write()))
     return files
 
 
@@ -89,7 +89,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     homes = {new: old for old, new in PAGES.items()}
     here = page.file.src_uri
     origin = homes.get(here, f"docs/{here}")
-    if here in ("generated/commands.md", "generated/api.md") or here.startswith("files/"):
+    if Path(here).stem in MADE or here.startswith("files/"):
         return markdown
 
     def moved(match: re.Match[str]) -> str:
@@ -146,10 +146,10 @@ def _mapped(part: str, up: str, functions: bool) -> str:
 
 @functools.cache
 def exported() -> dict[str, str]:
-    """Exported name -> its anchor; `floor.name` where several floors have it, and methods."""
+    """Exported name -> its anchor; `package.name` where several packages have it, and methods."""
     found: dict[str, set[str]] = {}
-    for floor in FLOORS:
-        module = importlib.import_module(f"dreamsampler.{floor}")
+    for package in PACKAGES:
+        module = importlib.import_module(f"dreamsampler.{package}")
         for name in module.__all__:
             value = getattr(module, name)
             home = getattr(value, "__module__", "")
@@ -158,7 +158,7 @@ def exported() -> dict[str, str]:
                 inside = list(vars(value)) if inspect.isclass(value) else []
                 for each, target in [
                     (name, anchor),
-                    (f"{floor}.{name}", anchor),
+                    (f"{package}.{name}", anchor),
                     *((f"{name}.{m}", f"{anchor}.{m}") for m in inside if m[0] != "_"),
                 ]:
                     found.setdefault(each, set()).add(target)
@@ -180,7 +180,7 @@ def tested() -> dict[str, tuple[str, int]]:
 
 @functools.cache
 def defined() -> dict[str, tuple[str, int]]:
-    """Function or class of the package that no floor exports -> its file and line."""
+    """Function or class of the package that no package exports -> its file and line."""
     found: dict[str, set[tuple[str, int]]] = {}
     for path in sorted((ROOT / "src" / "dreamsampler").rglob("*.py")):
         place = path.relative_to(ROOT).as_posix()
@@ -190,14 +190,14 @@ def defined() -> dict[str, tuple[str, int]]:
     return {name: min(places) for name, places in found.items() if len(places) == 1}
 
 
-def _kept(entry: Any, there: set[str]) -> Any:
+def _kept(entry: Any, names: set[str]) -> Any:
     """A part of the nav, without pages that are not there."""
     if isinstance(entry, str):
-        return entry if entry in there else None
+        return entry if entry in names else None
     ((title, inside),) = entry.items()
     if isinstance(inside, str):
-        return entry if inside in there else None
-    kept = [each for each in (_kept(each, there) for each in inside) if each]
+        return entry if inside in names else None
+    kept = [each for each in (_kept(each, names) for each in inside) if each]
     return {title: kept} if kept else None
 
 
@@ -248,25 +248,43 @@ def commands() -> str:
     return "\n".join(pages)
 
 
-def _option(typed: str, default: str, told: str) -> str:
+def _option(typed: str, default: str, text: str) -> str:
     """A row of a command's table."""
     shown = f"`{default}`" if default not in ("", "needed") else default
-    words = html.escape(told, quote=False).replace("|", "&#124;").replace("*", "&#42;")
+    words = html.escape(text, quote=False).replace("|", "&#124;").replace("*", "&#42;")
     return f"| `{typed}` | {shown} | {words} |"
 
 
 def api() -> str:
-    """Every exported name, floor by floor."""
+    """Every exported name, package by package."""
     pages = [
         "# API\n",
         "Every exported name, from its docstring. `dreamsampler` itself has the most used.\n",
     ]
-    for floor in FLOORS:
-        module = importlib.import_module(f"dreamsampler.{floor}")
-        pages.append(f"## dreamsampler.{floor}\n\n{(module.__doc__ or '').split(chr(10))[0]}\n")
+    for package in PACKAGES:
+        module = importlib.import_module(f"dreamsampler.{package}")
+        pages.append(f"## dreamsampler.{package}\n\n{(module.__doc__ or '').split(chr(10))[0]}\n")
         for name in module.__all__:
             value = getattr(module, name)
             home = getattr(value, "__module__", "")
             if callable(value) and home.startswith("dreamsampler"):
                 pages.append(f"::: {home}.{name}\n")
     return "\n".join(pages)
+
+
+def modules() -> str:
+    """Every file of the package with the first line of its docstring."""
+    lines = ["# Modules\n", "Every file with the first line of its docstring.\n"]
+    root = ROOT / "src" / "dreamsampler"
+    folder = None
+    for path in sorted(root.rglob("*.py"), key=lambda each: (each.parent, each.name)):
+        if path.parent != folder:
+            folder = path.parent
+            lines.append(f"\n## {folder.relative_to(root.parent).as_posix()}/\n")
+        text = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        lines.append(f"- `{path.name}`: {html.escape(text, quote=False)}")
+    return "\n".join(lines)
+
+
+MADE = {"commands": commands, "api": api, "modules": modules}
+"""Pages that are made from the code."""

@@ -10,7 +10,7 @@ from dreamsampler.maths import Image, Latent, to_estimate
 
 
 class TinyFlow:
-    """What the house asks of a model: four numbers, a schedule and four functions."""
+    """What a model has to have: four numbers, a schedule and four functions."""
 
     latent_channels, factor, multiple, native_size = 3, 1, 1, 8
 
@@ -24,9 +24,9 @@ class TinyFlow:
         self, z: Latent | Sequence[Latent], level: Level, conditions: Sequence[torch.Tensor]
     ) -> list[Estimate]:
         zs = [z] * len(conditions) if isinstance(z, torch.Tensor) else list(z)
-        told = torch.cat([c.expand(len(x)) for c, x in zip(conditions, zs, strict=True)])
-        time = torch.full_like(told, level.t)
-        output = self.network(torch.cat(zs), time, told)
+        numbers = torch.cat([c.expand(len(x)) for c, x in zip(conditions, zs, strict=True)])
+        time = torch.full_like(numbers, level.t)
+        output = self.network(torch.cat(zs), time, numbers)
         parts = output.split([len(x) for x in zs])
         return [to_estimate(o, x, level, "flow") for o, x in zip(parts, zs, strict=True)]
 
@@ -38,16 +38,16 @@ class TinyFlow:
 
 
 class Network(nn.Module):
-    """Yours goes here: (z, time, prompt) -> velocity."""
+    """Put yours here: (z, time, prompt) -> velocity."""
 
-    def forward(self, z: torch.Tensor, time: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-        return z * time.view(-1, 1, 1, 1) - told.view(-1, 1, 1, 1)
+    def forward(self, z: torch.Tensor, time: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return z * time.view(-1, 1, 1, 1) - numbers.view(-1, 1, 1, 1)
 
 
 flow = TinyFlow(Network())
 assert isinstance(flow, Prior)
-asked = [flow.condition("1"), flow.condition(None)]
-one, none = flow.predict(torch.zeros(2, 3, 8, 8), flow.schedule(0.5), asked)
+conditions = [flow.condition("1"), flow.condition(None)]
+one, none = flow.predict(torch.zeros(2, 3, 8, 8), flow.schedule(0.5), conditions)
 assert (one.z0 - none.z0).mean() > 0  # a larger number, a lighter picture
-run = Edit("examples/cat.png", prompt="1", source_prompt="0").start(flow).run()  # any task runs
-print("an edit:", tuple(run.pictures()[0].shape), "in", run.total, "steps")
+out = Edit("examples/cat.png", prompt="1", source_prompt="0")(flow)  # every task takes it
+print("an edit:", out)

@@ -19,6 +19,6 @@ class Vignette:
 lens = Vignette()
 dark = lens.A(torch.ones(1, 3, 8, 8))  # what was measured of a white picture
 x = prox_l2(lens, z=dark, y=dark, gamma=1e4)  # the picture nearest to z that explains y
-print("corner:", dark[0, 0, 0, 0].item(), "measured,", x[0, 0, 0, 0].item(), "found")
+print("corner:", dark[0, 0, 0, 0].item(), "measured,", x[0, 0, 0, 0].item(), "restored")
 assert is_linear(lens)
 assert (x - 1).abs().max() < 0.01

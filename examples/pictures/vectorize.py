@@ -1,0 +1,25 @@
+"""The picture of docs/vectorize.md: `python examples/pictures/vectorize.py` writes it."""
+
+from pathlib import Path
+
+from PIL import Image
+
+import dreamsampler as ds
+from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+
+cat = Image.open("examples/cat.png").convert("RGB").resize((128, 128))
+ds.Degrade(cat, "blur(sigma=3)", noise=0.02)().save("blurred.png")
+DRAWN = [
+    ("data only", "blurred.png", {"operator": "blur(sigma=3)", "beta": 0.0}),
+    ("with the model", "blurred.png", {"operator": "blur(sigma=3)", "prompt": "cat face"}),
+    ("from a sharp picture", cat, {}),
+    ("from a prompt", None, {"prompt": "fox on a light blue background"}),
+    ("the SVG file edited", "1.svg", {"source_prompt": "cat face", "prompt": "dog face"}),
+]
+model = ds.from_pretrained()
+cells = [Cell(Image.open("blurred.png").resize((192, 192)), "blurred and noisy")]
+for i, (label, image, options) in enumerate(DRAWN):
+    out = ds.Vectorize(image, **options)(model)
+    out.save(f"{i}.svg")
+    cells.append(Cell(out.images[0].resize((192, 192)), f"{label}, {out.report['paths']} paths"))
+Path("vectorize.png").write_bytes(draw_grid(cells, across=3))
