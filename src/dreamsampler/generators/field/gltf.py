@@ -8,14 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from dreamsampler.generators.field.camera import Y_UP
 from dreamsampler.generators.field.mesh import Mesh, normals
 
 FLOAT, UNSIGNED = 5126, 5125
 VERTICES, INDICES = 34962, 34963
 JSON, BINARY = b"JSON", b"BIN\0"
 DULL: Final = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
-Y_UP: Final = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Blender's axes (z up, front towards -y) to glTF's (y up, front towards +z)."""
 
 
 def glb(mesh: Mesh) -> bytes:
