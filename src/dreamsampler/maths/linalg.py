@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
+
 
 def conjugate_gradient(
     apply: Callable[[Tensor], Tensor],
@@ -44,6 +46,7 @@ def conjugate_gradient(
     r = b - apply(x)
     p, rr, goal = r, dot(r, r), tol**2 * dot(b, b)
     for _ in range(steps):
+        check_canceled()
         active = rr > goal
         if not bool(active.any()):
             break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -21,10 +21,16 @@ from dreamsampler.operators.fold import (
     spectrum,
 )
 from dreamsampler.operators.kernel import check_kernel, read_kernel
+from dreamsampler.operators.registry import BOUNDARY, Parameter, named
 
 Batch = Float[Tensor, "b c h w"]
 
 
+@named(
+    "blur",
+    "out of focus",
+    {"sigma": Parameter(float, 0, 1000, fitted=(0.3, 12.0)), "boundary": BOUNDARY},
+)
 @final
 @dataclass(frozen=True)
 class GaussianBlur:
@@ -94,9 +100,35 @@ class GaussianBlur:
         return idct2((gamma * gain * dct2(y) + dct2(z)) / (gamma * gain**2 + 1))
 
 
+class _Convolution:
+    """A convolution of every channel with one kernel."""
+
+    kernel: Tensor
+    boundary: Boundary
+
+    def A(self, x: Batch) -> Batch:
+        """Blur every channel."""
+        return convolve(x, self.kernel, self.boundary)
+
+    def A_adjoint(self, y: Batch) -> Batch:
+        """The transpose of A."""
+        return convolve_adjoint(y, self.kernel, self.boundary)
+
+    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
+        """In the Fourier basis for the boundary "circular", else None."""
+        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+
+
+@named(
+    "kernel",
+    "a blur of your own, as a picture",
+    {"path": Parameter(str), "boundary": BOUNDARY},
+    build=lambda given, size, device: KernelBlur.read(given["path"], given["boundary"]),
+    values=lambda op: None,
+)
 @final
 @dataclass(frozen=True, eq=False)
-class KernelBlur:
+class KernelBlur(_Convolution):
     """A blur by any kernel: a bright point becomes the kernel, centered at (kh // 2, kw // 2).
 
         y[i, j] = sum_mn k[m, n] x[i - m + kh // 2, j - n + kw // 2]
@@ -136,22 +168,19 @@ class KernelBlur:
         """
         return cls(read_kernel(path), boundary)
 
-    def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
-        return convolve(x, self.kernel, self.boundary)
 
-    def A_adjoint(self, y: Batch) -> Batch:
-        """The transpose of A."""
-        return convolve_adjoint(y, self.kernel, self.boundary)
-
-    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
-        """In the Fourier basis for the boundary "circular", else None."""
-        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
-
-
+@named(
+    "motion_blur",
+    "camera shake",
+    {
+        "length": Parameter(float, 0, 2000, fitted=(1.0, 40.0)),
+        "angle": Parameter(float, default=0.0, fitted=(-90.0, 90.0)),
+        "boundary": BOUNDARY,
+    },
+)
 @final
 @dataclass(frozen=True)
-class MotionBlur:
+class MotionBlur(_Convolution):
     """The mean over a straight path, as when the camera moves during the exposure.
 
         y(p) = 1 / length integral x(p + s d) ds,   |s| <= length / 2,   x linear between pixels
@@ -165,6 +194,8 @@ class MotionBlur:
         ValueError: for a length that is no positive number, an angle that is none, or an unknown
             boundary.
 
+    The path is drawn on a grid of odd size, the kernel: float64, of sum 1.
+
     Example:
         >>> MotionBlur(2.0, angle=90.0).kernel.round(decimals=4).tolist()
         [[0.25], [0.5], [0.25]]
@@ -173,6 +204,7 @@ class MotionBlur:
     length: float
     angle: float = 0.0
     boundary: Boundary = "reflect"
+    kernel: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_boundary(self.boundary)
@@ -183,34 +215,18 @@ class MotionBlur:
             )
         if not math.isfinite(self.angle):
             raise ValueError(f"angle is {self.angle:g}, but must be a number of degrees")
-
-    @classmethod
-    def example(cls) -> MotionBlur:
-        """A small oblique instance, for tests and documentation."""
-        return cls(3.0, 30.0)
-
-    @cached_property
-    def kernel(self) -> Float[Tensor, "kh kw"]:
-        """The path, drawn on a grid of odd size; float64, of sum 1."""
         points = 32 * math.ceil(self.length)
         s = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
         turn = math.radians(self.angle)
         ends = (-math.sin(turn) * self.length, math.cos(turn) * self.length)
         rows, columns = (_hats(s * end) for end in ends)
         drawn = rows.T @ columns
-        return drawn / drawn.sum()
+        object.__setattr__(self, "kernel", drawn / drawn.sum())
 
-    def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
-        return convolve(x, self.kernel, self.boundary)
-
-    def A_adjoint(self, y: Batch) -> Batch:
-        """The transpose of A."""
-        return convolve_adjoint(y, self.kernel, self.boundary)
-
-    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
-        """In the Fourier basis for the boundary "circular", else None."""
-        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+    @classmethod
+    def example(cls) -> MotionBlur:
+        """A small oblique instance, for tests and documentation."""
+        return cls(3.0, 30.0)
 
 
 def circular_prox(kernel: Tensor, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:

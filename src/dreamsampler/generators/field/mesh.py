@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.field.grid import Grid
 
 
@@ -111,6 +112,7 @@ def isosurface(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray
     cells = _mixed(values > level, base)
     edges: list[np.ndarray] = []
     for corners in TETRAHEDRA:
+        check_canceled()
         four = cells[:, None] + corners @ strides
         edges += _cut(four, flat[four] > level)
     if not edges or not sum(map(len, edges)):

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.vector.initial import Picture
 from dreamsampler.generators.vector.raster import coverage
 from dreamsampler.generators.vector.scene import Scene
@@ -99,6 +100,7 @@ def _missed(
     numbers = keep.nonzero().squeeze(1).tolist()
     change = {}
     for k in numbers:
+        check_canceled()
         change[k] = alpha[k] * (scene.color[k, :3, None, None] - canvas)
         canvas += change[k]
     off = canvas - picture

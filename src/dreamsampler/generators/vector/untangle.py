@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.vector.contour import contours
 from dreamsampler.generators.vector.penalty import crosses_itself
 from dreamsampler.generators.vector.raster import coverage
@@ -46,6 +47,7 @@ def untangled(scene: Scene, most: float = MOST) -> Scene:
         one[number] = True
         before = coverage(scene.moved(points).kept(one))
         for tried in _shortened(scene, points, owned[number]):
+            check_canceled()
             path = scene.moved(tried).kept(one)
             if bool(crosses_itself(path).any()):
                 continue

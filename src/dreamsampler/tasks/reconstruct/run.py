@@ -98,7 +98,7 @@ class ReconstructRun:
             self._encode,
             self._energy,
             beta=2 * task.beta,
-            steps=task.inner_steps,
+            update_steps=task.inner_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
             measured=len(self.views.cameras),

@@ -107,7 +107,7 @@ class Sampling:
             self.decode,
             beyond=None if self.fit.inner == self.fit.outer else self.beyond,
             beta=task.beta,
-            steps=task.inner_steps,
+            update_steps=task.inner_steps,
         )
         rng = generators([task.seed])
         return drawing, vectorize(self._guided(), drawing, self._levels(), rng, spread=spread)
