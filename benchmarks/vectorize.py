@@ -155,7 +155,9 @@ class Item:
         assert run._fitted is not None
         graphic, rng = VectorGraphic(run._fitted), generators([self.seed])
         walks = run._walks
-        subject = Drawing(graphic, run._energy, walks.encode, walks.decode, steps=task.inner_steps)
+        subject = Drawing(
+            graphic, run._energy, walks.encode, walks.decode, update_steps=task.inner_steps
+        )
         subject.belief = LEAST
         levels = random_levels(self.bench.prior.schedule, task.num_inference_steps, rng[0])
         eps = draw(subject.latent(), rng)

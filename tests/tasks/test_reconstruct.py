@@ -78,15 +78,14 @@ def test_clean_views_give_the_held_out_ones_back(finished):
 
 def test_depths_are_those_of_the_geometry(finished):
     """Against the distances that the rays of the toy's own renderer travel."""
-    from dreamsampler.generators.toy import Camera as Viewpoint
     from dreamsampler.generators.toy import Scene, render
     from dreamsampler.generators.toy.catalog import TOYS
 
     scene = Scene(TOYS["blocks"].parts)
     angles = MakeScene("blocks", views=10, held_out=2).angles(held_out=True)
     for (azimuth, elevation), depth in zip(angles, finished.depths(), strict=True):
-        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
-        truth = torch.from_numpy(render(scene, at, 32).depth)
+        at = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(32, 32))
+        truth = torch.from_numpy(render(scene, at).depth)
         both = truth.isfinite() & depth[0].isfinite()
         assert both.sum() > 0.8 * truth.isfinite().sum()
         pixel = 2 * 5 * math.tan(math.radians(18)) / 32  # in the middle of the scene
@@ -340,18 +339,16 @@ def test_a_made_scene_is_what_was_asked(tmp_path):
 
 def test_renders_and_cameras_agree():
     """A tiny ball lies where the field's camera projects it."""
-    from dreamsampler.generators.toy import Camera as Viewpoint
     from dreamsampler.generators.toy import Part, Scene, render
 
     ball = Scene((Part("sphere", (0.5, 1.1, -0.3), (0.06, 0.06, 0.06), (0, 0, 0)),))
     for azimuth, elevation in ((0, 0), (90, 30), (200, -20), (300, 80)):
-        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
-        dark = 1 - torch.from_numpy(render(ball, at, 64).picture).mean(-1).double()
+        camera = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(64, 64))
+        dark = 1 - torch.from_numpy(render(ball, camera).picture).mean(-1).double()
         rows, columns = torch.meshgrid(
             torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij"
         )
         found = torch.stack([(dark * x).sum() / dark.sum() for x in (rows, columns)])
-        camera = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(64, 64))
         where = camera.project(torch.tensor([[0.5, 0.3, 1.1]], dtype=torch.float64))[0]
         torch.testing.assert_close(found, where, atol=0.1, rtol=0)
 

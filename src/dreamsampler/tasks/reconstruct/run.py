@@ -98,7 +98,7 @@ class ReconstructRun(Run[ReconstructOptions]):
             self._encode,
             self._energy,
             beta=2 * task.beta,
-            steps=task.update_steps,
+            update_steps=task.update_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
             measured=len(self.views.cameras),

@@ -104,7 +104,7 @@ class Sampling:
             self.decode,
             beyond=None if self.fit.inner == self.fit.outer else self.beyond,
             beta=task.beta,
-            steps=task.update_steps,
+            update_steps=task.update_steps,
         )
         rng = generators([task.seed])
         return drawing, vectorize(self._guided(), drawing, self._levels(), rng, spread=spread)
