@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from benchmarks.suites.bootstrap import bootstrap
-from benchmarks.suites.report import Point, Record, front, values
+from benchmarks.stats import Point, Record, bootstrap, front, values
 from dreamsampler.files import write_whole
 
 COLORS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#f0e442", "#cc79a7", "#8c564b", "#7f7f7f",
@@ -25,29 +24,22 @@ def pareto(panels: Sequence[tuple[str, str, Sequence[Point]]], path: Path) -> No
         panels: (name of the likeness, of what is kept, every point), side by side.
         path: PNG or SVG to write.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(5.6 * len(panels) + 2.4, 5), squeeze=False
-    )
+    figure, axes = _plot(1, len(panels), figsize=(5.6 * len(panels) + 2.4, 5), squeeze=False)
     for axis, (like, kept, every) in zip(axes[0], panels, strict=True):
         for k, method in enumerate(dict.fromkeys(p.row.method for p in every)):
             own = sorted((p for p in every if p.row.method == method), key=lambda p: p.kept)
             ours = method.startswith("DreamSampler")
-            look = {
+            style = {
                 "color": COLORS[k % len(COLORS)],
                 "marker": MARKS[k % len(MARKS)],
                 "linewidth": 2.4 if ours else 1.0,
                 "markersize": 9 if ours else 5,
                 "zorder": 5 if ours else 3,
             }
-            axis.plot([p.kept for p in own], [100 * p.like for p in own], label=method, **look)
+            axis.plot([p.kept for p in own], [100 * p.like for p in own], label=method, **style)
             stated = [p for p in own if p.row.kind != "sweep"]
             axis.scatter([p.kept for p in stated], [100 * p.like for p in stated], s=150,
-                         facecolors="none", edgecolors=look["color"], zorder=6)  # fmt: skip
+                         facecolors="none", edgecolors=style["color"], zorder=6)  # fmt: skip
         best = front(every)
         axis.plot([p.kept for p in best], [100 * p.like for p in best], "k--", linewidth=0.8)
         axis.set_xlabel(f"{kept} (more is kept →)")
@@ -71,12 +63,7 @@ def forest(
         label: of its axis.
         path: PNG or SVG to write.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(7.5, 0.9 + 0.42 * len(rows)))
+    figure, axis = _plot(figsize=(7.5, 0.9 + 0.42 * len(rows)))
     for k, (name, records) in enumerate(rows):
         every = values(records, measure)
         found = bootstrap(every)
@@ -89,6 +76,15 @@ def forest(
     axis.grid(axis="x", alpha=0.25)
     figure.tight_layout()
     _written(figure, path)
+
+
+def _plot(*shape: int, **options: Any) -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(*shape, **options)
 
 
 def _written(figure: Any, path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.suites.protocol import Item, Protocol, digest_of
+from benchmarks.protocol import Item, Protocol, digest_of
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.picture import open_picture
 
@@ -41,8 +41,8 @@ class Folder:
     def __init__(self, path: Path, limit: int | None = None) -> None:
         self.path, self.root = path, path / "annotation_images"
         try:
-            held = json.loads((path / "mapping_file.json").read_text(encoding="utf-8"))
-            chosen = list(held.items())[:limit]
+            entries = json.loads((path / "mapping_file.json").read_text(encoding="utf-8"))
+            chosen = list(entries.items())[:limit]
             self._masks: dict[str, list[int]] = {}
             self.items = tuple(
                 self._item(str(key), each, i) for i, (key, each) in enumerate(chosen)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, final
 
@@ -13,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.suites.protocol import Item, Protocol, digest
+from benchmarks.protocol import Item, Protocol, digest
 from dreamsampler.files import write_whole
 from dreamsampler.tasks.recipe import versions
 
@@ -84,11 +86,15 @@ class Records:
     def read(self, row: Row, item: Item) -> dict[str, Any] | None:
         """The record, if it is of this protocol, these settings and this model."""
         try:
-            held = json.loads(self._path(row, item).read_text(encoding="utf-8"))
+            record = json.loads(self._path(row, item).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        fits = isinstance(held, dict) and held.get("key") == self._key(row, item)
-        return held if fits else None
+        valid = isinstance(record, dict) and record.get("key") == self._key(row, item)
+        return record if valid else None
+
+    def all(self, row: Row, items: Sequence[Item]) -> list[dict[str, Any]]:
+        """Every record of a row that there is, in the order of the items."""
+        return [record for item in items if (record := self.read(row, item)) is not None]
 
     def write(self, row: Row, item: Item, result: Result) -> None:
         """Picture first, so that a record always has one."""
@@ -97,7 +103,7 @@ class Records:
             write_whole(self.picture(row, item), png(result.picture))
         for end, content in result.files.items():
             write_whole(self.picture(row, item).with_suffix(f".{end}"), content)
-        told = {
+        record = {
             "key": self._key(row, item),
             "suite": self.protocol.suite,
             "protocol": self._protocol,
@@ -110,7 +116,7 @@ class Records:
             "versions": versions(),
             "machine": self._machine,
         }
-        write_whole(self._path(row, item), json.dumps(told, indent=1, allow_nan=False).encode())
+        write_whole(self._path(row, item), json.dumps(record, indent=1, allow_nan=False).encode())
 
     def picture(self, row: Row, item: Item) -> Path:
         """Where its picture is."""
@@ -125,8 +131,6 @@ class Records:
 
 def png(picture: Tensor) -> bytes:
     """A picture (3, h, w) in [0, 1] as a file."""
-    from io import BytesIO
-
     pixels = (picture.permute(1, 2, 0).clamp(0, 1).numpy() * 255).round().astype(np.uint8)
     file = BytesIO()
     Image.fromarray(pixels).save(file, format="PNG")

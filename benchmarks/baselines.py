@@ -1,55 +1,45 @@
-"""Restoration without a model: Wiener's filter, bicubic enlarging and total variation.
+"""Baselines: restoration without a model, and published methods that paint into a hole.
 
-Baselines of the restoration benchmark. Each is called as `method(op, y, noise)` with pictures in
-[0, 1] and is told the operator and the noise. Its one free number was chosen on pictures that no
-benchmark judges by (`--tune` shows how), so that the baselines are as good as they can be. Run as a
-program, it prints their PSNR on icons.
+Classical methods are called as `method(op, y, noise)` with pictures in [0, 1]; they know the
+operator and the noise. Each one's free number was chosen on pictures that no benchmark is measured
+on, so that the baselines are as good as they can be.
+
+Inpainting methods are of two kinds. Blended diffusion and RePaint put the source's latent back at
+every level. Methods of restoration take the picture outside of the hole as a measurement,
+y = (1 - hole) x, exact but for the rounding of its file, and the prompt of what is to be painted.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from dreamsampler.maths import conjugate_gradient
-from dreamsampler.operators import (
-    GaussianBlur,
-    LinearOperator,
-    input_size,
-    is_linear,
-    parse,
-    prox_l2,
-)
+from dreamsampler.guidance import Guided, cfg
+from dreamsampler.images.fit import Fit
+from dreamsampler.maths import Latent, Level, Rng, Step, conjugate_gradient
+from dreamsampler.methods import blended_diffusion, dps, flowdps, repaint, treg
+from dreamsampler.models.prior import Prior
+from dreamsampler.operators import GaussianBlur, LinearOperator, Mask, input_size, prox_l2
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.samplers import finish, flow_shifted, trailing
+from dreamsampler.tasks.inpaint.hole import filled
 
 Method = Callable[[LinearOperator, Tensor, float], Tensor]
 
-HERE = Path(__file__).parent
 ROUNDING = 1 / (255 * math.sqrt(12))
 """Deviation of what 8 bits round away: no measurement from a file has less noise."""
 TUNED = range(1, 60, 5)
 """Which of the pairs the free numbers were chosen on."""
-STRENGTHS = (3e-5, 1e-4, 3e-4, 1e-3)
-WEIGHTS = (1.0, 3.0, 6.0, 12.0, 25.0)
-CASES = (
-    ("blur(sigma=2)", 0.02),
-    ("blur(sigma=3)", 0.0),
-    ("blur(sigma=3)", 0.02),
-    ("blur(sigma=3)", 0.05),
-    ("blur(sigma=5)", 0.02),
-    ("downsample(factor=4)", 0.0),
-    ("downsample(factor=4)", 0.02),
-    ("downsample(factor=4)", 0.05),
-)
+GLUING = 0.1
+"""Of PSLD, as the task Restore has it."""
 
 
 def wiener(op: LinearOperator, y: Tensor, noise: float, strength: float = 3e-4) -> Tensor:
@@ -63,7 +53,7 @@ def wiener(op: LinearOperator, y: Tensor, noise: float, strength: float = 3e-4) 
     Args:
         op: linear.
         y: measurements, (b, c, h, w).
-        noise: its deviation; at least that of 8 bits is supposed.
+        noise: its deviation; at least that of 8 bits is assumed.
         strength: power of the pictures, per frequency 1 (in cycles per pixel).
 
     Source: Wiener, Extrapolation, Interpolation, and Smoothing of Stationary Time Series (1949).
@@ -117,7 +107,7 @@ def total_variation(
     Args:
         op: linear.
         y: measurements, (b, c, h, w).
-        noise: its deviation; at least that of 8 bits is supposed.
+        noise: its deviation; at least that of 8 bits is assumed.
         weight: of the edges; if left out 8 for noise below 0.01, else 4.
         steps: of the method.
 
@@ -133,7 +123,6 @@ def total_variation(
     for _ in range(steps):
         p = p + _gradient(ahead) / (8 * rate)
         p = p / (p.square().sum((1, -1), keepdim=True).sqrt() / weight).clamp_min(1)
-        near = x - rate * _gradient_adjoint(p)
         new = prox_l2(op, near, y, rate / noise**2, steps=20)
         ahead, x = 2 * new - x, new
     return x.clamp(0, 1)
@@ -145,18 +134,6 @@ CLASSICAL: dict[str, Method] = {
     "total variation": total_variation,
 }
 """Every baseline, by its name in tables."""
-
-
-def measure(x: Tensor, op: LinearOperator, noise: float, seed: int = 0) -> Tensor:
-    """A x + noise as an 8-bit file holds it."""
-    y = op.A(x)
-    y = y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
-    return (255 * y.clamp(0, 1)).round() / 255
-
-
-def psnr(x: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of every row, in dB."""
-    return -10 * (x - truth).square().flatten(1).mean(1).log10()
 
 
 def _mean(y: Tensor, op: LinearOperator, size: tuple[int, int]) -> Tensor:
@@ -183,54 +160,87 @@ def _gradient_adjoint(p: Tensor) -> Tensor:
     return x
 
 
-def read(paths: Sequence[Path]) -> Tensor:
-    """Pictures of one size, (b, 3, h, w) in [0, 1]."""
-    rows = [np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) for path in paths]
-    return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2) / 255
+@final
+@dataclass(frozen=True)
+class Hole:
+    """A picture with a hole, and what is painted into it.
+
+    Args:
+        prior: the model.
+        x: the picture, (3, h, w) in [0, 1].
+        hole: (1, h, w) of zeros and ones.
+        fit: between the picture and the model.
+        prompt: what is to be painted.
+        rng: one generator.
+    """
+
+    prior: Prior
+    x: Tensor
+    hole: Tensor
+    fit: Fit
+    prompt: str
+    rng: Rng
+
+    def target(self, scale: float) -> Guided:
+        """Guidance towards the prompt, from the null prompt."""
+        prior = self.prior
+        return cfg(prior, prior.condition(self.prompt), prior.condition(""), scale)
+
+    def source(self) -> Latent:
+        """Latent of the picture, its hole closed by what is around it."""
+        return self.prior.encode(self.fit.down(filled(self.x, self.hole)[None]))
+
+    def cells(self) -> Tensor:
+        """1 for every latent cell that the hole touches."""
+        return self.fit.mask_to_latent(self.hole, self.prior.factor, touched=True)
+
+    def data(self) -> Measurement:
+        """The picture outside of the hole, as a measurement."""
+        known = 1 - self.hole[None]
+        return Measurement(Mask(known), known * self.x, ROUNDING, self.decode, self.encode)
+
+    def even(self, settings: dict[str, Any]) -> list[Level]:
+        """Levels even in the share of noise."""
+        return flow_shifted(self.prior.schedule, settings["steps"])
+
+    def restoration(self, settings: dict[str, Any], levels: Callable[..., list[Level]]) -> Any:
+        """What a method of restoration takes: denoiser, measurement, start, levels."""
+        spaced = levels(self.prior.schedule, settings["steps"])
+        return self.target(settings["scale"]), self.data(), self.source(), spaced
+
+    def decode(self, z: Latent) -> Tensor:
+        """Latent to pictures (b, 3, h, w) about [0, 1]; not clamped."""
+        return self.fit.up(self.prior.decode(z), clamp=False)
+
+    def encode(self, x: Tensor) -> Latent:
+        """Pictures to latent."""
+        return self.prior.encode(self.fit.down(x))
 
 
-def scan(pictures: Tensor, op: LinearOperator, noise: float) -> str:
-    """PSNR for every choice of the free numbers, as two cells of a table."""
-    y = measure(pictures, op, noise, seed=1)
-    cells = []
-    for method, numbers in ((wiener, STRENGTHS), (total_variation, WEIGHTS)):
-        scores = [psnr(method(op, y, noise, number), pictures).mean() for number in numbers]
-        pairs = zip(numbers, scores, strict=True)
-        cells.append(" ".join(f"{number:g}: {score:.2f}" for number, score in pairs))
-    return " | ".join(cells)
+PAINTERS: dict[str, Callable[[Hole, dict[str, Any]], Iterator[Step]]] = {
+    "blended": lambda hole, s: blended_diffusion(
+        hole.target(s["scale"]), hole.source(), hole.cells(), hole.even(s), hole.rng
+    ),
+    "repaint": lambda hole, s: repaint(
+        hole.target(s["scale"]), hole.source(), hole.cells(), hole.even(s), hole.rng, s["visits"]
+    ),
+    "dps": lambda hole, s: dps(
+        *hole.restoration(s, trailing), hole.rng, gluing=s.get("gluing", 0.0)
+    ),
+    "treg": lambda hole, s: treg(*hole.restoration(s, trailing), hole.rng),
+    "flowdps": lambda hole, s: flowdps(
+        *hole.restoration(s, partial(flow_shifted, shift=3.0)), hole.rng
+    ),
+}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """PSNR of every baseline on icons."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=8, help="how many icons")
-    parser.add_argument("--tune", action="store_true", help="all numbers, on the pictures for that")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the first icon")
-    asked = parser.parse_args(arguments)
-    paths = sorted((HERE / "edit_pairs").glob("*.png"))
-    kept = [path for i, path in enumerate(paths) if (i in TUNED) == asked.tune]
-    pictures = read(kept[:: max(1, len(kept) // asked.pictures)][: asked.pictures])
-    titles = ["Wiener, strength", "total variation, weight"] if asked.tune else list(CLASSICAL)
-    print(f"| operator | noise | {' | '.join(titles)} | s |")
-    print("|---|---|" + "---|" * (len(titles) + 1))
-    strips = []
-    for text, noise in CASES:
-        op, began = parse(text).build(), time.perf_counter()
-        if not is_linear(op):
-            raise ValueError(f"{text} is not linear, and these baselines are")
-        if asked.tune:
-            cells = scan(pictures, op, noise)
-        else:
-            y = measure(pictures, op, noise)
-            found = [method(op, y, noise) for method in CLASSICAL.values()]
-            cells = " | ".join(f"{psnr(x, pictures).mean():.2f}" for x in found)
-            strips.append(torch.cat([pictures[0], *(x[0] for x in found)], -1))
-        took = time.perf_counter() - began
-        print(f"| {text} | {noise:g} | {cells} | {took:.0f} |", flush=True)
-    if asked.sheet and strips:
-        sheet = (255 * torch.cat(strips, 1)).round().byte().permute(1, 2, 0).numpy()
-        Image.fromarray(sheet).save(asked.sheet)
+def painted(hole: Hole, settings: dict[str, Any]) -> Tensor:
+    """The whole picture of a method, (3, h, w) in [0, 1]; its outside is not the source's.
 
-
-if __name__ == "__main__":
-    main()
+    Args:
+        hole: the picture, and what is painted into it.
+        settings: of the row. Without `by`, RePaint if there are visits, else blended diffusion:
+            their records are older than that name.
+    """
+    by = settings.get("by", "repaint" if "visits" in settings else "blended")
+    return hole.decode(finish(PAINTERS[by](hole, settings)).z0).clamp(0, 1)[0]

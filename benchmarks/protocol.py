@@ -1,4 +1,4 @@
-"""What a suite is measured on: pictures by their hashes, prompts, masks, seeds, measures."""
+"""What a suite is measured on: pictures by their hashes, prompts, masks, seeds, metrics."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, final
 
 from torch import Tensor
 
-from dreamsampler.files import InputError, sha256
+from dreamsampler.files import InputError, sha256, write_whole
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parent
 """The folder `benchmarks`, to which the paths of a frozen protocol are relative."""
 FROZEN = HERE / "protocols"
 
@@ -31,7 +31,7 @@ class Item:
         source_prompt: what it shows.
         target_prompt: what it should show.
         target: the judge's word for that; empty where there is none.
-        mask_sha256: of the pixels that a measure looks at, as bytes of 0 and 1.
+        mask_sha256: of the pixels that a metric reads, as bytes of 0 and 1.
         more: what else a suite needs, of plain values.
     """
 
@@ -49,13 +49,13 @@ class Item:
 @final
 @dataclass(frozen=True)
 class Protocol:
-    """A suite's items and measures; its digest says whether two results may be compared.
+    """A suite's items and metrics; results are compared only if their digests are equal.
 
     Args:
         suite: name.
         version: grows with every change of what is measured, or how.
         measures: name -> version of its definition.
-        judge: SHA-256 of the judge's weights; empty where it is not asked.
+        judge: SHA-256 of the judge's weights; empty where it is not used.
         items: all of them.
         folder: what the items' paths are relative to; not part of the digest.
     """
@@ -73,10 +73,10 @@ class Protocol:
         return digest(self.plain())
 
     def plain(self) -> dict[str, Any]:
-        """What JSON can say of it."""
-        told = asdict(self)
-        del told["folder"]
-        return told
+        """Everything but the folder, as plain values."""
+        values = asdict(self)
+        del values["folder"]
+        return values
 
     def check(self, items: Iterable[Item]) -> None:
         """InputError if a picture is not the one that was frozen."""
@@ -87,6 +87,14 @@ class Protocol:
                     f"{path} is missing or changed since the protocol {self.suite} was frozen: "
                     "restore it from the repository (git checkout)"
                 )
+
+    def write(self) -> None:
+        """Write it into `protocols/`, one item a line."""
+        values = self.plain()
+        items = [json.dumps(each, ensure_ascii=False) for each in values.pop("items")]
+        head = json.dumps(values, ensure_ascii=False)[:-1]
+        text = f'{head}, "items": [\n' + ",\n".join(items) + "\n]}\n"
+        write_whole(FROZEN / f"{self.suite}.json", text.encode())
 
 
 def digest(plain: Any) -> str:
@@ -113,8 +121,19 @@ def frozen(suite: str) -> Protocol:
     """
     path = FROZEN / f"{suite}.json"
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        items = tuple(Item(**each) for each in held.pop("items"))
-        return Protocol(**held, items=items)
+        values = json.loads(path.read_text(encoding="utf-8"))
+        items = tuple(Item(**each) for each in values.pop("items"))
+        return Protocol(**values, items=items)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is no protocol ({error}): restore it (git checkout)") from error
+
+
+def spread(items: list[Item]) -> tuple[Item, ...]:
+    """Items in an order whose every prefix (`--limit`) is spread over their kinds."""
+    order = sorted(range(len(items)), key=lambda i: (i * 7 % len(items), i))
+    return tuple(items[i] for i in order)
+
+
+def listed(name: str) -> list[dict[str, Any]]:
+    """The rows of a list of pictures in this folder, such as edit_pairs.json."""
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
