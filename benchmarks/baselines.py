@@ -24,7 +24,7 @@ from torch.nn import functional
 from dreamsampler.guidance import Guided, cfg
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import Latent, Level, Rng, Step, conjugate_gradient
-from dreamsampler.methods import blended_diffusion, dps, flowdps, repaint, treg
+from dreamsampler.methods import blended_diffusion, dps, flowdps, paper_levels, repaint, treg
 from dreamsampler.models.prior import Prior
 from dreamsampler.operators import GaussianBlur, LinearOperator, Mask, input_size, prox_l2
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
@@ -123,6 +123,7 @@ def total_variation(
     for _ in range(steps):
         p = p + _gradient(ahead) / (8 * rate)
         p = p / (p.square().sum((1, -1), keepdim=True).sqrt() / weight).clamp_min(1)
+        near = x - rate * _gradient_adjoint(p)
         new = prox_l2(op, near, y, rate / noise**2, steps=20)
         ahead, x = 2 * new - x, new
     return x.clamp(0, 1)
@@ -203,7 +204,9 @@ class Hole:
         """Levels even in the share of noise."""
         return flow_shifted(self.prior.schedule, settings["steps"])
 
-    def restoration(self, settings: dict[str, Any], levels: Callable[..., list[Level]]) -> Any:
+    def restoration(
+        self, settings: dict[str, Any], levels: Callable[..., list[Level]]
+    ) -> tuple[Guided, Measurement, Latent, list[Level]]:
         """What a method of restoration takes: denoiser, measurement, start, levels."""
         spaced = levels(self.prior.schedule, settings["steps"])
         return self.target(settings["scale"]), self.data(), self.source(), spaced
@@ -244,3 +247,45 @@ def painted(hole: Hole, settings: dict[str, Any]) -> Tensor:
     """
     by = settings.get("by", "repaint" if "visits" in settings else "blended")
     return hole.decode(finish(PAINTERS[by](hole, settings)).z0).clamp(0, 1)[0]
+
+
+def published_program(prior: Any, z_src: Tensor, steps: int, *, pairs: bool) -> Tensor:
+    """The published editing program's loop, plainly: 4 evaluations a step of NFE.
+
+    Up with the null prompt's noise and down with gamma alpha_bar, both prompts at every step.
+
+    Args:
+        prior: whose UNet is called directly.
+        z_src: clean latents.
+        steps: NFE.
+        pairs: both prompts in one forward, else in two.
+    """
+    up, down, _ = paper_levels(prior.schedule, steps)
+    null, words = prior.condition(None), prior.condition("a dog")
+    texts = [each.embeddings.expand(len(z_src), -1, -1) for each in (null, words)]
+
+    def predict(z: Tensor, level: Any) -> tuple[Tensor, Tensor]:
+        noisy, n = z.to(prior.dtype), round(prior.schedule.timestep(level.t))
+        if pairs:
+            both = prior.network(
+                torch.cat([noisy, noisy]), n, encoder_hidden_states=torch.cat(texts)
+            ).sample
+            one, two = both.float().chunk(2)
+        else:
+            one, two = (
+                prior.network(noisy, n, encoder_hidden_states=text).sample.float() for text in texts
+            )
+        return one, two
+
+    z0, noise, z = z_src, torch.zeros_like(z_src), z_src
+    for level, following in zip(up, [*up[1:], down[0]], strict=True):
+        noise, _ = predict(z, level)
+        z0 = (z - level.sigma * noise) / level.alpha
+        z = following.alpha * z0 + following.sigma * noise
+    for level, following in zip(down, [*down[1:], None], strict=True):
+        noise, guided = predict(z, level)
+        mixed = noise + 0.2 * level.alpha_bar * (guided - noise)
+        z0 = (z - level.sigma * mixed) / level.alpha
+        if following is not None:
+            z = following.alpha * z0 + following.sigma * noise
+    return z0

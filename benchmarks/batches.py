@@ -1,4 +1,6 @@
-"""Small batches to break: pictures, a manifest, and what must hold of the results."""
+"""Small batches for the suites kills, faults and throughput: a manifest, and what must be true of
+the results.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,12 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "fixtures" / "tiny-sd"
 WORDS = ("cat face", "dog face", "fox", "bear", "panda")
 OURS = {"ledger.jsonl", "ledger.parquet", "contact-sheet.png", ".dreamsampler-batch"}
@@ -35,7 +38,7 @@ def make_rows(folder: Path, count: int, seed: int = 0, *, plain: bool = False) -
     return folder / "rows.jsonl"
 
 
-def records(folder: Path) -> list[dict]:
+def records(folder: Path) -> list[dict[str, Any]]:
     """The ledger's whole lines."""
     file = folder / "ledger.jsonl"
     lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
@@ -44,7 +47,7 @@ def records(folder: Path) -> list[dict]:
 
 def half_files(folder: Path) -> list[str]:
     """Visible results that do not decode."""
-    bad = []
+    bad: list[str] = []
     for path in folder.glob("*.png"):
         try:
             with Image.open(path) as image:
@@ -54,22 +57,22 @@ def half_files(folder: Path) -> list[str]:
     return bad
 
 
-def verdict(folder: Path, count: int) -> dict[str, int]:
+def faults_of(folder: Path, count: int) -> dict[str, int]:
     """Rows lost and doubled, files that are half, foreign, or other than the ledger says."""
     done = Counter(each["row"] for each in records(folder) if each["status"] == "done")
     last = {each["row"]: each for each in records(folder)}
-    promised = {
+    recorded = {
         name: digest
         for each in last.values()
         for name, digest in zip(each["outputs"], each["sha256"], strict=True)
     }
     wrong = [
         name
-        for name, digest in promised.items()
+        for name, digest in recorded.items()
         if not (folder / name).is_file()
         or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
     ]
-    foreign = {path.name for path in folder.iterdir()} - OURS - set(promised)
+    foreign = {path.name for path in folder.iterdir()} - OURS - set(recorded)
     return {
         "lost": count - len(done),
         "doubled": sum(number - 1 for number in done.values()),

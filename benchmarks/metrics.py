@@ -36,7 +36,7 @@ def read(path: Path) -> Tensor:
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures (..., 3, h, w) in [0, 1]; the mean of several."""
+    """Peak signal-to-noise ratio in dB; the mean of several pictures (..., 3, h, w) in [0, 1]."""
     error = (a - b).square().mean((-3, -2, -1)).clamp_min(1e-10)
     return -10 * float(error.log10().mean())
 
@@ -179,8 +179,8 @@ def lpips_background() -> Extra:
         import lpips  # type: ignore[import-not-found]
     except ImportError:
         raise InputError(
-            "LPIPS needs the package lpips (and its torchvision), which is not installed: leave --lpips "
-            "out, or install it into an environment of your own"
+            "LPIPS needs the package lpips (and its torchvision), which is not installed: leave "
+            "--lpips out, or install it into an environment of your own"
         ) from None
     network = lpips.LPIPS(net="squeeze", verbose=False).eval()
 

@@ -126,3 +126,18 @@ def sheet(
     file = BytesIO()
     image.save(file, format="PNG")
     write_whole(path, file.getvalue())
+
+
+def strips(names: Sequence[str], paths: Sequence[Path], path: Path) -> None:
+    """Strips of square pictures below each other, each after its name."""
+    strips = [Image.open(each).convert("RGB") for each in paths]
+    left, wide = 150, max(strip.width for strip in strips)
+    image = Image.new("RGB", (left + wide, sum(strip.height for strip in strips)), "white")
+    pen, top = ImageDraw.Draw(image), 0
+    for name, strip in zip(names, strips, strict=True):
+        pen.multiline_text((4, top + strip.height // 3), name, fill="black", font_size=10)
+        image.paste(strip, (left, top))
+        top += strip.height
+    file = BytesIO()
+    image.save(file, format="PNG")
+    write_whole(path, file.getvalue())

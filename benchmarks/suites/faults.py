@@ -1,7 +1,7 @@
 """Damaged inputs, a full disk, a read-only disk, a limit on file sizes: what a batch makes of them.
 
-`python -m benchmarks.reliability faults`: Linux; disks are mounted in a namespace of their own
-(`unshare`), which takes root or user namespaces.
+Linux only; disks are mounted in a namespace of their own (`unshare`), which takes root or user
+namespaces.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.reliability.rows import TINY, half_files, make_rows, records, verdict
+from benchmarks.batches import TINY, faults_of, half_files, make_rows, records
+from benchmarks.report import header, line
 
 ROWS = 30
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print one line a fault."""
-    print("\n## Faults\n\n| fault | exit code | lines of error | what it says | after it |")
-    print("|---|---|---|---|---|")
+    print(header("fault", "exit code", "lines of error", "its last line", "after it"))
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         home = Path(folder)
         _corrupt(home)
@@ -54,12 +54,12 @@ def _corrupt(home: Path) -> None:
         path.write_bytes([data[: len(data) // 2], b"", b"\x89PNG garbage" * 9][i % 3])
         spoiled[row + 1] = path.name
     done = subprocess.run(_command(manifest, home / "out"), capture_output=True, text=True)
-    told = {each["row"]: each for each in records(home / "out")}
-    failed = {row for row, each in told.items() if each["status"] == "failed"}
-    named = sum(spoiled[row] in told[row]["error"] for row in failed & set(spoiled))
+    found = {each["row"]: each for each in records(home / "out")}
+    failed = {row for row, each in found.items() if each["status"] == "failed"}
+    named = sum(spoiled[row] in found[row]["error"] for row in failed & set(spoiled))
     good = ROWS - len(spoiled)
-    kept = verdict(home / "out", good)
-    after = f"{len(told) - len(failed)} of {good} good rows done, {named} of {len(spoiled)} named"
+    kept = faults_of(home / "out", good)
+    after = f"{len(found) - len(failed)} of {good} good rows done, {named} of {len(spoiled)} named"
     _row(f"{len(spoiled)} of {ROWS} inputs damaged", done, f"{after}, {kept}")
 
 
@@ -75,7 +75,7 @@ def _disk(
     disk.mkdir()
     out = disk / "out"
     run, code = shlex.join(_command(manifest, out)), home / "first"
-    look = shlex.join([sys.executable, "-m", "benchmarks.reliability.faults", str(out)])
+    inspect = shlex.join([sys.executable, "-m", "benchmarks.suites.faults", str(out)])
     script = "\n".join(
         [
             break_it.format(disk=disk),
@@ -83,9 +83,9 @@ def _disk(
             if fill
             else "",
             f"{run} >/dev/null 2>{code}.err; echo $? >{code}.code",
-            f"{look} >{code}.seen",
+            f"{inspect} >{code}.seen",
             repair.format(disk=disk),
-            f"{run} >/dev/null 2>{code}.more; echo $? >{code}.again; {look} >{code}.end",
+            f"{run} >/dev/null 2>{code}.more; echo $? >{code}.again; {inspect} >{code}.end",
         ]
     )
     done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True)
@@ -103,18 +103,18 @@ def _disk(
 def _row(name: str, done: subprocess.CompletedProcess[str], after: str) -> None:
     lines = done.stderr.strip().splitlines()
     said = lines[-1].replace("|", "/")[:150] if lines else ""
-    print(f"| {name} | {done.returncode} | {len(lines)} | {said} | {after} |", flush=True)
+    print(line(name, done.returncode, len(lines), said, after), flush=True)
 
 
-def _look(out: Path) -> None:
+def _inspect(out: Path) -> None:
     """The state of a folder, as JSON."""
     if not out.is_dir():
         print(json.dumps({"done": 0, "half": 0}))
         return
     done = sum(each["status"] == "done" for each in records(out))
-    state = verdict(out, ROWS)
+    state = faults_of(out, ROWS)
     print(json.dumps({"done": done, **state, "half": state["half"] + len(half_files(out))}))
 
 
 if __name__ == "__main__":
-    _look(Path(sys.argv[1]))
+    _inspect(Path(sys.argv[1]))

@@ -1,14 +1,13 @@
-"""Random recipes, manifests, pictures and SVG files at the doors: one line or a result, no hang.
+"""Random recipes, manifests, pictures and SVG files: one line or a result, no traceback, no hang.
 
-`python -m benchmarks.reliability fuzz [--cases 10000]`: a quarter of the cases each. What comes
-out must be a result, or an error that the command line tells in one line (ValueError, OSError,
-MemoryError); anything else would be a traceback, and more than ten seconds of the processor a hang.
+A quarter of the cases each. The outcome must be a result, or an error that the command line prints
+in one line (ValueError, OSError, MemoryError); anything else would be a traceback, and more than
+ten seconds of the processor a hang.
 Every case is a function of its number: `--first N --cases 1` is that one again.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -28,36 +27,45 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.report import header, line
+
 LONGEST = 10
 """Seconds of the processor after which a case hangs."""
 FINE = (ValueError, OSError, MemoryError)
-"""What `interfaces.errors` tells in one line."""
+"""What `interfaces.errors` prints in one line."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run the cases, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0)
-    asked = parser.parse_args(arguments)
+def main(cases: int = 10_000, first: int = 0) -> None:
+    """Run the cases, and print what came out.
+
+    Args:
+        cases: how many.
+        first: number of the first one.
+
+    Raises:
+        RuntimeError: a traceback or a hang.
+    """
     warnings.simplefilter("ignore")
     import dreamsampler.generators.vector
     import dreamsampler.images.picture  # noqa: F401  # now, and not in the first case
 
-    kinds, told, slowest = (recipe, manifest, picture, svg), Counter(), dict[str, float]()
+    kinds, found, slowest = (recipe, manifest, picture, svg), Counter(), dict[str, float]()
     signal.signal(signal.SIGVTALRM, _hangs)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         home = Path(folder)
         _seeds(home)
-        for number in range(asked.first, asked.first + asked.cases):
+        for number in range(first, first + cases):
             kind = kinds[number % len(kinds)]
             began = time.perf_counter()
-            told[kind.__name__, _outcome(kind, random.Random(number), home, number)] += 1
+            found[kind.__name__, _outcome(kind, random.Random(number), home, number)] += 1
             spent = time.perf_counter() - began
             slowest[kind.__name__] = max(spent, slowest.get(kind.__name__, 0.0))
-    _table(told, slowest)
-    if any(outcome in ("traceback", "hang") for _, outcome in told):
-        sys.exit(1)
+    outcomes = ("accepted", "one line", "traceback", "hang")
+    print(header("kind", *outcomes, "slowest s"))
+    for kind, longest in slowest.items():
+        print(line(kind, *(found[kind, outcome] for outcome in outcomes), f"{longest:.2f}"))
+    if any(outcome in ("traceback", "hang") for _, outcome in found):
+        raise RuntimeError("there was a traceback or a hang: see above")
 
 
 def _outcome(kind: Any, rng: random.Random, home: Path, number: int) -> str:
@@ -74,7 +82,7 @@ def _outcome(kind: Any, rng: random.Random, home: Path, number: int) -> str:
         return "traceback"
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return "taken"
+    return "accepted"
 
 
 class _Hang(BaseException):
@@ -217,8 +225,8 @@ def manifest(rng: random.Random, home: Path) -> None:
         pyarrow.parquet.write_table(pyarrow.table(table), file)
         data = file.getvalue()
     path.write_bytes(_damaged(data, rng) if rng.random() < 0.6 else data or b"\n")
-    asked = Batch(str(path), "out", task=rng.choice(["edit", "inpaint", None, "x"]))
-    for job in jobs_of(rows_of(path), asked, home):
+    batch = Batch(str(path), "out", task=rng.choice(["edit", "inpaint", None, "x"]))
+    for job in jobs_of(rows_of(path), batch, home):
         _ = job.key
         if isinstance(job, Job):
             addresses(job)
@@ -278,14 +286,3 @@ def svg(rng: random.Random, home: Path) -> None:
     with contextlib.suppress(*FINE):
         read_recipe(path)
     read_svg(path, size=64)
-
-
-def _table(told: Counter[tuple[str, str]], slowest: dict[str, float]) -> None:
-    outcomes = ("taken", "one line", "traceback", "hang")
-    print(
-        f"\n## {sum(told.values())} random cases\n\n| kind | {' | '.join(outcomes)} | slowest s |"
-    )
-    print("|---|---|---|---|---|---|")
-    for kind, longest in slowest.items():
-        counts = " | ".join(str(told[kind, outcome]) for outcome in outcomes)
-        print(f"| {kind} | {counts} | {longest:.2f} |")

@@ -117,7 +117,8 @@ class Inpainting(Suite):
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table and a sheet."""
         page = Page(
-            f"{len(items)} pictures, 95 % bootstrap intervals, protocol {self.protocol.digest[:12]}.",
+            f"{len(items)} pictures, 95 % bootstrap intervals, protocol "
+            f"{self.protocol.digest[:12]}.",
             self.columns,
             first="source",
             words=[item.target_prompt for item in items[:10]],

@@ -4,13 +4,11 @@ A moment is drawn in rows, not in seconds: so many more lines in the ledger, the
 more, for a third of the kills so short that it is the moment in which a row is made final. One kill
 in ten comes while processes start.
 
-`python -m benchmarks.reliability kills [--kills 50] [--rows 100] [--ray] [--plain]`; with
-`--folder F --seconds S` it ends after S seconds, and the same command goes on later.
+With `--folder F --seconds S` it ends after S seconds, and the same command goes on later.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -20,70 +18,86 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.reliability.rows import TINY, half_files, make_rows, verdict
+from benchmarks.batches import TINY, faults_of, half_files, make_rows
+from benchmarks.report import header, line
 
 
-def main(arguments: list[str]) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What is killed, and how often.
+
+    Args:
+        kills: how many.
+        rows: of a batch.
+        workers: processes of a batch.
+        apart: rows between two kills, at most.
+        ray: on Ray.
+        plain: rows without a model.
+        seconds: after these, it ends.
+        seed: of the moments.
+        folder: keep everything here, and go on from it.
+    """
+
+    kills: int = 50
+    rows: int = 100
+    workers: int = 2
+    apart: int = 20
+    ray: bool = False
+    plain: bool = False
+    seconds: float = 1e9
+    seed: int = 0
+    folder: Path | None = None
+
+
+def main(options: Options = Options()) -> None:
     """Kill, run again, and count what is lost, doubled or half."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=100)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--apart", type=int, default=20, help="rows between two kills, at most")
-    parser.add_argument("--ray", action="store_true")
-    parser.add_argument("--plain", action="store_true", help="rows without a model")
-    parser.add_argument("--seconds", type=float, default=1e9, help="after these, it ends")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="keep everything here, and go on from it")
-    asked = parser.parse_args(arguments)
-    with contextlib.ExitStack() as stack:
-        kept = tempfile.TemporaryDirectory(prefix="kills-")
-        home = asked.folder or Path(stack.enter_context(kept))
-        _table(_killed(home, asked), asked)
+    with tempfile.TemporaryDirectory(prefix="kills-") as kept:
+        _table(_killed(options.folder or Path(kept), options), options)
 
 
-def _killed(home: Path, asked: argparse.Namespace) -> dict[str, Any]:
-    manifest = make_rows(home / "in", asked.rows, plain=asked.plain)
-    told: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
-    told |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0, "seconds": 0}
-    state = home / "told.json"
+def _killed(home: Path, options: Options) -> dict[str, Any]:
+    manifest = make_rows(home / "in", options.rows, plain=options.plain)
+    found: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
+    found |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0, "seconds": 0}
+    state = home / "counts.json"
     if state.exists():
-        told |= json.loads(state.read_text())
-    rng, began = random.Random(asked.seed + told["kills"]), time.time() - told["seconds"]
-    until = time.time() + asked.seconds
-    while (told["kills"] < asked.kills or not told["batches"]) and time.time() < until:
-        out = home / f"out{told['batches']}"
-        while not (over := _finished(manifest, out, asked, rng, told)) and time.time() < until:
+        found |= json.loads(state.read_text())
+    rng, began = random.Random(options.seed + found["kills"]), time.time() - found["seconds"]
+    until = time.time() + options.seconds
+    while (found["kills"] < options.kills or not found["batches"]) and time.time() < until:
+        out = home / f"out{found['batches']}"
+        while not (over := _finished(manifest, out, options, rng, found)) and time.time() < until:
             pass
-        told["batches"] += over
-        told["seconds"] = round(time.time() - began)
-        state.write_text(json.dumps(told))
-    done = sorted(told["with rows done"])
-    told["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
-    return told | _verdicts(home, told["batches"], asked.rows)
+        found["batches"] += over
+        found["seconds"] = round(time.time() - began)
+        state.write_text(json.dumps(found))
+    done = sorted(found["with rows done"])
+    found["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
+    return found | _faults(home, found["batches"], options.rows)
 
 
-def _verdicts(home: Path, batches: int, rows: int) -> dict[str, int]:
+def _faults(home: Path, batches: int, rows: int) -> dict[str, int]:
     """What is wrong with the batches that came to their end."""
     total = {"lost": 0, "doubled": 0, "half": 0, "foreign": 0, "other pixels": 0}
     for out in (home / f"out{i}" for i in range(batches)):
-        for name, number in verdict(out, rows).items():
+        for name, number in faults_of(out, rows).items():
             total[name] += number
         total["other pixels"] += _different(home / "out0", out)
     return total
 
 
-def _started(manifest: Path, out: Path, asked: argparse.Namespace) -> subprocess.Popen[bytes]:
+def _started(manifest: Path, out: Path, options: Options) -> subprocess.Popen[bytes]:
     """The batch in a session of its own, so that its processes can be told from others."""
-    where = ["--ray", "local"] if asked.ray else []
+    where = ["--ray", "local"] if options.ray else []
     command = [sys.executable, "-m", "dreamsampler", "batch", str(manifest), "-o", str(out)]
-    more = ["--model", str(TINY), "--resume", "--workers", str(asked.workers), *where]
+    more = ["--model", str(TINY), "--resume", "--workers", str(options.workers), *where]
     return subprocess.Popen(
         [*command, *more],
         stdout=subprocess.DEVNULL,
@@ -93,32 +107,32 @@ def _started(manifest: Path, out: Path, asked: argparse.Namespace) -> subprocess
 
 
 def _finished(
-    manifest: Path, out: Path, asked: argparse.Namespace, rng: random.Random, told: dict[str, Any]
+    manifest: Path, out: Path, options: Options, rng: random.Random, found: dict[str, Any]
 ) -> bool:
     """Run until the end or a kill of the batch; whether it came to its end."""
-    running = _started(manifest, out, asked)
-    while told["kills"] < asked.kills and _waited(running, out, asked, rng):
-        told["kills"] += 1
+    running = _started(manifest, out, options)
+    while found["kills"] < options.kills and _waited(running, out, options, rng):
+        found["kills"] += 1
         done = _count(out)
-        told["with rows done"].append(done)
-        victims = _children(running.pid, asked.ray)
+        found["with rows done"].append(done)
+        victims = _children(running.pid, options.ray)
         if victims and rng.random() < 0.4:  # a worker: the batch goes on by itself
-            told["of workers"] += 1
+            found["of workers"] += 1
             _kill(rng.choice(victims))
-            print(f"kill {told['kills']}: a worker, {done} rows", file=sys.stderr, flush=True)
+            print(f"kill {found['kills']}: a worker, {done} rows", file=sys.stderr, flush=True)
             continue
-        _kill_all(running, asked.ray)
-        _look(out, told)
-        print(f"kill {told['kills']}: {done} rows", file=sys.stderr, flush=True)
+        _kill_all(running, options.ray)
+        _inspect(out, found)
+        print(f"kill {found['kills']}: {done} rows", file=sys.stderr, flush=True)
         return False
     assert running.stderr is not None
     said = running.stderr.read().decode()  # until the end
     if running.wait() == 2 and "--resume" in said and said.count("\n") == 1:
-        told["ended by itself"] += 1  # one of Ray's services was killed; it says so
+        found["ended by itself"] += 1  # one of Ray's services was killed; it says so
         print(said, file=sys.stderr, end="")
         return False
     if "Ray does not start" in said:  # a machine with too much else to do
-        told["Ray did not start"] += 1
+        found["Ray did not start"] += 1
         return False
     if running.returncode:
         sys.exit(f"the batch failed: {said[-800:]}")
@@ -126,15 +140,15 @@ def _finished(
 
 
 def _waited(
-    running: subprocess.Popen[bytes], out: Path, asked: argparse.Namespace, rng: random.Random
+    running: subprocess.Popen[bytes], out: Path, options: Options, rng: random.Random
 ) -> bool:
     """Wait for the moment of a kill; False if the batch ends before."""
     if rng.random() < 0.1:
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(rng.uniform(0, 10.0))
         return running.poll() is None
-    wanted = _count(out) + rng.randint(1, asked.apart)
-    while _count(out) < wanted:
+    until = _count(out) + rng.randint(1, options.apart)
+    while _count(out) < until:
         if running.poll() is not None:
             return False
         time.sleep(0.001)
@@ -157,11 +171,11 @@ def _kill_all(running: subprocess.Popen[bytes], ray: bool) -> None:
     running.wait()
 
 
-def _look(out: Path, told: dict[str, Any]) -> None:
+def _inspect(out: Path, found: dict[str, Any]) -> None:
     """What a user would see right after the kill."""
     file = out / "ledger.jsonl"
-    told["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
-    told["seen half"] += len(half_files(out)) if out.exists() else 0
+    found["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
+    found["seen half"] += len(half_files(out)) if out.exists() else 0
 
 
 def _processes() -> list[tuple[int, int, int, str]]:
@@ -202,10 +216,8 @@ def _different(one: Path, other: Path) -> int:
     )
 
 
-def _table(told: dict[str, Any], asked: argparse.Namespace) -> None:
-    where = "Ray" if asked.ray else f"{asked.workers} local workers"
-    rows = f"{asked.rows} {'plain ' if asked.plain else ''}rows"
-    print(f"\n## {told['kills']} random SIGKILLs, {rows} a batch, {where}\n")
-    print(f"| {' | '.join(told)} |")
-    print(f"|{'---|' * len(told)}")
-    print(f"| {' | '.join(map(str, told.values()))} |")
+def _table(found: dict[str, Any], options: Options) -> None:
+    where = "Ray" if options.ray else f"{options.workers} local workers"
+    rows = f"{options.rows} {'plain ' if options.plain else ''}rows"
+    print(f"\n## {found['kills']} random SIGKILLs, {rows} a batch, {where}\n")
+    print(f"{header(*found)}\n{line(*found.values())}")

@@ -1,14 +1,11 @@
-"""The figures of docs/loop.md: DDIM and score distillation as one loop, on an exact prior.
+"""DDIM and score distillation as one loop, on an exact prior; the figure of docs/loop.md.
 
-    python -m benchmarks.one_loop --out docs/images
-
-Left: from one noise, the clean look of each method, step by step, over the prior's density; crosses
-are DDIM written out as published, without the loop. Right: where 400 noises end up.
+Left: from one noise, the clean estimate of each method, step by step, over the prior's density;
+crosses are DDIM written out as published, without the loop. Right: where 400 noises end.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.report import header, line
 from dreamsampler import GaussianMixture, LatentVariable, dream, finish
 from dreamsampler.guidance import conditional
-from dreamsampler.maths import Latent, Level, Step, fresh, generators
+from dreamsampler.maths import Latent, Level, Step, fresh, generators, keep
 from dreamsampler.regularizers import relax
 from dreamsampler.samplers import random_levels, trailing
 
@@ -27,7 +25,7 @@ MODES = torch.tensor([[1.6, 0.9], [-1.6, 0.9], [0.0, -1.7]])
 WEIGHTS = (0.5, 0.3, 0.2)
 SPREAD = 0.25
 STEPS = 40
-Walk = Callable[[Latent, int], Iterator[Step]]
+Method = Callable[[Latent, int], Iterator[Step]]
 
 
 def prior() -> GaussianMixture:
@@ -36,34 +34,25 @@ def prior() -> GaussianMixture:
     return GaussianMixture(means, SPREAD)
 
 
-def methods(model: GaussianMixture) -> dict[str, Walk]:
-    """Name -> walk from a noise, with a seed for what is drawn on the way."""
+def methods(model: GaussianMixture) -> dict[str, Method]:
+    """Name -> run from a noise, with a seed for the noise of its steps."""
     denoise, falling = conditional(model, None), trailing(model.schedule, STEPS, start=0.98)
 
-    def ddim(eps: Latent, seed: int) -> Iterator[Step]:
-        return dream(denoise, LatentVariable(0 * eps), falling, eps)
+    def run(levels: list[Level], share: float, **more: Any) -> Method:
+        def steps(eps: Latent, seed: int) -> Iterator[Step]:
+            renoise = fresh(share, generators(seed, images=len(eps))) if share else keep
+            return dream(denoise, LatentVariable(0 * eps), levels, eps, renoise=renoise, **more)
 
-    def renewed(eps: Latent, seed: int) -> Iterator[Step]:
-        rng = generators(seed, images=len(eps))
-        return dream(denoise, LatentVariable(0 * eps), falling, eps, renoise=fresh(0.3, rng))
-
-    def partial(eps: Latent, seed: int) -> Iterator[Step]:
-        rng = generators(seed, images=len(eps))
-        walk = relax(0.3)
-        return dream(
-            denoise, LatentVariable(0 * eps), falling, eps, regularize=walk, renoise=fresh(1.0, rng)
-        )
+        return steps
 
     def sds(eps: Latent, seed: int) -> Iterator[Step]:
-        rng = generators(seed, images=len(eps))
         levels = random_levels(model.schedule, 600, torch.Generator().manual_seed(seed))
-        walk, again = relax(0.1), fresh(1.0, rng)
-        return dream(denoise, LatentVariable(0 * eps), levels, eps, regularize=walk, renoise=again)
+        return run(levels, 1.0, regularize=relax(0.1))(eps, seed)
 
     return {
-        "DDIM: falling levels, moved wholly, noise kept": ddim,
-        "30 % of the noise renewed in each step": renewed,
-        "falling levels, moved by 0.3, all noise fresh": partial,
+        "DDIM: falling levels, moved wholly, noise kept": run(falling, 0.0),
+        "30 % of the noise renewed in each step": run(falling, 0.3),
+        "falling levels, moved by 0.3, all noise fresh": run(falling, 1.0, regularize=relax(0.3)),
         "SDS: random levels, moved by 0.1, all noise fresh": sds,
     }
 
@@ -74,10 +63,10 @@ def published_ddim(model: GaussianMixture, eps: Latent) -> list[Tensor]:
     null, found = model.condition(None), []
     z = levels[0].sigma * eps
     for level, following in zip(levels, [*levels[1:], Level(0.0, 1.0, 0.0)], strict=True):
-        (seen,) = model.predict(z, level, [null])
-        clean = (z - level.sigma * seen.eps) / level.alpha
+        (estimate,) = model.predict(z, level, [null])
+        clean = (z - level.sigma * estimate.eps) / level.alpha
         found.append(clean)
-        z = following.alpha * clean + following.sigma * seen.eps
+        z = following.alpha * clean + following.sigma * estimate.eps
     return found
 
 
@@ -106,18 +95,18 @@ def drawn(model: GaussianMixture, seeds: int, path: Path) -> list[str]:
     one = torch.randn(1, 2, generator=torch.Generator().manual_seed(5))
     many = torch.randn(seeds, 2, generator=torch.Generator().manual_seed(1))
     lines = []
-    for i, (name, walk) in enumerate(methods(model).items()):
+    for i, (name, method) in enumerate(methods(model).items()):
         color = f"C{i}"
-        way = torch.cat([step.z0 for step in walk(one, 0)])
+        way = torch.cat([step.z0 for step in method(one, 0)])
         left.plot(*way.T, color=color, lw=1.6, alpha=0.9, label=name, marker=".", ms=3)
         left.plot(*way[-1], color=color, marker="o", ms=8, mec="black")
-        ends = finish(walk(many, 7)).z0
+        ends = finish(method(many, 7)).z0
         right.scatter(*ends.T, s=9, color=color, alpha=0.6, label=name, linewidths=0)
-        told = " / ".join(f"{s:.0%}" for s in shares(ends))
-        lines.append(f"| {name} | {told} | {scatter(ends):.2f} |")
+        reached = " / ".join(f"{s:.0%}" for s in shares(ends))
+        lines.append(line(name, reached, f"{scatter(ends):.2f}"))
     ddim = torch.cat(published_ddim(model, one))
     left.plot(*ddim.T, "kx", ms=6, mew=0.9, label="DDIM as published, without the loop")
-    left.set_title("one noise: the clean look, step by step")
+    left.set_title("one noise: the clean estimate, step by step")
     right.set_title(f"{seeds} noises: where they end")
     left.legend(fontsize=8, loc="lower left")
     path.mkdir(parents=True, exist_ok=True)
@@ -136,19 +125,14 @@ def _density(axes: Any) -> None:
     axes.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 2.4))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Draw the figures and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=400)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/runs"))
-    options = parser.parse_args(arguments)
-    model = prior()
-    lines = drawn(model, options.seeds, options.out)
-    right = " / ".join(f"{w:.0%}" for w in WEIGHTS)
-    print("| method | share in each mode | spread in a mode, of the prior's |")
-    print(f"|---|---|---|\n| the prior itself | {right} | 1.00 |")
+def main(seeds: int = 400, out: Path = Path("benchmarks/runs")) -> None:
+    """Draw the figure and print the table.
+
+    Args:
+        seeds: how many noises.
+        out: folder of one-loop.png.
+    """
+    lines = drawn(prior(), seeds, out)
+    print(header("method", "share in each mode", "spread in a mode, of the prior's"))
+    print(line("the prior itself", " / ".join(f"{w:.0%}" for w in WEIGHTS), "1.00"))
     print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,6 @@ aims at the mean, as the default does, should have 0 in both.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.report import header, line
 from dreamsampler import GaussianMixture, LatentVariable, dream, finish
 from dreamsampler.guidance import conditional
 from dreamsampler.maths import (
@@ -25,6 +25,7 @@ from dreamsampler.maths import (
     Estimate,
     Latent,
     Level,
+    Rng,
     Step,
     ddpm,
     draw,
@@ -77,8 +78,8 @@ def exact_posterior(
     unit = torch.eye(n, dtype=mu.dtype).view(n, *mu.shape[1:])
     matrix = op.A(unit).flatten(1).T  # A, column by column
     precision = matrix.T @ matrix / noise**2 + torch.eye(n, dtype=mu.dtype) / std**2
-    told = matrix.T @ y.flatten() / noise**2 + mu.flatten() / std**2
-    mean = torch.linalg.solve(precision, told)
+    weighted = matrix.T @ y.flatten() / noise**2 + mu.flatten() / std**2
+    mean = torch.linalg.solve(precision, weighted)
     return mean.view_as(mu), torch.linalg.inv(precision).diagonal().sqrt().view_as(mu)
 
 
@@ -102,25 +103,31 @@ def perfect(case: Case, z: Latent, steps: int) -> Iterator[Step]:
 
 def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
     """Name -> run from a first guess; steps as in the presets."""
-    asked, data, schedule = conditional(case.prior, None), case.data, case.prior.schedule
-    rng = lambda: generators(0, DRAWS)  # noqa: E731
-    full = lambda steps: trailing(schedule, steps, start=0.999)  # noqa: E731
+    denoise, data, schedule = conditional(case.prior, None), case.data, case.prior.schedule
+
+    def rng() -> Rng:
+        return generators(0, DRAWS)
+
+    def full(steps: int) -> list[Level]:
+        return trailing(schedule, steps, start=0.999)
 
     def default(z: Latent) -> Iterator[Step]:
-        walks = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
-        views, found = [data] * len(walks), Found(z)
-        walk = averaged_restoration(asked, views, found, walks, rng(), spread=exact_spread)
-        for step in walk:
+        levels = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
+        views, found = [data] * len(levels), Found(z)
+        rest = views, found, levels, rng()
+        for step in averaged_restoration(denoise, *rest, spread=exact_spread):
             yield replace(step, z0=found.mean)
 
     return {
         "exact sampler, 50 steps": lambda z: perfect(case, z, 50),
         "exact sampler, 500 steps": lambda z: perfect(case, z, 500),
         "default, r exact": default,
-        "treg": lambda z: treg(asked, data, z, full(50), rng()),
-        "flowdps": lambda z: flowdps(asked, data, z, flow_shifted(schedule, 28, shift=3.0), rng()),
-        "dps": lambda z: dps(asked, data, z, full(200), rng()),
-        "psld": lambda z: dps(asked, data, z, full(200), rng(), gluing=0.1),
+        "treg": lambda z: treg(denoise, data, z, full(50), rng()),
+        "flowdps": lambda z: flowdps(
+            denoise, data, z, flow_shifted(schedule, 28, shift=3.0), rng()
+        ),
+        "dps": lambda z: dps(denoise, data, z, full(200), rng()),
+        "psld": lambda z: dps(denoise, data, z, full(200), rng(), gluing=0.1),
     }
 
 
@@ -148,21 +155,15 @@ def measure(case: Case) -> dict[str, tuple[float, float]]:
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Print the table."""
-    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     torch.set_num_threads(1)
     tables = {}
     for name, op in operators().items():
         case = Case.of(op)
-        floor = (case.std.square().mean().sqrt() / STD / DRAWS**0.5).item()
-        tables[f"{name} (floor {floor:.3f})"] = measure(case)
-    print("| method | " + " | ".join(f"{n}: mean off | deviation" for n in tables) + " |")
-    print("|---|" + "---|" * 2 * len(tables))
+        least = (case.std.square().mean().sqrt() / STD / DRAWS**0.5).item()
+        tables[f"{name} (least {least:.3f})"] = measure(case)
+    print(header("method", *(part for n in tables for part in (f"{n}: mean off", "deviation"))))
     for method in next(iter(tables.values())):
-        cells = [f"{t[method][0]:.3f} | {t[method][1]:.2f}" for t in tables.values()]
-        print(f"| {method} | " + " | ".join(cells) + " |")
-
-
-if __name__ == "__main__":
-    main()
+        figures = [t[method] for t in tables.values()]
+        print(line(method, *(c for off, wide in figures for c in (f"{off:.3f}", f"{wide:.2f}"))))

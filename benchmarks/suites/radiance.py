@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, final
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from benchmarks.metrics import psnr, read, ssim
@@ -19,14 +18,19 @@ from benchmarks.report import EVALUATIONS, Column, Page, header, line, page_of, 
 from benchmarks.stats import Measured
 from benchmarks.suite import Suite
 from dreamsampler.files import InputError, sha256, write_whole
-from dreamsampler.guidance import cfg
+from dreamsampler.guidance import cfg, conditional
+from dreamsampler.images.fit import Fit
 from dreamsampler.images.save import save_picture
 from dreamsampler.maths import Latent, Step, draw, fresh, generators
-from dreamsampler.methods.reconstruction import by_view
+from dreamsampler.methods.reconstruction import MIRRORED, by_view
+from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
+from dreamsampler.operators import Mask, compose
+from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import dream, finish, random_levels
-from dreamsampler.tasks import Restore
+from dreamsampler.tasks.data_consistency import closed, first_guess, guessable
 from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
 from dreamsampler.tasks.reconstruct.task import Reconstruct
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS
 
 OURS = "DreamSampler"
 ROWS = (
@@ -153,22 +157,56 @@ def distilled(task: Reconstruct, prior: Any) -> list[Tensor]:
 
 
 def restore_views(folder: Path, scene: MakeScene, prior: Any, prompt: str) -> None:
-    """Put restored views in the place of the degraded ones: the task Restore on each alone."""
-    views = Reconstruct(folder, operator=scene.operator, beta=0.0).start(prior).views
+    """Put restored views in the place of the degraded ones, each restored alone."""
+    run = Reconstruct(folder, operator=scene.operator, beta=0.0).start(prior)
+    words = [f"{prompt}, {camera.view(run.views.center)}" for camera in run.views.cameras]
+    pictures = restored(run.views, run.fit, prior, words, max(scene.noise, 0.0012))
+    for i, picture in enumerate(pictures.cpu().clamp(0, 1)):
+        save_picture(folder / f"view_{i:03d}.png", picture)
     path = folder / "transforms.json"
     scene_file = json.loads(path.read_text())
-    for i, (frame, camera) in enumerate(zip(scene_file["frames"], views.cameras, strict=False)):
-        operator, mask = scene.operator, frame.pop("mask_path", None)
-        if mask is not None:  # white is known there; to an operator, white is lost
-            with Image.open(folder / mask) as known:
-                ImageOps.invert(known.convert("L")).save(folder / mask)
-            operator = f"mask({folder / mask})"
-        words, noise = f"{prompt}, {camera.view(views.center)}", max(scene.noise, 0.0012)
-        task = Restore(folder / frame["file_path"], operator, noise, prompt=words, seed=i)
-        restored = task.start(prior).run().pictures()[0]
-        save_picture(folder / f"view_{i:03d}.png", restored.clamp(0, 1))
+    for frame in scene_file["frames"]:
+        frame.pop("mask_path", None)
     intrinsics = ("w", "h", "fl_x", "fl_y", "cx", "cy")  # of the degraded views
     path.write_text(json.dumps({k: v for k, v in scene_file.items() if k not in intrinsics}))
+
+
+@torch.no_grad()
+def restored(views: Any, fit: Fit, prior: Any, prompts: list[str], noise: float) -> Tensor:
+    """Every view on its own: the default method of the task Restore, all views in one batch."""
+    preset, masked = RESTORE_PRESETS["default"], not bool(views.known.all())
+
+    def mirrored(axes: tuple[int, ...]) -> Measurement:
+        """The views, as latents of their mirror images explain them."""
+        op = compose(views.op, Mask(views.known)) if masked else views.op
+        return Measurement(
+            op,
+            views.y * views.known,
+            noise,
+            lambda z: fit.up(prior.decode(z), clamp=False).flip(axes),
+            lambda x: prior.encode(fit.down(x.flip(axes))),
+        )
+
+    def view(i: int) -> Measurement:
+        row = data.of_row(i)
+        return replace(row, op=Mask(views.known[i : i + 1])) if masked else row
+
+    data = mirrored(())
+    first, *others = preset.starts or (1.0,)
+    starts = [first if guessable(view(0).op, data.size) else 1.0, *others]
+    denoisers = {p: conditional(prior, prior.condition(p)) for p in dict.fromkeys(prompts)}
+    levels = restarts(prior.schedule, preset.num_inference_steps, starts)
+    found = Found(first_guess(data))
+    steps = averaged_restoration(
+        by_view([denoisers[prompt] for prompt in prompts]),
+        [mirrored(MIRRORED[i % len(MIRRORED)]) for i in range(len(levels))],
+        found,
+        levels,
+        generators(list(range(len(prompts)))),
+        spread=lambda level: (preset.spread or 0.0) * level.flow,
+    )
+    finish(steps)
+    return torch.cat([closed(view(i), found.mean[i : i + 1]) for i in range(len(prompts))])
 
 
 def held_out(folder: Path) -> list[Tensor]:

@@ -1,53 +1,70 @@
-"""Regularizers beyond the paper, on the default edit: what each is for, and what it costs.
+"""Regularizers on the default edit: what each is for, and what it costs.
 
-Every n-th of the pairs of benchmarks/edit.py is edited with and without each of them, from the same
-noise (a pair's seed is its number). For each: its own figure (benchmarks/regularizer_figures.py)
-without and with it, what the judge says, and by how much the background changes, with the 95 %
-bootstrap interval over pairs. `seamless` is measured on the same pairs laid on a ground that fades
-from left to right. Five pairs at a time; a run that was stopped goes on where it ended (remove its
-folder when the edit itself was changed; another model has its own).
+10 of the 60 pairs first, then the others, are edited with and without each of them, from the same
+noise. Measured: its own figure without and with it, what the judge names, and the change of the
+background. `tileable` is measured on the same pairs laid on a ground that fades from left to right.
 
 A regularizer of your own takes part with `--own FILE`: a Python file with `regularizer`, a map
-(x, now) -> x of pictures in [-1, 1], and, if it has a figure, `figure`, pictures (b, 3, h, w) in
-[0, 1] -> b numbers.
+(x, step) -> x of pictures in [-1, 1], and, if it has a figure, `figure`, pictures (b, 3, h, w) in
+[0, 1] -> b numbers. The figures of the others:
+
+- total_variation: total variation a pixel, of 255; and paths that a tracer needs
+- symmetry: mean difference of the halves, of 255
+- palette: mean distance of a pixel to the nearest color of the palette, of 255
+- reference_style: distance of the statistics of the autoencoder's stages from those of the
+  reference, as a share of them, in percent
+- tileable: jump across the border over the mean step between neighbors inside (1: no seam)
+
+All of them are smaller where the regularizer has its effect.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import runpy
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
-from benchmarks.edit import HERE, Bench, read
-from benchmarks.regularizer_figures import COLORS, REFERENCE, own_figures, paths, sight, told
-from benchmarks.suites.bootstrap import bootstrap, difference
-from benchmarks.suites.records import png
-from benchmarks.suites.run import identity
-from dreamsampler import from_pretrained
-from dreamsampler.files import write_whole
+from benchmarks.metrics import background, named, preservation, read
+from benchmarks.plots import sheet
+from benchmarks.protocol import HERE, Item, frozen
+from benchmarks.records import Records, Result, Row, png
+from benchmarks.report import header, line
+from benchmarks.run import Options
+from benchmarks.stats import Record, bootstrap, difference, values
+from benchmarks.suite import Suite
+from benchmarks.suites.editing import Editing
+from dreamsampler.generators.vector import traced
 from dreamsampler.guidance import cfg, conditional
+from dreamsampler.images.assemble import assemble
+from dreamsampler.images.fit import Fit
 from dreamsampler.maths import generators
 from dreamsampler.methods import anchored_edit
-from dreamsampler.regularizers import Regularizer, chain, decoded
+from dreamsampler.models.features import encoder_features
+from dreamsampler.regularizers import Regularizer, chain, decoded, palette_of
 from dreamsampler.regularizers.parse import read_regularizers
 from dreamsampler.samplers import finish
 from dreamsampler.tasks import PRESETS
 from dreamsampler.tasks.edit.run import edit_levels
 
-BATCH = 5
-Record = dict[str, float]
-Figures = Callable[[Bench, Tensor], list[float]]
+BATCH, COLORS = 5, 6
+REFERENCE = HERE.parent / "examples" / "apple.png"
+"""Whose colors and style are taken, at the size of the pairs."""
+NAMES = {
+    "total_variation": "flattened",
+    "symmetry": "mirrored",
+    "palette": f"palette(apple.png, {COLORS})",
+    "reference_style": "resembling(apple.png)",
+    "tileable": "seamless",
+}
+Figures = Callable[[Tensor], list[float]]
 
 
 @dataclass(frozen=True)
@@ -55,214 +72,200 @@ class Case:
     """A regularizer as it is measured.
 
     Args:
-        name: safe as a file's name; what the column of the sheet is called.
-        words: what the table calls it.
-        build: the map of pictures, of a bench.
-        figures: its own figures of pictures, one a picture; None if it has none.
+        regularizer: the map of pictures.
+        figures: its own figure of pictures (b, 3, h, w), b numbers; None if it has none.
         faded: on a ground that fades from left to right.
     """
 
-    name: str
-    words: str
-    build: Callable[[Bench], Regularizer]
+    regularizer: Regularizer
     figures: Figures | None = None
     faded: bool = False
 
-    def measures(self) -> dict[str, Figures]:
-        """What is measured of its pictures besides likeness and background."""
-        own = {} if self.figures is None else {"own": self.figures}
-        return own | ({"paths": lambda _, x: paths(x)} if self.name == "flattened" else {})
 
+@final
+class Regularizers(Suite):
+    """The default edit with each regularizer, beside the edit without.
 
-def cases() -> list[Case]:
-    """Those that have a name."""
-    words = {
-        "flattened": "flattened",
-        "mirrored": "mirrored",
-        "palette": f"palette(apple.png, {COLORS})",
-        "resembling": "resembling(apple.png)",
-        "seamless": "seamless",
-    }
-    return [_named(name, each) for name, each in words.items()]
-
-
-def _named(name: str, words: str) -> Case:
-    def build(bench: Bench) -> Regularizer:
-        opened = lambda _: read(REFERENCE)[None] * 2 - 1  # noqa: E731
-        return read_regularizers(words).build(opened, lambda _: sight(bench))
-
-    figures = lambda bench, x: own_figures(bench, name, x)  # noqa: E731
-    return Case(name, words, build, figures, faded=name == "seamless")
-
-
-def own_case(path: Path) -> Case:
-    """A regularizer from a file of the user's.
-
-    Raises:
-        SystemExit: the file holds none.
+    Args:
+        prior: the model.
+        own: Python files of the user's regularizers.
     """
-    held = runpy.run_path(str(path))
-    if not callable(held.get("regularizer")):
-        raise SystemExit(f"{path} holds no `regularizer`: a map (x, now) -> x of pictures")
-    figure = held.get("figure")
-    figures = None if figure is None else lambda _, x: torch.as_tensor(figure(x)).tolist()
-    mark = sha256(path.read_bytes()).hexdigest()[:12]  # another text is another regularizer
-    return Case(f"{path.stem}-{mark}", path.stem, lambda _: held["regularizer"], figures)
 
+    name, batch = "regularizers", BATCH
 
-def edited(bench: Bench, seeds: list[int], pictures: Regularizer | None) -> Tensor:
-    """The default edit of all pairs, (b, 3, h, w) in [0, 1]."""
-    prior, chosen = bench.prior, PRESETS["default"]
-    bend = chain() if pictures is None else decoded(pictures, prior.encode, bench.decode)
-    target = cfg(prior, bench.target, bench.null, chosen.guidance_scale or 0.0)
-    source, by = conditional(prior, bench.source), conditional(prior, bench.target)
-    rng = [generators(seed, images=1)[0] for seed in seeds]
-    levels = edit_levels(prior, chosen)
-    walk = anchored_edit(target, source, bench.z, levels, rng, by=by, regularize=bend)
-    return bench.pictures(finish(walk).z0, whole=False)
+    def __init__(self, prior: Any, own: tuple[Path, ...] = ()) -> None:
+        items = sorted(frozen("editing").items, key=lambda item: (item.seed % 6, item.seed))
+        super().__init__(prior, replace(frozen("editing"), suite=self.name, items=tuple(items)))
+        self.editing, self.files = Editing(prior), own
+        self._without: dict[str, Tensor] = {}
 
+    @classmethod
+    def of(cls, prior: Any, options: Options) -> Regularizers:
+        """With the files of the command line."""
+        return cls(prior, options.own)
 
-def fade(bench: Bench) -> None:
-    """Lay the pairs on a ground that gets darker from left to right, so that a seam shows."""
-    share = torch.linspace(0.25, 0.0, bench.x.shape[-1])
-    bench.x = bench.x * (1 - share)
-    bench.z = torch.cat([bench.prior.encode(row[None] * 2 - 1) for row in bench.x])
-    bench.origin = bench.decode(bench.z)
-
-
-class Folder:
-    """Records and pictures of a run: FOLDER/MODEL/NAME/PAIR.json and .png, each model's its own."""
-
-    def __init__(self, path: Path, model: dict[str, Any]) -> None:
-        self.path = path / str(model["weights"])
-
-    def has(self, name: str, pairs: list[int]) -> bool:
-        """Whether all of them are measured."""
-        return all((self.path / name / f"{pair:02d}.json").exists() for pair in pairs)
-
-    def write(self, name: str, pairs: list[int], pictures: Tensor, records: list[Record]) -> None:
-        """The picture first, so that a record always has one."""
-        (self.path / name).mkdir(parents=True, exist_ok=True)
-        for pair, picture, record in zip(pairs, pictures, records, strict=True):
-            write_whole(self.path / name / f"{pair:02d}.png", png(picture))
-            write_whole(self.path / name / f"{pair:02d}.json", json.dumps(record).encode())
-
-    def read(self, name: str, pair: int) -> Record:
-        """One record."""
-        return json.loads((self.path / name / f"{pair:02d}.json").read_text(encoding="utf-8"))
-
-    def picture(self, name: str, pair: int) -> Image.Image:
-        """One picture."""
-        with Image.open(self.path / name / f"{pair:02d}.png") as image:
-            return image.convert("RGB")
-
-
-def measure(bench: Bench, pairs: list[int], some: list[Case], folder: Folder) -> None:
-    """Some regularizers on some pairs, of one ground: what they make beside the edit without."""
-    ground = "faded" if some[0].faded else "free"
-    if ground == "faded":
-        fade(bench)
-    free = edited(bench, pairs, None)
-    before = told(bench, free)
-    folder.write(ground, pairs, free, before)
-    folder.write(f"source of {ground}", pairs, bench.x, [{}] * len(pairs))
-    for case in some:
-        start = time.process_time()
-        made = edited(bench, pairs, case.build(bench))
-        spent = (time.process_time() - start) / len(pairs)
-        records = [
-            {f"{k} without": v for k, v in a.items()} | b | {"seconds": spent}
-            for a, b in zip(before, told(bench, made), strict=True)
+    def all_rows(self, *, curves: bool) -> list[Row]:
+        """Those that have a name, then the user's own; another text is another regularizer."""
+        rows = [Row(name, name, "ours", {"text": text}) for name, text in NAMES.items()]
+        return rows + [
+            Row(path.stem, path.stem, "own", {"sha256": sha256(path.read_bytes()).hexdigest()})
+            for path in self.files
         ]
-        for name, figures in case.measures().items():
-            for record, a, b in zip(
-                records, figures(bench, free), figures(bench, made), strict=True
-            ):
-                record |= {f"{name} without": a, name: b}
-        folder.write(case.name, pairs, made, records)
+
+    def case(self, row: Row) -> Case:
+        """The regularizer of a row.
+
+        Raises:
+            ValueError: a file that holds none.
+        """
+        if row.kind == "own":
+            (path,) = (path for path in self.files if path.stem == row.key)
+            module = runpy.run_path(str(path))
+            if not callable(module.get("regularizer")):
+                raise ValueError(f"{path} has no `regularizer`: a map (x, step) -> x of pictures")
+            figure = module.get("figure")
+            own = None if figure is None else lambda x: torch.as_tensor(figure(x)).tolist()
+            return Case(module["regularizer"], own)
+        features = encoder_features(self.prior)
+        parsed = read_regularizers(row.settings["text"])
+        regularizer = parsed.build(lambda _: reference()[None] * 2 - 1, lambda _: features)
+        figures = {
+            "total_variation": variation,
+            "symmetry": lambda x: (255 * (x - x.flip(-1)).abs().mean((1, 2, 3))).tolist(),
+            "palette": palette_distance,
+            "reference_style": lambda x: style_distance(features, x),
+            "tileable": border_jump,
+        }
+        return Case(regularizer, figures[row.key], faded=row.key == "tileable")
+
+    @torch.no_grad()
+    def measure(self, row: Row, items: list[Item]) -> list[Result]:
+        """A batch of pairs, without and with the regularizer."""
+        self.protocol.check(items)
+        case = self.case(row)
+        x = torch.stack([read(HERE / item.image) for item in items])
+        ground = [background(each) for each in x]
+        if case.faded:
+            x = x * (1 - torch.linspace(0.25, 0.0, x.shape[-1]))
+        key = f"{case.faded}" + ",".join(item.id for item in items)
+        if key not in self._without:
+            self._without = {key: self.edited(x, items, None)}
+        free = self._without[key]
+        with self.metered() as spent:
+            made = self.edited(x, items, case.regularizer)
+        measures: dict[str, Figures] = {} if case.figures is None else {"own": case.figures}
+        if row.key == "total_variation":
+            measures["paths"] = lambda x: [float(traced(each, 4096).paths) for each in x]
+        own = {name: (figures(free), figures(made)) for name, figures in measures.items()}
+        results: list[Result] = []
+        for i, item in enumerate(items):
+            found: dict[str, float] = {}
+            for ending, picture in ((" without", free[i]), ("", made[i])):
+                found |= {
+                    f"{k}{ending}": v for k, v in named(self.judge, picture, item.target).items()
+                }
+                kept = preservation(picture, x[i], ground[i])["background dB"]
+                found[f"background{ending}"] = kept
+            for name, (before, after) in own.items():
+                found |= {f"{name} without": before[i], name: after[i]}
+            files = {"source.png": png(x[i]), "without.png": png(free[i])}
+            used, seconds = spent.evaluations // len(items), spent.seconds / len(items)
+            results.append(Result(found, used, seconds, made[i], files))
+        return results
+
+    def edited(self, x: Tensor, items: list[Item], regularizer: Regularizer | None) -> Tensor:
+        """The default edit of pictures (b, 3, h, w) in [0, 1]."""
+        prior, preset, null = self.prior, PRESETS["default"], self.prior.condition("")
+        fit = Fit.to((x.shape[-2], x.shape[-1]), prior.native_size, prior.multiple)
+        z_src = torch.cat([prior.encode(fit.down(each[None])) for each in x])
+
+        def decode(z: Tensor) -> Tensor:
+            return torch.cat([prior.decode(each[None]) for each in z]).clamp(-1, 1)
+
+        wanted = self.editing.condition([item.target_prompt for item in items])
+        source = self.editing.condition([item.source_prompt for item in items])
+        target = cfg(prior, wanted, null, preset.guidance_scale or 0.0)
+        pair = target, conditional(prior, source)
+        regularize = chain() if regularizer is None else decoded(regularizer, prior.encode, decode)
+        rng, levels = generators([item.seed for item in items]), edit_levels(prior, preset)
+        by = conditional(prior, wanted)
+        last = finish(anchored_edit(*pair, z_src, levels, rng, by=by, regularize=regularize))
+        both = zip(x, decode(last.z0).split(1), decode(z_src).split(1), strict=True)
+        return torch.stack([assemble(each, made, origin, fit) for each, made, origin in both])
+
+    def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
+        """A table, and a sheet of the first pairs."""
+        lines = [f"{len(items)} pairs, without to with", ""]
+        lines += [header("regularizer", "its own figure", "top-1 %", "top-5 %", "background dB",
+                         "s a core")]  # fmt: skip
+        lines += [_line(row, records.all(row, items)) for row in rows]
+        shown, columns = items[:4], []
+        for row in rows:
+            paths = [records.picture(row, item) for item in shown]
+            if row is rows[0] or row.key == "tileable":
+                for ending, title in (("source", "source"), ("without", "no regularizer")):
+                    columns.append((title, [path.with_suffix(f".{ending}.png") for path in paths]))
+            columns.append((row.method, paths))
+        words = [f"{item.source_prompt[:22]}\n-> {item.target}" for item in shown]
+        sheet(columns, words, out / "sheet.png", 128)
+        return "\n".join([*lines, "", "![pictures](sheet.png)", ""])
 
 
-def line(case: Case, records: list[Record]) -> str:
-    """One line of the table."""
-
-    def change(name: str, digits: int) -> str:
-        a, b = (bootstrap([r[key] for r in records]).mean for key in (f"{name} without", name))
-        return f"{a:.{digits}f} to {b:.{digits}f}"
-
-    own = change("own", 1) if "own" in records[0] else "-"
-    if "paths" in records[0]:
-        own += f"; {change('paths', 0)} paths"
-    apart = difference(
-        [r["background"] for r in records], [r["background without"] for r in records]
-    )
-    ground = f"{change('background', 1)} ({apart.mean:+.1f} [{apart.low:+.1f}, {apart.high:+.1f}])"
-    seconds = bootstrap([r["seconds"] for r in records]).mean
-    cells = [own, change("top-1", 0), change("top-5", 0), ground, f"{seconds:.1f}"]
-    return f"| `{case.words}` | {' | '.join(cells)} |"
+SUITE = Regularizers
 
 
-def sheet(folder: Folder, shown: list[int], all_cases: list[Case], path: Path) -> None:
-    """Pictures in rows under their titles; tiles four times each."""
-    columns = [("source of free", "source"), ("free", "no regularizer")]
-    columns += [(case.name, case.words.split("(")[0]) for case in all_cases if not case.faded]
-    if any(case.faded for case in all_cases):
-        columns += [("faded", "a fading ground")]
-        columns += [(case.name, case.words) for case in all_cases if case.faded]
-    tiled, side = {"faded", *(c.name for c in all_cases if c.faded)}, 128
-    font: Any = ImageFont.load_default(13)
-    image = Image.new("RGB", ((side + 8) * len(columns), len(shown) * (side + 8) + 22), "white")
-    pen = ImageDraw.Draw(image)
-    for k, (name, title) in enumerate(columns):
-        pen.text((k * (side + 8) + 3, 3), title, fill="black", font=font)
-        for j, pair in enumerate(shown):
-            picture = folder.picture(name, pair)
-            if name in tiled:
-                picture = Image.fromarray(np.tile(np.array(picture), (2, 2, 1)))
-            small = picture.resize((side, side), Image.Resampling.LANCZOS)
-            image.paste(small, (k * (side + 8) + 4, 22 + j * (side + 8)))
-    path.mkdir(parents=True, exist_ok=True)
-    image.save(path / "regularizers.png", optimize=True)
+def reference() -> Tensor:
+    """The picture whose colors and style are taken, (3, 128, 128) in [0, 1]."""
+    with Image.open(REFERENCE) as image:
+        small = image.convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 255
 
 
-@torch.no_grad()
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the table, draw the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="iconic")
-    parser.add_argument("--limit", type=int, default=None, help="only so many pairs")
-    parser.add_argument("--every", type=int, default=3, help="every n-th pair")
-    parser.add_argument("--first", type=int, default=0, help="the pair to begin with")
-    parser.add_argument("--own", type=Path, nargs="*", default=[], help="files of your own")
-    parser.add_argument("--only", nargs="*", help="names of those to measure; default: all")
-    parser.add_argument(
-        "--shown", type=int, nargs="*", default=[0, 12, 24, 36], help="on the sheet"
-    )
-    parser.add_argument("--folder", type=Path, default=HERE / "runs" / "regularizers")
-    parser.add_argument("--out", type=Path, default=HERE / "runs", help="of the sheet")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    wanted = [c for c in cases() if options.only is None or c.name in options.only]
-    wanted += [own_case(path) for path in options.own]
-    count = len(json.loads((HERE / "edit_pairs.json").read_text(encoding="utf-8")))
-    pairs = list(range(count))[options.first :: options.every][: options.limit]
-    folder = Folder(options.folder, identity(from_pretrained(options.model)))
-    for start in range(0, len(pairs), BATCH):
-        some = pairs[start : start + BATCH]
-        for faded in (False, True):
-            open_ = [c for c in wanted if c.faded is faded and not folder.has(c.name, some)]
-            if open_:
-                bench = Bench(options.model, len(some), options.every, some[0])
-                measure(bench, some, open_, folder)
-    print(f"{len(pairs)} pairs, without to with\n")
-    print("| regularizer | its own figure | top-1 % | top-5 % | background dB | s a core |")
-    print("|---|---|---|---|---|---|", flush=True)
-    for case in wanted:
-        print(line(case, [folder.read(case.name, pair) for pair in pairs]), flush=True)
-    shown = [pair for pair in options.shown if pair in pairs]
-    if shown:
-        sheet(folder, shown, wanted, options.out)
-        print(f"\nsheet: {options.out / 'regularizers.png'}")
+def _line(row: Row, records: list[Record]) -> str:
+    def change(name: str, form: str, scale: float = 1.0) -> str:
+        pair = (bootstrap(values(records, key)).mean for key in (f"{name} without", name))
+        return " to ".join(format(scale * each, form) for each in pair)
+
+    measured = records[0]["measures"]
+    own = change("own", ".1f") if "own" in measured else "-"
+    if "paths" in measured:
+        own += f"; {change('paths', '.0f')} paths"
+    gap = difference(values(records, "background"), values(records, "background without"))
+    ground = f"{change('background', '.1f')} ({gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}])"
+    seconds = f"{bootstrap(values(records, 'seconds')).mean:.1f}"
+    tops = (change(name, ".0f", 100) for name in ("top-1", "top-5"))
+    return line(f"`{row.settings.get('text', row.method)}`", own, *tops, ground, seconds)
 
 
-if __name__ == "__main__":
-    main()
+def variation(x: Tensor) -> list[float]:
+    """Total variation a pixel, of 255."""
+    down, right = x.diff(dim=-2)[..., :-1], x.diff(dim=-1)[..., :-1, :]
+    return (255 * (down.square() + right.square()).sum(1).sqrt().mean((1, 2))).tolist()
+
+
+def palette_distance(x: Tensor) -> list[float]:
+    """Mean distance of a pixel to the nearest color of the reference's palette, of 255."""
+    colors = palette_of(reference()[None] * 2 - 1, COLORS) / 2 + 0.5
+    rows = x.movedim(1, -1).flatten(1, 2)
+    return (255 * torch.cdist(rows, colors.expand(len(x), -1, -1)).amin(2).mean(1)).tolist()
+
+
+def border_jump(x: Tensor) -> list[float]:
+    """Jump across the border over the mean step between neighbors inside."""
+    wide, high = (x[..., 0] - x[..., -1]).abs(), (x[..., 0, :] - x[..., -1, :]).abs()
+    inside = x.diff(dim=-1).abs().mean((1, 2, 3)) + x.diff(dim=-2).abs().mean((1, 2, 3))
+    return ((wide.mean((1, 2)) + high.mean((1, 2))) / inside).tolist()
+
+
+def style_distance(features: Any, x: Tensor) -> list[float]:
+    """Distance to the reference in mean and deviation of every channel, in percent of them."""
+
+    def style(picture: Tensor) -> list[Tensor]:
+        maps = features(picture[None] * 2 - 1)
+        return [torch.cat([m.mean((2, 3)), m.std((2, 3), correction=0)], 1) for m in maps]
+
+    wanted, found = style(reference()), []
+    for row in map(style, x):
+        shares = [((a - b).norm() / b.norm()) ** 2 for a, b in zip(row, wanted, strict=True)]
+        found.append(100 * float(torch.stack(shares).mean().sqrt()))
+    return found

@@ -1,11 +1,7 @@
-"""The studio under load: requests lost, memory, cancel, a full queue.
-
-`python -m benchmarks.reliability studio [--requests N] [--waves N] [--model M]`
-"""
+"""The studio under load: requests lost, memory, cancel, a full queue."""
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -18,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gradio_client import Client, handle_file
+
+from benchmarks.report import header, line
 
 PICTURE = str(Path(__file__).parents[2] / "examples" / "bear.png")
 QUICK = {"prompt": "panda", "source_prompt": "bear", "num_inference_steps": 4}
@@ -38,32 +36,32 @@ def server(model: str, folder: Path, *options: str) -> Iterator[tuple[str, int]]
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as p:
         try:
-            line = p.stdout.readline() if p.stdout else ""
-            if not line.startswith("studio: "):
+            first = p.stdout.readline() if p.stdout else ""
+            if not first.startswith("studio: "):
                 raise RuntimeError("the studio did not start")
-            yield line.split()[1], p.pid
+            yield first.split()[1], p.pid
         finally:
             p.terminate()
 
 
 def memory(pid: int) -> float:
     """Resident memory of a process, in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
+    for entry in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if entry.startswith("VmRSS:"):
+            return int(entry.split()[1]) / 1024
     return float("nan")
 
 
 @contextmanager
 def watched(pid: int) -> Iterator[list[float]]:
-    """Inside, the memory of a process is noted five times a second."""
+    """Inside, the memory of a process is read five times a second."""
     seen, stop = [memory(pid)], threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         while not stop.wait(0.2):
             seen.append(memory(pid))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=poll)
     thread.start()
     try:
         yield seen
@@ -94,7 +92,7 @@ def pixels(data: bytes) -> bytes:
     return Image.open(BytesIO(data)).tobytes()
 
 
-def waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, str]]:
+def in_waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, str]]:
     """Everybody at once, several times: what was lost or mixed up, and the memory."""
     alone = {seed: pixels(one(url, seed)[1]) for seed in (0, requests - 1)}
     rows, peaks, rests, lost, mixed = [], [], [], 0, 0
@@ -175,28 +173,25 @@ def crowded(model: str, requests: int) -> list[tuple[str, str]]:
         one(url, 1)  # and it goes on
     return [
         (
-            f"{requests} at once where 4 may wait: done, told to come back",
+            f"{requests} at once where 4 may wait: done, refused",
             f"{done}, {requests - done}",
         )
     ]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=32)
-    parser.add_argument("--waves", type=int, default=6)
-    parser.add_argument("--model", default="iconic")
-    asked = parser.parse_args(arguments)
+def main(requests: int = 32, waves: int = 6, model: str = "iconic") -> None:
+    """Print the table.
+
+    Args:
+        requests: clients at once.
+        waves: how often.
+        model: of the studio.
+    """
     rows: list[tuple[str, str]] = []
-    with tempfile.TemporaryDirectory() as folder, server(asked.model, Path(folder)) as (url, pid):
-        rows += waves(url, pid, asked.requests, asked.waves)
-        rows += canceled(url, asked.requests, Path(folder))
-    rows += crowded(asked.model, asked.requests)
-    print("| what | figure |\n|---|---|")
-    for what, figure in rows:
-        print(f"| {what} | {figure} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder, server(model, Path(folder)) as (url, pid):
+        rows += in_waves(url, pid, requests, waves)
+        rows += canceled(url, requests, Path(folder))
+    rows += crowded(model, requests)
+    print(header("what", "figure"))
+    for row in rows:
+        print(line(*row), flush=True)
