@@ -1,6 +1,4 @@
-"""Small batches for the suites kills, faults and throughput: a manifest, and what must be true of
-the results.
-"""
+"""Small batches for the suites kills, faults, throughput, and what must be true of their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `bench`, run for real with a model of random weights."""
+"""Suites run for real, with a model of random weights."""
 
 import json
 import shutil
@@ -8,18 +8,47 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
-from benchmarks.suites import inpainting, radiance, results
+from benchmarks import results
+from benchmarks.__main__ import main
+from benchmarks.suites import inpainting, radiance
 from benchmarks.suites.cost import Cost
-from dreamsampler.interfaces.cli import bench
+from dreamsampler import from_pretrained
+from dreamsampler.interfaces.cli.command import Where
 
 TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
 
 
-def test_it_measures_tells_and_goes_on_where_it_ended(cli, tmp_path):
+@pytest.fixture(scope="module")
+def prior(small):
+    return from_pretrained(small, device="cpu")
+
+
+class Said:
+    """What a command printed."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err, self.lines = code, out, err, err.splitlines()
+
+
+@pytest.fixture
+def bench(capsys, tmp_path, monkeypatch, prior):
+    """Run a suite in an empty folder; the model is loaded once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Where, "load", lambda self: prior)
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(each) for each in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+def test_it_measures_tells_and_goes_on_where_it_ended(bench, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# t\n<!-- bench -->\n<!-- /bench -->\n")
-    say = ("bench", "editing", "-o", "out", *TRY, "--published-only", "--readme", page)
-    said = cli(*say)
+    say = ("editing", "-o", "out", *TRY, "--published-only", "--readme", page)
+    said = bench(*say)
     assert said.code == 0, said.err
     assert "| DreamSampler | " in said.out and "| SDEdit | " in said.out
     assert "| DreamSampler | " in page.read_text()
@@ -34,20 +63,20 @@ def test_it_measures_tells_and_goes_on_where_it_ended(cli, tmp_path):
         assert (tmp_path / "out/pictures" / row / f"{path.stem}.other.png").is_file()
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert sheet.width > sheet.height > 200
-    again = cli(*say)
+    again = bench(*say)
     assert "0 batches to measure" in again.err
     assert again.out == said.out
 
 
-def test_another_run_is_compared_and_its_records_can_be_brought(cli, tmp_path, monkeypatch):
-    say = ("bench", "editing", *TRY, "--published-only", "-o")
-    first = cli(*say, "there")
+def test_another_run_is_compared_and_its_records_can_be_brought(bench, tmp_path, monkeypatch):
+    say = ("editing", *TRY, "--published-only", "-o")
+    first = bench(*say, "there")
     assert first.code == 0 and "## Against" not in first.out
     path = tmp_path / "there" / "editing.json"
     theirs = json.loads(path.read_text())
     assert [row["key"] for row in theirs["rows"]] == ["dreamsampler", "sdedit"]
     shutil.copytree(tmp_path / "there" / "records", tmp_path / "here" / "records")
-    said = cli(*say, "here", "--against", path)
+    said = bench(*say, "here", "--against", path)
     assert said.code == 0 and "0 batches to measure" in said.err
     assert "figures within the stated intervals; all are equal." in said.out
     assert said.out.startswith((tmp_path / "here" / "editing.md").read_text())
@@ -56,7 +85,7 @@ def test_another_run_is_compared_and_its_records_can_be_brought(cli, tmp_path, m
     monkeypatch.setattr(results, "COMMITTED", tmp_path / "committed")
     (tmp_path / "committed").mkdir()
     (tmp_path / "committed" / "editing.json").write_text(json.dumps(theirs))
-    said = cli(*say, "here", "--against", "committed")
+    said = bench(*say, "here", "--against", "committed")
     assert "## Against benchmarks/results/editing.json" in said.out
     (line,) = [x for x in said.out.splitlines() if x.startswith("| SDEdit | background dB |")]
     assert "| 90.5 ± 0.5 |" in line and line.endswith("| **no** |")
@@ -67,19 +96,19 @@ def test_another_run_is_compared_and_its_records_can_be_brought(cli, tmp_path, m
     ("key", "line"),
     [("protocol", "two protocols cannot be compared"), ("model", "two models cannot be compared")],
 )
-def test_what_cannot_be_compared_is_refused_before_it_is_measured(cli, tmp_path, key, line):
+def test_what_cannot_be_compared_is_refused_before_it_is_measured(bench, tmp_path, key, line):
     held = {"schema": 1, "suite": "cost", "protocol": Cost(None).protocol.digest, "rows": []}
     held["model"] = {"name": "m", "revision": "r", "weights": "w"}
     held[key] = "0" * 64 if key == "protocol" else held["model"]
     (tmp_path / "cost.json").write_text(json.dumps(held))
-    said = cli("bench", "cost", "-o", "out", "--model", TINY, "--against", "cost.json")
+    said = bench("cost", "-o", "out", "--model", TINY, "--against", "cost.json")
     assert said.code == 2 and line in said.lines[-1] and "to measure" not in said.err
 
 
-def test_holes_are_painted_by_methods_of_restoration(cli, tmp_path, monkeypatch):
+def test_holes_are_painted_by_methods_of_restoration(bench, tmp_path, monkeypatch):
     few = [replace(row, settings={**row.settings, "steps": 3}) for row in inpainting.ROWS[4:8]]
     monkeypatch.setattr(inpainting, "ROWS", few)
-    said = cli("bench", "inpainting", "-o", "out", "--model", TINY, "--limit", 1)
+    said = bench("inpainting", "-o", "out", "--model", TINY, "--limit", 1)
     assert said.code == 0, said.err
     found = json.loads((tmp_path / "out" / "inpainting.json").read_text())
     used = {row["method"]: row["evaluations"] for row in found["rows"]}
@@ -87,11 +116,11 @@ def test_holes_are_painted_by_methods_of_restoration(cli, tmp_path, monkeypatch)
     assert all(row["measures"]["outside"] == [1.0] for row in found["rows"]), "bit for bit"
 
 
-def test_icons_drawn_with_paths(cli, tmp_path):
+def test_icons_drawn_with_paths(bench, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- bench vectorization -->\n<!-- /bench vectorization -->\n")
-    say = ("bench", "vectorization", "-o", "out", "--model", TINY, "--limit", 1, "--readme", page)
-    said = cli(*say, "--methods", "restored, then traced", "--methods", "Wiener, traced")
+    say = ("vectorization", "-o", "out", "--model", TINY, "--limit", 1, "--readme", page)
+    said = bench(*say, "--methods", "restored, then traced", "--methods", "Wiener, traced")
     assert said.code == 0, said.err
     assert "| restored, then traced | " in page.read_text()
     assert "Wiener" in said.out and "Wiener" not in page.read_text()
@@ -100,10 +129,10 @@ def test_icons_drawn_with_paths(cli, tmp_path):
     assert (tmp_path / "out" / "psnr.png").is_file()
 
 
-def test_fields_from_views(cli, tmp_path, monkeypatch):
+def test_fields_from_views(bench, tmp_path, monkeypatch):
     """SDS has our evaluations and optimizer steps; its levels come at random, and once each."""
-    monkeypatch.setattr(radiance, "STEPS", 4)
-    monkeypatch.setattr(radiance, "LEVELS", 2)
+    for name, value in {"STEPS": 4, "LEVELS": 2, "VIEWS": 3}.items():
+        monkeypatch.setattr(radiance, name, value)
     asked, levels_of = [], radiance.random_levels
 
     def watched(*given):
@@ -111,24 +140,24 @@ def test_fields_from_views(cli, tmp_path, monkeypatch):
         return asked[-1]
 
     monkeypatch.setattr(radiance, "random_levels", watched)
-    say = ("bench", "radiance", "-o", "out", "--model", TINY, "--limit", 1)
-    said = cli(*say, "--methods", "DreamSampler", "--methods", radiance.ROWS[3].method)
+    say = ("radiance", "-o", "out", "--model", TINY, "--limit", 1)
+    said = bench(*say, "--methods", "DreamSampler", "--methods", radiance.ROWS[3].method)
     assert said.code == 0, said.err
     for row in ("dreamsampler", "sds"):
         held = json.loads((tmp_path / "out/records" / row / "blur-blocks.json").read_text())
-        assert held["evaluations"] == 24, "two levels, every view"
+        assert held["evaluations"] == 6, "two levels, every view"
         assert 0 < held["measures"]["PSNR"] < 60
     assert [len(levels) for levels in asked] == [2]
     assert "| blocks, blur | " in said.out
 
 
-def test_a_folder_of_ones_own(cli, tmp_path):
+def test_a_folder_of_ones_own(bench, tmp_path):
     data = tmp_path / "pie"
     (data / "annotation_images").mkdir(parents=True)
     Image.effect_noise((64, 48), 60).convert("RGB").save(data / "annotation_images" / "a.png")
     entry = {"image_path": "a.png", "original_prompt": "a cat", "editing_prompt": "a dog"}
     (data / "mapping_file.json").write_text(json.dumps({"a": entry}))
-    said = cli("bench", "editing", "-o", "out", *TRY[:-2], "--published-only", "--data", data)
+    said = bench("editing", "-o", "out", *TRY[:-2], "--published-only", "--data", data)
     assert said.code == 0, said.err
     assert "top-1" not in said.out and "background dB" in said.out
     assert "pass --clip" in said.out
@@ -146,12 +175,6 @@ def test_a_folder_of_ones_own(cli, tmp_path):
         (("--against", "nowhere.json"), "there is no file nowhere.json to compare with"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(cli, options, line):
-    said = cli("bench", "editing", "-o", "out", "--model", TINY, *options)
+def test_what_cannot_be_is_refused_in_one_line(bench, options, line):
+    said = bench("editing", "-o", "out", "--model", TINY, *options)
     assert said.code == 2 and line in said.lines[-1] and "Traceback" not in said.err
-
-
-def test_without_a_checkout_it_says_what_it_needs(cli, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
-    said = cli("bench", "editing", "-o", "out")
-    assert said.code == 2 and "clone the repository" in said.lines[-1]
