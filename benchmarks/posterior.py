@@ -31,8 +31,8 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods.restoration import (
-    Found,
+from dreamsampler.methods import (
+    RunningMean,
     averaged_restoration,
     dps,
     flowdps,
@@ -92,7 +92,7 @@ def perfect(case: Case, z: Latent, steps: int) -> Iterator[Step]:
     unconditional = conditional(case.prior, None)
 
     def given_data(z: Latent, level: Level) -> Estimate:
-        z0 = case.data.explained(unconditional(z, level).z0, exact_spread(level))
+        z0 = case.data.prox(unconditional(z, level).z0, exact_spread(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, len(z))
@@ -108,7 +108,7 @@ def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
 
     def default(z: Latent) -> Iterator[Step]:
         walks = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
-        views, found = [data] * len(walks), Found(z)
+        views, found = [data] * len(walks), RunningMean(z)
         walk = averaged_restoration(asked, views, found, walks, rng(), spread=exact_spread)
         for step in walk:
             yield replace(step, z0=found.mean)

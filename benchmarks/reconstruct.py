@@ -36,8 +36,8 @@ from dreamsampler.files import write_whole
 from dreamsampler.guidance import conditional
 from dreamsampler.images.picture import open_picture, save_picture
 from dreamsampler.maths import generators
+from dreamsampler.methods import RunningMean, averaged_restoration, restarts
 from dreamsampler.methods.reconstruction import by_view
-from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from dreamsampler.models.load import Pretrained, from_pretrained
 from dreamsampler.operators import Mask, compose
 from dreamsampler.regularizers.measurement import Measurement
@@ -96,7 +96,7 @@ def restored(run: ReconstructRun, prior: Pretrained, prompt: str, noise: float) 
     words = [camera.view(views.center) for camera in views.cameras]
     told = {w: conditional(prior, prior.condition(f"{prompt}, {w}")) for w in dict.fromkeys(words)}
     walks = restarts(prior.schedule, preset.num_inference_steps, starts)
-    found = Found(first_guess(data))
+    found = RunningMean(first_guess(data))
     steps = averaged_restoration(
         by_view([told[word] for word in words]),
         [_mirrored(data, run, MIRRORED[i % len(MIRRORED)]) for i in range(len(walks))],

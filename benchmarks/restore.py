@@ -106,7 +106,7 @@ class Bench:
         alike = [ssim(a, b) for a, b in zip(pictures, sharp, strict=True)]
         right = (self.judge.rank(pictures).argmax(1) == self.named).float().mean()
         left = [
-            Measurement(op, y[None], max(noise, least), _none, _none).unexplained(x[None])
+            Measurement(op, y[None], max(noise, least), _none, _none).residual_ratio(x[None])
             for x, y in zip(pictures, files, strict=True)
         ]
         n = len(pictures)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
+from torch import Tensor
+
 from dreamsampler.maths.level import Level
 from dreamsampler.maths.types import Latent
 
@@ -28,7 +30,7 @@ class Estimate:
     z0: Latent
     eps: Latent
 
-    def lerp(self, other: Estimate, w: float) -> Estimate:
+    def lerp(self, other: Estimate, w: float | Tensor) -> Estimate:
         """Self + w (other - self), for both parts."""
         return Estimate(
             self.z0 + w * (other.z0 - self.z0),

@@ -15,8 +15,8 @@ from dreamsampler.guidance import Guided, Negation, cfg, conditional
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import InMemoryImages, Picture, open_picture, save_picture
 from dreamsampler.maths import Denoiser, Image, Latent, Level, Rng, Step, generators
-from dreamsampler.methods.restoration import (
-    Found,
+from dreamsampler.methods import (
+    RunningMean,
     averaged_restoration,
     dps,
     dreamsampler_restoration,
@@ -75,7 +75,7 @@ class RestoreRun:
         self.source: Picture = open_picture(task.image, held)
         self.seeds = [task.seed + i for i in range(task.samples)]
         self._pictures: list[Tensor] | None = None
-        self._found: Found | None = None
+        self._found: RunningMean | None = None
         self._views: list[Measurement] = []
         self._turned: list[tuple[int, ...]] = []
         self._walk = Walk(prior)
@@ -167,7 +167,7 @@ class RestoreRun:
             )
             for axes in turned
         ]
-        self._found, rate = Found(self.guess), chosen.spread or 0.0
+        self._found, rate = RunningMean(self.guess), chosen.spread or 0.0
 
         def spread(level: Level) -> float:
             return rate * level.flow
