@@ -174,4 +174,4 @@ def test_ledits_takes_all_words_of_the_target_or_those_that_changed(prior, monke
         method("edit", "ledits").start(inputs_of(method("edit", "ledits"), prior), {"words": words})
     assert torch.equal(taken[0], word_tokens(prior, ["a dog"]))
     assert torch.equal(taken[1], changed_tokens(prior, ["a cat"], ["a dog"])[1])
-    assert taken[0].sum() == 2 * taken[1].sum() and taken[2] is None
+    assert taken[0].sum() > taken[1].sum() and taken[2] is None
