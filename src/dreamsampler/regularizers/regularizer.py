@@ -31,6 +31,10 @@ def chain(*maps: Regularizer) -> Regularizer:
     return apply
 
 
+identity = chain()
+"""Leaves the estimate as it is."""
+
+
 def masked(regularizer: Regularizer, mask: Tensor) -> Regularizer:
     """A map that acts where the mask is white: m R(z0) + (1 - m) z0.
 

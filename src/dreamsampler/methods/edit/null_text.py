@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators import LatentVariable
-from dreamsampler.guidance import Guided, cfg, conditional
+from dreamsampler.guidance import cfg, conditional
 from dreamsampler.guidance.negation import check_movable
 from dreamsampler.maths import Estimate, Latent, Level, Step
+from dreamsampler.methods.edit.ddim_inversion import inverted
+from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.samplers import dream, invert
+from dreamsampler.regularizers import Regularizer, identity
+from dreamsampler.samplers import dream
 
 
 def null_text_inversion(
     prior: Prior,
     z_src: Latent,
-    wanted: Condition,
-    there: Condition,
+    condition: Condition,
+    source: Condition,
     null: Condition,
     levels: Sequence[Level],
     guidance_scale: float = 7.5,
@@ -29,21 +33,22 @@ def null_text_inversion(
     inner_steps: int = 10,
     rate: float = 1e-2,
     tolerance: float = 1e-5,
+    regularize: Regularizer = identity,
 ) -> Iterator[Step]:
-    """Null-text inversion: the null prompt is optimized, level by level, and the target swapped in.
+    """Null-text inversion: the null prompt is optimized level by level, then the prompt exchanged.
 
         up:    z* of every level, by DDIM inversion under the source prompt (scale 1)
         back:  null_t = argmin |z'(null, src; z) - z*'|^2,   z' one guided step down
         down:  the same steps under the target prompt, each with its own null_t
 
-    The moments of all three ways are yielded. The null prompt is found by Adam, from that of the
+    The steps of all three ways are yielded. The null prompt is found by Adam, from that of the
     level above, for every picture of a batch by itself.
 
     Args:
-        prior: the model; its conditions need embeddings, and it must be asked under a null prompt.
+        prior: the model; its conditions need embeddings, and it must be guided by two prompts.
         z_src: clean latent of the source.
-        wanted: the target prompt's.
-        there: the source prompt's.
+        condition: the target prompt's.
+        source: the source prompt's.
         null: the empty prompt's, where the search begins.
         levels: falling; published 50 from pure noise. The way up takes the same.
         guidance_scale: w of both ways down, published 7.5.
@@ -51,35 +56,36 @@ def null_text_inversion(
         rate: of Adam at the first level; it falls to half of it along the way, as published.
         tolerance: mean squared error of a step that is near enough, at the first level; each
             further level allows twice this much more, as published.
+        regularize: further maps of the clean estimate under the target prompt.
 
     Raises:
-        ValueError: a model whose null prompt cannot be moved (a mixture; one that is told its
-            scale), or numbers out of range.
+        ValueError: a model whose null prompt cannot be moved (a mixture; one that takes its scale
+            as an input), or numbers out of range.
 
     Source: Mokady et al., "Null-text inversion", CVPR 2023 (arXiv:2211.09794), algorithm 1; the
     falling rate and the tolerance are those of the published program.
     """
     search = Search(inner_steps, rate, tolerance)
-    check_movable(prior, wanted, null, guidance_scale, "null-text inversion")
+    check_movable(prior, condition, null, guidance_scale, "null-text inversion")
 
-    def walk() -> Iterator[Step]:
-        up = yield from inverted(conditional(prior, there), z_src, levels)
-        found = NullText(prior, there, null, guidance_scale, up, search)
+    def steps() -> Iterator[Step]:
+        up = yield from inverted(conditional(prior, source), z_src, levels)
+        back = NullText(prior, source, null, guidance_scale, up, search)
         top = up[-1].estimate
-        yield from dream(found, LatentVariable(top.z0), levels, top.eps)
+        yield from dream(back, LatentVariable(top.z0), levels, top.eps)
 
         def target(z: Latent, level: Level) -> Estimate:
-            return cfg(prior, wanted, found.nulls[level], guidance_scale)(z, level)
+            return cfg(prior, condition, back.nulls[level], guidance_scale)(z, level)
 
-        yield from dream(target, LatentVariable(top.z0), levels, top.eps)
+        yield from dream(target, LatentVariable(top.z0), levels, top.eps, regularize=regularize)
 
-    return walk()
+    return steps()
 
 
 @final
 @dataclass(frozen=True)
 class Search:
-    """How long and how fast a null prompt is looked for.
+    """How long and how fast a null prompt is searched.
 
     Args:
         inner_steps: of Adam a level, at most.
@@ -104,23 +110,6 @@ class Search:
             )
 
 
-def inverted(
-    source: Guided, z_src: Latent, levels: Sequence[Level]
-) -> Generator[Step, None, list[Step]]:
-    """DDIM inversion whose moments, lowest level first, are yielded and returned as well.
-
-    Raises:
-        ValueError: no levels.
-    """
-    up: list[Step] = []
-    for step in invert(source, z_src, list(reversed(levels))):
-        up.append(step)
-        yield step
-    if not up:
-        raise ValueError("the run has no steps: pass at least one level")
-    return up
-
-
 @final
 class NullText:
     """Guidance towards the source prompt, from the null prompt that keeps to the inversion's path.
@@ -129,27 +118,27 @@ class NullText:
     prompt's embeddings only.
 
     Args:
-        prior: who is asked.
-        there: the source prompt's condition.
+        prior: the model.
+        source: the source prompt's condition.
         null: where the search begins.
         guidance_scale: w.
-        up: moments of the inversion, lowest level first.
+        up: steps of the inversion, lowest level first.
         search: how long and how fast.
 
     Attributes:
-        nulls: level -> the null condition that was found there.
+        nulls: level -> the null condition found for it.
     """
 
     def __init__(
         self,
         prior: Prior,
-        there: Condition,
+        source: Condition,
         null: Condition,
         guidance_scale: float,
         up: Sequence[Step],
         search: Search,
     ) -> None:
-        self.prior, self.there, self.scale, self.search = prior, there, guidance_scale, search
+        self.prior, self.source, self.scale, self.search = prior, source, guidance_scale, search
         self.nulls: dict[Level, Condition] = {}
         self._last: Any = null
         down = list(reversed(up))
@@ -160,39 +149,51 @@ class NullText:
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
         """Find the level's null prompt, and guide by it."""
-        (told,) = self.prior.predict(z, level, [self.there])
-        self._last = self.nulls[level] = self._found(z, level, told)
-        (seen,) = self.prior.predict(z, level, [self._last])
-        return _between(seen, told, self.scale)
+        (src,) = self.prior.predict(z, level, [self.source])
+        self._last = self.nulls[level] = self._optimized(z, level, src)
+        (empty,) = self.prior.predict(z, level, [self._last])
+        return empty.lerp(src, self.scale)
 
-    def _found(self, z: Latent, level: Level, told: Estimate) -> Condition:
+    def _optimized(self, z: Latent, level: Level, src: Estimate) -> Condition:
         """Adam on the null embeddings; a row that is near enough keeps what it has."""
         after, goal = self._goals[level]
         index, search = self._index[level], self.search
-        begun: Tensor = self._last.embeddings.detach()
-        begun = begun if begun.dtype == torch.float64 else begun.float()
-        point = begun.expand(len(z), *begun.shape[1:]).clone().requires_grad_()
+        start: Tensor = self._last.embeddings.detach()
+        start = start if start.dtype == torch.float64 else start.float()
+        point = start.expand(len(z), *start.shape[1:]).clone().requires_grad_()
         adam = torch.optim.Adam([point], search.rate * (1 - index / (2 * len(self._goals))))
         near = search.tolerance * (1 + 2 * index)
-        open_ = torch.ones(len(z), dtype=torch.bool, device=point.device)
+        far = torch.ones(len(z), dtype=torch.bool, device=point.device)
         for _ in range(search.inner_steps):
+            check_canceled()
             with torch.enable_grad():
-                (seen,) = self.prior.predict(z, level, [replace(self._last, embeddings=point)])
-                step = _between(seen, told, self.scale)
+                (empty,) = self.prior.predict(z, level, [replace(self._last, embeddings=point)])
+                step = empty.lerp(src, self.scale)
                 off = after.alpha * step.z0 + after.sigma * step.eps - goal
                 errors = off.square().flatten(1).mean(1)
                 (point.grad,) = torch.autograd.grad(errors.sum(), point)
-            held = point.detach().clone()
+            before = point.detach().clone()
             adam.step()
             with torch.no_grad():
-                point.copy_(torch.where(open_.view(-1, 1, 1), point, held))
-            open_ &= (errors.detach() >= near).to(open_.device)
-            if not open_.any():
+                point.copy_(torch.where(far.view(-1, 1, 1), point, before))
+            far &= (errors.detach() >= near).to(far.device)
+            if not far.any():
                 break
         return replace(self._last, embeddings=point.detach())
 
 
-def _between(null: Estimate, told: Estimate, scale: float) -> Estimate:
-    """The guided estimate, null + w (told - null)."""
-    z0 = null.z0 + scale * (told.z0 - null.z0)
-    return Estimate(z0, null.eps + scale * (told.eps - null.eps))
+def run(inputs: EditInputs, settings: Settings) -> Steps:
+    """As registered."""
+    levels = inputs.levels(settings)
+    steps = null_text_inversion(
+        inputs.prior,
+        inputs.z_src,
+        inputs.condition,
+        inputs.source_condition,
+        inputs.null,
+        levels,
+        settings["guidance_scale"],
+        inner_steps=settings["inner_steps"],
+        regularize=inputs.regularize,
+    )
+    return steps, 3 * len(levels)

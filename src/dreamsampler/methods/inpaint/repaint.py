@@ -1,4 +1,4 @@
-"""Painting into a hole by pasting the source back at every level; peers of ours."""
+"""RePaint: DDPM in the hole, with every level visited several times."""
 
 from __future__ import annotations
 
@@ -9,37 +9,10 @@ import torch
 from torch import Tensor
 
 from dreamsampler.generators import LatentVariable
-from dreamsampler.maths import Denoiser, Latent, Level, Rng, Step, draw
-from dreamsampler.maths import ddpm as ddpm_share
+from dreamsampler.maths import Denoiser, Latent, Level, Rng, Step, ddpm, draw
+from dreamsampler.methods.inputs import InpaintInputs, Settings, Steps
 from dreamsampler.regularizers import inside
-from dreamsampler.samplers import dream
-
-
-def blended_diffusion(
-    denoise: Denoiser, z_src: Latent, hole: Tensor, levels: Sequence[Level], rng: Rng
-) -> Iterator[Step]:
-    """Blended latent diffusion: outside the hole the source, in fresh noise at every level.
-
-        z' = m (alpha' z0 + sigma' eps) + (1 - m) (alpha' z_src + sigma' n)
-
-    Args:
-        denoise: guided by the prompt of the hole.
-        z_src: clean latent of the source.
-        hole: m, (1 or b, 1, h, w) of zeros and ones at latent size.
-        levels: falling, from noise.
-        rng: one generator per image.
-
-    Source: Avrahami, Fried & Lischinski, "Blended latent diffusion", SIGGRAPH 2023
-    (arXiv:2206.02779), algorithm 1, without its fine-tuning of the decoder.
-    """
-    free = hole.to(z_src)
-
-    def renoise(step: Step, following: Level) -> Latent:
-        return torch.lerp(draw(z_src, rng), step.estimate.eps, free)
-
-    eps = draw(z_src, rng)
-    bend = inside(free, z_src)
-    return dream(denoise, LatentVariable(z_src), levels, eps, regularize=bend, renoise=renoise)
+from dreamsampler.samplers import dream, flow_shifted
 
 
 def repaint(
@@ -56,7 +29,7 @@ def repaint(
         up:      z  = (alpha / alpha') z' + sqrt(sigma^2 - (alpha sigma' / alpha')^2) n
         z'_src = alpha' z_src + sigma' n
 
-    The way up asks nobody, so that a visit is one evaluation.
+    The way up needs no evaluation, so that a visit is one.
 
     Args:
         denoise: guided by the prompt of the hole.
@@ -73,9 +46,8 @@ def repaint(
     """
     if resample < 1:
         raise ValueError(f"resample is {resample}, but every level is visited at least once")
-    free, share = hole.to(z_src), ddpm_share(1.0)
+    free, share = hole.to(z_src), ddpm(1.0)
     below = dict(itertools.pairwise(levels))
-    visits = [level for level in levels[:-1] for _ in range(resample)] + list(levels[-1:])
 
     def renoise(step: Step, following: Level) -> Latent:
         down = below[step.level]
@@ -87,6 +59,20 @@ def repaint(
         kept = down.s / following.s
         return kept * eps + (1 - kept**2) ** 0.5 * draw(z_src, rng)
 
-    eps = draw(z_src, rng)
-    bend = inside(free, z_src)
-    return dream(denoise, LatentVariable(z_src), visits, eps, regularize=bend, renoise=renoise)
+    eps, maps = draw(z_src, rng), inside(free, z_src)
+    visits = visited(levels, resample)
+    return dream(denoise, LatentVariable(z_src), visits, eps, regularize=maps, renoise=renoise)
+
+
+def visited(levels: Sequence[Level], resample: int) -> list[Level]:
+    """Every level so many times, the last one once."""
+    return [level for level in levels[:-1] for _ in range(resample)] + list(levels[-1:])
+
+
+def run(inputs: InpaintInputs, settings: Settings) -> Steps:
+    """As registered."""
+    levels = flow_shifted(inputs.prior.schedule, settings["num_inference_steps"])
+    denoise, n = inputs.denoise(settings["guidance_scale"]), settings["visits"]
+    hole = inputs.cells(inputs.mask, touched=True)
+    steps = repaint(denoise, inputs.z_src, hole, levels, inputs.rng, n)
+    return steps, len(visited(levels, n))
