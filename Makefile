@@ -10,7 +10,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 # what is committed is compared with what is found here
 AGAINST = $(if $(wildcard benchmarks/results/$(1).json),--against committed)
-SUITES := editing inpainting restoration vectorization radiance collapse cost
+SUITES := editing inpainting restoration vectorization radiance collapse regularizers cost
 
 $(BASE): pyproject.toml constraints.txt
 	@$(PY) -c 'import sys; sys.exit("DreamSampler needs Python 3.11 or newer: try `make PY=python3.12 ...`" if sys.version_info < (3, 11) else 0)'
@@ -45,14 +45,13 @@ test-batch: $(DEV)        ## batches on Ray (installs it: 200 MB of packages, 62
 	$(INSTALL) -e ".[batch]"
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
-bench-quick: $(DEV)       ## beside the peers, reduced: the README's tables, minutes on two idle cores
-	$(THREADS) $(V)/bin/dreamsampler bench editing --limit 12 --published-only --jobs 2 --readme README.md $(call AGAINST,editing) -o benchmarks/runs/quick/editing
-	$(THREADS) $(V)/bin/dreamsampler bench vectorization --limit 4 --published-only --jobs 2 --readme README.md $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
+bench-quick: $(DEV)       ## beside baselines, reduced: the README's tables, minutes on two idle cores
+	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 12 --published-only --jobs 2 --readme README.md $(call AGAINST,editing) -o benchmarks/runs/quick/editing
+	$(THREADS) $(V)/bin/python -m benchmarks vectorization --limit 4 --published-only --jobs 2 --readme README.md $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
 
-bench: $(DEV)             ## beside the peers, whole, and the other measurements (hours; goes on where it ended)
-	for suite in $(SUITES); do $(THREADS) $(V)/bin/dreamsampler bench $$suite --jobs 2 -o benchmarks/runs/$$suite \
+bench: $(DEV)             ## beside baselines, whole (hours; goes on where it ended)
+	for suite in $(SUITES); do $(THREADS) $(V)/bin/python -m benchmarks $$suite --jobs 2 -o benchmarks/runs/$$suite \
 		$$(test ! -f benchmarks/results/$$suite.json || echo --against committed) || exit; done
-	$(THREADS) $(V)/bin/python -m benchmarks
 
 evaluate-model: $(DEV)    ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
 	$(THREADS) $(V)/bin/python training/evaluate_model.py $(if $(QUICK),--quick)

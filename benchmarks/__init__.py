@@ -1,1 +1,1 @@
-"""Measurements: ratios taken in one run, on any machine. `python -m benchmarks` lists them."""
+"""This library measured beside baselines, and what it costs: `python -m benchmarks --help`."""

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent / "judge"
+WEIGHTS = HERE / "judge.safetensors"
 SIDE = 64
 
 

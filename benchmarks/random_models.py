@@ -9,15 +9,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.memory import SCHEDULER, TEXT, TOKENIZER, VAE
+from benchmarks.protocol import HERE
 
-TESTS = Path(__file__).parents[1] / "tests"
+TESTS = HERE.parent / "tests"
+SCHEDULER: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "steps_offset": 1,
+}
+TYPES = {
+    "sd15": torch.float16,
+    "sdxl": torch.float16,
+    "sd3": torch.bfloat16,
+    "flux": torch.bfloat16,
+}
+SIZES = {"sd15": 512, "sdxl": 1024, "sd3": 1024, "flux": 1024}
 
 
 def filled(make: Callable[[], Any], device: str, dtype: torch.dtype) -> Any:
@@ -38,7 +51,7 @@ def filled(make: Callable[[], Any], device: str, dtype: torch.dtype) -> Any:
 
 
 class Maker:
-    """Builds the parts of pipelines on one device.
+    """Builds pipelines on one device.
 
     Args:
         device: where.
@@ -49,59 +62,59 @@ class Maker:
         from transformers import CLIPTokenizer
 
         self.device, self.dtype = device, dtype
-        self.words = CLIPTokenizer.from_pretrained(TOKENIZER, subfolder="tokenizer")
+        self.diffusers: Any = import_module("diffusers")
+        folder = TESTS / "fixtures" / "tiny-sd"
+        self.tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
 
-    def made(self, make: Callable[[], Any]) -> Any:
+    def made(self, kind: Any, *arguments: Any, **options: Any) -> Any:
         """A network of random weights."""
-        return filled(make, self.device, self.dtype)
+        return filled(lambda: kind(*arguments, **options), self.device, self.dtype)
 
     def clip(self, width: int = 768, layers: int = 2, projected: bool = False) -> Any:
         """A CLIP text encoder of a published width."""
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-        ends = {f"{end}_token_id": getattr(self.words, f"{end}_token_id") for end in ("bos", "eos")}
-        sizes = {
-            "hidden_size": width,
-            "intermediate_size": 4 * width,
-            "num_hidden_layers": layers,
-            "num_attention_heads": width // 64,
-            "projection_dim": width,
-        }
-        config = CLIPTextConfig(**{**TEXT, **sizes, **ends})
-        return self.made(
-            lambda: (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+        ends = {f"{e}_token_id": getattr(self.tokenizer, f"{e}_token_id") for e in ("bos", "eos")}
+        config = CLIPTextConfig(
+            vocab_size=49408,
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=width // 64,
+            projection_dim=width,
+            **ends,
         )
+        return self.made(CLIPTextModelWithProjection if projected else CLIPTextModel, config)
 
     def vae(self, latents: int = 4, scale: float = 0.18215, shift: float | None = None) -> Any:
         """The autoencoder that all four have, for so many latent channels."""
-        from diffusers import AutoencoderKL
-
-        more: dict[str, Any] = {
-            "scaling_factor": scale,
-            "shift_factor": shift,
-            "force_upcast": False,
-        }
-        quant: dict[str, Any] = {
-            "use_quant_conv": shift is None,
-            "use_post_quant_conv": shift is None,
-        }
-        sizes = {**VAE, "latent_channels": latents}
-        return self.made(lambda: AutoencoderKL(**sizes, **more, **quant))
+        return self.made(
+            self.diffusers.AutoencoderKL,
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            latent_channels=latents,
+            scaling_factor=scale,
+            shift_factor=shift,
+            force_upcast=False,
+            use_quant_conv=shift is None,
+            use_post_quant_conv=shift is None,
+        )
 
     def sd15(self) -> Any:
         """Stable Diffusion 1.5, whole."""
-        d: Any = import_module("diffusers")
-
-        return d.StableDiffusionPipeline(
+        return self.diffusers.StableDiffusionPipeline(
             vae=self.vae(),
             text_encoder=self.clip(layers=12),
-            tokenizer=self.words,
+            tokenizer=self.tokenizer,
             unet=self.made(
-                lambda: d.UNet2DConditionModel(
-                    sample_size=64, cross_attention_dim=768, attention_head_dim=8
-                )
+                self.diffusers.UNet2DConditionModel,
+                sample_size=64,
+                cross_attention_dim=768,
+                attention_head_dim=8,
             ),
-            scheduler=d.DDIMScheduler(**SCHEDULER),
+            scheduler=self.diffusers.DDIMScheduler(**SCHEDULER),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -109,119 +122,103 @@ class Maker:
 
     def sdxl(self) -> Any:
         """Stable Diffusion XL; two layers of each text encoder."""
-        d: Any = import_module("diffusers")
-
-        def unet() -> Any:
-            return d.UNet2DConditionModel(
-                sample_size=128,
-                block_out_channels=(320, 640, 1280),
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                transformer_layers_per_block=(1, 2, 10),
-                attention_head_dim=(5, 10, 20),
-                cross_attention_dim=2048,
-                use_linear_projection=True,
-                addition_embed_type="text_time",
-                addition_time_embed_dim=256,
-                projection_class_embeddings_input_dim=2816,
-            )
-
-        return d.StableDiffusionXLPipeline(
+        unet = self.made(
+            self.diffusers.UNet2DConditionModel,
+            sample_size=128,
+            block_out_channels=(320, 640, 1280),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            cross_attention_dim=2048,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+        )
+        return self.diffusers.StableDiffusionXLPipeline(
             vae=self.vae(scale=0.13025),
             text_encoder=self.clip(),
             text_encoder_2=self.clip(1280, projected=True),
-            tokenizer=self.words,
-            tokenizer_2=self.words,
-            unet=self.made(unet),
-            scheduler=d.DDIMScheduler(**SCHEDULER),
+            tokenizer=self.tokenizer,
+            tokenizer_2=self.tokenizer,
+            unet=unet,
+            scheduler=self.diffusers.DDIMScheduler(**SCHEDULER),
             add_watermarker=False,
         )
 
     def sd3(self) -> Any:
         """Stable Diffusion 3 medium's shape with 6 of its 24 blocks, without T5."""
-        d: Any = import_module("diffusers")
-
-        def transformer() -> Any:
-            return d.SD3Transformer2DModel(
-                sample_size=128,
-                patch_size=2,
-                in_channels=16,
-                out_channels=16,
-                num_layers=6,
-                attention_head_dim=64,
-                num_attention_heads=24,
-                caption_projection_dim=1536,
-                joint_attention_dim=4096,
-                pooled_projection_dim=2048,
-                pos_embed_max_size=192,
-            )
-
-        return d.StableDiffusion3Pipeline(
-            transformer=self.made(transformer),
-            scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        transformer = self.made(
+            self.diffusers.SD3Transformer2DModel,
+            sample_size=128,
+            patch_size=2,
+            in_channels=16,
+            out_channels=16,
+            num_layers=6,
+            attention_head_dim=64,
+            num_attention_heads=24,
+            caption_projection_dim=1536,
+            joint_attention_dim=4096,
+            pooled_projection_dim=2048,
+            pos_embed_max_size=192,
+        )
+        return self.diffusers.StableDiffusion3Pipeline(
+            transformer=transformer,
+            scheduler=self.diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
             vae=self.vae(16, 1.5305, 0.0609),
             text_encoder=self.clip(projected=True),
-            tokenizer=self.words,
+            tokenizer=self.tokenizer,
             text_encoder_2=self.clip(1280, projected=True),
-            tokenizer_2=self.words,
+            tokenizer_2=self.tokenizer,
             text_encoder_3=None,
             tokenizer_3=None,
         )
 
     def flux(self) -> Any:
         """FLUX.1 dev's shape with 3 of 19 double and 6 of 38 single blocks."""
-        d: Any = import_module("diffusers")
-
-        sys.path.insert(0, str(TESTS))
-        from texts import t5_tokenizer
         from transformers import T5Config, T5EncoderModel
 
-        letters = t5_tokenizer()
-        sizes: dict[str, Any] = {
-            "d_model": 4096,
-            "d_kv": 64,
-            "d_ff": 10240,
-            "num_layers": 2,
-            "num_heads": 64,
-        }
+        letters = _tests("texts").t5_tokenizer()
         config = T5Config(
             vocab_size=len(letters),
+            d_model=4096,
+            d_kv=64,
+            d_ff=10240,
+            num_layers=2,
+            num_heads=64,
             feed_forward_proj="gated-gelu",
             is_encoder_decoder=False,
-            **sizes,
         )
-        return d.FluxPipeline(
-            scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        return self.diffusers.FluxPipeline(
+            scheduler=self.diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
             vae=self.vae(16, 0.3611, 0.1159),
             text_encoder=self.clip(),
-            tokenizer=self.words,
-            text_encoder_2=self.made(lambda: T5EncoderModel(config)),
+            tokenizer=self.tokenizer,
+            text_encoder_2=self.made(T5EncoderModel, config),
             tokenizer_2=letters,
             transformer=self.made(
-                lambda: d.FluxTransformer2DModel(
-                    num_layers=3, num_single_layers=6, guidance_embeds=True
-                )
+                self.diffusers.FluxTransformer2DModel,
+                num_layers=3,
+                num_single_layers=6,
+                guidance_embeds=True,
             ),
         )
 
 
-TYPES = {
-    "sd15": torch.float16,
-    "sdxl": torch.float16,
-    "sd3": torch.bfloat16,
-    "flux": torch.bfloat16,
-}
-SIZES = {"sd15": 512, "sdxl": 1024, "sd3": 1024, "flux": 1024}
+def _tests(module: str) -> Any:
+    """A module of the tests."""
+    sys.path.insert(0, str(TESTS))
+    return import_module(module)
 
 
-def pipeline(name: str, device: str, *, tiny: bool = False) -> Any:
+def pipeline(
+    name: str, device: str, dtype: torch.dtype | None = None, *, tiny: bool = False
+) -> Any:
     """A pipeline by its name in TYPES; with `tiny` that of the tests."""
     if tiny:
-        sys.path.insert(0, str(TESTS))
-        from families import build
-
-        pipe = build("flux-dev" if name == "flux" else name).to(device)
+        pipe = _tests("families").build("flux-dev" if name == "flux" else name).to(device)
     else:
-        pipe = getattr(Maker(device, TYPES[name]), name)()
+        pipe = getattr(Maker(device, dtype or TYPES[name]), name)()
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -1,7 +1,7 @@
 """What the object pictures show, and its true names: shapes, pairs of shapes, toys with a front.
 
 A `Thing` is a list of parts and the words for them. Toys look towards +z, so that the view words
-of `dreamsampler.generators.toy.camera` mean something for them; for a ball every view word is
+of `dreamsampler.generators.field.camera` mean something for them; for a ball every view word is
 still true.
 """
 

@@ -20,7 +20,7 @@ from render_objects import picture
 from sample import Sampler, sheet
 from torch import Tensor, nn
 
-from dreamsampler.generators.toy.camera import VIEWS
+from dreamsampler.generators.field.camera import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.judge import Judge

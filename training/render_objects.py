@@ -11,7 +11,6 @@ Shards that exist are left alone.
 import argparse
 import json
 import random
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,20 @@ from captions import BACKGROUNDS, object_caption
 from objects_catalog import Thing, draw
 from PIL import Image, ImageDraw
 
-from dreamsampler.generators.toy.camera import SECTOR, Camera
+from dreamsampler.generators.field.camera import SECTOR, Camera, view_word
 from dreamsampler.generators.toy.scene import Scene, render
 
 SIZE = 128
-TARGET = (0.0, 0.78, 0.0)
+TARGET = (0.0, 0.0, 0.78)
 FIRST = 10**6
 """Seeds of shard n begin at (n + 1) times this; the seeds below belong to sheets and tests."""
 
 
-def draw_camera(rng: random.Random) -> Camera:
-    """Front, side and back as often; a fifth from overhead, the others up to 45 degrees high."""
+def draw_camera(rng: random.Random) -> dict:
+    """Arguments of `Camera.orbit`: front, side and back equally often, a fifth from overhead.
+
+    The others are up to 45 degrees high.
+    """
     middle = rng.choice((0, 90, 180, 270))
     if middle in (90, 270) and rng.random() < 0.35:  # front, side and back come equally often
         middle = rng.choice((0, 180))
@@ -37,7 +39,12 @@ def draw_camera(rng: random.Random) -> Camera:
     high = rng.random() < 0.2
     elevation = rng.uniform(62, 88) if high else min(rng.uniform(0, 36), rng.uniform(2, 45))
     distance = rng.uniform(4.4, 5.4)
-    return Camera(round(azimuth, 2), round(elevation, 2), round(distance, 2), target=TARGET)
+    return {
+        "azimuth": round(azimuth, 2),
+        "elevation": round(elevation, 2),
+        "distance": round(distance, 2),
+        "target": TARGET,
+    }
 
 
 def draw_scene(thing: Thing, rng: random.Random) -> tuple[Scene, str, bool]:
@@ -57,23 +64,23 @@ def draw_scene(thing: Thing, rng: random.Random) -> tuple[Scene, str, bool]:
 def sample(seed: int) -> tuple[Scene, Camera, dict]:
     """The scene, the camera and the label that belong to a seed."""
     rng = random.Random(seed)
-    thing, camera = draw(rng), draw_camera(rng)
+    thing, orbit = draw(rng), draw_camera(rng)
     scene, word, graded = draw_scene(thing, rng)
     label = {
         "seed": seed,
         "words": thing.words,
-        "view": camera.view(),
+        "view": view_word(orbit["azimuth"], orbit["elevation"]),
         "background": word,
         "gradient": graded,
-        "camera": asdict(camera),
+        "camera": orbit,
     }
-    return scene, camera, label
+    return scene, Camera.orbit(**orbit, size=(SIZE, SIZE)), label
 
 
 def picture(seed: int) -> tuple[np.ndarray, dict]:
     """uint8 [128, 128, 3] and the label of a seed."""
     scene, camera, label = sample(seed)
-    return (render(scene, camera, SIZE).picture * 255 + 0.5).astype(np.uint8), label
+    return (render(scene, camera).picture * 255 + 0.5).astype(np.uint8), label
 
 
 def write_sheet(path: Path, count: int, first: int) -> None:

@@ -1,4 +1,1 @@
-"""Side by side with every peer: frozen protocols, a record an item, tables with intervals, plots.
-
-`dreamsampler bench SUITE` runs one from a checkout; [how](../../docs/benchmarks.md).
-"""
+"""One file a suite: `python -m benchmarks SUITE` ([how](../../docs/benchmarks.md))."""

@@ -1,17 +1,16 @@
 """Does it collapse? Many seeds of one start, by score distillation and by the reverse process.
 
-Two worlds. In the exact one the truth is known: a mixture of eight components on a circle, with
+On an exact prior the truth is known: a mixture of eight components on a circle, with
 weights that differ. Every method starts at the same point, the origin; the seeds are all that
-differ. How many components are reached, how far the shares are from the true ones (total
-variation), how wide a component comes out against its true width. In the trained one a word that
-says little ("smiling face") is made from a gray picture: how many names the judge gives, and how
-far apart the pictures are to it (mean distance of their unit vectors, 1 - cos).
+differ. Measured: how many components are reached, how far the shares are from the true ones (total
+variation), how wide a component comes out over its true width. With the trained model a prompt
+that says little ("smiling face") is drawn from a gray picture: how many names the judge gives, and
+how far apart its features of the pictures are (mean of 1 - cos).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,14 +18,14 @@ from typing import Any, final
 
 import torch
 
-from benchmarks.clock import clock_of
 from benchmarks.judge import HERE as JUDGE
-from benchmarks.judge import Judge
-from benchmarks.suites.plots import sheet
-from benchmarks.suites.protocol import Item, Protocol, digest
-from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, table
-from benchmarks.suites.rows import DDS_STEP, slug
+from benchmarks.judge import WEIGHTS
+from benchmarks.plots import strips
+from benchmarks.protocol import Item, Protocol, digest
+from benchmarks.records import Records, Result, Row
+from benchmarks.report import EVALUATIONS, Column, seconds, table
+from benchmarks.suite import Suite, slug, timed
+from benchmarks.suites.rows import DDS_STEP
 from dreamsampler.files import sha256
 from dreamsampler.generators import LatentVariable
 from dreamsampler.guidance import cfg
@@ -47,7 +46,7 @@ Method = Callable[[Prior, Condition, Condition, Latent, Rng, float, float], Iter
 
 
 def _distilled(smaller: int) -> Method:
-    """SDS at random levels; steps so many times smaller, and more where they cost nothing."""
+    """SDS at random levels; steps so many times smaller, and as many more where they are free."""
 
     def run(
         prior: Prior, c: Condition, null: Condition, z: Latent, rng: Rng, w: float, step: float
@@ -94,81 +93,72 @@ COLUMNS = (
 TRAINED = (
     Column("names", f"names of {PICTURES}", ".1f"),
     Column("spread", "spread", ".3f"),
-    Column("evaluations", "evaluations", ".0f", 1, None),
-    Column("seconds", "s a core", ".1f", 1, None),
+    EVALUATIONS,
+    seconds(".1f"),
 )
 
 
 @final
-class Collapse:
-    """Both worlds; the exact one's guidance is none, the trained one's 5."""
+class Collapse(Suite):
+    """An exact mixture without guidance, and the trained model with guidance 5."""
 
-    name, batch = "collapse", 1
+    name = "collapse"
 
     def __init__(self, prior: Any) -> None:
-        self.prior, self.judge = prior, Judge.load()
-        self.clock = clock_of(prior)
-        self.protocol = freeze()
+        super().__init__(prior, freeze())
 
-    def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
+    def all_rows(self, *, curves: bool) -> list[Row]:
         """One row a method."""
-        unknown = [name for name in methods or [] if name not in METHODS]
-        if unknown:
-            known = ", ".join(METHODS)
-            raise ValueError(f"there is no method {unknown[0]!r}: choose among {known}")
-        return [Row(slug(name), name, "published") for name in methods or METHODS]
+        return [Row(slug(name), name, "published") for name in METHODS]
 
     @torch.no_grad()
-    def measure(self, row: Row, items: list[Item]) -> list[Result]:
+    def one(self, row: Row, item: Item) -> Result:
         """Many seeds of one start."""
-        return [
-            self._exact(row) if item.id == "mixture" else self._trained(row, item) for item in items
-        ]
+        return self._exact(row) if item.id == "mixture" else self._trained(row, item)
 
     def _exact(self, row: Row) -> Result:
-        prior, start = mixture(), time.process_time()
-        z = torch.zeros(SEEDS, 2, dtype=torch.float64)
-        rng = generators(0, SEEDS)
-        last = finish(METHODS[row.method](prior, None, None, z, rng, 1.0, 0.05))
-        return Result(diversity(last.z0), 0, time.process_time() - start)
+        z, rng = torch.zeros(SEEDS, 2, dtype=torch.float64), generators(0, SEEDS)
+        with timed() as spent:
+            last = finish(METHODS[row.method](mixture(), None, None, z, rng, 1.0, 0.05))
+        return Result(diversity(last.z0), 0, spent.seconds)
 
     def _trained(self, row: Row, item: Item) -> Result:
-        before, start = self.prior.evaluations, self.clock()
         side = self.prior.native_size
-        gray = self.prior.encode(torch.zeros(1, 3, side, side)).repeat(PICTURES, 1, 1, 1)
-        pair = self.prior.condition(item.target_prompt), self.prior.condition("")
-        rng = generators(item.seed, PICTURES)
-        last = finish(METHODS[row.method](self.prior, *pair, gray, rng, 5.0, DDS_STEP))
-        made = torch.cat([self.prior.decode(z0) for z0 in last.z0.split(1)]).clamp(-1, 1) / 2 + 0.5
-        unit = self.judge.embed(made)
-        apart = 1 - unit @ unit.T
-        names = {each[0] for each in self.judge.top(made)}
-        spread = float(apart.sum() / (PICTURES * (PICTURES - 1)))
-        used = (self.prior.evaluations - before) // PICTURES
-        seconds = (self.clock() - start) / PICTURES
-        strip = torch.cat(list(made), 2)
-        return Result({"names": float(len(names)), "spread": spread}, used, seconds, strip)
+        with self.metered() as spent:
+            gray = self.prior.encode(torch.zeros(1, 3, side, side)).repeat(PICTURES, 1, 1, 1)
+            pair = self.prior.condition(item.target_prompt), self.prior.condition("")
+            rng = generators(item.seed, PICTURES)
+            last = finish(METHODS[row.method](self.prior, *pair, gray, rng, 5.0, DDS_STEP))
+            pictures = torch.cat([self.prior.decode(z0) for z0 in last.z0.split(1)])
+            pictures = pictures.clamp(-1, 1) / 2 + 0.5
+        unit = self.judge.embed(pictures)
+        names = {each[0] for each in self.judge.top(pictures)}
+        distance = float((1 - unit @ unit.T).sum() / (PICTURES * (PICTURES - 1)))
+        found = {"names": float(len(names)), "spread": distance}
+        used, seconds_each = spent.evaluations // PICTURES, spent.seconds / PICTURES
+        return Result(found, used, seconds_each, torch.cat(list(pictures), 2))
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
-        """Two tables and a sheet."""
+        """Two tables, and a sheet a prompt."""
         lines: list[str] = []
         exact = [item for item in items if item.id == "mixture"]
         trained = [item for item in items if item.id != "mixture"]
-        for told, own, columns in (
+        for title, own, columns in (
             (f"Exact mixture, {SEEDS} seeds from one point:", exact, COLUMNS),
             (f"Trained model, {PICTURES} seeds a prompt from gray:", trained, TRAINED),
         ):
             if own:
-                found = [
-                    (row.method, [records.read(row, item) or {} for item in own]) for row in rows
-                ]
-                lines += [told, "", table(found, columns), ""]
+                found = [(row.method, records.all(row, own)) for row in rows]
+                lines += [title, "", table(found, columns), ""]
         for item in trained:
-            strips = [[records.picture(row, item)] for row in rows]
+            names = [row.method.replace(", ", ",\n").replace("d by", "d\nby") for row in rows]
             name = f"{slug(item.target_prompt)}.png"
-            _strips([row.method for row in rows], [each[0] for each in strips], out / name)
+            strips(names, [records.picture(row, item) for row in rows], out / name)
             lines += [f"{item.target_prompt}: ![pictures]({name})", ""]
         return "\n".join(lines)
+
+
+SUITE = Collapse
 
 
 def mixture() -> GaussianMixture:
@@ -205,27 +195,6 @@ def diversity(z0: Latent) -> dict[str, float]:
     return {"modes": float(len(counts)), "distance": distance, "width": width, "astray": wrong}
 
 
-def _strips(names: list[str], paths: list[Path], path: Path) -> None:
-    """One strip of pictures a method, below each other."""
-    from PIL import Image
-
-    tiles: list[Path] = []
-    folder = path.parent / "tiles" / path.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    columns: list[tuple[str, list[Path]]] = []
-    for k in range(PICTURES):
-        tiles = []
-        for n, strip in enumerate(paths):
-            with Image.open(strip) as opened:
-                side = opened.height
-                tile = opened.crop((k * side, 0, (k + 1) * side, side))
-            tiles.append(folder / f"{n}-{k}.png")
-            tile.save(tiles[-1])
-        columns.append((f"seed {k}", tiles))
-    words = [name.replace(", ", ",\n").replace("renewed by", "renewed\nby") for name in names]
-    sheet(columns, words, path)
-
-
 def freeze() -> Protocol:
     """Nothing is read from files: the digest is that of the numbers above."""
     world = digest([MODES, WIDTH, SEEDS, SHARES.tolist(), PICTURES])
@@ -234,5 +203,5 @@ def freeze() -> Protocol:
         Item(slug(p), "judge/judge.json", items[0].sha256, 100 * i, target_prompt=p)
         for i, p in enumerate(PROMPTS)
     ]
-    judge = sha256(JUDGE / "judge.safetensors")
+    judge = sha256(WEIGHTS)
     return Protocol("collapse", 1, {"modes": 1, "spread": 1, world: 1}, judge, tuple(items))

@@ -9,16 +9,27 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from benchmarks.clock import clock_of
-from benchmarks.edit import background, read
-from benchmarks.judge import HERE as JUDGE
-from benchmarks.judge import Judge
-from benchmarks.suites.editing_report import page
-from benchmarks.suites.folder import Folder
-from benchmarks.suites.measures import VERSIONS, Extra, judged, preservation
-from benchmarks.suites.protocol import Item, Protocol, digest_of, frozen
-from benchmarks.suites.records import Records, Result, Row, png
-from benchmarks.suites.rows import METHODS, PUT_BACK, Asked, editing_rows, impossible
+from benchmarks.judge import WEIGHTS
+from benchmarks.metrics import (
+    VERSIONS,
+    Extra,
+    background,
+    clip_score,
+    dino_structure,
+    judged,
+    lpips_background,
+    preservation,
+    read,
+)
+from benchmarks.plots import pareto, sheet
+from benchmarks.protocol import HERE, Item, Protocol, digest_of, frozen, listed, spread
+from benchmarks.records import Records, Result, Row, png
+from benchmarks.report import EVALUATIONS, Column, against_front, paired, seconds, table
+from benchmarks.run import Options
+from benchmarks.stats import Measured, Record, points, tuned, values
+from benchmarks.suite import Suite
+from benchmarks.suites.pie_bench import Folder
+from benchmarks.suites.rows import METHODS, PUT_BACK, Inputs, editing_rows, impossible
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
@@ -28,68 +39,100 @@ from dreamsampler.samplers import finish
 
 BATCH = 6
 """Pictures of the bundled model that go through the network together."""
+WAYS = {"": "background dB", ", put back": "background dB, put back"}
+"""Ending of a measure -> what is kept: as every program gives it (only ours puts the source's
+pixels back where nothing changed), and with every program's result put back by our rule."""
 
 
 @final
-class Editing:
-    """Who edits what, and who is asked about it.
+class Editing(Suite):
+    """Every method of `rows`, measured as its program gives it and put back.
 
     Args:
         prior: the model.
         folder: photographs of the user's own; the frozen icons if left out.
-        extras: measures that the user brought, by their names.
+        extras: metrics that need a network of the user's own, by their names.
     """
 
     name = "editing"
+    short = ("top-1", "background dB", "background dB, put back", "structure", "evaluations")
+    columns = (
+        Column("top-1", "top-1 %", ".0f", 100),
+        Column("top-5", "top-5 %", ".0f", 100),
+        Column("CLIP", "CLIP score", ".1f"),
+        Column("background dB", "background dB", ".1f"),
+        Column("background dB, decoded", "only decoded", ".1f"),
+        Column("background dB, put back", "put back", ".1f"),
+        Column("background SSIM", "background SSIM", ".3f"),
+        Column("structure", "structure distance", ".3f", 1, False),
+        Column("DINO", "DINO distance x1000", ".1f", 1, False),
+        Column("LPIPS", "LPIPS x1000", ".1f", 1, False),
+        EVALUATIONS,
+        seconds(".1f"),
+    )
 
     def __init__(
         self, prior: Any, folder: Folder | None = None, extras: dict[str, Extra] | None = None
     ) -> None:
-        self.prior, self.folder, self.extras = prior, folder, extras or {}
-        self.clock = clock_of(prior)
-        self.protocol: Protocol = frozen("editing") if folder is None else folder.protocol()
-        self.judge = Judge.load() if folder is None else None
-        if self.judge is not None and sha256(JUDGE / "judge.safetensors") != self.protocol.judge:
+        super().__init__(prior, frozen("editing") if folder is None else folder.protocol())
+        self.folder, self.extras = folder, extras or {}
+        if folder is None and sha256(WEIGHTS) != self.protocol.judge:
             raise InputError("the judge's weights are not those of the protocol: git checkout them")
         self.batch = BATCH if folder is None and _stacks(prior.condition("")) else 1
 
+    @classmethod
+    def of(cls, prior: Any, options: Options) -> Editing:
+        """With the folder and the metrics of the command line."""
+        extras: dict[str, Extra] = {}
+        if options.clip is not None:
+            extras["CLIP"] = clip_score(options.clip)
+        if options.dino is not None:
+            extras["DINO"] = dino_structure(options.dino)
+        if options.lpips:
+            extras["LPIPS"] = lpips_background()
+        folder = None if options.data is None else Folder(options.data, options.limit)
+        return cls(prior, folder, extras)
+
+    def all_rows(self, *, curves: bool) -> list[Row]:
+        """See `editing_rows`."""
+        return editing_rows(curves=curves)
+
     def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
-        """See `editing_rows`; without what this model cannot have, unless it was asked for."""
+        """All rows that this model can have, or those of the named methods."""
         left_out = impossible(self.prior) if methods is None else {}
         for name, reason in left_out.items():
             print(f"without {name}: {reason}", file=sys.stderr)
-        names = [name for name in METHODS if name not in left_out] if left_out else methods
-        return editing_rows(names, curves=curves)
+        rows = super().rows(methods, curves=curves)
+        return [row for row in rows if row.method not in left_out]
 
     @torch.no_grad()
     def measure(self, row: Row, items: list[Item]) -> list[Result]:
-        """Edit a batch of pictures of one size, and look at each."""
+        """Edit a batch of pictures of one size, and measure each."""
         self.protocol.check(items)
         x = torch.stack([self._picture(item) for item in items])
         fit = Fit.to((x.shape[-2], x.shape[-1]), self.prior.native_size, self.prior.multiple)
-        before, start = self.prior.evaluations, self.clock()
-        z_src = torch.cat([self.prior.encode(fit.down(each[None])) for each in x])
-        asked = Asked(
-            self.prior,
-            z_src,
-            self._condition([item.target_prompt for item in items]),
-            self._condition([item.source_prompt for item in items]),
-            self.prior.condition(""),
-            generators([item.seed for item in items]),
-            tuple((item.source_prompt, item.target_prompt) for item in items),
-        )
-        last = finish(METHODS[row.method](asked, row.settings))
-        decoded = self._assembled(last, None, x, fit)
-        used = (self.prior.evaluations - before) // len(items)
-        kept = self._assembled(last, z_src, x, fit)
-        seconds = (self.clock() - start) / len(items)
+        with self.metered() as spent:
+            z_src = torch.cat([self.prior.encode(fit.down(each[None])) for each in x])
+            inputs = Inputs(
+                self.prior,
+                z_src,
+                self.condition([item.target_prompt for item in items]),
+                self.condition([item.source_prompt for item in items]),
+                self.prior.condition(""),
+                generators([item.seed for item in items]),
+                tuple((item.source_prompt, item.target_prompt) for item in items),
+            )
+            last = finish(METHODS[row.method](inputs, row.settings))
+            decoded = self._assembled(last, None, x, fit)
+            kept = self._assembled(last, z_src, x, fit)
+        used, spent_each = spent.evaluations // len(items), spent.seconds / len(items)
         return [
-            self._result(row, each, used, seconds)
+            self._result(row, each, used, spent_each)
             for each in zip(decoded, kept, x, items, strict=True)
         ]
 
     def _result(
-        self, row: Row, made: tuple[Tensor, Tensor, Tensor, Item], used: int, seconds: float
+        self, row: Row, made: tuple[Tensor, Tensor, Tensor, Item], used: int, spent: float
     ) -> Result:
         """What the method's own program gives, and what our way of putting back makes of it."""
         decoded, kept, x, item = made
@@ -98,18 +141,12 @@ class Editing:
         found = dict(back if own is kept else plain)
         found |= {f"{name}, decoded": value for name, value in plain.items()}
         found |= {f"{name}, put back": value for name, value in back.items()}
-        return Result(found, used, seconds, own, {"other.png": png(other)})
-
-    def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
-        """See `editing_report.page`."""
-        return page(records, rows, items, out)
+        return Result(found, used, spent, own, {"other.png": png(other)})
 
     def _picture(self, item: Item) -> Tensor:
-        if self.folder is not None:
-            return self.folder.read(item)
-        return read(self.protocol.folder / item.image)
+        return read(HERE / item.image) if self.folder is None else self.folder.read(item)
 
-    def _condition(self, prompts: list[str]) -> Any:
+    def condition(self, prompts: list[str]) -> Any:
         """One condition whose rows are the prompts of a batch."""
         found = [self.prior.condition(prompt) for prompt in prompts]
         if len(found) == 1:
@@ -125,15 +162,85 @@ class Editing:
         return made
 
     def _figures(self, picture: Tensor, x: Tensor, item: Item) -> dict[str, float]:
-        ground = background(x[None])[0] if self.folder is None else self.folder.ground(item)
+        ground = background(x) if self.folder is None else self.folder.ground(item)
         if digest_of(ground) != item.mask_sha256:
             raise InputError(f"the background of item {item.id} is not the one that was frozen")
         found = preservation(picture, x, ground)
-        if self.judge is not None:
+        if self.folder is None:
             found |= judged(self.judge, picture, x, item.target)
         for name, extra in self.extras.items():
             found[name] = extra(picture, x, ground, item.target_prompt)
         return found
+
+    def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
+        """Markdown; pareto.png and sheet.png lie beside it."""
+        found: Measured = {row.key: records.all(row, items) for row in rows}
+        stated = [(row.method, found[row.key]) for row in rows if row.kind != "sweep"]
+        lines = [
+            f"{len(items)} pictures, 95 % bootstrap intervals, model {records.model['name']} "
+            f"({records.model['weights']}), protocol {records.protocol.digest[:12]}.",
+            "",
+            "Each with its own published settings:",
+            "",
+            table(stated, self.columns),
+        ]
+        for kept in WAYS.values():
+            lines += self._pairs(found, stated, kept)
+        likes = [
+            name for name in ("top-1", "CLIP", "likeness") if name in stated[0][1][0]["measures"]
+        ]
+        if not likes:
+            lines += ["", "Likeness to the target is not measured: pass --clip with a CLIP folder."]
+        elif any(row.kind == "sweep" for row in rows):
+            for way, kept in WAYS.items():
+                lines += self._compared(rows, found, [f"{name}{way}" for name in likes], kept)
+            panels = [
+                (f"{likes[-1]}{way}", kept, points(rows, found, f"{likes[-1]}{way}", kept))
+                for way, kept in WAYS.items()
+            ]
+            pareto(panels, out / "pareto.png")
+            lines += ["![likeness over preservation](pareto.png)", ""]
+        self._sheet(records, rows, items[:10], out / "sheet.png")
+        return "\n".join(lines) + "\n"
+
+    def _pairs(
+        self, found: Measured, named: list[tuple[str, list[Record]]], kept: str
+    ) -> list[str]:
+        """Ours against every other row, picture by picture."""
+        ours, others = found.get("dreamsampler"), {k: r for k, r in named if k != "DreamSampler"}
+        if not ours or not others:
+            return []
+        text = paired(ours, others, kept)
+        return ["", f"DreamSampler's {kept} against theirs, picture by picture: {text}."]
+
+    def _compared(self, rows: list[Row], found: Measured, likes: list[str], kept: str) -> list[str]:
+        """Tuned rows and our distance to the front, in one way of putting pictures together."""
+        curves: dict[str, list[list[Record]]] = {}
+        for row in rows:
+            curves.setdefault(row.method, []).append(found[row.key])
+        goal = values(found.get("dreamsampler") or found[rows[0].key], likes[0])
+        chosen = [(m, tuned(curve, goal, likes[0], kept)) for m, curve in curves.items()]
+        columns = [column for column in self.columns if not column.measure.endswith(", decoded")]
+        title = f"Each tuned on the other half of the pictures, to our likeness, by {kept}:"
+        lines = ["", title, "", table(chosen, columns), *self._pairs(found, chosen, kept), ""]
+        for name in likes:
+            gaps = against_front(rows, found, lambda row: row.method == "DreamSampler", name, kept)
+            lines += [f"By {name} ({kept}, {name}):", "", *(f"- {line}" for line in gaps), ""]
+        return lines
+
+    def _sheet(self, records: Records, rows: list[Row], items: list[Item], path: Path) -> None:
+        columns = [("source", [records.protocol.folder / item.image for item in items])]
+        for row in rows:
+            if row.kind != "sweep":
+                columns.append((row.method, [records.picture(row, item) for item in items]))
+        words = [
+            f"{item.source_prompt[:22]}\n-> {item.target or item.target_prompt[:22]}"
+            for item in items
+        ]
+        sheet(columns, words, path)
+
+
+SUITE = Editing
 
 
 def _stacks(condition: Any) -> bool:
@@ -144,11 +251,7 @@ def _stacks(condition: Any) -> bool:
 
 
 def freeze() -> Protocol:
-    """The protocol as today's files make it (`python -m benchmarks.suites.freeze`)."""
-    import json
-
-    from benchmarks.suites.protocol import HERE
-
+    """The protocol as today's files make it (`python -m benchmarks freeze`)."""
     items = [
         Item(
             id=f"{pair['id']:02d}",
@@ -158,11 +261,8 @@ def freeze() -> Protocol:
             source_prompt=pair["source_prompt"],
             target_prompt=pair["target_prompt"],
             target=pair["target"],
-            mask_sha256=digest_of(background(read(HERE / pair["image"])[None])[0]),
+            mask_sha256=digest_of(background(read(HERE / pair["image"]))),
         )
-        for pair in json.loads((HERE / "edit_pairs.json").read_text(encoding="utf-8"))
+        for pair in listed("edit_pairs.json")
     ]
-    # spread over the kinds of pairs, so that a prefix (--limit) is a fair sample
-    order = sorted(range(len(items)), key=lambda i: (i * 7 % len(items), i))
-    spread = tuple(items[i] for i in order)
-    return Protocol("editing", 2, VERSIONS, sha256(JUDGE / "judge.safetensors"), spread)
+    return Protocol("editing", 2, VERSIONS, sha256(WEIGHTS), spread(items))

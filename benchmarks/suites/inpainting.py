@@ -1,30 +1,28 @@
 """The inpainting suite: faces with a hole, cut from their own outline; everyone's edge is healed.
 
-Peers are put together as the task does it: only the hole is taken, along a healed edge.
+Baselines are composited as the task does it: only the hole is taken, along a healed edge.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, final
+from typing import final
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.clock import clock_of
-from benchmarks.inpaint import excess, hole_of
-from benchmarks.judge import HERE as JUDGE
-from benchmarks.judge import Judge
-from benchmarks.suites.painters import GLUING, Hole, painted
-from benchmarks.suites.protocol import HERE, Item, Protocol, digest_of, frozen
-from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, Page, page_of
+from benchmarks.baselines import GLUING, Hole, painted
+from benchmarks.judge import WEIGHTS
+from benchmarks.metrics import named, read, seam
+from benchmarks.protocol import HERE, Item, Protocol, digest_of, listed, spread
+from benchmarks.records import Records, Result, Row
+from benchmarks.report import EVALUATIONS, Column, Page, page_of, seconds
+from benchmarks.suite import Suite
 from dreamsampler.files import sha256
 from dreamsampler.images.fit import Fit
-from dreamsampler.images.picture import composite, open_picture
+from dreamsampler.images.picture import composite
 from dreamsampler.images.seam import healed, seam_width
 from dreamsampler.maths import generators
 from dreamsampler.tasks.inpaint.task import Inpaint
@@ -41,61 +39,65 @@ ROWS = (
     Row("paper", "DreamSampler, paper", "ours", {"preset": "paper"}),
     Row("default", "DreamSampler", "ours", {"preset": "default"}),
 )
-COLUMNS = (
-    Column("top-1", "top-1 %", ".0f", 100),
-    Column("top-5", "top-5 %", ".0f", 100),
-    Column("outside", "outside bit for bit %", ".0f", 100),
-    Column("seam", "seam of 255, 0 is none", ".2f", 1, None),
-    Column("evaluations", "evaluations", ".0f", 1, None),
-    Column("seconds", "s a core", ".1f", 1, None),
-)
+BOXES = {
+    "eyes": (0.10, 0.62, -0.10, 1.10),
+    "ellipse": (0.08, 0.64, -0.04, 1.04),
+    "top": (-0.20, 0.44, -0.20, 1.20),
+    "lower": (0.42, 1.04, -0.04, 1.04),
+}
+"""Hole -> top, bottom, left, right, as shares of the box around the face."""
+
+
+def hole_of(picture: Tensor, kind: str) -> Tensor:
+    """The hole in a picture of a face on a plain background, (1, h, w) of zeros and ones."""
+    color = picture[:, :6].flatten(1).median(1).values[:, None, None]
+    face = (picture - color).abs().amax(0) > 0.04
+    rows, columns = face.any(1).nonzero(), face.any(0).nonzero()
+    top, left = int(rows[0]), int(columns[0])
+    high, wide = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
+    first, last, start, stop = BOXES[kind]
+    y0, y1 = top + first * high, top + last * high
+    x0, x1 = left + start * wide, left + stop * wide
+    y, x = torch.meshgrid(*(torch.arange(n) + 0.5 for n in picture.shape[1:]), indexing="ij")
+    if kind == "ellipse":
+        across, down = (2 * x - x0 - x1) / (x1 - x0), (2 * y - y0 - y1) / (y1 - y0)
+        return (across**2 + down**2 <= 1).float()[None]
+    return ((y > y0) & (y < y1) & (x > x0) & (x < x1)).float()[None]
 
 
 @final
-class Inpainting:
-    """Who paints, and who is asked about it."""
+class Inpainting(Suite):
+    """Likeness, what happens outside of the hole, and its edge."""
 
-    name, batch = "inpainting", 1
+    name = "inpainting"
+    columns = (
+        Column("top-1", "top-1 %", ".0f", 100),
+        Column("top-5", "top-5 %", ".0f", 100),
+        Column("outside", "outside bit for bit %", ".0f", 100),
+        Column("seam", "seam of 255, 0 is none", ".2f", 1, None),
+        EVALUATIONS,
+        seconds(".1f"),
+    )
 
-    def __init__(self, prior: Any) -> None:
-        self.prior, self.judge, self.protocol = prior, Judge.load(), frozen("inpainting")
-        self.clock = clock_of(prior)
-
-    def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
-        """All, or those of the named methods."""
-        unknown = [name for name in methods or [] if name not in {row.method for row in ROWS}]
-        if unknown:
-            known = ", ".join(row.method for row in ROWS)
-            raise ValueError(f"there is no method {unknown[0]!r}: choose among {known}")
-        return [row for row in ROWS if methods is None or row.method in methods]
+    def all_rows(self, *, curves: bool) -> list[Row]:
+        """Published and tuned settings."""
+        return list(ROWS)
 
     @torch.no_grad()
-    def measure(self, row: Row, items: list[Item]) -> list[Result]:
-        """One picture at a time."""
-        self.protocol.check(items)
-        return [self._one(row, item) for item in items]
-
-    def _one(self, row: Row, item: Item) -> Result:
-        x = open_picture(HERE / item.image).rgb
+    def one(self, row: Row, item: Item) -> Result:
+        """Paint into the hole of a picture."""
+        x = read(HERE / item.image)
         hole = hole_of(x, item.more["hole"])
-        before, start = self.prior.evaluations, self.clock()
-        painted = (
-            self._task(row, item, hole)
-            if "preset" in row.settings
-            else self._peer(row, item, x, hole)
-        )
-        seconds, used = self.clock() - start, self.prior.evaluations - before
-        logits, wanted = self.judge.rank(painted[None])[0], self.judge.concepts.index(item.target)
-        place = int((logits > logits[wanted]).sum())
+        with self.metered() as spent:
+            if "preset" in row.settings:
+                picture = self._task(row, item, hole)
+            else:
+                picture = self._baseline(row, item, x, hole)
         outside = hole[0] == 0
-        same = torch.equal(_bytes(painted)[:, outside], _bytes(x)[:, outside])
-        found = {
-            "top-1": float(place == 0),
-            "top-5": float(place < 5),
-            "outside": float(same),
-            "seam": 255 * excess(painted, hole),
-        }
-        return Result(found, used, seconds, painted)
+        same = torch.equal(_bytes(picture)[:, outside], _bytes(x)[:, outside])
+        found = named(self.judge, picture, item.target)
+        found |= {"outside": float(same), "seam": 255 * seam(picture, hole)}
+        return Result(found, spent.evaluations, spent.seconds, picture)
 
     def _task(self, row: Row, item: Item, hole: Tensor) -> Tensor:
         with TemporaryDirectory() as folder:
@@ -105,7 +107,7 @@ class Inpainting:
             task = Inpaint(HERE / item.image, (item.target_prompt,), (mask,), **options)
             return task.start(self.prior).run().pictures()[0]
 
-    def _peer(self, row: Row, item: Item, x: Tensor, hole: Tensor) -> Tensor:
+    def _baseline(self, row: Row, item: Item, x: Tensor, hole: Tensor) -> Tensor:
         size = x.shape[1], x.shape[2]
         fit, rng = Fit.to(size, self.prior.native_size, 8), generators([item.seed])
         whole = painted(Hole(self.prior, x, hole, fit, item.target_prompt, rng), row.settings)
@@ -114,15 +116,18 @@ class Inpainting:
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table and a sheet."""
-        digest = records.protocol.digest[:12]
         page = Page(
-            f"{len(items)} pictures, 95 % bootstrap intervals, protocol {digest}.",
-            COLUMNS,
+            f"{len(items)} pictures, 95 % bootstrap intervals, protocol "
+            f"{self.protocol.digest[:12]}.",
+            self.columns,
             first="source",
             words=[item.target_prompt for item in items[:10]],
             side=128,
         )
         return page_of(page, records, rows, items, out)
+
+
+SUITE = Inpainting
 
 
 def _bytes(picture: Tensor) -> Tensor:
@@ -131,7 +136,6 @@ def _bytes(picture: Tensor) -> Tensor:
 
 def freeze() -> Protocol:
     """The protocol as today's files make it."""
-    pairs = json.loads((HERE / "inpaint_pairs.json").read_text(encoding="utf-8"))
     items = [
         Item(
             id=f"{pair['id']:02d}",
@@ -141,12 +145,10 @@ def freeze() -> Protocol:
             source_prompt=pair["source"],
             target_prompt=pair["target"],
             target=pair["target"],
-            mask_sha256=digest_of(hole_of(open_picture(HERE / pair["image"]).rgb, pair["hole"])),
+            mask_sha256=digest_of(hole_of(read(HERE / pair["image"]), pair["hole"])),
             more={"hole": pair["hole"], "style": pair["style"]},
         )
-        for pair in pairs
+        for pair in listed("inpaint_pairs.json")
     ]
-    order = sorted(range(len(items)), key=lambda i: (i * 7 % len(items), i))
     measures = {"top-1": 1, "top-5": 1, "outside": 1, "seam": 1}
-    judge = sha256(JUDGE / "judge.safetensors")
-    return Protocol("inpainting", 1, measures, judge, tuple(items[i] for i in order))
+    return Protocol("inpainting", 1, measures, sha256(WEIGHTS), spread(items))

@@ -1,12 +1,8 @@
-"""The suite of radiance fields: toys from degraded views; what counts are views nobody has seen.
-
-What is done to the views, and the answers, are `benchmarks.reconstruct`'s; here are frozen items,
-SDS, records and intervals.
-"""
+"""The suite of radiance fields: toys from degraded views; measured on views that no method gets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,19 +11,26 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from benchmarks.clock import clock_of
-from benchmarks.reconstruct import DEGRADATIONS, TUNING, alone, scores
-from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
-from benchmarks.suites.records import Records, Result, Row, png
-from benchmarks.suites.report import Column, Page, page_of
+from benchmarks.metrics import psnr, read, ssim
+from benchmarks.protocol import HERE, Item, Protocol
+from benchmarks.records import Records, Result, Row, png
+from benchmarks.report import EVALUATIONS, Column, Page, header, line, page_of, seconds
+from benchmarks.stats import Measured
+from benchmarks.suite import Suite
 from dreamsampler.files import InputError, sha256, write_whole
-from dreamsampler.images.picture import open_picture
+from dreamsampler.guidance import cfg, conditional
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.save import save_picture
 from dreamsampler.maths import Latent, Step, draw, fresh, generators
-from dreamsampler.methods.reconstruction import by_view
-from dreamsampler.samplers import dream, random_levels
+from dreamsampler.methods.reconstruction import MIRRORED, by_view
+from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
+from dreamsampler.operators import Mask, compose
+from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.samplers import dream, finish, random_levels
+from dreamsampler.tasks.data_consistency import closed, first_guess, guessable
 from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
-from dreamsampler.tasks.reconstruct.run import ReconstructRun, _spread
 from dreamsampler.tasks.reconstruct.task import Reconstruct
+from dreamsampler.tasks.restore.task import RESTORE_PRESETS
 
 OURS = "DreamSampler"
 ROWS = (
@@ -38,113 +41,177 @@ ROWS = (
     Row("dreamsampler", OURS, "ours", {"answer": "dream"}),
 )
 """Every row has the same optimizer steps; SDS and ours the same first field and evaluations."""
-COLUMNS = (
-    Column("PSNR", "PSNR dB", ".2f"),
-    Column("SSIM", "SSIM", ".3f"),
-    Column("evaluations", "evaluations", ".0f", 1, None),
-    Column("seconds", "s a core", ".0f", 1, None),
-)
+DEGRADATIONS: dict[str, dict[str, Any]] = {
+    "blur": {"operator": "blur(sigma=2)", "noise": 0.01},
+    "x4": {"operator": "downsample(4)", "noise": 0.01},
+    "masked": {"masked": 0.5, "noise": 0.01},
+    "few": {"views": 8, "noise": 0.01},
+}
+"""What is done to the views."""
+TUNING = ("mug", "stack")
+"""Toys by which the defaults were chosen; the suite is of the six others."""
 SIZE, VIEWS, HELD_OUT, STEPS, LEVELS = 64, 12, 6, 250, 4
-"""Of every scene ("few" has 8 views), and of every row's fit and walk."""
+"""Of every scene ("few" has 8 views), and of every row's fit and loop."""
 NEAR = 2 / 255
-"""A truth that is rendered this near to the frozen picture is the frozen one."""
+"""Largest difference between a truth as it is rendered today and the frozen picture."""
 
 
 @final
-class Radiance:
-    """Who fits a field, and how near its renders are to the truth.
+class Radiance(Suite):
+    """How near the renders of a fitted field are to the truth."""
 
-    Args:
-        prior: the model.
-    """
+    name, float32 = "radiance", True
+    columns = (
+        Column("PSNR", "PSNR dB", ".2f"),
+        Column("SSIM", "SSIM", ".3f"),
+        EVALUATIONS,
+        seconds(".0f"),
+    )
 
-    name, batch = "radiance", 1
+    def all_rows(self, *, curves: bool) -> list[Row]:
+        """Without curves no variants."""
+        return [row for row in ROWS if curves or row.kind != "variant"]
 
-    def __init__(self, prior: Any) -> None:
-        self.prior, self.protocol = prior, frozen("radiance")
-        self.clock = clock_of(prior)
-
-    def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
-        """All, or those of the named methods."""
-        unknown = [name for name in methods or [] if name not in {row.method for row in ROWS}]
-        if unknown:
-            known = ", ".join(row.method for row in ROWS)
-            raise ValueError(f"there is no method {unknown[0]!r}: choose among {known}")
-        kept = [row for row in ROWS if curves or row.kind != "variant"]
-        return [row for row in kept if methods is None or row.method in methods]
-
-    def measure(self, row: Row, items: list[Item]) -> list[Result]:
-        """One scene at a time."""
-        self.protocol.check(items)
-        return [self._one(row.settings["answer"], item) for item in items]
-
-    def _one(self, answer: str, item: Item) -> Result:
+    def one(self, row: Row, item: Item) -> Result:
+        """Fit a field to the views of a scene."""
         with TemporaryDirectory() as name:
             folder, scene = Path(name), scene_of(item)
             scene.save(folder)
-            truth = [
-                open_picture(shot.path).rgb for shot in Reconstruct(folder).shots() if shot.held_out
-            ]
-            if (truth[0] - open_picture(HERE / item.image).rgb).abs().max() > NEAR:
+            truth = held_out(folder)
+            if (truth[0] - read(HERE / item.image)).abs().max() > NEAR:
                 raise InputError(f"{item.more['toy']} is no longer rendered as it was frozen")
-            before, began = self.prior.evaluations, self.clock()
-            pictures = self._answer(answer, folder, scene, item.source_prompt)
-            seconds = self.clock() - began
-        found = scores(pictures, truth)
-        told = {"PSNR": found["psnr"], "SSIM": found["ssim"]}
-        used = self.prior.evaluations - before
-        return Result(told, used, seconds, pictures[0])
+            with self.metered() as spent:
+                pictures = self._answer(row.settings["answer"], folder, scene, item.source_prompt)
+        renders, sharp = torch.stack(pictures), torch.stack(truth)
+        found = {"PSNR": psnr(renders, sharp), "SSIM": ssim(renders, sharp)}
+        return Result(found, spent.evaluations, spent.seconds, pictures[0])
 
     def _answer(self, answer: str, folder: Path, scene: MakeScene, prompt: str) -> list[Tensor]:
         if answer == "views":
-            alone(folder, scene, self.prior, prompt)
-        told = {"operator": "none" if answer == "views" else scene.operator, "prompt": prompt}
-        how: dict[str, Any] = {"steps": STEPS, "num_inference_steps": LEVELS, "turntable": 0}
-        task = Reconstruct(folder, deconvolve=answer != "plain", **told, **how)
-        if answer not in ("dream", "sds"):  # the same optimizer steps, all of them on the data
-            task = replace(task, beta=0.0, steps=task.steps + LEVELS * task.inner_steps)
-        run = task.start(self.prior)
+            restore_views(folder, scene, self.prior, prompt)
+        operator = "none" if answer == "views" else scene.operator
+        task = Reconstruct(folder, operator=operator, prompt=prompt, deconvolve=answer != "plain",
+                           steps=STEPS, num_inference_steps=LEVELS, turntable=0)  # fmt: skip
         if answer == "sds":
-            run._walk.begin(distilled(run), LEVELS)
-        return run.run().pictures()
+            return distilled(task, self.prior)
+        if answer != "dream":  # the same optimizer steps, all of them on the data
+            task = replace(task, beta=0.0, steps=task.steps + LEVELS * task.inner_steps)
+        return task.start(self.prior).run().pictures()
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table of all scenes, one a degradation, a plot and a sheet."""
-        digest, model = records.protocol.digest[:12], records.model
+
+        def by_scene(found: Measured) -> list[str]:
+            lines = [header("scene", *found)]
+            for i, item in enumerate(items):
+                cells = [f"{rows[i]['measures']['PSNR']:.2f}" for rows in found.values()]
+                lines.append(line(f"{item.more['toy']}, {item.more['degradation']}", *cells))
+            return lines
+
         page = Page(
             f"{len(items)} scenes of {SIZE} px, {VIEWS} views (few: 8), noise 0.01, intervals over "
-            f"scenes (95 %), model {model['name']} ({model['weights']}), protocol {digest}.",
-            COLUMNS,
+            f"scenes (95 %), model {records.model['name']} ({records.model['weights']}), protocol "
+            f"{self.protocol.digest[:12]}.",
+            self.columns,
             first="truth",
             words=[f"{i.more['toy']}\n{i.more['degradation']}" for i in items],
             side=128,
             ours=OURS,
             each="scene by scene",
-            more=lambda found: _by_scene(found, items),
+            more=by_scene,
             plot="PSNR of unseen views, dB",
         )
         return page_of(page, records, rows, items, out)
 
 
-def distilled(run: ReconstructRun) -> Iterator[Step]:
-    """Score distillation instead of the walk: levels at random, fresh noise, all else as ours.
+SUITE = Radiance
+
+
+def distilled(task: Reconstruct, prior: Any) -> list[Tensor]:
+    """Score distillation instead of the loop: levels at random, fresh noise, all else as ours.
 
     Source: Poole et al., "DreamFusion", ICLR 2023 (arXiv:2209.14988), eq. 3, with a data term
     beside it and, as ours, comparing pictures.
     """
+    run = task.start(prior)
     for _ in run.fitting():
         pass
-    task, film = run.task, run.film
-    rng = generators([task.seed + i for i in range(len(film.cameras))])
-    own = torch.Generator().manual_seed(task.seed)
-    levels = random_levels(run.prior.schedule, task.num_inference_steps, own)
+    field = run.film
+    rng = generators([task.seed + i for i in range(len(field.cameras))])
+    levels = random_levels(
+        prior.schedule, task.num_inference_steps, torch.Generator().manual_seed(task.seed)
+    )
+    null, words = prior.condition(""), [camera.view(run.views.center) for camera in field.cameras]
+    denoisers = {
+        word: cfg(prior, prior.condition(f"{task.prompt}, {word}"), null, task.guidance_scale)
+        for word in dict.fromkeys(words)
+    }
 
-    def believed(z0: Latent, step: Step) -> Latent:
-        film.belief = _spread(step.level)
+    def spread(z0: Latent, step: Step) -> Latent:
+        field.belief = max(0.5 * step.level.flow, 0.02)  # as the task
         return z0
 
-    eps, denoise = draw(film.latent(), rng), by_view(run._guided())
-    yield from dream(denoise, film, levels, eps, regularize=believed, renoise=fresh(1.0, rng))
+    denoise, eps = by_view([denoisers[word] for word in words]), draw(field.latent(), rng)
+    finish(dream(denoise, field, levels, eps, regularize=spread, renoise=fresh(1.0, rng)))
+    return [run.rendered(camera)[0] for camera in run.targets]
+
+
+def restore_views(folder: Path, scene: MakeScene, prior: Any, prompt: str) -> None:
+    """Put restored views in the place of the degraded ones, each restored alone."""
+    run = Reconstruct(folder, operator=scene.operator, beta=0.0).start(prior)
+    words = [f"{prompt}, {camera.view(run.views.center)}" for camera in run.views.cameras]
+    pictures = restored(run.views, run.fit, prior, words, max(scene.noise, 0.0012))
+    for i, picture in enumerate(pictures.cpu().clamp(0, 1)):
+        save_picture(folder / f"view_{i:03d}.png", picture)
+    path = folder / "transforms.json"
+    scene_file = json.loads(path.read_text())
+    for frame in scene_file["frames"]:
+        frame.pop("mask_path", None)
+    intrinsics = ("w", "h", "fl_x", "fl_y", "cx", "cy")  # of the degraded views
+    path.write_text(json.dumps({k: v for k, v in scene_file.items() if k not in intrinsics}))
+
+
+@torch.no_grad()
+def restored(views: Any, fit: Fit, prior: Any, prompts: list[str], noise: float) -> Tensor:
+    """Every view on its own: the default method of the task Restore, all views in one batch."""
+    preset, masked = RESTORE_PRESETS["default"], not bool(views.known.all())
+
+    def mirrored(axes: tuple[int, ...]) -> Measurement:
+        """The views, as latents of their mirror images explain them."""
+        op = compose(views.op, Mask(views.known)) if masked else views.op
+        return Measurement(
+            op,
+            views.y * views.known,
+            noise,
+            lambda z: fit.up(prior.decode(z), clamp=False).flip(axes),
+            lambda x: prior.encode(fit.down(x.flip(axes))),
+        )
+
+    def view(i: int) -> Measurement:
+        row = data.of_row(i)
+        return replace(row, op=Mask(views.known[i : i + 1])) if masked else row
+
+    data = mirrored(())
+    first, *others = preset.starts or (1.0,)
+    starts = [first if guessable(view(0).op, data.size) else 1.0, *others]
+    denoisers = {p: conditional(prior, prior.condition(p)) for p in dict.fromkeys(prompts)}
+    levels = restarts(prior.schedule, preset.num_inference_steps, starts)
+    found = Found(first_guess(data))
+    steps = averaged_restoration(
+        by_view([denoisers[prompt] for prompt in prompts]),
+        [mirrored(MIRRORED[i % len(MIRRORED)]) for i in range(len(levels))],
+        found,
+        levels,
+        generators(list(range(len(prompts)))),
+        spread=lambda level: (preset.spread or 0.0) * level.flow,
+    )
+    finish(steps)
+    return torch.cat([closed(view(i), found.mean[i : i + 1]) for i in range(len(prompts))])
+
+
+def held_out(folder: Path) -> list[Tensor]:
+    """The sharp views of a scene that no method gets."""
+    return [read(shot.path) for shot in Reconstruct(folder).shots() if shot.held_out]
 
 
 def scene_of(item: Item) -> MakeScene:
@@ -153,34 +220,24 @@ def scene_of(item: Item) -> MakeScene:
     return MakeScene(item.more["toy"], held_out=HELD_OUT, size=SIZE, seed=item.seed, **given)
 
 
-def _by_scene(found: dict[str, list[dict[str, Any]]], items: list[Item]) -> list[str]:
-    """PSNR of every scene."""
-    lines = ["| scene | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
-    for i, item in enumerate(items):
-        cells = [f"{rows[i]['measures']['PSNR']:.2f}" for rows in found.values()]
-        lines.append(f"| {item.more['toy']}, {item.more['degradation']} | {' | '.join(cells)} |")
-    return lines
+def truth_of(toy: ToyName) -> tuple[MakeScene, Tensor]:
+    """A scene of a toy, and its first sharp view that no method gets."""
+    scene = MakeScene(toy, views=2, held_out=HELD_OUT, size=SIZE)
+    with TemporaryDirectory() as folder:
+        scene.save(Path(folder))
+        return scene, held_out(Path(folder))[0]
 
 
 def freeze() -> Protocol:
     """Every degradation of every toy that nothing was tuned on; their truth as pictures."""
     toys: list[ToyName] = [name for name in NAMES if name not in TUNING]
-    kinds = [name for name in DEGRADATIONS if name != "clean"]
-    items: list[Item] = []
+    kinds, items = [*DEGRADATIONS], []
     for i in range(24):  # spread: a prefix is fair
         toy, kind = toys[i % 6], kinds[(i + i // 12) % 4]
         image, scene = f"scenes/{toy}.png", MakeScene(toy, views=2, held_out=HELD_OUT, size=SIZE)
         if not (HERE / image).is_file():
-            write_whole(HERE / image, png(truth_of(scene)))
-        told = {"toy": toy, "degradation": kind}
+            write_whole(HERE / image, png(truth_of(toy)[1]))
+        more = {"toy": toy, "degradation": kind}
         prompt = f"{scene.prompt} on a white background"
-        items.append(Item(f"{kind}-{toy}", image, sha256(HERE / image), 0, prompt, more=told))
+        items.append(Item(f"{kind}-{toy}", image, sha256(HERE / image), 0, prompt, more=more))
     return Protocol("radiance", 1, {"PSNR": 1, "SSIM": 1}, "", tuple(items))
-
-
-def truth_of(scene: MakeScene) -> Tensor:
-    """The first sharp view that no method sees."""
-    with TemporaryDirectory() as folder:
-        scene.save(Path(folder))
-        (first, *_) = [s for s in Reconstruct(Path(folder)).shots() if s.held_out]
-        return open_picture(first.path).rgb

@@ -1,8 +1,7 @@
-"""The restoration suite: icons blurred or scaled down; every preset of the task, and classics."""
+"""The restoration suite: icons blurred or scaled down; every method of the task, and classics."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -10,89 +9,65 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from benchmarks.classical import CLASSICAL, TUNED
-from benchmarks.clock import clock_of
-from benchmarks.edit import read
-from benchmarks.judge import HERE as JUDGE
-from benchmarks.judge import Judge
-from benchmarks.restore import psnr, ssim
-from benchmarks.suites.protocol import HERE, Item, Protocol, frozen
-from benchmarks.suites.records import Records, Result, Row
-from benchmarks.suites.report import Column, Page, page_of
+from benchmarks.baselines import CLASSICAL, TUNED
+from benchmarks.judge import WEIGHTS
+from benchmarks.metrics import named, psnr, read, ssim
+from benchmarks.protocol import HERE, Item, Protocol, listed
+from benchmarks.records import Records, Result, Row
+from benchmarks.report import EVALUATIONS, Column, Page, page_of, seconds
+from benchmarks.suite import Suite
 from dreamsampler.files import InputError, sha256
-from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import save_picture
 from dreamsampler.operators import is_linear, parse
 from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
 
 NAMES = {"default": "DreamSampler", "paper": "DreamSampler, paper"}
 CASES = (("blur(sigma=3)", 0.02), ("downsample(4)", 0.02))
-COLUMNS = (
-    Column("PSNR", "PSNR dB", ".2f"),
-    Column("SSIM", "SSIM", ".3f"),
-    Column("top-1", "top-1 %", ".0f", 100),
-    Column("evaluations", "evaluations", ".0f", 1, None),
-    Column("seconds", "s a core", ".1f", 1, None),
-)
 
 
 @final
-class Restoration:
-    """Every preset of the task is told what the picture shows; the classics what was done to it."""
+class Restoration(Suite):
+    """Methods of the task know the prompt and the operator, the classics the operator only."""
 
-    name, batch = "restoration", 1
+    name = "restoration"
+    columns = (
+        Column("PSNR", "PSNR dB", ".2f"),
+        Column("SSIM", "SSIM", ".3f"),
+        Column("top-1", "top-1 %", ".0f", 100),
+        EVALUATIONS,
+        seconds(".1f"),
+    )
 
-    def __init__(self, prior: Any) -> None:
-        self.prior, self.judge, self.protocol = prior, Judge.load(), frozen("restoration")
-        self.clock = clock_of(prior)
-
-    def rows(self, methods: list[str] | None, *, curves: bool) -> list[Row]:
-        """Classics, then presets."""
+    def all_rows(self, *, curves: bool) -> list[Row]:
+        """Classics, then methods."""
         rows = [Row(name.replace(" ", "-"), name, "classical") for name in CLASSICAL]
-        rows += [
+        return rows + [
             Row(f"preset-{name}", NAMES.get(name, name), "published", {"preset": name})
             for name in RESTORE_PRESETS
         ]
-        unknown = [name for name in methods or [] if name not in {row.method for row in rows}]
-        if unknown:
-            known = ", ".join(row.method for row in rows)
-            raise ValueError(f"there is no method {unknown[0]!r}: choose among {known}")
-        return [row for row in rows if methods is None or row.method in methods]
 
     @torch.no_grad()
-    def measure(self, row: Row, items: list[Item]) -> list[Result]:
-        """One picture at a time."""
-        self.protocol.check(items)
+    def one(self, row: Row, item: Item) -> Result:
+        """Degrade a picture, restore it from its file."""
+        sharp = read(HERE / item.image)
+        op = parse(item.more["operator"]).build((sharp.shape[1], sharp.shape[2]))
+        noise = item.more["noise"]
         with TemporaryDirectory() as folder:
-            return [self._one(row, item, Path(folder)) for item in items]
-
-    def _one(self, row: Row, item: Item, folder: Path) -> Result:
-        sharp, path = read(HERE / item.image), folder / f"{item.id}.png"
-        size = sharp.shape[1], sharp.shape[2]
-        op, noise = parse(item.more["operator"]).build(size), item.more["noise"]
-        clean = op.A(sharp[None])[0]
-        rng = torch.Generator().manual_seed(item.seed)
-        save_picture(path, (clean + noise * torch.randn(clean.shape, generator=rng)).clamp(0, 1))
-        before, start = self.prior.evaluations, self.clock()
-        if "preset" in row.settings:
-            options = {"prompt": item.source_prompt, "preset": row.settings["preset"]}
-            task = Restore(path, item.more["operator"], noise, **options)
-            made = task.start(self.prior).run().pictures()[0]
-        else:
-            made = self._classical(row, op, path, noise)
-        seconds, used = self.clock() - start, self.prior.evaluations - before
-        logits, wanted = self.judge.rank(made[None])[0], self.judge.concepts.index(item.target)
-        found = {
-            "PSNR": psnr(made, sharp),
-            "SSIM": ssim(made, sharp),
-            "top-1": float((logits > logits[wanted]).sum() == 0),
-        }
-        return Result(found, used, seconds, made)
-
-    def _classical(self, row: Row, op: Any, path: Path, noise: float) -> Tensor:
-        if not is_linear(op):
-            raise InputError("the classical methods need a linear operator")
-        return CLASSICAL[row.method](op, open_picture(path).rgb[None], noise)[0].clamp(0, 1)
+            path = Path(folder) / f"{item.id}.png"
+            save_picture(path, degraded(op, sharp, noise, item.seed))
+            with self.metered() as spent:
+                if "preset" in row.settings:
+                    options = {"prompt": item.source_prompt, "preset": row.settings["preset"]}
+                    task = Restore(path, item.more["operator"], noise, **options)
+                    picture = task.start(self.prior).run().pictures()[0]
+                else:
+                    if not is_linear(op):
+                        raise InputError("the classical methods need a linear operator")
+                    method = CLASSICAL[row.method]
+                    picture = method(op, read(path)[None], noise)[0].clamp(0, 1)
+        found = {"PSNR": psnr(picture, sharp), "SSIM": ssim(picture, sharp)}
+        found["top-1"] = named(self.judge, picture, item.target)["top-1"]
+        return Result(found, spent.evaluations, spent.seconds, picture)
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """One table a case, and a sheet."""
@@ -102,8 +77,8 @@ class Restoration:
             if own:
                 tables.append((f"{operator}, noise {noise:g}, {len(own)} pictures:", own))
         page = Page(
-            f"95 % bootstrap intervals, protocol {records.protocol.digest[:12]}.",
-            COLUMNS,
+            f"95 % bootstrap intervals, protocol {self.protocol.digest[:12]}.",
+            self.columns,
             first="sharp",
             words=[f"{i.source_prompt[:22]}\n{i.more['operator']}" for i in items[:8]],
             tables=tables,
@@ -111,10 +86,19 @@ class Restoration:
         return page_of(page, records, rows, items, out)
 
 
+SUITE = Restoration
+
+
+def degraded(op: Any, sharp: Tensor, noise: float, seed: int) -> Tensor:
+    """A x + noise, (c, h, w) in [0, 1]."""
+    clean = op.A(sharp[None])[0]
+    rng = torch.Generator().manual_seed(seed)
+    return (clean + noise * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
+
+
 def freeze() -> Protocol:
     """Of the 48 pictures that nothing was tuned on, both cases in turn."""
-    pairs = json.loads((HERE / "edit_pairs.json").read_text(encoding="utf-8"))
-    kept = [pair for i, pair in enumerate(pairs) if i not in TUNED]
+    kept = [pair for i, pair in enumerate(listed("edit_pairs.json")) if i not in TUNED]
     order = sorted(range(len(kept)), key=lambda i: (i * 7 % len(kept), i))
     items = [
         Item(
@@ -130,4 +114,4 @@ def freeze() -> Protocol:
         for operator, noise in CASES
     ]
     measures = {"PSNR": 1, "SSIM": 1, "top-1": 1}
-    return Protocol("restoration", 1, measures, sha256(JUDGE / "judge.safetensors"), tuple(items))
+    return Protocol("restoration", 1, measures, sha256(WEIGHTS), tuple(items))

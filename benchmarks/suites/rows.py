@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
 
-from benchmarks.suites.records import Row
+from benchmarks.records import Row
+from benchmarks.suite import slug
 from dreamsampler.generators import LatentVariable
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Latent, Level, Rng, Schedule, Step, VariancePreserving
@@ -39,7 +41,7 @@ DDS_STEP = 0.1 * 2000 / 64**2
 STRENGTHS = (0.55, 0.65, 0.75, 0.85)
 """Noise share u = sigma / (alpha + sigma) of the first level of every curve."""
 FINER = (*STRENGTHS, 0.6, 0.7)
-"""Of the strongest peers, whose best point lies between."""
+"""Of the strongest baselines, whose best point lies between."""
 
 WIDER = {0.7: FINER, 0.6: (0.6, 0.65, 0.7, 0.75), 0.5: (0.6, 0.65, 0.7)}
 """Thresholds of LEDITS++ with attention, whose two masks together leave less than each alone, and
@@ -49,8 +51,8 @@ prompt, so that further points watch the words that were changed alone."""
 
 @final
 @dataclass(frozen=True)
-class Asked:
-    """What a method is told about a batch of pictures.
+class Inputs:
+    """What every method gets for a batch of pictures.
 
     Args:
         prompts: (source, target) of every picture, in words.
@@ -58,27 +60,27 @@ class Asked:
 
     prior: Prior
     z_src: Latent
-    wanted: Condition
-    there: Condition
+    target_condition: Condition
+    source_condition: Condition
     null: Condition
     rng: Rng
     prompts: tuple[tuple[str, str], ...] = ()
 
     def target(self, scale: float) -> Any:
         """Guidance towards the target prompt, from the null prompt."""
-        return cfg(self.prior, self.wanted, self.null, scale)
+        return cfg(self.prior, self.target_condition, self.null, scale)
 
     def source(self, scale: float) -> Any:
         """Guidance towards the source prompt, from the null prompt."""
-        return cfg(self.prior, self.there, self.null, scale)
+        return cfg(self.prior, self.source_condition, self.null, scale)
 
-    def levels(self, chosen: dict[str, Any]) -> list[Level]:
+    def levels(self, settings: dict[str, Any]) -> list[Level]:
         """From a share of noise, even in it; or the last part of even times, as published."""
-        schedule, steps = self.prior.schedule, chosen["steps"]
-        if "noise" in chosen:
-            shift = chosen.get("shift", 1.0)
-            return flow_shifted(schedule, steps, start=chosen["noise"], shift=shift)
-        return trailing(schedule, steps)[round(chosen["skip"] * steps) :]
+        schedule, steps = self.prior.schedule, settings["steps"]
+        if "noise" in settings:
+            shift = settings.get("shift", 1.0)
+            return flow_shifted(schedule, steps, start=settings["noise"], shift=shift)
+        return trailing(schedule, steps)[round(settings["skip"] * steps) :]
 
     def shuffled(self, steps: int) -> list[Level]:
         """Random levels of score distillation, the same for every picture."""
@@ -86,110 +88,91 @@ class Asked:
         return random_levels(self.prior.schedule, steps, rng, low=0.05, high=0.95)
 
 
-Method = Callable[[Asked, dict[str, Any]], Iterator[Step]]
+Method = Callable[[Inputs, dict[str, Any]], Iterator[Step]]
 
 
-def _sdedit(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    return sdedit(ask.target(to["scale"]), ask.z_src, ask.levels(to), ask.rng)
-
-
-def _ddim_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    source = conditional(ask.prior, ask.there)
-    return ddim_inversion(ask.target(to["scale"]), source, ask.z_src, ask.levels(to))
-
-
-def _negative_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    levels = ask.levels(to)
-    return negative_prompt_inversion(
-        ask.prior, ask.z_src, ask.wanted, ask.there, levels, to["scale"]
+def _null_text(given: Inputs, to: dict[str, Any]) -> Iterator[Step]:
+    conditions = given.target_condition, given.source_condition, given.null
+    rest = given.levels(to), to["scale"]
+    return null_text_inversion(
+        given.prior, given.z_src, *conditions, *rest, inner_steps=to["inner_steps"]
     )
 
 
-def _null_text(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    words = ask.wanted, ask.there, ask.null
-    how = ask.levels(to), to["scale"]
-    return null_text_inversion(ask.prior, ask.z_src, *words, *how, inner_steps=to["inner_steps"])
-
-
-def _prompt_to_prompt(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    source, target = zip(*ask.prompts, strict=True)
-    null = ask.null if to["inner_steps"] else ask.there  # negative-prompt inversion searches none
-    told = ask.wanted, ask.there, null, align(ask.prior, source, target), ask.levels(to)
-    how = {name: to[name] for name in ("cross_share", "self_share", "inner_steps")}
+def _prompt_to_prompt(given: Inputs, to: dict[str, Any]) -> Iterator[Step]:
+    source, target = zip(*given.prompts, strict=True)
+    # negative-prompt inversion searches no null prompt
+    null = given.null if to["inner_steps"] else given.source_condition
+    aligned = align(given.prior, source, target)
+    conditions = given.target_condition, given.source_condition, null, aligned
+    options = {name: to[name] for name in ("cross_share", "self_share", "inner_steps")}
     if "blend" in to:
-        changed = changed_tokens(ask.prior, source, target)
-        how["blend"] = LocalBlend(*changed, to["blend"], to["blend_start"])
-    return prompt_to_prompt(ask.prior, ask.z_src, *told, to["scale"], **how)
+        changed = changed_tokens(given.prior, source, target)
+        options["blend"] = LocalBlend(*changed, to["blend"], to["blend_start"])
+    rest = given.levels(to), to["scale"]
+    return prompt_to_prompt(given.prior, given.z_src, *conditions, *rest, **options)
 
 
-def _ddpm_inversion(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    pair = ask.target(to["scale"]), ask.source(to["source_scale"])
-    return ddpm_inversion(*pair, ask.z_src, ask.levels(to), ask.rng)
+def _ledits(given: Inputs, to: dict[str, Any], *, attention: bool) -> Iterator[Step]:
+    source, target = zip(*given.prompts, strict=True)
+    words = None
+    if attention and to.get("words") == "changed":
+        words = changed_tokens(given.prior, source, target)[1]
+    elif attention:
+        words = word_tokens(given.prior, target)
+    rest = given.levels(to), given.rng, to["scale"], to["threshold"]
+    return ledits(given.prior, given.z_src, given.target_condition, given.null, *rest, words=words)
 
 
-def _ledits(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
-    return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how)
+def _distilled(given: Inputs, to: dict[str, Any], method: Any, *rest: Any) -> Iterator[Step]:
+    """DDS and PDS: a pair of denoisers, the latent, levels at random."""
+    pair, levels = (
+        (given.target(to["scale"]), given.source(to["scale"])),
+        given.shuffled(to["steps"]),
+    )
+    return method(*pair, LatentVariable(given.z_src), given.z_src, levels, given.rng, *rest)
 
 
-def _ledits_attended(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    how = ask.levels(to), ask.rng, to["scale"], to["threshold"]
-    source, target = zip(*ask.prompts, strict=True)
-    if to.get("words") == "changed":
-        words = changed_tokens(ask.prior, source, target)[1]
-    else:
-        words = word_tokens(ask.prior, target)
-    return ledits(ask.prior, ask.z_src, ask.wanted, ask.null, *how, words=words)
+def _paper(given: Inputs, to: dict[str, Any]) -> Iterator[Step]:
+    shifted = isinstance(given.prior.schedule, VariancePreserving)
+    conditions = given.target_condition, given.null
+    return dreamsampler(
+        given.prior, given.z_src, *conditions, to["steps"], to["gamma"], shifted=shifted
+    )
 
 
-def _sds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    levels, canvas = ask.shuffled(to["steps"]), LatentVariable(ask.z_src)
-    return sds(ask.target(to["scale"]), canvas, levels, ask.rng, DDS_STEP)
-
-
-def _dds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
-    return dds(*pair, LatentVariable(ask.z_src), ask.z_src, levels, ask.rng, DDS_STEP)
-
-
-def _pds(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    pair, levels = (ask.target(to["scale"]), ask.source(to["scale"])), ask.shuffled(to["steps"])
-    weights = pds_weights(tabled(ask.prior.schedule), 1000 // 500)
-    canvas = LatentVariable(ask.z_src)
-    return pds(*pair, canvas, ask.z_src, levels, ask.rng, to["rate"], weights)
-
-
-def _flow_edit(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    pair = ask.target(to["scale"]), ask.source(to["source_scale"])
-    return flow_edit(*pair, ask.z_src, ask.levels(to), ask.rng)
-
-
-def _paper(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    shifted = isinstance(ask.prior.schedule, VariancePreserving)
-    weights = to["steps"], to["gamma"]
-    return dreamsampler(ask.prior, ask.z_src, ask.wanted, ask.null, *weights, shifted=shifted)
-
-
-def _default(ask: Asked, to: dict[str, Any]) -> Iterator[Step]:
-    target, source = ask.target(to["scale"]), conditional(ask.prior, ask.there)
-    by = conditional(ask.prior, ask.wanted)
-    return anchored_edit(target, source, ask.z_src, ask.levels(to), ask.rng, by=by)
+def _default(given: Inputs, to: dict[str, Any]) -> Iterator[Step]:
+    target, source = given.target(to["scale"]), conditional(given.prior, given.source_condition)
+    by = conditional(given.prior, given.target_condition)
+    return anchored_edit(target, source, given.z_src, given.levels(to), given.rng, by=by)
 
 
 METHODS: dict[str, Method] = {
-    "SDEdit": _sdedit,
-    "DDIM inversion": _ddim_inversion,
-    "negative-prompt inversion": _negative_prompt,
+    "SDEdit": lambda x, to: sdedit(x.target(to["scale"]), x.z_src, x.levels(to), x.rng),
+    "DDIM inversion": lambda x, to: ddim_inversion(
+        x.target(to["scale"]), conditional(x.prior, x.source_condition), x.z_src, x.levels(to)
+    ),
+    "negative-prompt inversion": lambda x, to: negative_prompt_inversion(
+        x.prior, x.z_src, x.target_condition, x.source_condition, x.levels(to), to["scale"]
+    ),
     "null-text inversion": _null_text,
     "Prompt-to-Prompt": _prompt_to_prompt,
     "Prompt-to-Prompt, local blending": _prompt_to_prompt,
-    "DDPM inversion": _ddpm_inversion,
-    "LEDITS++": _ledits_attended,
-    "LEDITS++, no attention": _ledits,
-    "SDS": _sds,
-    "DDS": _dds,
-    "PDS": _pds,
-    "FlowEdit": _flow_edit,
+    "DDPM inversion": lambda x, to: ddpm_inversion(
+        x.target(to["scale"]), x.source(to["source_scale"]), x.z_src, x.levels(to), x.rng
+    ),
+    "LEDITS++": partial(_ledits, attention=True),
+    "LEDITS++, no attention": partial(_ledits, attention=False),
+    "SDS": lambda x, to: sds(
+        x.target(to["scale"]), LatentVariable(x.z_src), x.shuffled(to["steps"]), x.rng, DDS_STEP
+    ),
+    "DDS": lambda x, to: _distilled(x, to, dds, DDS_STEP),
+    "PDS": lambda x, to: _distilled(
+        x, to, pds, to["rate"], pds_weights(tabled(x.prior.schedule), 1000 // 500)
+    ),
+    "FlowEdit": lambda x, to: flow_edit(
+        x.target(to["scale"]), x.source(to["source_scale"]), x.z_src, x.levels(to), x.rng
+    ),
     "DreamSampler, paper": _paper,
     "DreamSampler": _default,
 }
@@ -268,25 +251,17 @@ CURVES: dict[str, list[dict[str, Any]]] = {
 settings are a point as well."""
 
 
-def editing_rows(methods: list[str] | None = None, *, curves: bool = True) -> list[Row]:
-    """Published settings first, then the curves.
-
-    Raises:
-        ValueError: an unknown method.
-    """
-    unknown = [name for name in methods or [] if name not in METHODS]
-    if unknown:
-        raise ValueError(f"there is no method {unknown[0]!r}: choose among {', '.join(METHODS)}")
-    names = list(methods or METHODS)
+def editing_rows(*, curves: bool = True) -> list[Row]:
+    """Published settings first, then the curves."""
     ours = {"DreamSampler", "DreamSampler, paper"}
     rows = [
         Row(slug(name), name, "ours" if name in ours else "published", PUBLISHED[name])
-        for name in names
+        for name in METHODS
     ]
     if curves:
         rows += [
             Row(f"{slug(name)}-{i}", name, "sweep", chosen)
-            for name in names
+            for name in METHODS
             for i, chosen in enumerate(CURVES[name])
         ]
     return rows
@@ -299,16 +274,6 @@ def impossible(prior: Any) -> dict[str, str]:
     except ModelError as error:
         return dict.fromkeys(ATTENDING, str(error))
     return {}
-
-
-def slug(name: str) -> str:
-    """A name that is safe as a folder's.
-
-    Example:
-        >>> slug("LEDITS++, no attention")
-        'ledits-no-attention'
-    """
-    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def tabled(schedule: Schedule) -> VariancePreserving:

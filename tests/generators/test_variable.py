@@ -14,10 +14,12 @@ class Scaled(torch.nn.Module):
         return 2 * self.psi
 
 
-def variable(steps=1, penalty=None, lr=0.1):
+def variable(update_steps=1, penalty=None, lr=0.1):
     generator = Scaled()
     optimizer = torch.optim.SGD(generator.parameters(), lr=lr)
-    return generator, GeneratorVariable(generator, optimizer, steps=steps, penalty=penalty)
+    return generator, GeneratorVariable(
+        generator, optimizer, update_steps=update_steps, penalty=penalty
+    )
 
 
 def test_both_are_subjects():
@@ -38,7 +40,7 @@ def test_a_look_has_no_graph():
 @pytest.mark.parametrize("looked", [True, False])
 def test_a_pull_takes_exactly_its_gradient_steps(looked):
     """psi <- psi - lr J^T (g(psi) - target), three times, seen before or not."""
-    generator, generated = variable(steps=3)
+    generator, generated = variable(update_steps=3)
     psi, target = generator.psi.detach().clone(), normal(2, 3, seed=5)
     if looked:
         generated.latent()
@@ -58,7 +60,7 @@ def test_a_penalty_joins_the_loss():
 
 
 def test_the_distance_falls():
-    _, generated = variable(steps=5)
+    _, generated = variable(update_steps=5)
     target = normal(2, 3, seed=5)
     before = (generated.latent() - target).norm()
     generated.update(target)
@@ -66,5 +68,5 @@ def test_the_distance_falls():
 
 
 def test_no_steps_are_refused():
-    with pytest.raises(ValueError, match="at least one optimizer step"):
-        variable(steps=0)
+    with pytest.raises(ValueError, match="must be at least 1"):
+        variable(update_steps=0)

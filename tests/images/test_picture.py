@@ -13,17 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from dreamsampler.files import InputError, OutputError
-from dreamsampler.images.picture import (
-    Fit,
-    Picture,
-    check_picture,
-    composite,
-    open_mask,
-    open_picture,
-    read_recipe,
-    save_picture,
-)
-from dreamsampler.images.save import check_output
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.header import check_picture
+from dreamsampler.images.picture import Picture, composite, open_mask, open_picture
+from dreamsampler.images.save import check_output, read_recipe, save_picture
 
 rng = np.random.default_rng(0)
 COLORS = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)

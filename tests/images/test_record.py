@@ -42,7 +42,7 @@ def test_frames_are_few_even_and_hold_both_ends(tmp_path, steps, every):
     assert (asked[0], asked[-1]) == (0, steps - 1)
     gaps = np.diff(asked[:-1])
     assert len(gaps) == 0 or gaps.max() <= 2 * gaps.min() + (every or 0)
-    trace = json.loads((tmp_path / "trace.json").read_text())
+    trace = json.loads((tmp_path / "steps.json").read_text())
     assert trace["steps"] == len(trace["trace"]) == steps
     assert trace["frames"] == asked
 
@@ -63,7 +63,7 @@ def test_the_trace_says_what_happened(tmp_path):
     for _ in record([step(0, -0.5), step(1, 0.25), step(2, 0.25)]):
         pass
     record.save(tmp_path)
-    rows = json.loads((tmp_path / "trace.json").read_text())["trace"]
+    rows = json.loads((tmp_path / "steps.json").read_text())["trace"]
     assert [row["change"] for row in rows] == [None, 0.75, 0.0]
     assert rows[0]["z0"] == {"mean": -0.5, "rms": 0.5, "min": -0.5, "max": -0.5}
     assert (rows[1]["t"], rows[1]["alpha"], rows[1]["sigma"]) == (0.99, 0.6, 0.8)
@@ -76,18 +76,18 @@ def test_the_pictures_show_the_frames(tmp_path):
     for _ in record([step(i, value) for i, value in enumerate(values)]):
         pass
     record.save(tmp_path / "new" / "folder")
-    strip = np.asarray(Image.open(tmp_path / "new" / "folder" / "strip.png")).astype(int)
-    film = Image.open(tmp_path / "new" / "folder" / "film.gif")
-    assert film.n_frames == 4
+    strip = np.asarray(Image.open(tmp_path / "new" / "folder" / "steps.png")).astype(int)
+    animation = Image.open(tmp_path / "new" / "folder" / "steps.gif")
+    assert animation.n_frames == 4
     column = (strip.shape[1] - 4) // 4
     for i, value in enumerate(values):
         want = round((value + 1) * 127.5)
         assert abs(strip[4 + 16, 4 + i * column + (column - 4) // 2] - want).max() <= 1
-        film.seek(i)
-        assert abs(np.asarray(film.convert("RGB")).astype(int)[16, 24] - want).max() <= 3
-    assert film.info["duration"] > 1000
-    film.seek(0)
-    assert film.info["duration"] < 200
+        animation.seek(i)
+        assert abs(np.asarray(animation.convert("RGB")).astype(int)[16, 24] - want).max() <= 3
+    assert animation.info["duration"] > 1000
+    animation.seek(0)
+    assert animation.info["duration"] < 200
 
 
 def test_batches_and_large_pictures_stay_small(tmp_path):
@@ -95,7 +95,7 @@ def test_batches_and_large_pictures_stay_small(tmp_path):
     for _ in record([step(0, 0, batch=6, size=(300, 900))]):
         pass
     record.save(tmp_path)
-    assert Image.open(tmp_path / "film.gif").size == (192, 4 * 64)
+    assert Image.open(tmp_path / "steps.gif").size == (192, 4 * 64)
 
 
 def test_nan_is_null_in_the_trace(tmp_path):
@@ -103,7 +103,7 @@ def test_nan_is_null_in_the_trace(tmp_path):
     for _ in record([step(0, float("nan"))]):
         pass
     record.save(tmp_path)
-    assert json.loads((tmp_path / "trace.json").read_text())["trace"][0]["z0"]["mean"] is None
+    assert json.loads((tmp_path / "steps.json").read_text())["trace"][0]["z0"]["mean"] is None
 
 
 def test_refusals(tmp_path):

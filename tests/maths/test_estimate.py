@@ -40,7 +40,7 @@ def test_pure_noise_is_no_problem_but_for_epsilon(target):
 
 def test_epsilon_at_pure_noise_is_refused():
     z = normal(1, 1, 2, 2)
-    with pytest.raises(ValueError, match="says nothing new at alpha 0"):
+    with pytest.raises(ValueError, match="does not determine z0 at alpha 0"):
         to_estimate(z, z, Level(1.0, 0.0, 1.0), "epsilon")
 
 

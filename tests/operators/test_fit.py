@@ -179,7 +179,7 @@ def test_a_direction_turns_round():
 REFUSED = {
     "blur(2)": "has 0 unknown parameters",
     "blur(?) | blur(?) | blur(?) | blur(?)": "has 4 unknown parameters",
-    "mask(m.png) | blur(?)": "hides the spectrum",
+    "mask(m.png) | blur(?)": "behind the mask",
     "jpeg(?) | blur(2)": "goes on after a JPEG",
 }
 

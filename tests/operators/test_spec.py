@@ -1,19 +1,19 @@
-"""Operators in words."""
+"""Descriptions of operators, as text and as objects."""
 
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from dreamsampler.files import InputError
 from dreamsampler.operators import (
     ColorMatrix,
+    Description,
     Downsample,
     GaussianBlur,
     Grey,
@@ -22,10 +22,15 @@ from dreamsampler.operators import (
     LinearComposition,
     Mask,
     MotionBlur,
+    as_description,
+    compose,
+    guess_parameters,
+    input_size,
     is_linear,
+    measured,
     parse,
 )
-from dreamsampler.operators.spec import OPERATORS
+from dreamsampler.operators.registry import OPERATORS
 
 NUMBER = st.floats(0.01, 900, allow_nan=False)
 TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=12)
@@ -49,17 +54,17 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize(("text", "told"), WORDS.items())
-def test_a_description_says_itself_again(text, told):
-    assert str(parse(text)) == told
-    assert parse(told) == parse(text)
+def test_a_description_is_written_as_it_is_read():
+    for text, written in WORDS.items():
+        assert str(parse(text)) == written
+        assert parse(written) == parse(text)
 
 
-@pytest.mark.parametrize("path", ["NAN", "-inf", "1e5", "1_0", "+2", "٣", "\u2003", "a\u2003"])
-def test_a_path_that_reads_as_a_number_is_quoted(path):
-    one = parse(f"mask('{path}')")
-    assert dict(one.steps[0].values)["path"] == path
-    assert parse(str(one)) == one
+def test_a_path_that_reads_as_a_number_is_quoted():
+    for path in ("NAN", "-inf", "1e5", "1_0", "+2", "٣", "\u2003", "a\u2003"):
+        one = parse(f"mask('{path}')")
+        assert dict(one.steps[0].values)["path"] == path
+        assert parse(str(one)) == one
 
 
 @given(NUMBER, NUMBER, st.floats(-400, 400), st.integers(1, 64), st.integers(1, 100), TEXT)
@@ -124,12 +129,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "says"), WRONG.items())
-def test_what_cannot_be_read_is_refused_in_one_line(text, says):
-    with pytest.raises(ValueError) as caught:
-        parse(text)
-    assert says in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_what_cannot_be_read_is_refused_in_one_line():
+    for text, says in WRONG.items():
+        with pytest.raises(ValueError) as caught:
+            parse(text)
+        assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
 @given(st.text("blur(sigma=2?)|, '.\"x3", max_size=30))
@@ -200,28 +204,108 @@ def test_a_mask_is_checked_where_it_stands_in_the_row(tmp_path):
         parse("mask(missing.png)").build()
 
 
-def test_every_operator_with_a_name_is_built():
-    """So that a new row of the table cannot be forgotten in `build`."""
-    for name, parameters in OPERATORS.items():
-        if "path" in parameters:
-            continue
-        example = {float: "1.5", int: "2", tuple: "1 0 0"}
-        needed = [example[p.kind] for p in parameters.values() if p.default is ...]
-        op = parse(f"{name}({', '.join(needed)})").build()
-        assert op.A(torch.full((1, 3, 4, 4), 0.5)).isfinite().all()
+def test_every_operator_is_on_the_page_of_operators():
+    page = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
+    for name, entry in OPERATORS.items():
+        row = re.search(rf"^\| `{name}(?:\((.*?)\))?` ", page, re.MULTILINE)
+        assert row, f"docs/operators.md has no row of {name}"
+        written = [part.partition("=") for part in (row[1] or "").split(", ") if part]
+        if name != "color_matrix":  # its row shows three rows of numbers
+            assert [key for key, _, _ in written] == [*entry.parameters]
+            for key, equals, default in written:
+                given = entry.parameters[key].default
+                assert (given is ...) if not equals else str(given if given != 0 else 0) == default
 
 
-def test_the_table_of_operators_needs_no_torch():
-    """The modules alone; the room's front door exports the operators and so loads torch."""
-    folder = Path(sys.modules["dreamsampler.operators"].__file__).parent
-    code = (
-        "import sys, types\n"
-        "room = types.ModuleType('dreamsampler.operators')\n"
-        f"room.__path__ = [{str(folder)!r}]\n"
-        "sys.modules['dreamsampler.operators'] = room\n"
-        "from dreamsampler.operators.spec import parse\n"
-        "parse('blur(2)')\n"
-        "print('torch' in sys.modules)\n"
-    )
-    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert seen.stdout.strip() == "False"
+class Halved:
+    """Of another package: every second column, no more than A and its transpose."""
+
+    def A(self, x):
+        return x[..., ::2]
+
+    def A_adjoint(self, y):
+        return torch.stack([y, torch.zeros_like(y)], -1).flatten(-2)
+
+
+class Squared:
+    """Of another package, and not linear: a quarter of the pixels."""
+
+    def A(self, x):
+        return x[..., ::2, ::2] ** 2
+
+
+NUMBERS = st.floats(0.05, 9)
+EDGES = st.sampled_from(["reflect", "circular", "zero"])
+OBJECTS = st.one_of(
+    st.builds(GaussianBlur, NUMBERS | st.integers(1, 9), EDGES),
+    st.builds(MotionBlur, NUMBERS, st.floats(-90, 90), EDGES),
+    st.builds(Downsample, st.integers(1, 4), st.sampled_from(["bicubic", "area"])),
+    st.builds(Jpeg, st.integers(1, 100), st.sampled_from(["4:2:0", "4:4:4"])),
+    st.just(ColorMatrix.example()),
+    st.just(LinearComposition(())),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(OBJECTS, max_size=3))
+def test_an_object_is_described_by_the_text_that_builds_it(ops):
+    op = compose(*ops, *[Grey()] * (ops == []))
+    one = as_description(op)
+    assert as_description(str(one)) == as_description(one) == one
+    x = torch.rand(1, 3, 5, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(parse(str(one)).build((5, 8)).A(x), op.A(x))
+    assert one.linear == is_linear(op) and one.inputs() == [] and one.unknown == ()
+    assert one.measured_size((5, 8)) == measured(op, (3, 5, 8))[1:]
+    assert one.input_size((5, 8)) == input_size(op, (5, 8))
+    assert str(as_description(GaussianBlur(3))) == "blur(sigma=3)"
+
+
+@pytest.mark.parametrize(
+    ("op", "size", "y_size"),
+    [
+        (Halved(), (4, 6), (4, 3)),
+        (Squared(), (4, 6), (2, 3)),
+        (Mask(torch.tensor([[[[1.0, 0.0, 0.5]]]])), (1, 3), (1, 3)),
+        (KernelBlur.example(), (4, 6), (4, 6)),
+        (Downsample(4, size=(9, 10)), (9, 10), (3, 3)),
+        (compose(Downsample(2), Halved(), Grey()), (4, 8), (2, 2)),
+    ],
+)
+def test_an_object_without_a_text_is_kept(op, size, y_size):
+    one = as_description(op)
+    assert one.measured_size(size) == y_size
+    assert one.input_size(y_size) == size
+    assert one.linear == is_linear(op) and one.filled() == one
+    built, x = one.build(size), torch.rand(1, 3, *size)
+    assert torch.equal(built.A(x), op.A(x))
+    assert built is op or type(built) is LinearComposition
+    assert "which a recipe cannot rebuild" in str(one)
+    with pytest.raises(ValueError, match="pass that object again") as caught:
+        parse(str(one))
+    assert any(f"{type(part).__name__} (an object" in str(caught.value) for part in parts(op))
+
+
+def parts(op):
+    return getattr(op, "parts", (op,))
+
+
+def test_objects_and_text_are_mixed_in_a_row():
+    one = as_description(compose(GaussianBlur(2), Halved()))
+    assert str(one).startswith("blur(sigma=2) | Halved (an object")
+    with pytest.raises(ValueError, match="behind the Halved"):
+        blurred = Description((*parse("blur(?)").steps, *as_description(Halved()).steps))
+        guess_parameters(blurred, torch.rand(1, 3, 32, 32), 0.01)
+
+
+@pytest.mark.parametrize("what", [None, 3, "", Path("blur"), GaussianBlur, torch.ones(2)])
+def test_what_is_no_operator_is_refused_in_one_line(what):
+    with pytest.raises(ValueError, match="operator is") as caught:
+        as_description(what)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_that_an_object_does_not_take_are_refused():
+    mask = as_description(Mask(torch.ones(1, 1, 4, 4)))
+    for name in ("input_size", "measured_size"):
+        with pytest.raises(ValueError, match="mask is 4x4 and the picture 3x2"):
+            getattr(mask, name)((2, 3))

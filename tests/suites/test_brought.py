@@ -1,4 +1,4 @@
-"""Measures that a user brings: read from folders, here of random weights."""
+"""Metrics with a network of the user's own: read from folders, here of random weights."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import TINY
 
-from benchmarks.suites.measures import clip_score, dino_structure
+from benchmarks.metrics import clip_score, dino_structure
 from dreamsampler.files import InputError
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 from far import Far, far_away
-from tiny import TINY
 
+from benchmarks.records import png
+from benchmarks.run import identity
 from benchmarks.suites.editing import Editing
 from benchmarks.suites.inpainting import Inpainting
-from benchmarks.suites.records import png
-from benchmarks.suites.run import identity
 from dreamsampler import from_pretrained
 from dreamsampler.models.place import move
 
@@ -37,8 +36,8 @@ def test_tensors_of_two_devices_do_not_meet():
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_rows_are_measured_where_the_model_lies_on_a_device(name):
-    prior = from_pretrained(TINY, device="cpu")
+def test_rows_are_measured_where_the_model_lies_on_a_device(name, small):
+    prior = from_pretrained(small, device="cpu")
     with far_away() as where:
         move(prior, where)
         assert next(prior.network.parameters()).device == where == prior.device

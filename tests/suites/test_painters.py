@@ -1,10 +1,10 @@
-"""The peers of the inpainting suite: what they know, what they paint, what records hang on."""
+"""The baselines of the inpainting suite: what they know, paint, and are recorded with."""
 
 import pytest
 import torch
 
+from benchmarks.baselines import Hole, painted
 from benchmarks.suites import inpainting
-from benchmarks.suites.painters import Hole, painted
 from dreamsampler import GaussianMixture
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import generators
@@ -31,7 +31,7 @@ def hole(x=(WORLD[0] + 1) / 2, prompt="1"):
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: "-".join(map(str, s.values())))
-def test_every_peer_paints_what_the_prompt_asks_for_and_knows_the_rest(settings):
+def test_every_baseline_paints_what_the_prompt_asks_for_and_knows_the_rest(settings):
     made = 2 * painted(hole(), settings) - 1
     assert (made - WORLD[1]).abs().mean() < 0.08
     assert ((made - WORLD[0]).abs() * HOLE).sum() / (3 * HOLE.sum()) > 1, "not the source"
@@ -52,7 +52,7 @@ def test_methods_of_restoration_follow_what_is_known_and_never_see_the_hole(sett
 
 
 def test_settings_of_rows_that_were_measured_long_ago_are_what_they_were():
-    """A record hangs on its row's settings."""
+    """A record depends on its row's settings."""
     held = {row.key: row.settings for row in inpainting.ROWS}
     assert held["blended"] == {"steps": 50, "scale": 7.5}
     assert held["blended-tuned"] == {"steps": 20, "scale": 5.0}

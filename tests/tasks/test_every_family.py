@@ -28,9 +28,9 @@ def picture(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("preset", ["default", "flowedit"])
-def test_it_edits(name, preset, picture):
-    task = Edit(picture, "a dog", "a cat", preset=preset, num_inference_steps=2, size=64)
+@pytest.mark.parametrize("method", ["default", "flowedit"])
+def test_it_edits(name, method, picture):
+    task = Edit(picture, "a dog", "a cat", method=method, num_inference_steps=2, size=64)
     run = task.start(prior_of(name)).run()
     (made,) = run.pictures()
     assert made.shape == (3, 27, 37)
@@ -49,7 +49,7 @@ def test_editing_to_what_is_there_changes_nothing(name, picture):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_paper_preset_needs_a_table(name, picture):
     prior = prior_of(name)
-    task = Edit(picture, "a dog", preset="paper", num_inference_steps=2, size=64)
+    task = Edit(picture, "a dog", method="dreamsampler", num_inference_steps=2, size=64)
     if isinstance(prior.schedule, VariancePreserving):
         assert task.start(prior).run().pictures()[0].isfinite().all()
     else:
@@ -102,10 +102,10 @@ def test_an_inpainting_network_is_shown_the_picture_without_the_hole(picture, ma
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("preset", ["default", "treg", "flowdps", "dps", "psld"])
-def test_it_restores(name, preset, picture):
+@pytest.mark.parametrize("method", ["default", "treg", "flowdps", "dps", "psld"])
+def test_it_restores(name, method, picture):
     task = Restore(
-        picture, "blur(sigma=1)", prompt="a dog", preset=preset, num_inference_steps=2, size=64
+        picture, "blur(sigma=1)", prompt="a dog", method=method, num_inference_steps=2, size=64
     )
     run = task.start(prior_of(name)).run()
     (made,) = run.pictures()

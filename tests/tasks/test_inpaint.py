@@ -14,11 +14,12 @@ from tiny import TINY
 
 from dreamsampler.files import InputError
 from dreamsampler.images.crop import Window
-from dreamsampler.images.picture import read_recipe
+from dreamsampler.images.save import read_recipe
 from dreamsampler.images.seam import healed, jump, seam_width
+from dreamsampler.methods.registry import methods_of
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.inpaint.hole import filled
-from dreamsampler.tasks.inpaint.task import INPAINT_PRESETS, Inpaint
+from dreamsampler.tasks.inpaint.task import Inpaint
 
 HIGH, WIDE = 56, 72
 
@@ -69,9 +70,9 @@ def painted(task, prior):
     return task.start(prior).run().pictures()
 
 
-@pytest.mark.parametrize("preset", INPAINT_PRESETS)
-def test_every_preset_paints_the_hole_and_nothing_else(preset, prior, face, mask):
-    run = quick(face, mask_image=mask, preset=preset).start(prior)
+@pytest.mark.parametrize("method", methods_of("inpaint"))
+def test_every_preset_paints_the_hole_and_nothing_else(method, prior, face, mask):
+    run = quick(face, mask_image=mask, method=method).start(prior)
     assert len(list(run)) == run.total
     (picture,) = run.pictures()
     changed = (bytes_of(picture) != colors()).any(-1)
@@ -87,7 +88,9 @@ def test_evaluations_are_counted(prior, face, mask):
     assert run() == 6
     assert run(guidance_scale=1.0) == 3
     assert run(num_images=2) == 12
-    assert run(preset="paper", num_inference_steps=6) == 6 + 6 + 2  # up, down, text at 0 and 3
+    assert (
+        run(method="dreamsampler", num_inference_steps=6) == 6 + 6 + 2
+    )  # up, down, text at 0 and 3
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -238,9 +241,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(prior, face,
     assert not torch.equal(a, c)
 
 
-@pytest.mark.parametrize("preset", INPAINT_PRESETS)
-def test_a_picture_does_not_depend_on_how_many_are_made_with_it(preset, prior, face, mask):
-    options = {"mask_image": mask, "preset": preset}
+@pytest.mark.parametrize("method", methods_of("inpaint"))
+def test_a_picture_does_not_depend_on_how_many_are_made_with_it(method, prior, face, mask):
+    options = {"mask_image": mask, "method": method}
     both = painted(quick(face, seed=3, num_images=2, **options), prior)
     second = painted(quick(face, seed=4, **options), prior)[0]
     torch.testing.assert_close(both[1], second, rtol=0, atol=1e-3)
@@ -346,7 +349,7 @@ def test_filling_takes_the_colors_around_and_nothing_from_inside():
         ({"prompt": ("a", " ")}, "a prompt is empty"),
         ({"prompt": ("a", "b")}, "2 prompts came for 1 mask: pass one prompt for each"),
         ({"prompt": ("a", "b", "c"), "expand": (1, 0, 0, 0)}, "for 1 mask and the new canvas"),
-        ({"preset": "best"}, "choose one of default, paper"),
+        ({"method": "best"}, "choose one of default, dreamsampler"),
         ({"mask_mode": "grey"}, "choose one of white, black, alpha"),
         ({"feather": -1.0}, "feather is -1.0"),
         ({"feather": float("nan")}, "feather is nan"),
@@ -358,8 +361,11 @@ def test_filling_takes_the_colors_around_and_nothing_from_inside():
         ({"expand": 8}, "four whole numbers"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"guidance_scale": float("inf")}, "guidance_scale is inf"),
-        ({"preset": "paper", "guidance_scale": 5.0}, "preset paper has no guidance_scale"),
-        ({"preset": "paper", "negative_prompt": "cat"}, "would be approached"),
+        ({"method": "dreamsampler", "guidance_scale": 5.0}, "has no guidance_scale"),
+        (
+            {"method": "dreamsampler", "negative_prompt": "cat"},
+            "dreamsampler has no negative_prompt",
+        ),
         ({"guidance_scale": 1, "negative_prompt": "cat"}, "does nothing at guidance_scale 1"),
         ({"num_images": 0}, "num_images is 0"),
     ],

@@ -8,7 +8,8 @@ from tiny import TINY
 
 from dreamsampler.files import InputError
 from dreamsampler.images.memory import picture_of
-from dreamsampler.images.picture import open_picture, read_recipe
+from dreamsampler.images.picture import open_picture
+from dreamsampler.images.save import read_recipe
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 
@@ -32,7 +33,9 @@ TASKS = {
     "edit": lambda i, m: Edit(i, "dog", mask_image=m, num_inference_steps=2),
     "inpaint": lambda i, m: Inpaint(i, "dog", mask_image=m, num_inference_steps=2),
     "restore": lambda i, m: Restore(i, "blur(1)", num_inference_steps=2),
-    "vectorize": lambda i, m: Vectorize(i, paths=2, steps=3, num_inference_steps=1, inner_steps=1),
+    "vectorize": lambda i, m: Vectorize(
+        i, paths=2, fit_steps=3, num_inference_steps=1, update_steps=1
+    ),
 }
 
 
@@ -40,31 +43,32 @@ TASKS = {
 def test_a_task_on_pictures_in_memory_is_the_task_on_their_files(name, prior, files):
     image, mask = files / "in.png", files / "mask.png"
     from_files = TASKS[name](image, mask).start(prior).run().pictures()
-    held = {"picture": picture_of(Image.open(image)), "mask": picture_of(Image.open(mask))}
-    run = TASKS[name]("picture", "mask").start(prior, held).run()
+    run = TASKS[name](Image.open(image), np.asarray(Image.open(mask))).start(prior).run()
     assert all(torch.equal(a, b) for a, b in zip(from_files, run.pictures(), strict=True))
 
 
 def test_its_recipe_holds_the_hashes_of_what_was_in_memory(prior, files):
-    held = {n: picture_of(Image.open(files / f"{n}.png")) for n in ("in", "mask")}
-    run = TASKS["edit"]("in", "mask").start(prior, held).run()
+    image, mask = (picture_of(Image.open(files / f"{n}.png")) for n in ("in", "mask"))
+    run = TASKS["edit"](image, mask).start(prior).run()
     (path,) = run.save(files / "out.png")
     recipe = read_recipe(path)
-    assert recipe["input"]["sha256"] == held["in"].sha256
-    assert recipe["input"]["files"] == [{"name": "mask", "sha256": held["mask"].sha256}]
-    assert len({held["in"].sha256, held["mask"].sha256, ""}) == 3
+    assert recipe["options"]["image"] == "image"
+    assert recipe["options"]["mask_image"] == "mask_image"
+    assert recipe["input"]["sha256"] == image.sha256
+    assert recipe["input"]["files"] == [{"name": None, "sha256": mask.sha256}]
+    assert len({image.sha256, mask.sha256, ""}) == 3
 
 
 def test_a_mask_of_another_size_in_memory_is_refused(prior, files):
-    held = {"in": picture_of(Image.open(files / "in.png")), "mask": picture_of(np.ones((20, 20)))}
-    with pytest.raises(InputError, match="mask mask is 20x20 pixels but the picture is 48x40"):
-        TASKS["edit"]("in", "mask").start(prior, held)
+    task = TASKS["edit"](Image.open(files / "in.png"), np.ones((20, 20)))
+    for refuse in (task.check_files, lambda: task.start(prior)):
+        with pytest.raises(InputError, match="mask_image is 20x20 pixels but the picture is 48x40"):
+            refuse()
 
 
 def test_a_canvas_in_memory_that_is_too_large_for_paths_is_refused(prior):
-    held = {"big": picture_of(np.zeros((1200, 1200, 3), np.uint8))}
     with pytest.raises(InputError, match="a megapixel is the most"):
-        Vectorize("big").start(prior, held)
+        Vectorize(np.zeros((1200, 1200, 3), np.uint8)).start(prior)
 
 
 def test_every_kind_of_array_is_the_same_picture(files):

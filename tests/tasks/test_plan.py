@@ -7,6 +7,7 @@ from conformance import folder_of, loaded, noise
 from tiny import TINY
 
 from dreamsampler import Edit, from_pretrained
+from dreamsampler.methods.registry import methods_of
 from dreamsampler.models.budget import Skeleton, counted
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import networks
@@ -24,10 +25,10 @@ def picture(tmp_path):
     return tmp_path / "in.png"
 
 
-@pytest.mark.parametrize("preset", ["default", "ledits", "flowedit", "paper"])
-def test_evaluations_and_steps_are_those_of_the_run(preset, picture):
-    source = None if preset in ("ledits", "paper") else "a cat"
-    task = Edit(picture, "a dog", source, preset=preset, num_inference_steps=4, size=64)
+@pytest.mark.parametrize("method", list(methods_of("edit")))
+def test_evaluations_and_steps_are_those_of_the_run(method, picture):
+    source = "a cat" if methods_of("edit")[method].source_prompt != "unused" else None
+    task = Edit(picture, "a dog", source, method=method, num_inference_steps=4, size=64)
     plan = make_plan(task, str(TINY), dtype="float32")
     run = task.start(from_pretrained(TINY, device="cpu")).run()
     assert (plan.evaluations, plan.steps) == (run.evaluations, run.total)
@@ -35,9 +36,9 @@ def test_evaluations_and_steps_are_those_of_the_run(preset, picture):
     assert not plan.gradients
 
 
-def test_a_preset_that_a_model_cannot_have_is_refused_by_the_plan(picture):
-    task = Edit(picture, "a dog", preset="ledits")
-    with pytest.raises(ModelError, match=r"preset ledits: .* a SD3Transformer2DModel has none"):
+def test_a_method_that_a_model_cannot_have_is_refused_by_the_plan(picture):
+    task = Edit(picture, "a dog", method="ledits")
+    with pytest.raises(ModelError, match=r"method ledits: .* a SD3Transformer2DModel has none"):
         make_plan(task, str(folder_of("sd3")), dtype="float32")
 
 
@@ -89,12 +90,12 @@ def test_a_device_that_is_too_small_is_told_what_to_do(picture):
 
 def test_a_task_with_gradients_takes_more(picture):
     plans = {
-        preset: make_plan(
-            Restore(picture, "blur(sigma=2)", preset=preset, num_inference_steps=2),
+        method: make_plan(
+            Restore(picture, "blur(sigma=2)", method=method, num_inference_steps=2),
             str(TINY),
             dtype="float32",
         )
-        for preset in ("dps", "treg")
+        for method in ("dps", "treg")
     }
     assert plans["dps"].gradients and not plans["treg"].gradients
     assert "with gradients" in "".join(plans["dps"].lines())

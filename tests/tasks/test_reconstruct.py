@@ -16,14 +16,15 @@ from tiny import TINY
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.field import Camera, load_field, read_transforms
 from dreamsampler.images.animation import gif, mp4
-from dreamsampler.images.picture import open_picture, read_recipe
+from dreamsampler.images.picture import open_picture
+from dreamsampler.images.save import read_recipe
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
 from dreamsampler.tasks.reconstruct.run import between
 from dreamsampler.tasks.reconstruct.task import Reconstruct
-from dreamsampler.tasks.scene_files import own, turntable
+from dreamsampler.tasks.scene_names import own
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,12 @@ def prior():
 def blocks(tmp_path_factory):
     """Ten sharp views of 32 x 32, two held out."""
     folder = tmp_path_factory.mktemp("blocks")
-    MakeScene("blocks", views=10, held_out=2, size=32).save(folder)
+    MakeScene("blocks", views=10, held_out=2, size=32)().save(folder)
     return folder
 
 
 def quick(scene, **options):
-    given = {"steps": 10, "resolution": 12, "inner_steps": 2, "num_inference_steps": 2}
+    given = {"fit_steps": 10, "resolution": 12, "update_steps": 2, "num_inference_steps": 2}
     return Reconstruct(scene, **{**given, "turntable": 0, **options})
 
 
@@ -60,7 +61,7 @@ def shade_of(image):
 
 @pytest.fixture(scope="module")
 def finished(blocks, prior):
-    task = Reconstruct(blocks, prompt="blocks", beta=0.0, steps=120, turntable=3, mp4=True)
+    task = Reconstruct(blocks, prompt="blocks", beta=0.0, fit_steps=120, turntable=3, mp4=True)
     return task.start(prior).run()
 
 
@@ -77,15 +78,14 @@ def test_clean_views_give_the_held_out_ones_back(finished):
 
 def test_depths_are_those_of_the_geometry(finished):
     """Against the distances that the rays of the toy's own renderer travel."""
-    from dreamsampler.generators.toy import Camera as Viewpoint
     from dreamsampler.generators.toy import Scene, render
     from dreamsampler.generators.toy.catalog import TOYS
 
     scene = Scene(TOYS["blocks"].parts)
     angles = MakeScene("blocks", views=10, held_out=2).angles(held_out=True)
     for (azimuth, elevation), depth in zip(angles, finished.depths(), strict=True):
-        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
-        truth = torch.from_numpy(render(scene, at, 32).depth)
+        at = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(32, 32))
+        truth = torch.from_numpy(render(scene, at).depth)
         both = truth.isfinite() & depth[0].isfinite()
         assert both.sum() > 0.8 * truth.isfinite().sum()
         pixel = 2 * 5 * math.tan(math.radians(18)) / 32  # in the middle of the scene
@@ -109,13 +109,13 @@ def test_every_output_is_written_and_read_again(finished, tmp_path):
         found = torch.tensor(shot.camera((32, 32)).matrix, dtype=torch.float64)
         torch.testing.assert_close(found, torch.tensor(camera.matrix, dtype=torch.float64))
     grid = load_field(tmp_path / "out" / "field.safetensors")
-    assert torch.equal(grid.raw_density, finished.film.grid.raw_density)
+    assert torch.equal(grid.raw_density, finished.field.grid.raw_density)
     assert (tmp_path / "out" / "mesh.ply").read_bytes().startswith(b"ply\n")
     assert (tmp_path / "out" / "mesh.glb").read_bytes().startswith(b"glTF")
     assert Image.open(tmp_path / "out" / "turntable.gif").n_frames == 3
     with av.open(tmp_path / "out" / "turntable.mp4") as movie:
         frames = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
-    turned = finished.rendered(turntable(finished)[0])[0].permute(1, 2, 0).numpy()
+    turned = finished.rendered(finished.turntable()[0])[0].permute(1, 2, 0).numpy()
     assert len(frames) == 3 and np.abs(frames[0] / 255 - turned).mean() < 0.03
     recipe = read_recipe(tmp_path / "out" / "view_000.png")
     assert recipe["task"] == "reconstruct" and recipe["report"]["held_out_psnr"] > 26
@@ -124,12 +124,12 @@ def test_every_output_is_written_and_read_again(finished, tmp_path):
 def test_a_scene_takes_the_place_of_an_older_one_and_of_nothing_else(tmp_path):
     """Also where the older one had more files; what is not a scene's own is left alone."""
     task, folder = MakeScene("blocks", views=4, held_out=1, size=16), tmp_path / "scene"
-    task.save(folder)
+    task().save(folder)
     fewer = MakeScene("duck", views=2, held_out=0, size=16)
-    assert sorted(fewer.save(folder)) == sorted(folder.iterdir())
+    assert sorted(fewer().save(folder)) == sorted(folder.iterdir())
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds notes\.txt"):
-        task.save(folder)
+        task().save(folder)
     assert len(list(folder.iterdir())) == 4
 
 
@@ -139,12 +139,12 @@ def test_a_scene_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         tmp_path / "new/scene",
         tmp_path / "old",
     )
-    task.save(old)
+    task().save(old)
     before = {p.name: p.read_bytes() for p in old.iterdir()}
     monkeypatch.setattr("dreamsampler.generators.field.write_transforms", stopped)
     for folder in (fresh, old):
         with pytest.raises(KeyboardInterrupt):
-            MakeScene("duck", views=3, held_out=0, size=16).save(folder)
+            MakeScene("duck", views=3, held_out=0, size=16)().save(folder)
     assert {p.name: p.read_bytes() for p in old.iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
@@ -172,8 +172,8 @@ def test_the_ground_of_a_gif_keeps_its_color():
     rng = torch.Generator().manual_seed(0)
     noisy = 0.97 + 0.03 * torch.rand(3, 24, 24, generator=rng)
     noisy[:, :8] = 1.0
-    with Image.open(io.BytesIO(gif([noisy, noisy.flip(2)]))) as film:
-        assert np.asarray(film.convert("RGB"))[:8].min() == 255
+    with Image.open(io.BytesIO(gif([noisy, noisy.flip(2)]))) as animation:
+        assert np.asarray(animation.convert("RGB"))[:8].min() == 255
 
 
 def test_odd_pictures_make_an_mp4_too():
@@ -198,15 +198,15 @@ def test_the_model_is_asked_about_all_views_at_every_level(blocks, prior, tmp_pa
     assert not torch.equal(moments[0].before, moments[1].before), "the field has moved"
     assert run.preview(moments[-1]).shape[0] == 1
     words = {id(each) for each in run._guided()}
-    views = {camera.view(run.views.center) for camera in run.film.cameras}
+    views = {camera.view(run.views.center) for camera in run.field.cameras}
     assert len(words) == len(views) > 1
 
 
 def test_the_same_seed_is_the_same_scene(blocks):
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     one, same, other = (quick(blocks, seed=seed).start(prior).run() for seed in (0, 0, 1))
-    assert torch.equal(one.film.grid.raw_color, same.film.grid.raw_color)
-    assert not torch.equal(one.film.grid.raw_color, other.film.grid.raw_color)
+    assert torch.equal(one.field.grid.raw_color, same.field.grid.raw_color)
+    assert not torch.equal(one.field.grid.raw_color, other.field.grid.raw_color)
 
 
 class Pixels(GaussianMixture):
@@ -221,11 +221,19 @@ def test_what_the_model_believes_arrives_where_the_data_leave_room(blocks, tmp_p
     What was measured nearly without noise it cannot darken.
     """
     black = Pixels(torch.full((1, 3, 32, 32), -1.0), std=0.05)
-    MakeScene("blocks", masked=0.9, views=4, held_out=0, size=32).save(tmp_path)
+    MakeScene("blocks", masked=0.9, views=4, held_out=0, size=32)().save(tmp_path)
 
     def light(scene, beta):
-        options = {"steps": 30, "inner_steps": 10, "strength": 0.9, "beta": beta, "noise": 0.01}
-        return float(torch.stack(quick(scene, **options).start(black).run().pictures()).mean())
+        options = {
+            "fit_steps": 30,
+            "update_steps": 10,
+            "strength": 0.9,
+            "beta": beta,
+            "noise": 0.01,
+        }
+        return float(
+            torch.stack(quick(scene, beta=beta, **options).start(black).run().pictures()).mean()
+        )
 
     lost = [light(tmp_path, beta) for beta in (1e-6, 0.1, 1.0)]
     assert lost[0] > lost[1] + 0.01 > lost[2] + 0.02
@@ -245,7 +253,7 @@ def test_smoothness_grows_with_the_voxels_unless_it_is_asked_for(blocks):
 
 
 def test_noise_that_no_view_tells_is_asked_for(tmp_path):
-    MakeScene("blocks", masked=0.99, views=2, held_out=0, size=16).save(tmp_path)
+    MakeScene("blocks", masked=0.99, views=2, held_out=0, size=16)().save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     with pytest.raises(ValueError, match="pass noise"):
         quick(tmp_path).start(prior).run()
@@ -256,7 +264,7 @@ def test_noise_that_no_view_tells_is_asked_for(tmp_path):
 def test_the_model_is_bent_to_the_data(tmp_path):
     """What it believes is moved to the pictures that explain the views; new views stay."""
     scene = MakeScene("duck", "blur(sigma=1.5)", 0.01, views=3, held_out=0, size=32)
-    scene.save(tmp_path)
+    scene().save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     run = quick(tmp_path, operator=scene.operator, new_views=1).start(prior)
     next(run.fitting())
@@ -270,7 +278,7 @@ def test_the_model_is_bent_to_the_data(tmp_path):
 
 def test_masked_pixels_do_not_count(tmp_path):
     scene = MakeScene("car", masked=0.5, noise=0.01, views=3, held_out=0, size=32)
-    scene.save(tmp_path)
+    scene().save(tmp_path)
     run = quick(tmp_path, beta=0.0).start(Pixels(torch.zeros(1, 3, 32, 32), std=1.0))
     _, sharp = scene.rendered()
     assert run.views.known.mean() == pytest.approx(0.5, abs=0.05)
@@ -282,7 +290,7 @@ def test_masked_pixels_do_not_count(tmp_path):
 
 def test_the_operator_sees_the_renders(tmp_path):
     """Views of 8 x 8 pixels are renders of 32 x 32 behind downsample(4)."""
-    MakeScene("duck", operator="downsample(4)", views=3, held_out=1, size=64).save(tmp_path)
+    MakeScene("duck", operator="downsample(4)", views=3, held_out=1, size=64)().save(tmp_path)
     task = quick(tmp_path, operator="downsample(4)", beta=0.0)
     assert task.check_files() == (64, 64)
     run = task.start(Pixels(torch.zeros(1, 3, 32, 32), std=1.0)).run()
@@ -293,14 +301,14 @@ def test_the_operator_sees_the_renders(tmp_path):
 def test_the_fit_follows_what_each_view_can_tell_alone(tmp_path):
     """Under a blur there are guesses, nearer to the truth than the views; without one, none."""
     scene = MakeScene("duck", "blur(sigma=1.5)", 0.01, views=3, held_out=0, size=32)
-    scene.save(tmp_path)
+    scene().save(tmp_path)
     run = quick(tmp_path, operator=scene.operator, beta=0.0).start(
         Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     )
     _, sharp = scene.rendered()
     guesses = run._guessed()
     assert ((guesses - sharp) ** 2).mean() < 0.5 * ((run.views.y - sharp) ** 2).mean()
-    assert quick(tmp_path, beta=0.0).start(run.prior)._guessed() is None
+    assert quick(tmp_path, beta=0.0).start(run.model)._guessed() is None
 
 
 @pytest.mark.parametrize("toy", NAMES)
@@ -314,7 +322,7 @@ def test_a_toy_stands_in_the_middle_of_every_view(toy):
 
 def test_a_made_scene_is_what_was_asked(tmp_path):
     task = MakeScene("blocks", "blur(sigma=1)", 0.1, views=4, held_out=2, size=32, seed=3)
-    paths = task.save(tmp_path / "scene")
+    paths = task().save(tmp_path / "scene")
     assert paths == task.outputs(tmp_path / "scene")
     assert sorted(p.name for p in (tmp_path / "scene").iterdir()) == sorted(p.name for p in paths)
     shots = read_transforms(tmp_path / "scene")
@@ -331,18 +339,16 @@ def test_a_made_scene_is_what_was_asked(tmp_path):
 
 def test_renders_and_cameras_agree():
     """A tiny ball lies where the field's camera projects it."""
-    from dreamsampler.generators.toy import Camera as Viewpoint
     from dreamsampler.generators.toy import Part, Scene, render
 
     ball = Scene((Part("sphere", (0.5, 1.1, -0.3), (0.06, 0.06, 0.06), (0, 0, 0)),))
     for azimuth, elevation in ((0, 0), (90, 30), (200, -20), (300, 80)):
-        at = Viewpoint(azimuth, elevation, 5.0, 36.0, (0.0, 0.8, 0.0))
-        dark = 1 - torch.from_numpy(render(ball, at, 64).picture).mean(-1).double()
+        camera = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(64, 64))
+        dark = 1 - torch.from_numpy(render(ball, camera).picture).mean(-1).double()
         rows, columns = torch.meshgrid(
             torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij"
         )
         found = torch.stack([(dark * x).sum() / dark.sum() for x in (rows, columns)])
-        camera = Camera.orbit(azimuth, elevation, 5.0, target=(0.0, 0.0, 0.8), size=(64, 64))
         where = camera.project(torch.tensor([[0.5, 0.3, 1.1]], dtype=torch.float64))[0]
         torch.testing.assert_close(found, where, atol=0.1, rtol=0)
 
@@ -414,14 +420,14 @@ def test_bad_scenes_are_refused_before_anything_starts(blocks, tmp_path, spoil, 
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"operator": "blur(sigma=?)"}, "leaves numbers open"),
+        ({"operator": "blur(sigma=?)"}, "leaves sigma open"),
         ({"operator": "blurr(2)"}, "did you mean blur"),
         ({"beta": -1.0}, "beta is -1"),
         ({"beta": math.nan}, "beta is nan"),
-        ({"steps": 0}, "steps is 0"),
-        ({"steps": 2.5}, "a whole number"),
-        ({"degree": 3}, "degree is 3"),
-        ({"background": "red"}, "white or black"),
+        ({"fit_steps": 0}, "steps is 0"),
+        ({"fit_steps": 2.5}, "a whole number"),
+        ({"degree": 3}, "no degree 3"),
+        ({"background": "red"}, "one of white, black"),
         ({"strength": 1.5}, "strength is 1.5"),
         ({"negative_prompt": "fog"}, "without a prompt"),
         ({"negative_prompt": "fog", "prompt": "car"}, "does nothing at guidance_scale 1"),
@@ -466,9 +472,9 @@ def test_levels_that_rise_are_refused(blocks):
     denoise = by_view([conditional(black, None)] * 10)
     levels = black.schedule.grid(3)
     with pytest.raises(ValueError, match="must fall"):
-        list(reconstruct(denoise, run.film, [levels[::-1]], generators(list(range(10)))))
+        list(reconstruct(denoise, run.field, [levels[::-1]], generators(list(range(10)))))
     with pytest.raises(ValueError, match="no stages"):
-        list(fitted(run.film, []))
+        list(fitted(run.field, []))
     with pytest.raises(ValueError, match="2 views came"):
         denoise(torch.zeros(2, 3, 32, 32), levels[0])
 
@@ -480,9 +486,9 @@ def test_views_walk_alone_and_the_field_follows_where_they_end(blocks):
     before = None
     turned, moved = [], []
     for _ in run:
-        grid = run.film.grid.raw_color.detach().clone()
+        grid = run.field.grid.raw_color.detach().clone()
         moved.append(before is None or not torch.equal(grid, before))
-        turned.append(run.film.axes)
+        turned.append(run.field.axes)
         before = grid
     assert moved[1:] == [False, True, False, True], moved
     assert turned == [()] * 3 + [(-1,)] * 2
@@ -495,14 +501,14 @@ def test_views_walk_alone_and_the_field_follows_where_they_end(blocks):
 def test_a_mirrored_walk_moves_the_field_as_it_stands(blocks):
     """What changes in the mirror image changes in the picture, not in its mirror image."""
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
-    film = quick(blocks).start(prior).film
-    film.correct, film.axes = None, (-1,)
-    look = film.latent()
+    field = quick(blocks).start(prior).field
+    field.correct, field.axes = None, (-1,)
+    look = field.latent()
     darker = look.clone()
     darker[..., :8] -= 0.5  # the left of the mirror image
-    change = film._aim(darker) - film.pictures().detach()
+    change = field._aim(darker) - field.pictures().detach()
     assert change[..., :24].abs().max() < 1e-5
-    assert change[..., 24:].mean() == pytest.approx(-0.25 * film.share, abs=1e-3)
+    assert change[..., 24:].mean() == pytest.approx(-0.25 * field.share, abs=1e-3)
 
 
 def test_views_are_asked_together_and_come_back_in_order():
@@ -535,14 +541,14 @@ def test_outputs_are_named_before_anything_runs(blocks):
 
 def test_a_pale_wall_is_no_fog(tmp_path):
     """Before a white ground all views agree to both; matter is taken to be opaque unless told."""
-    MakeScene("house", views=5, held_out=0, size=32).save(tmp_path)
+    MakeScene("house", views=5, held_out=0, size=32)().save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
 
     def light(solid):
-        run = quick(tmp_path, beta=0.0, steps=80, solid=solid).start(prior).run()
+        run = quick(tmp_path, beta=0.0, fit_steps=80, solid=solid).start(prior).run()
         inside = run.views.solid(1.0)
         assert 0.05 < float(inside.mean()) < 0.5
-        passed = torch.stack([1 - run.film.seen(i).opacity for i in range(5)]).detach()
+        passed = torch.stack([1 - run.field.seen(i).opacity for i in range(5)]).detach()
         return float((passed * inside.flatten(1)).sum() / inside.sum())
 
     fog, wall = light(False), light(True)
@@ -551,7 +557,7 @@ def test_a_pale_wall_is_no_fog(tmp_path):
 
 def test_what_is_certain_of_views(tmp_path):
     """Amid five pixels that differ from the ground; lost pixels say nothing, all lost ones too."""
-    MakeScene("blocks", views=2, held_out=0, size=32).save(tmp_path)
+    MakeScene("blocks", views=2, held_out=0, size=32)().save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
     views = quick(tmp_path).start(prior).views
     y, known = torch.ones(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
@@ -573,12 +579,12 @@ def test_what_is_certain_of_views(tmp_path):
 
 
 def test_blurred_views_say_what_is_solid_only_once_they_are_sharp(tmp_path):
-    MakeScene("blocks", "blur(sigma=2)", 0.01, views=2, held_out=0, size=32).save(tmp_path)
+    MakeScene("blocks", "blur(sigma=2)", 0.01, views=2, held_out=0, size=32)().save(tmp_path)
     prior = Pixels(torch.zeros(1, 3, 32, 32), std=1.0)
 
     def solid(**options):
         run = quick(tmp_path, beta=0.0, operator="blur(sigma=2)", **options).start(prior).run()
-        return run.film.solid
+        return run.field.solid
 
     assert solid() is not None
     assert solid(deconvolve=False) is None and solid(solid=False) is None

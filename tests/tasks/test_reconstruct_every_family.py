@@ -13,7 +13,7 @@ NAMES = list(families.FAMILIES)
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     folder = tmp_path_factory.mktemp("duck")
-    MakeScene("duck", "blur(sigma=1)", 0.01, views=2, held_out=1, size=32).save(folder)
+    MakeScene("duck", "blur(sigma=1)", 0.01, views=2, held_out=1, size=32)().save(folder)
     return folder
 
 
@@ -28,8 +28,8 @@ def test_it_reconstructs(name, scene):
         num_inference_steps=2,
         guidance_scale=prior.usual_scale(1.0),
         strength=0.9,
-        steps=3,
-        inner_steps=1,
+        fit_steps=3,
+        update_steps=1,
         resolution=8,
         size=64,
         turntable=0,

@@ -10,13 +10,14 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import InputError
-from dreamsampler.images.picture import read_recipe
+from dreamsampler.images.save import read_recipe
+from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.tasks.data_consistency import (
-    Verdict,
+    DataConsistency,
     closed,
     eased,
     first_guess,
@@ -24,7 +25,7 @@ from dreamsampler.tasks.data_consistency import (
     met,
     steadied,
 )
-from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
+from dreamsampler.tasks.restore.task import Restore
 
 BLUR = "blur(sigma=1.5)"
 
@@ -67,10 +68,10 @@ def pixels(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-@pytest.mark.parametrize("preset", RESTORE_PRESETS)
-def test_every_preset_runs_and_explains_its_measurement(preset, prior, blurred):
+@pytest.mark.parametrize("method", methods_of("restore"))
+def test_every_preset_runs_and_explains_its_measurement(method, prior, blurred):
     """Whatever a network of random weights says, the last step answers to the measurement."""
-    run = quick(blurred, preset=preset, noise=0.02).start(prior)
+    run = quick(blurred, method=method, noise=0.02).start(prior)
     moments = list(run)
     assert len(moments) == run.total
     (picture,) = run.pictures()
@@ -83,7 +84,7 @@ def test_every_preset_runs_and_explains_its_measurement(preset, prior, blurred):
 
 
 def test_adaptive_negation_costs_an_evaluation_a_level_and_changes_the_walk(prior, blurred):
-    options = {"preset": "treg", "noise": 0.02, "prompt": "dog face"}
+    options = {"method": "treg", "noise": 0.02, "prompt": "dog face"}
     without, negated = (
         quick(blurred, adaptive_negation=on, **options).start(prior).run() for on in (False, True)
     )
@@ -93,7 +94,7 @@ def test_adaptive_negation_costs_an_evaluation_a_level_and_changes_the_walk(prio
 
 
 def test_the_files_that_are_announced_are_written(prior, blurred, tmp_path):
-    task = quick(blurred, samples=2, seed=7)
+    task = quick(blurred, num_images=2, seed=7)
     run = task.start(prior).run()
     paths = run.save(tmp_path / "out.png")
     assert paths == task.outputs(tmp_path / "out.png")
@@ -109,7 +110,7 @@ def test_the_files_that_are_announced_are_written(prior, blurred, tmp_path):
 
 
 def test_a_sample_does_not_depend_on_its_neighbors(prior, blurred):
-    both = quick(blurred, samples=2, seed=3).start(prior).run().pictures()
+    both = quick(blurred, num_images=2, seed=3).start(prior).run().pictures()
     alone = quick(blurred, seed=4).start(prior).run().pictures()
     torch.testing.assert_close(both[1], alone[0], rtol=0, atol=2e-3)
 
@@ -269,16 +270,16 @@ def test_a_picture_is_steadied_where_the_guess_is_near_and_moved_by_little_elsew
     torch.testing.assert_close(moved[..., 1], torch.full((2, 3, 1), 0.009))
 
 
-def test_a_verdict_in_words():
-    assert "warning" not in Verdict(0.0205, 0.02, 0.02).told()
-    assert "1.50 times the noise" in Verdict(0.03, 0.02, 0.02).told()["warning"]
-    assert "noise may be only 0.015" in Verdict(0.014, 0.0187, 0.02).told()["note"]
+def test_data_consistency_in_words():
+    assert "warning" not in DataConsistency(0.0205, 0.02, 0.02).summary()
+    assert "1.50 times the noise" in DataConsistency(0.03, 0.02, 0.02).summary()["warning"]
+    assert "noise may be only 0.015" in DataConsistency(0.014, 0.0187, 0.02).summary()["note"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"preset": "magic"}, "no preset 'magic'"),
+        ({"method": "magic"}, "no method 'magic'"),
         ({"noise": -0.1}, "noise is -0.1"),
         ({"noise": 2.0}, "from 0 to 1"),
         ({"noise": float("nan")}, "noise is nan"),
@@ -286,25 +287,28 @@ def test_a_verdict_in_words():
         ({"operator": "blurr(2)"}, "did you mean blur"),
         ({"operator": "blur(sigma=-1)"}, "must be above 0"),
         ({"operator": ""}, "operator is empty"),
-        ({"operator": "jpeg(50)", "preset": "treg"}, "linear"),
-        ({"operator": "jpeg(50)", "preset": "psld"}, "linear"),
-        ({"preset": "paper", "guidance_scale": 3.0}, "paper has no guidance_scale"),
-        ({"preset": "paper", "negative_prompt": "dog"}, "paper has no negative_prompt"),
+        ({"operator": "jpeg(50)", "method": "treg"}, "linear"),
+        ({"operator": "jpeg(50)", "method": "psld"}, "linear"),
+        ({"method": "dreamsampler", "guidance_scale": 3.0}, "has no guidance_scale"),
+        (
+            {"method": "dreamsampler", "negative_prompt": "dog"},
+            "dreamsampler has no negative_prompt",
+        ),
         ({"guidance_scale": 3.0}, "without a prompt"),
         ({"negative_prompt": "dog"}, "without a prompt"),
         ({"prompt": "cat", "negative_prompt": "dog"}, "at guidance_scale 1"),
-        ({"adaptive_negation": True, "prompt": "cat"}, "a part of preset treg"),
-        ({"adaptive_negation": True, "preset": "treg"}, "pass a prompt"),
+        ({"adaptive_negation": True, "prompt": "cat"}, "a part of method treg"),
+        ({"adaptive_negation": True, "method": "treg"}, "pass a prompt"),
         (
             {
                 "adaptive_negation": True,
-                "preset": "treg",
+                "method": "treg",
                 "prompt": "cat",
                 "guidance_scale": 1.0,
             },
             "guidance_scale above 1",
         ),
-        ({"samples": 0}, "samples is 0"),
+        ({"num_images": 0}, "num_images is 0"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"size": 4}, "size is 4"),
@@ -360,7 +364,7 @@ def test_previews_of_the_mirror_image_are_turned_back(prior, tmp_path):
 
 
 def test_the_picture_of_the_spread_is_neither_black_nor_burnt_out(prior, blurred, tmp_path):
-    run = quick(blurred, samples=2).start(prior).run()
+    run = quick(blurred, num_images=2).start(prior).run()
     *_, path = run.save(tmp_path / "out.png")
     shown = pixels(path)
     assert shown.max() > 60

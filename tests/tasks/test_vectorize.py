@@ -13,7 +13,7 @@ from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur, parse
-from dreamsampler.tasks.vectorize.initialize import Initialization, Wanted
+from dreamsampler.tasks.vectorize.initialize import Initialization
 from dreamsampler.tasks.vectorize.task import Vectorize
 
 
@@ -41,7 +41,7 @@ def sharp(tmp_path):
 
 
 def quick(image, **options):
-    few = {"paths": 6, "steps": 30, "num_inference_steps": 2, "inner_steps": 2}
+    few = {"paths": 6, "fit_steps": 30, "num_inference_steps": 2, "update_steps": 2}
     return Vectorize(image, **{**few, **options})
 
 
@@ -51,7 +51,7 @@ def psnr(a, b):
 
 @pytest.mark.parametrize("init", ["component", "random", "trace"])
 def test_a_picture_becomes_paths(init, sharp, prior, tmp_path):
-    run = quick(sharp, init=init, beta=0.0, steps=50).start(prior).run()
+    run = quick(sharp, init=init, beta=0.0, fit_steps=50).start(prior).run()
     (picture,) = run.pictures()
     assert psnr(picture, icon()) > 18
     assert run.total == 0 and run.evaluations == 0
@@ -88,7 +88,7 @@ def test_the_file_says_how_it_was_made(sharp, prior, tmp_path):
 def test_the_same_seed_gives_the_same_file(sharp, prior, tmp_path):
     texts = []
     for name in ("a", "b"):
-        run = quick(sharp, prompt="x", steps=5).start(prior).run()
+        run = quick(sharp, prompt="x", fit_steps=5).start(prior).run()
         texts.append(run.save(tmp_path / f"{name}.svg", recipe={})[0].read_text())
     assert texts[0] == texts[1]
 
@@ -142,8 +142,8 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
     wanted[:, :, 26:] = rasterize(scene.scaled(1.0).moved(scene.points + 3), torch.ones(3))[
         ..., 26:
     ]
-    task = quick("in.svg", prompt="x", steps=20)
-    given = Wanted(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
+    task = quick("in.svg", prompt="x", fit_steps=20)
+    given = Target(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
 
     def energy(graphic, drawn):
         return (drawn[0] - wanted).square().mean()
@@ -163,15 +163,15 @@ def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
     with Bar() as bar:
         task = quick(sharp, prompt="x")
         _, files = produce(task, prior, tmp_path / "o.svg", bar, tmp_path / "record")
-    assert {path.name for path in files} >= {*task.RECORDS, "film.gif"}
-    with Image.open(tmp_path / "record" / "paths.gif") as film:
-        first = np.asarray(film.convert("RGB"))
-        film.seek(film.n_frames - 1)
-        assert film.n_frames >= 10 and (np.asarray(film.convert("RGB")) != first).any()
+    assert {path.name for path in files} >= {*task.RECORDS, "steps.gif"}
+    with Image.open(tmp_path / "record" / "paths.gif") as animation:
+        first = np.asarray(animation.convert("RGB"))
+        field.seek(field.n_frames - 1)
+        assert animation.n_frames >= 10 and (np.asarray(animation.convert("RGB")) != first).any()
     with Image.open(tmp_path / "record" / "beside.png") as page:
         assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
-    with Image.open(tmp_path / "record" / "film.gif") as film:  # its moments, not their end
-        assert film.n_frames == 2
+    with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its moments, not their end
+        assert animation.n_frames == 2
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_an_operator_that_does_not_fit_is_refused(sharp, prior):
     [
         ({"paths": 0}, "paths is 0"),
         ({"segments": 1}, "segments is 1"),
-        ({"init": "magic"}, "trace, component or random"),
-        ({"operator": "blur(?)"}, "leaves a number open"),
+        ({"init": "magic"}, "choose one of trace"),
+        ({"operator": "blur(?)"}, "leaves sigma open"),
         ({"guidance_scale": 3.0}, "without a prompt"),
         ({"negative_prompt": "x"}, "without a prompt"),
         ({"init": "trace", "segments": 5}, "the tracer decides"),

@@ -9,7 +9,7 @@ from objects_catalog import COLORS
 from objects_judge import THINGS, TOYS, Reader, prompts, rendered, targets, thing_of
 from render_objects import sample
 
-from dreamsampler.generators.toy.camera import VIEWS
+from dreamsampler.generators.field.camera import VIEWS
 
 
 def test_examples_run():

@@ -8,6 +8,7 @@ from typing import Protocol, final, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.maths import Latent
 
 
@@ -58,13 +59,11 @@ class GeneratorVariable:
 
         psi <- psi - step d/dpsi [ 1/2 |encode(g(psi)) - target|^2 + penalty() ]
 
-    A pull is `steps` steps of the optimizer.
-
     Args:
         generator: called without arguments, gives a batch of pictures.
         optimizer: owns the generator's parameters.
         encode: picture to latent; the identity for a generator of latents.
-        steps: optimizer steps a pull.
+        update_steps: optimizer steps of one update.
         penalty: a scalar that is added to the loss, such as a data term on the picture.
 
     Raises:
@@ -79,15 +78,15 @@ class GeneratorVariable:
         optimizer: torch.optim.Optimizer,
         encode: Callable[[Tensor], Latent] = lambda x: x,
         *,
-        steps: int = 1,
+        update_steps: int = 1,
         penalty: Callable[[], Tensor] | None = None,
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps is {steps}, but a pull takes at least one optimizer step")
+        if update_steps < 1:
+            raise ValueError(f"update_steps is {update_steps}, but must be at least 1")
         self.generator = generator
         self.optimizer = optimizer
         self.encode = encode
-        self.steps = steps
+        self.update_steps = update_steps
         self.penalty = penalty
         self._seen: Latent | None = None
 
@@ -101,8 +100,9 @@ class GeneratorVariable:
         return self._seen
 
     def update(self, target: Latent) -> None:
-        """Take `steps` optimizer steps towards the target."""
-        for _ in range(self.steps):
+        """Take `update_steps` optimizer steps towards the target."""
+        for _ in range(self.update_steps):
+            check_canceled()
             seen = self._render() if self._seen is None else self._seen
             with torch.enable_grad():
                 loss = 0.5 * ((seen - target.detach()) ** 2).sum()

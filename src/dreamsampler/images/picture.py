@@ -1,4 +1,4 @@
-"""Pictures at the door: any file in, the same kind of file out."""
+"""Pictures: any file in, the same kind of file out."""
 
 from __future__ import annotations
 
@@ -14,23 +14,7 @@ from torch import Tensor
 
 from dreamsampler.files import sha256
 from dreamsampler.images.decode import Decoded, decode
-from dreamsampler.images.fit import Fit
-from dreamsampler.images.header import check_mask_size, check_picture
-from dreamsampler.images.save import read_recipe, save_picture
-
-__all__ = [
-    "Fit",
-    "ImageSource",
-    "Picture",
-    "check_picture",
-    "composite",
-    "open_mask",
-    "open_picture",
-    "picture_from",
-    "read_mask",
-    "read_recipe",
-    "save_picture",
-]
+from dreamsampler.images.header import check_mask_size
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue."""

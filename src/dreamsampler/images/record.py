@@ -1,4 +1,4 @@
-"""What a run looked like: a film strip, a moving picture, and its numbers."""
+"""The record of a run: its steps as pictures and as an animation, and its numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from dreamsampler.files import check_folder, write_whole
 from dreamsampler.maths import Image, Latent, Step
 
-FILES = ("strip.png", "film.gif", "trace.json")
+FILES = ("steps.png", "steps.gif", "steps.json")
 """What a record consists of."""
 FRAME = 192
 """Longer side of a frame, in pixels, at most."""
@@ -32,12 +32,12 @@ PAUSE, STILL = 120, 1600
 class Recorder:
     """Watches a run without touching it.
 
-    A few moments are kept, evenly spread, with the first and the last among them; only when the
+    A few steps are kept, evenly spread, with the first and the last among them; only when the
     record is saved are they decoded, so that recording costs `frames` decodings whatever the
     number of steps.
 
     Args:
-        preview: makes a picture in [-1, 1] of a moment, (b, 3, h, w); usually decodes its z0.
+        preview: makes a picture in [-1, 1] of a step, (b, 3, h, w); usually decodes its z0.
         every: keep only every so many steps; None lets the run's length decide.
         frames: pictures in the record, at most; at least 2.
 
@@ -54,7 +54,7 @@ class Recorder:
         >>> for step in record(run):
         ...     pass
         >>> [path.name for path in record.save(tempfile.mkdtemp())]
-        ['strip.png', 'film.gif', 'trace.json']
+        ['steps.png', 'steps.gif', 'steps.json']
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Recorder:
         self._since = time.perf_counter()
 
     def __call__(self, run: Iterable[Step]) -> Iterator[Step]:
-        """Pass a run's moments through, unchanged, and remember them."""
+        """Pass a run's steps through, unchanged, and remember them."""
         self._since = time.perf_counter()
         for step in run:
             self.add(step)
@@ -78,7 +78,7 @@ class Recorder:
             self._since = time.perf_counter()
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write strip.png, film.gif and trace.json, each whole or not at all.
+        """Write steps.png, steps.gif and steps.json, each whole or not at all.
 
         Args:
             folder: made if missing; older records in it are replaced.
@@ -92,14 +92,14 @@ class Recorder:
         """
         folder = Path(folder)
         check_folder(folder)
-        moments = self._spread()
+        kept = self._spread()
         frames = [
-            _frame(self._preview(replace(current, z0=current.z0[:ROWS]))) for _, current in moments
+            _frame(self._preview(replace(current, z0=current.z0[:ROWS]))) for _, current in kept
         ]
-        labels = [(f"step {step}", f"t {current.level.t:.3f}") for step, current in moments]
+        labels = [(f"step {step}", f"t {current.level.t:.3f}") for step, current in kept]
         trace = {
             "steps": len(self.trace),
-            "frames": [step for step, _ in moments],
+            "frames": [step for step, _ in kept],
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
@@ -119,7 +119,7 @@ class Recorder:
         self._last, self._since = step, time.perf_counter()
 
     def _spread(self) -> list[tuple[int, Step]]:
-        """At most `frames` of the kept moments, evenly spread, first and last among them."""
+        """At most `frames` of the kept steps, evenly spread, first and last among them."""
         if self._last is None:
             raise ValueError("nothing was recorded: iterate the recorder over a run first")
         end = len(self.trace) - 1

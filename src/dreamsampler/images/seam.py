@@ -66,8 +66,8 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         return band * (degree * c - _neighbors(band * c))
 
     guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
-    pull = band * (_neighbors(gap) - _steps(theirs, inside))
-    c = conjugate_gradient(system, pull, guess, steps=STEPS, tol=1e-3)
+    right_side = band * (_neighbors(gap) - _steps(theirs, inside))
+    c = conjugate_gradient(system, right_side, guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
     whole = painted.clone()

@@ -1,6 +1,15 @@
 """The mathematics: pure functions and frozen data, on torch alone."""
 
-from dreamsampler.maths.estimate import TARGETS, Denoiser, Estimate, Target, to_estimate
+from dreamsampler.maths.estimate import (
+    TARGETS,
+    Denoiser,
+    Estimate,
+    Image,
+    Latent,
+    Step,
+    Target,
+    to_estimate,
+)
 from dreamsampler.maths.level import (
     Cosine,
     FewLevels,
@@ -16,8 +25,6 @@ from dreamsampler.maths.level import (
 )
 from dreamsampler.maths.linalg import conjugate_gradient
 from dreamsampler.maths.noise import Renoise, Rng, ddpm, draw, fresh, generators, hold, keep
-from dreamsampler.maths.step import Step
-from dreamsampler.maths.types import Image, Latent
 
 __all__ = [
     "TARGETS",

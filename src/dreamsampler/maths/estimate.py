@@ -1,4 +1,4 @@
-"""What a denoiser believes, whatever its network was trained to output."""
+"""A denoiser's estimate, whatever its network was trained to output, and a step of the loop."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
+from jaxtyping import Float
+from torch import Tensor
+
 from dreamsampler.maths.level import Level
-from dreamsampler.maths.types import Latent
+
+Latent: TypeAlias = Float[Tensor, "b *chw"]
+"""Clean or noisy latent, one row an image; (b, c, h, w) for every picture model."""
+
+Image: TypeAlias = Float[Tensor, "b 3 h w"]
+"""Pictures, RGB: [-1, 1] for models and the loop, [0, 1] for files, forms and operators."""
 
 Target: TypeAlias = Literal["sample", "epsilon", "v", "flow"]
 """What a network outputs: z0, eps, alpha eps - sigma z0, or eps - z0."""
@@ -18,11 +26,11 @@ TARGETS: tuple[Target, ...] = ("sample", "epsilon", "v", "flow")
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """A belief about z_t = alpha z0 + sigma eps: the clean latent and the noise.
+    """The estimated parts of z_t = alpha z0 + sigma eps: the clean latent and the noise.
 
     Args:
-        z0: Tweedie's posterior mean E[z0 | z_t], or what guidance made of it.
-        eps: the noise that goes with it, unit variance; the next step renoises with it.
+        z0: Tweedie's posterior mean E[z0 | z_t], or that after guidance.
+        eps: the noise of the same estimate, unit variance; the next step renoises with it.
     """
 
     z0: Latent
@@ -37,11 +45,35 @@ class Estimate:
 
 
 Denoiser: TypeAlias = Callable[[Latent, Level], Estimate]
-"""The waist of the house: everything above it only ever asks `denoise(z, level)`."""
+"""`denoise(z, level)`: all that samplers and guidance know of a model."""
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """One step of the loop; frozen, so that a caller cannot change the run.
+
+    Args:
+        index: number of the step, from 0.
+        level: of z.
+        before: the clean latent of the variable.
+        noise: unit-variance noise that was added to it.
+        z: alpha before + sigma noise, the input of the denoiser.
+        estimate: of the (guided) denoiser.
+        z0: the target of the variable, after the regularizers.
+    """
+
+    index: int
+    level: Level
+    before: Latent
+    noise: Latent
+    z: Latent
+    estimate: Estimate
+    z0: Latent
 
 
 def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Estimate:
-    """Read a network's output as (z0, eps).
+    """The estimate (z0, eps) of a network's output.
 
         a z0 + b eps = output,   alpha z0 + sigma eps = z
 
@@ -49,13 +81,13 @@ def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Esti
     this solves the two equations.
 
     Args:
-        output: what the network said, shaped like z.
-        z: what it was shown.
-        level: the level it was shown at.
-        target: what it was trained to say.
+        output: of the network, shaped like z.
+        z: the noisy latent, its input.
+        level: of z.
+        target: what the network was trained to output.
 
     Raises:
-        ValueError: an unknown target, or one that says nothing about z0 at this level
+        ValueError: an unknown target, or one that does not determine z0 at this level
             (epsilon where alpha = 0).
 
     Example:
@@ -74,7 +106,7 @@ def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Esti
     det = alpha * b - sigma * a
     if det == 0:
         raise ValueError(
-            f"a network that outputs {target} says nothing new at alpha {alpha}, sigma {sigma}: "
-            "choose levels with both rates above 0"
+            f"the output {target} does not determine z0 at alpha {alpha}, sigma {sigma}: choose "
+            "levels with both rates above 0"
         )
     return Estimate(z0=(b * z - sigma * output) / det, eps=(alpha * output - a * z) / det)

@@ -1,4 +1,4 @@
-"""Noise levels, and the schedules that number them."""
+"""Noise levels, schedules of them, and weights that depend on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Level:
     Plain floats, so that no level ever waits for a device.
 
     Args:
-        t: time in [0, 1], 0 clean; what a network is told, by way of its adapter.
+        t: time in [0, 1], 0 clean; a model's adapter converts it to the network's own time.
         alpha: signal rate (never alpha-bar).
         sigma: noise rate, in units of unit-variance noise.
 
@@ -96,7 +96,7 @@ def covered(levels: Sequence[Level], noise: Callable[[Level], float]) -> Weight:
         noise: x, a measure of a level's noise that is 0 where it is clean.
 
     Raises:
-        ValueError: no levels, or when it is asked at one that is not among them.
+        ValueError: no levels, or a level that is not among them.
 
     Example:
         >>> share = covered([Level(0.8, 0.6, 0.8), Level(0.2, 0.8, 0.6)], lambda level: level.t)
@@ -163,7 +163,7 @@ class RectifiedFlow(Schedule):
     Source: Esser et al., "Scaling rectified flow transformers", ICML 2024, eq. 23 for the shift.
 
     Args:
-        shift: above 1 spends more of the steps at high noise; larger pictures want more.
+        shift: above 1 spends more of the steps at high noise; larger pictures need more.
     """
 
     shift: float = 1.0
@@ -221,7 +221,7 @@ class VariancePreserving(Schedule):
 
     @property
     def size(self) -> int:
-        """How many entries the table has (1000 for Stable Diffusion)."""
+        """The number of entries (1000 for Stable Diffusion)."""
         return len(self.alphas_cumprod)
 
     def timestep(self, t: float) -> float:

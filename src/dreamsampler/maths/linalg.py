@@ -1,4 +1,4 @@
-"""Linear systems that are only known by what they do to a vector."""
+"""Linear systems M x = b, with M given as a function v -> M v."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from dreamsampler.cancel import check_canceled
 
 
 def conjugate_gradient(
@@ -20,8 +22,8 @@ def conjugate_gradient(
 
         r = b - M x;   p <- r + (r'r / r_old'r_old) p;   x <- x + (r'r / p'Mp) p
 
-    A row that has converged stands still while the others go on, so the batch size never changes
-    a solution. A row whose b or M is not finite comes out as NaN.
+    A row that has converged does not change any more, so the batch size never changes a solution.
+    A row whose b or M is not finite comes out as NaN.
 
     Args:
         apply: v -> M v, rows independent.
@@ -44,6 +46,7 @@ def conjugate_gradient(
     r = b - apply(x)
     p, rr, goal = r, dot(r, r), tol**2 * dot(b, b)
     for _ in range(steps):
+        check_canceled()
         active = rr > goal
         if not bool(active.any()):
             break

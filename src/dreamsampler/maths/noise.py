@@ -7,15 +7,14 @@ from typing import TypeAlias
 
 import torch
 
+from dreamsampler.maths.estimate import Latent, Step
 from dreamsampler.maths.level import Level
-from dreamsampler.maths.step import Step
-from dreamsampler.maths.types import Latent
 
 Rng: TypeAlias = Sequence[torch.Generator]
 """One generator per image, on the CPU: a picture does not depend on its neighbors."""
 
 Renoise: TypeAlias = Callable[[Step, Level], Latent]
-"""(moment, next level) -> the noise that hides the next clean latent."""
+"""(step, next level) -> the noise that is added to the next clean latent."""
 
 
 def generators(seed: int | Sequence[int], images: int | None = None) -> list[torch.Generator]:
@@ -60,7 +59,7 @@ def keep(step: Step, following: Level) -> Latent:
 
 
 def hold(step: Step, following: Level) -> Latent:
-    """Renoise with the same noise as before: a fixed camera on a moving picture."""
+    """Renoise with the same noise as before."""
     return step.noise
 
 

@@ -23,8 +23,9 @@ from dreamsampler.operators.operator import (
     measured,
     prox_l2,
 )
+from dreamsampler.operators.registry import Parameter, named
 from dreamsampler.operators.resample import Downsample, Method
-from dreamsampler.operators.spec import Description, parse
+from dreamsampler.operators.spec import Description, as_description, parse
 
 __all__ = [
     "Boundary",
@@ -42,9 +43,11 @@ __all__ = [
     "Method",
     "MotionBlur",
     "Operator",
+    "Parameter",
     "Proximal",
     "Sized",
     "Subsampling",
+    "as_description",
     "compose",
     "estimate_noise",
     "fit_parameters",
@@ -52,6 +55,7 @@ __all__ = [
     "input_size",
     "is_linear",
     "measured",
+    "named",
     "parse",
     "prox_l2",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dreamsampler.files import InputError
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
 from dreamsampler.operators.fold import (
     Boundary,
@@ -20,11 +23,19 @@ from dreamsampler.operators.fold import (
     convolve_adjoint,
     spectrum,
 )
-from dreamsampler.operators.kernel import check_kernel, read_kernel
+from dreamsampler.operators.registry import BOUNDARY, Parameter, named
 
 Batch = Float[Tensor, "b c h w"]
 
+LARGEST = 4097
+"""Kernels longer than this are refused: a picture passed by mistake is more likely."""
 
+
+@named(
+    "blur",
+    "out of focus",
+    {"sigma": Parameter(float, 0, 1000, fitted=(0.3, 12.0)), "boundary": BOUNDARY},
+)
 @final
 @dataclass(frozen=True)
 class GaussianBlur:
@@ -94,9 +105,35 @@ class GaussianBlur:
         return idct2((gamma * gain * dct2(y) + dct2(z)) / (gamma * gain**2 + 1))
 
 
+class _Convolution(abc.ABC):
+    """A convolution of every channel with one kernel."""
+
+    kernel: Tensor
+    boundary: Boundary
+
+    def A(self, x: Batch) -> Batch:
+        """Blur every channel."""
+        return convolve(x, self.kernel, self.boundary)
+
+    def A_adjoint(self, y: Batch) -> Batch:
+        """The transpose of A."""
+        return convolve_adjoint(y, self.kernel, self.boundary)
+
+    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
+        """In the Fourier basis for the boundary "circular", else None."""
+        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+
+
+@named(
+    "kernel",
+    "a blur of your own, as a picture",
+    {"path": Parameter(str), "boundary": BOUNDARY},
+    build=lambda given, size, device: KernelBlur.read(given["path"], given["boundary"]),
+    values=lambda op: None,
+)
 @final
 @dataclass(frozen=True, eq=False)
-class KernelBlur:
+class KernelBlur(_Convolution):
     """A blur by any kernel: a bright point becomes the kernel, centered at (kh // 2, kw // 2).
 
         y[i, j] = sum_mn k[m, n] x[i - m + kh // 2, j - n + kw // 2]
@@ -136,22 +173,19 @@ class KernelBlur:
         """
         return cls(read_kernel(path), boundary)
 
-    def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
-        return convolve(x, self.kernel, self.boundary)
 
-    def A_adjoint(self, y: Batch) -> Batch:
-        """The transpose of A."""
-        return convolve_adjoint(y, self.kernel, self.boundary)
-
-    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
-        """In the Fourier basis for the boundary "circular", else None."""
-        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
-
-
+@named(
+    "motion_blur",
+    "camera shake",
+    {
+        "length": Parameter(float, 0, 2000, fitted=(1.0, 40.0)),
+        "angle": Parameter(float, default=0.0, fitted=(-90.0, 90.0)),
+        "boundary": BOUNDARY,
+    },
+)
 @final
 @dataclass(frozen=True)
-class MotionBlur:
+class MotionBlur(_Convolution):
     """The mean over a straight path, as when the camera moves during the exposure.
 
         y(p) = 1 / length integral x(p + s d) ds,   |s| <= length / 2,   x linear between pixels
@@ -165,6 +199,8 @@ class MotionBlur:
         ValueError: for a length that is no positive number, an angle that is none, or an unknown
             boundary.
 
+    The path is drawn on a grid of odd size, the kernel: float64, of sum 1.
+
     Example:
         >>> MotionBlur(2.0, angle=90.0).kernel.round(decimals=4).tolist()
         [[0.25], [0.5], [0.25]]
@@ -173,6 +209,7 @@ class MotionBlur:
     length: float
     angle: float = 0.0
     boundary: Boundary = "reflect"
+    kernel: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_boundary(self.boundary)
@@ -183,34 +220,18 @@ class MotionBlur:
             )
         if not math.isfinite(self.angle):
             raise ValueError(f"angle is {self.angle:g}, but must be a number of degrees")
-
-    @classmethod
-    def example(cls) -> MotionBlur:
-        """A small oblique instance, for tests and documentation."""
-        return cls(3.0, 30.0)
-
-    @cached_property
-    def kernel(self) -> Float[Tensor, "kh kw"]:
-        """The path, drawn on a grid of odd size; float64, of sum 1."""
         points = 32 * math.ceil(self.length)
         s = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
         turn = math.radians(self.angle)
         ends = (-math.sin(turn) * self.length, math.cos(turn) * self.length)
         rows, columns = (_hats(s * end) for end in ends)
         drawn = rows.T @ columns
-        return drawn / drawn.sum()
+        object.__setattr__(self, "kernel", drawn / drawn.sum())
 
-    def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
-        return convolve(x, self.kernel, self.boundary)
-
-    def A_adjoint(self, y: Batch) -> Batch:
-        """The transpose of A."""
-        return convolve_adjoint(y, self.kernel, self.boundary)
-
-    def prox_l2(self, z: Batch, y: Batch, gamma: float | Tensor) -> Batch | None:
-        """In the Fourier basis for the boundary "circular", else None."""
-        return circular_prox(self.kernel, z, y, gamma) if self.boundary == "circular" else None
+    @classmethod
+    def example(cls) -> MotionBlur:
+        """A small oblique instance, for tests and documentation."""
+        return cls(3.0, 30.0)
 
 
 def circular_prox(kernel: Tensor, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
@@ -227,3 +248,98 @@ def _hats(place: Float[Tensor, " points"]) -> Float[Tensor, "points k"]:
     reach = math.ceil(float(place.abs().max()) - 1e-9)
     grid = torch.arange(-reach, reach + 1, dtype=place.dtype)
     return (1 - (place[:, None] - grid).abs()).clamp_min(0)
+
+
+def check_kernel(kernel: Tensor) -> Float[Tensor, "kh kw"]:
+    """A kernel as float64 of sum 1.
+
+    Raises:
+        ValueError: unless it is two-dimensional, finite and of a sum above 0.
+
+    Example:
+        >>> check_kernel(torch.tensor([[1, 3]])).tolist()
+        [[0.25, 0.75]]
+    """
+    shape = "x".join(map(str, kernel.shape)) or "a number"
+    if kernel.ndim != 2 or not kernel.numel() or max(kernel.shape) > LARGEST:
+        raise ValueError(
+            f"the kernel is {shape}, but must have 2 axes (height, width) of 1 to {LARGEST} taps"
+        )
+    kernel = kernel.detach().to("cpu", torch.float64)
+    if not bool(kernel.isfinite().all()):
+        raise ValueError(f"the kernel ({shape}) holds NaN or infinite numbers: repair it")
+    total = float(kernel.sum())
+    if total <= 1e-12 * float(kernel.abs().sum()):
+        raise ValueError(
+            f"the kernel ({shape}) has the sum {total:.3g}, but a blur keeps brightness, so it is "
+            "scaled to sum 1 and must have a sum above 0"
+        )
+    return kernel / total
+
+
+def read_kernel(path: str | Path) -> Float[Tensor, "kh kw"]:
+    """A kernel from a file, scaled to sum 1.
+
+    Pictures (gray; of colored ones the mean of the channels; linear in the stored values), NumPy's
+    `.npy` (never pickled), `.safetensors` with one tensor, and tables of numbers in any other file.
+
+    Raises:
+        InputError: for a file that is missing or cannot be read as a kernel.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no kernel file {path}: check the name")
+    read = _READERS.get(path.suffix.lower(), _table)
+    try:
+        return check_kernel(torch.from_numpy(np.asarray(read(path), dtype=np.float64)))
+    except (ValueError, OSError, TypeError, SyntaxError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be used as a kernel: {reason}") from error
+
+
+def _picture(path: Path) -> np.ndarray:
+    from PIL import Image as PillowImage
+
+    try:
+        with PillowImage.open(path) as picture:
+            if picture.mode.startswith(("I", "F")):
+                return np.asarray(picture, dtype=np.float64)
+            return np.asarray(picture.convert("RGB"), dtype=np.float64).mean(-1)
+    except PillowImage.DecompressionBombError as error:
+        raise ValueError("it is far too large") from error
+
+
+def _numpy(path: Path) -> np.ndarray:
+    numbers = np.load(path, allow_pickle=False)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"its numbers are {numbers.dtype}, and real ones were wanted")
+    return numbers
+
+
+def _safetensors(path: Path) -> np.ndarray:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    if len(tensors) != 1:
+        raise ValueError(f"it holds {len(tensors)} tensors, and one was wanted")
+    return next(iter(tensors.values())).double().numpy()
+
+
+def _table(path: Path) -> np.ndarray:
+    text = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ")
+    rows = [line.split("#")[0].split() for line in text.splitlines()]
+    rows = [[float(number) for number in row] for row in rows if row]
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError("it is no table of numbers with rows of equal length")
+    return np.array(rows)
+
+
+_READERS = {
+    ".npy": _numpy,
+    ".safetensors": _safetensors,
+    **dict.fromkeys((".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".webp"), _picture),
+}

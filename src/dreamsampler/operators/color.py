@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dreamsampler.operators.registry import Parameter, Size, Values, named
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a gray picture (Recommendation ITU-R BT.601)."""
 
 
+@named("grey", "no colors")
 @final
 @dataclass(frozen=True)
 class Grey:
@@ -58,6 +61,20 @@ class Grey:
         return 1, *shape[1:]
 
 
+ROWS = ("red", "green", "blue")
+
+
+def _build(given: Values, size: Size | None, device: str) -> ColorMatrix:
+    return ColorMatrix(torch.tensor([given[row] for row in ROWS], dtype=torch.float64))
+
+
+@named(
+    "color_matrix",
+    "wrong colors",
+    {row: Parameter(tuple) for row in ROWS},
+    build=_build,
+    values=lambda op: dict(zip(ROWS, map(tuple, op.matrix.tolist()), strict=True)),
+)
 @final
 @dataclass(frozen=True, eq=False)
 class ColorMatrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import abc
 from dataclasses import dataclass
 from functools import reduce
 from typing import final
@@ -22,9 +22,27 @@ from dreamsampler.operators.operator import (
 from dreamsampler.operators.resample import Downsample
 
 
+class _Row(abc.ABC):
+    """Operators in a row, the first one first."""
+
+    parts: tuple[Operator, ...]
+
+    def A(self, x: Tensor) -> Tensor:
+        """One after another."""
+        return reduce(lambda y, op: op.A(y), self.parts, x)
+
+    def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
+        """From the last part back to the first."""
+        return reduce(lambda size, op: input_size(op, size), reversed(self.parts), y_size)
+
+    def measured(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """From the first part to the last."""
+        return reduce(lambda s, op: measured(op, s), self.parts, shape)
+
+
 @final
 @dataclass(frozen=True)
-class Composition:
+class Composition(_Row):
     """Operators of which at least one is not linear, the first one first: A(x) = An(... A1(x))."""
 
     parts: tuple[Operator, ...]
@@ -34,22 +52,10 @@ class Composition:
         """Downsampled and stored as JPEG, for tests and documentation."""
         return cls((Downsample(2), Jpeg(75)))
 
-    def A(self, x: Tensor) -> Tensor:
-        """One after another."""
-        return reduce(lambda y, op: op.A(y), self.parts, x)
-
-    def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
-        """From the last part back to the first."""
-        return _input_size(self.parts, y_size)
-
-    def measured(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """From the first part to the last."""
-        return reduce(lambda s, op: measured(op, s), self.parts, shape)
-
 
 @final
 @dataclass(frozen=True)
-class LinearComposition:
+class LinearComposition(_Row):
     """Linear operators in a row, the first one first: A = An ... A1, A^T = A1^T ... An^T.
 
     The prox is closed for a single part only.
@@ -71,27 +77,15 @@ class LinearComposition:
         """Blurred, then downsampled; for tests and documentation."""
         return cls((GaussianBlur(0.8), Downsample(2)))
 
-    def A(self, x: Tensor) -> Tensor:
-        """One after another."""
-        return reduce(lambda y, op: op.A(y), self.parts, x)
-
     def A_adjoint(self, y: Tensor) -> Tensor:
         """The transposes, in reverse."""
         return reduce(lambda x, op: op.A_adjoint(x), reversed(self.parts), y)
 
     def prox_l2(self, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor | None:
-        """That of the only part, if there is but one; None otherwise."""
+        """That of the only part, or of the identity; None for several parts."""
         if not self.parts:
             return (gamma * y + z) / (gamma + 1)
         return prox_l2(self.parts[0], z, y, gamma) if len(self.parts) == 1 else None
-
-    def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
-        """From the last part back to the first."""
-        return _input_size(self.parts, y_size)
-
-    def measured(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """From the first part to the last."""
-        return reduce(lambda s, op: measured(op, s), self.parts, shape)
 
 
 def compose(*ops: Operator) -> Operator:
@@ -104,16 +98,10 @@ def compose(*ops: Operator) -> Operator:
         >>> compose(GaussianBlur(2.0), compose(Downsample(2), Downsample(2)))  # doctest: +ELLIPSIS
         LinearComposition(parts=(GaussianBlur(sigma=2.0...), Downsample(...), Downsample(...)))
     """
-    flat = [p for op in ops for p in _parts(op)]
+    flat: list[Operator] = []
+    for op in ops:
+        flat += op.parts if isinstance(op, Composition | LinearComposition) else [op]
     if len(flat) == 1:
         return flat[0]
     linear = tuple(op for op in flat if is_linear(op))
     return LinearComposition(linear) if len(linear) == len(flat) else Composition(tuple(flat))
-
-
-def _parts(op: Operator) -> Sequence[Operator]:
-    return op.parts if isinstance(op, Composition | LinearComposition) else (op,)
-
-
-def _input_size(parts: Sequence[Operator], y_size: tuple[int, int]) -> tuple[int, int]:
-    return reduce(lambda size, op: input_size(op, size), reversed(parts), y_size)

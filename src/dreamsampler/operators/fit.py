@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.operators.operator import Operator
-from dreamsampler.operators.spec import Description
+from dreamsampler.operators.spec import Description, InMemoryOperator
 
 FALL = 3.0
 """Power of pictures made of edges falls with this power of the frequency."""
@@ -62,6 +63,7 @@ def fit_parameters(
     size = (x.shape[-2], x.shape[-1])
 
     def loss(values: Sequence[float]) -> float:
+        check_canceled()
         with torch.no_grad():
             misfit = y - description.filled(*values).build(size, str(x.device)).A(x)
         return misfit.double().square().mean().item()
@@ -102,11 +104,12 @@ def guess_parameters(
     description = _with_quality(description, y)
     if not description.unknown:
         return description
-    if any(step.name == "mask" for step in description.steps):
-        raise ValueError(
-            f"the mask in {description} hides the spectrum from which unknowns are guessed: give a "
-            "number to start from instead of ?"
-        )
+    for step in description.steps:
+        if step.name == "mask" or isinstance(step, InMemoryOperator):
+            raise ValueError(
+                f"unknowns cannot be guessed from a spectrum behind the {step.name} in "
+                f"{description}: give a number to start from instead of ?"
+            )
     side = min(WINDOW, y.shape[-2], y.shape[-1])
     if side < 16:
         raise ValueError(
@@ -120,6 +123,7 @@ def guess_parameters(
     floor = max(noise, 0.29 / 255) ** 2 + _jpeg_error(description, y)
 
     def loss(values: Sequence[float]) -> float:
+        check_canceled()
         return _unlikely(power, _gain(seen.filled(*values), side) / frequency**FALL, floor)
 
     return description.filled(*_search(seen, loss, None))
@@ -140,6 +144,7 @@ def _with_quality(description: Description, y: Tensor) -> Description:
     one = Description((last,))
     errors = []
     for quality in range(1, 101):
+        check_canceled()
         changed = one.filled(quality).build().A(y.detach()) - y.detach()
         errors.append(changed.double().abs().mean().item())
     # the error falls with the quality anyhow, so it is compared with that of its neighbors

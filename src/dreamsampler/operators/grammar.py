@@ -1,4 +1,4 @@
-"""The grammar of operator descriptions: words, arguments, quotes; nothing is ever evaluated."""
+"""The grammar of descriptions: names, arguments, quotes; nothing is ever evaluated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Argument:
 
 @final
 @dataclass(frozen=True)
-class Word:
+class Call:
     """One operator: a name and its arguments."""
 
     name: str
@@ -28,17 +28,17 @@ class Word:
 Read: TypeAlias = float | int | str | tuple[float, ...] | None
 
 
-def split(text: str) -> list[Word]:
+def split(text: str) -> list[Call]:
     """Take a description apart.
 
     Raises:
         ValueError: of one line, for brackets or quotes that do not close and names left out.
 
     Example:
-        >>> [word.name for word in split("blur(2) | grey")]
+        >>> [call.name for call in split("blur(2) | grey")]
         ['blur', 'grey']
     """
-    return [_word(part, text) for part in _pieces(text, "|")]
+    return [_call(part, text) for part in _pieces(text, "|")]
 
 
 def read_argument(argument: Argument) -> Read:
@@ -72,7 +72,7 @@ def _number(text: str) -> float | int | None:
     return int(value) if value == int(value) and text.lstrip("+-").isdigit() else value
 
 
-def _word(part: str, whole: str) -> Word:
+def _call(part: str, whole: str) -> Call:
     name, bracket, rest = part.partition("(")
     name = name.strip()
     if not name.replace("_", "a").isalnum():
@@ -81,20 +81,20 @@ def _word(part: str, whole: str) -> Word:
             f"{whole!r} cannot be read at {part.strip() or 'an empty place'!r}: {wanted}"
         )
     if not bracket:
-        return Word(name)
+        return Call(name)
     rest = rest.rstrip()
     if not rest.endswith(")"):
         raise ValueError(f"{whole!r} cannot be read: after {part.strip()!r} a | was wanted")
     inner = rest[:-1].strip()
     if not inner:
-        return Word(name)
+        return Call(name)
     try:
         pieces = _pieces(inner, ",")
     except ValueError as error:  # the brackets of the whole do match, so these are two operators
         raise ValueError(
             f"{whole!r} cannot be read: between two operators a | was wanted"
         ) from error
-    return Word(name, tuple(_argument(each, name) for each in pieces))
+    return Call(name, tuple(_argument(each, name) for each in pieces))
 
 
 def _argument(text: str, name: str) -> Argument:

@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from dreamsampler.operators.registry import Parameter, named
+
 Subsampling: TypeAlias = Literal["4:2:0", "4:4:4"]
 """Chroma at half the resolution, as in most files, or at full resolution."""
 
@@ -32,6 +34,14 @@ _CHROMA = (
 )
 
 
+@named(
+    "jpeg",
+    "compression",
+    {
+        "quality": Parameter(int, 1, 100, fitted=(1, 100)),
+        "subsampling": Parameter(str, default="4:2:0", choices=("4:2:0", "4:4:4")),
+    },
+)
 @final
 @dataclass(frozen=True)
 class Jpeg:

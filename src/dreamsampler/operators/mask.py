@@ -12,8 +12,27 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dreamsampler.files import InputError
+from dreamsampler.operators.registry import Parameter, Size, Values, named
 
 
+def _read(given: Values, size: Size | None, device: str) -> Mask:
+    mask = read_mask(given["path"]).to(device)
+    if size is not None and tuple(mask.shape[-2:]) != size:
+        came, expected = (f"{w}x{h}" for h, w in (mask.shape[-2:], size))
+        raise ValueError(
+            f"mask {given['path']} is {came} and the picture {expected} (width x height): "
+            "make them the same size"
+        )
+    return Mask(mask)
+
+
+@named(
+    "mask",
+    "lost pixels",
+    {"path": Parameter(str)},
+    build=_read,
+    values=lambda op: None,
+)
 @final
 @dataclass(frozen=True, eq=False)
 class Mask:

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from dreamsampler.cancel import check_canceled
+
 TILE = 8
 """Pixels along the side of the tiles that are compared, in pictures that hold four of them."""
 DENSE = 0.5
@@ -74,6 +76,7 @@ def estimate_noise(
         )
     noise = 0.0
     for _ in range(8):
+        check_canceled()
         found = _tiles(y, known, usable, kernels, noise)
         if not len(found):
             break

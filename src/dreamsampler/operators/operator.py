@@ -1,4 +1,4 @@
-"""What a measurement is: y = A x, its transpose, and the picture nearest to z that explains y."""
+"""Measurements y = A x, their transpose, and the picture nearest to z that explains y."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any, Protocol, TypeGuard, cast, final, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from dreamsampler.maths import conjugate_gradient
+from dreamsampler.operators.registry import OPERATORS
+
+PROBE = 64
+"""Pixels along the side of the picture that shows how an operator changes sizes."""
 
 
 @runtime_checkable
@@ -64,7 +68,7 @@ class Sized(Protocol):
 
 
 def is_linear(op: Operator) -> TypeGuard[LinearOperator]:
-    """Whether the operator is linear, which it says by having `A_adjoint`."""
+    """Whether the operator is linear: whether it has `A_adjoint`."""
     return isinstance(op, LinearOperator)
 
 
@@ -117,11 +121,11 @@ def prox_l2(
     if isinstance(op, Proximal) and (x := op.prox_l2(z, y, gamma)) is not None:
         return x
 
-    told = op.A_adjoint(y)
-    if told.shape != z.shape:
+    back = op.A_adjoint(y)
+    if back.shape != z.shape:
         raise ValueError(
-            f"the measurement is of pictures {tuple(told.shape)}, but z is {tuple(z.shape)}: "
-            "start from a picture of `input_size`, or tell the operator its size"
+            f"the measurement is of pictures {tuple(back.shape)}, but z is {tuple(z.shape)}: "
+            "start from a picture of `input_size`, or give the operator its size"
         )
 
     def normal(x: Tensor) -> Tensor:
@@ -131,7 +135,7 @@ def prox_l2(
         with torch.no_grad():
             return conjugate_gradient(normal, b.detach(), start, steps=steps, tol=tol)
 
-    goal = gamma * told + z
+    goal = gamma * back + z
     x = solve(goal, z.detach())
     misfit = goal - normal(x)
     return cast(Tensor, _Implicit.apply(x, misfit, solve)) if misfit.requires_grad else x
@@ -158,11 +162,68 @@ class _Implicit(torch.autograd.Function):
 def input_size(op: Operator, y_size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of the picture that a measurement of this height and width is of.
 
-    That of the measurement, unless the operator says otherwise (`Sized`).
+    As the operator says (`Sized`). Of another package's operator it is the size of A^T(0), or, if
+    that has no transpose, in proportion to the size of A(0) of 64 x 64 zeros.
+
+    Raises:
+        ValueError: if neither can be computed.
     """
-    return op.input_size(y_size) if isinstance(op, Sized) else y_size
+    if isinstance(op, Sized):
+        return op.input_size(y_size)
+    if _keeps_size(op):
+        return y_size
+    if not is_linear(op):
+        _, height, width = shape_of_zeros(op, (3, PROBE, PROBE))
+        return round(y_size[0] * PROBE / height), round(y_size[1] * PROBE / width)
+    for channels in (3, 1):
+        try:
+            picture = op.A_adjoint(_zeros(op, (channels, *y_size)))
+            return picture.shape[-2], picture.shape[-1]
+        except Exception as error:  # whatever another package raises
+            failure = error
+    raise ValueError(_refused(op, "A_adjoint", y_size, failure)) from failure
 
 
 def measured(op: Operator, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Channels, height and width of the measurement of a picture (c, h, w)."""
-    return op.measured(shape) if isinstance(op, Sized) else shape
+    """Channels, height and width of the measurement of a picture (c, h, w).
+
+    As the operator says (`Sized`); of another package's operator, those of A(0).
+
+    Raises:
+        ValueError: if that cannot be computed.
+    """
+    if isinstance(op, Sized):
+        return op.measured(shape)
+    return shape if _keeps_size(op) else shape_of_zeros(op, shape)
+
+
+def shape_of_zeros(op: Operator, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Channels, height and width of what an operator makes of a black picture (c, h, w).
+
+    Raises:
+        ValueError: of one line, if it takes no such picture, or gives no picture.
+    """
+    try:
+        channels, height, width = op.A(_zeros(op, shape)).shape[1:]
+    except Exception as error:  # whatever another package raises
+        raise ValueError(_refused(op, "A", shape[1:], error)) from error
+    return channels, height, width
+
+
+def _keeps_size(op: Operator) -> bool:
+    """Whether it is one of the named operators; those that change the size are `Sized`."""
+    return any(type(op) is entry.operator for entry in OPERATORS.values())
+
+
+def _zeros(op: object, shape: tuple[int, int, int]) -> Tensor:
+    """Zeros where the operator keeps its tensors."""
+    tensors = [*op.parameters(), *op.buffers()] if isinstance(op, nn.Module) else []
+    return torch.zeros(1, *shape, device=tensors[0].device if tensors else None)
+
+
+def _refused(op: object, name: str, size: tuple[int, int], error: Exception) -> str:
+    reason = " ".join(str(error).split())[:160]
+    return (
+        f"{type(op).__name__}.{name} takes no {size[1]}x{size[0]} pixels ({reason}): pass another "
+        "size, or give it input_size(y_size) and measured(shape)"
+    )

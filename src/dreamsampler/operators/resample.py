@@ -12,11 +12,27 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreamsampler.operators.fold import fold
+from dreamsampler.operators.registry import Parameter, Size, Values, named
 
 Method: TypeAlias = Literal["bicubic", "area"]
 """How pixels are put together: a cubic filter that does not alias, or the mean of each cell."""
 
 
+def _build(given: Values, size: Size | None, device: str) -> Downsample:
+    ragged = size is not None and any(n % given["factor"] for n in size)
+    return Downsample(**given, size=size if ragged else None)
+
+
+@named(
+    "downsample",
+    "fewer pixels",
+    {
+        "factor": Parameter(int, 1, 64),
+        "method": Parameter(str, default="bicubic", choices=("bicubic", "area")),
+    },
+    build=_build,
+    values=lambda op: None if op.size else {"factor": op.factor, "method": op.method},
+)
 @final
 @dataclass(frozen=True)
 class Downsample:

@@ -1,88 +1,109 @@
-"""Operators in words: "blur(sigma=2) | downsample(4)".
+"""Descriptions of operators: "blur(sigma=2) | downsample(4)", or the operators themselves.
 
-A description is plain data; `build` makes the operator of it. This file itself needs no torch.
+A description is plain data; `build` makes the operator of it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from types import EllipsisType
-from typing import TYPE_CHECKING, Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
-from dreamsampler.operators.grammar import Argument, Word, read_argument, split
+from dreamsampler.operators.composition import Composition, LinearComposition, compose
+from dreamsampler.operators.grammar import Argument, Call, read_argument, split
+from dreamsampler.operators.operator import (
+    Operator,
+    input_size,
+    is_linear,
+    measured,
+    shape_of_zeros,
+)
+from dreamsampler.operators.registry import OPERATORS, Parameter, Size, Value
 
-if TYPE_CHECKING:
-    from dreamsampler.operators.operator import Operator
-
-Row: TypeAlias = tuple[float, float, float]
-Value: TypeAlias = float | int | str | Row | None
-"""Of a parameter; None is one that shall be fitted, written `?`."""
-
-
-@final
-@dataclass(frozen=True)
-class Parameter:
-    """What an argument may be.
-
-    Args:
-        kind: float, int, str (a file), or tuple (three numbers).
-        low: least value, itself allowed for whole numbers only.
-        high: largest value.
-        default: what it is if left out; `...` where it must be given.
-        choices: the only words allowed.
-        fitted: (low, high) between which `?` is searched; None where `?` is refused.
-    """
-
-    kind: type
-    low: float = -math.inf
-    high: float = math.inf
-    default: Value | EllipsisType = ...
-    choices: tuple[str, ...] = ()
-    fitted: tuple[float, float] | None = None
-
-
-_BOUNDARY = Parameter(str, default="reflect", choices=("reflect", "circular", "zero"))
-OPERATORS: Final[Mapping[str, Mapping[str, Parameter]]] = {
-    "blur": {"sigma": Parameter(float, 0, 1000, fitted=(0.3, 12.0)), "boundary": _BOUNDARY},
-    "motion_blur": {
-        "length": Parameter(float, 0, 2000, fitted=(1.0, 40.0)),
-        "angle": Parameter(float, default=0.0, fitted=(-90.0, 90.0)),
-        "boundary": _BOUNDARY,
-    },
-    "kernel": {"path": Parameter(str), "boundary": _BOUNDARY},
-    "downsample": {
-        "factor": Parameter(int, 1, 64),
-        "method": Parameter(str, default="bicubic", choices=("bicubic", "area")),
-    },
-    "mask": {"path": Parameter(str)},
-    "grey": {},
-    "color_matrix": {name: Parameter(tuple) for name in ("red", "green", "blue")},
-    "jpeg": {
-        "quality": Parameter(int, 1, 100, fitted=(1, 100)),
-        "subsampling": Parameter(str, default="4:2:0", choices=("4:2:0", "4:4:4")),
-    },
-}
-"""Every operator that has a name, and its parameters in their order."""
-
-_ALIASES = {"gray": "grey", "identity": "none"}
+ALIASES: Final = {"gray": "grey", "identity": "none"}
+IN_MEMORY: Final = "an object in memory, which a recipe cannot rebuild"
 
 
 @final
 @dataclass(frozen=True)
-class Step:
+class NamedOperator:
     """One operator of a description: its name, and the value of every parameter."""
 
     name: str
     values: tuple[tuple[str, Value], ...] = ()
 
     def __str__(self) -> str:
-        table = OPERATORS[self.name]
-        told = [f"{n}={_written(v)}" for n, v in self.values if v != table[n].default]
-        return f"{self.name}({', '.join(told)})" if told else self.name
+        table = OPERATORS[self.name].parameters
+        given = [f"{n}={_written(v)}" for n, v in self.values if v != table[n].default]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @property
+    def linear(self) -> bool:
+        """Whether it has a transpose."""
+        return OPERATORS[self.name].linear
+
+    def build(self, size: Size | None, device: str) -> Operator:
+        """The operator; see `Description.build`."""
+        return OPERATORS[self.name].build(dict(self.values), size, device)
+
+    def input_size(self, y_size: Size) -> Size:
+        """Of the picture that a measurement of this size is of."""
+        return input_size(self._any(), y_size) if OPERATORS[self.name].sized else y_size
+
+    def measured_size(self, size: Size) -> Size:
+        """Of the measurement of a picture of this size."""
+        return measured(self._any(), (3, *size))[1:] if OPERATORS[self.name].sized else size
+
+    def _any(self) -> Operator:
+        """One of that size, whatever the unknown parameters are."""
+        table = OPERATORS[self.name].parameters
+        known = [(n, (table[n].fitted or (1.0,))[0] if v is None else v) for n, v in self.values]
+        return NamedOperator(self.name, tuple(known)).build(None, "cpu")
+
+
+@final
+@dataclass(frozen=True)
+class InMemoryOperator:
+    """One operator of a description that only exists as an object: no text rebuilds it."""
+
+    operator: Operator
+
+    def __str__(self) -> str:
+        return f"{self.name} ({IN_MEMORY})"
+
+    @property
+    def name(self) -> str:
+        """That of its class."""
+        return type(self.operator).__name__
+
+    @property
+    def values(self) -> tuple[tuple[str, Value], ...]:
+        """It has no parameters that a text names."""
+        return ()
+
+    @property
+    def linear(self) -> bool:
+        """Whether it has a transpose."""
+        return is_linear(self.operator)
+
+    def build(self, size: Size | None, device: str) -> Operator:
+        """The object itself."""
+        return self.operator
+
+    def input_size(self, y_size: Size) -> Size:
+        """Of the picture that a measurement of this size is of; ValueError if it takes none."""
+        size = input_size(self.operator, y_size)
+        self.measured_size(size)
+        return size
+
+    def measured_size(self, size: Size) -> Size:
+        """Of the measurement of a picture of this size; ValueError if it takes none."""
+        return shape_of_zeros(self.operator, (3, *size))[1:]
+
+
+OneOperator: TypeAlias = NamedOperator | InMemoryOperator
 
 
 @final
@@ -95,10 +116,15 @@ class Description:
         'blur(sigma=2) | downsample(factor=4)'
     """
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[OneOperator, ...] = ()
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.steps)) or "none"
+
+    @property
+    def linear(self) -> bool:
+        """Whether all of it is linear."""
+        return all(step.linear for step in self.steps)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -108,19 +134,17 @@ class Description:
             >>> parse("blur(sigma=?)").unknown
             ('sigma',)
         """
-        return tuple(name for _, name in self._unknown())
+        return tuple(name for _, name, _ in self._unknown())
 
     @property
     def ranges(self) -> tuple[tuple[float, float], ...]:
         """Between which numbers each unknown is searched."""
-        found = (OPERATORS[self.steps[i].name][name].fitted for i, name in self._unknown())
-        return tuple(each for each in found if each is not None)
+        return tuple(p.fitted for _, _, p in self._unknown() if p.fitted is not None)
 
     @property
     def whole(self) -> tuple[bool, ...]:
         """Which of the unknowns are whole numbers."""
-        found = (OPERATORS[self.steps[i].name][name].kind for i, name in self._unknown())
-        return tuple(kind is int for kind in found)
+        return tuple(parameter.kind is int for _, _, parameter in self._unknown())
 
     def filled(self, *values: float) -> Description:
         """The same with a number for every unknown, in the order of `unknown`.
@@ -132,37 +156,39 @@ class Description:
             >>> str(parse("blur(sigma=?)").filled(2.5))
             'blur(sigma=2.5)'
         """
-        places = list(self._unknown())
+        places = [(i, name) for i, name, _ in self._unknown()]
         if len(values) != len(places):
             raise ValueError(f"{self} has {len(places)} unknowns, but {len(values)} numbers came")
-        told = dict(zip(places, values, strict=True))
-        steps = []
+        numbers = dict(zip(places, values, strict=True))
+        steps: list[OneOperator] = []
         for i, step in enumerate(self.steps):
-            table, pairs = OPERATORS[step.name], []
-            for name, value in step.values:
-                new = told.get((i, name), value)
-                if (i, name) in told and table[name].kind is int:
-                    new = round(told[i, name])
-                pairs.append((name, _checked(step.name, name, table[name], new)))
-            steps.append(Step(step.name, tuple(pairs)))
+            if isinstance(step, NamedOperator):
+                given = {name: numbers.get((i, name), value) for name, value in step.values}
+                table = OPERATORS[step.name].parameters
+                for name in given:
+                    if (i, name) in numbers and table[name].kind is int:
+                        given[name] = round(numbers[i, name])
+                step = NamedOperator(step.name, _checked_all(step.name, table, given))
+            steps.append(step)
         return Description(tuple(steps))
 
-    def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
+    def input_size(self, y_size: Size) -> Size:
         """Height and width of the picture that a measurement of this height and width is of."""
-        factor = math.prod(self._factors())
-        return y_size[0] * factor, y_size[1] * factor
+        for step in reversed(self.steps):
+            y_size = step.input_size(y_size)
+        return y_size
 
-    def measured_size(self, size: tuple[int, int]) -> tuple[int, int]:
+    def measured_size(self, size: Size) -> Size:
         """Height and width of the measurement of a picture of this height and width."""
-        for factor in self._factors():
-            size = -(-size[0] // factor), -(-size[1] // factor)
+        for step in self.steps:
+            size = step.measured_size(size)
         return size
 
     def inputs(self) -> list[Path]:
         """The files that it names."""
         return [Path(str(v)) for step in self.steps for n, v in step.values if n == "path"]
 
-    def build(self, size: tuple[int, int] | None = None, device: str = "cpu") -> Operator:
+    def build(self, size: Size | None = None, device: str = "cpu") -> Operator:
         """The operator.
 
         Args:
@@ -174,17 +200,56 @@ class Description:
             ValueError: if a parameter is still unknown, or a mask is of another size.
             InputError: for a file that cannot be used.
         """
-        from dreamsampler.operators.build import build
+        if self.unknown:
+            names = ", ".join(self.unknown)
+            raise ValueError(f"{self} leaves {names} open: fit it, or give it a value")
+        ops: list[Operator] = []
+        for step in self.steps:
+            ops.append(step.build(size, device))
+            size = None if size is None else measured(ops[-1], (3, *size))[1:]
+        return compose(*ops)
 
-        return build(self, size, device)
-
-    def _factors(self) -> list[int]:
-        values = [value for step in self.steps for name, value in step.values if name == "factor"]
-        return [value for value in values if isinstance(value, int)]
-
-    def _unknown(self) -> Iterator[tuple[int, str]]:
+    def _unknown(self) -> Iterator[tuple[int, str, Parameter]]:
         for i, step in enumerate(self.steps):
-            yield from ((i, name) for name, value in step.values if value is None)
+            for name, value in step.values:
+                if value is None:
+                    yield i, name, OPERATORS[step.name].parameters[name]
+
+
+def as_description(operator: object) -> Description:
+    """The description of an operator, however it is given.
+
+    Text is parsed. An operator of this package becomes the description that builds it. Other
+    objects with A(x), such as deepinv's, and masks and kernels without a file are kept as they are.
+
+    Args:
+        operator: text, a description or an operator.
+
+    Raises:
+        ValueError: of one line, for text that cannot be read and for what is no operator.
+
+    Example:
+        >>> from dreamsampler.operators import GaussianBlur, compose
+        >>> str(as_description(compose(GaussianBlur(3), GaussianBlur(1, "zero"))))
+        'blur(sigma=3) | blur(sigma=1, boundary=zero)'
+    """
+    if isinstance(operator, str):
+        return parse(operator)
+    if isinstance(operator, Description):
+        return operator
+    if isinstance(operator, Composition | LinearComposition):
+        parts = [as_description(part).steps for part in operator.parts]
+        return Description(tuple(step for steps in parts for step in steps))
+    if isinstance(operator, Operator) and not isinstance(operator, type):
+        for name, entry in OPERATORS.items():
+            if type(operator) is entry.operator and (values := entry.values(operator)) is not None:
+                checked = _checked_all(name, entry.parameters, values)
+                return Description((NamedOperator(name, checked),))
+        return Description((InMemoryOperator(operator),))
+    raise ValueError(
+        f'the operator is a {type(operator).__name__}, but must be text such as "blur(sigma=3)" '
+        "or an object that measures a picture by A(x)"
+    )
 
 
 def parse(text: str) -> Description:
@@ -212,37 +277,38 @@ def parse(text: str) -> Description:
         ...
         ValueError: sigma of blur is 0, but must be above 0 (at most 1000)
     """
-    if not isinstance(text, str) or not text.strip():
+    if not text.strip():
         raise ValueError('the operator is empty: write for instance "blur(sigma=3)", or "none"')
-    return Description(tuple(step for word in split(text) for step in _step(word)))
-
-
-def _step(word: Word) -> list[Step]:
-    name = _ALIASES.get(word.name, word.name)
-    if name == "none":
-        if word.arguments:
-            raise ValueError("none takes no arguments: it leaves the picture as it is")
-        return []
-    if name not in OPERATORS:
-        raise ValueError(f"there is no operator {word.name!r}{meant(word.name, [*OPERATORS])}")
-    return [Step(name, values_of(name, word, OPERATORS[name]))]
+    if IN_MEMORY in text:
+        raise ValueError(f"{text} was used: pass that object again")
+    steps = []
+    for call in split(text):
+        name = ALIASES.get(call.name, call.name)
+        if name == "none":
+            if call.arguments:
+                raise ValueError("none takes no arguments: it leaves the picture as it is")
+        elif name in OPERATORS:
+            steps.append(NamedOperator(name, values_of(name, call, OPERATORS[name].parameters)))
+        else:
+            raise ValueError(f"there is no operator {call.name!r}{meant(call.name, [*OPERATORS])}")
+    return Description(tuple(steps))
 
 
 def values_of(
-    name: str, word: Word, table: Mapping[str, Parameter]
+    name: str, call: Call, table: Mapping[str, Parameter]
 ) -> tuple[tuple[str, Value], ...]:
-    """The value of every parameter, from the arguments of a word.
+    """The value of every parameter, from the arguments of a call.
 
     Args:
-        name: what the word stands for.
-        word: its arguments, by place or by name.
+        name: of what is called.
+        call: its arguments, by place or by name.
         table: its parameters, in their order.
 
     Raises:
         ValueError: of one line, for arguments that do not belong there.
     """
     given: dict[str, Argument] = {}
-    for i, argument in enumerate(word.arguments):
+    for i, argument in enumerate(call.arguments):
         if not argument.key and i >= len(table):
             takes = f"takes {', '.join(table)}" if table else "takes no arguments"
             raise ValueError(f"{argument.text} is one argument too many: {name} {takes}")
@@ -252,11 +318,18 @@ def values_of(
         if key in given:
             raise ValueError(f"{key} of {name} is given twice")
         given[key] = argument
+    return _checked_all(name, table, {key: read_argument(each) for key, each in given.items()})
+
+
+def _checked_all(
+    name: str, table: Mapping[str, Parameter], given: Mapping[str, Any]
+) -> tuple[tuple[str, Value], ...]:
+    """Every parameter and its value, given or by default."""
     values = []
     for key, parameter in table.items():
         if key not in given and parameter.default is ...:
             raise ValueError(f"{name} needs {key}: write {name}({key}=...)")
-        value = read_argument(given[key]) if key in given else parameter.default
+        value = given.get(key, parameter.default)
         values.append((key, _checked(name, key, parameter, value)))
     return tuple(values)
 
@@ -317,13 +390,6 @@ def meant(word: str, known: list[str]) -> str:
     """The end of an error: what a word may have been, and what there is."""
     close = get_close_matches(word, known, 1, 0.5)
     hint = f": did you mean {close[0]}?" if close else ""
-    return f"{hint} (there are {', '.join(known)})" if len(known) > 1 else hint or _only(known)
-
-
-def _only(known: list[str]) -> str:
-    return f": its only argument is {known[0]}" if known else ": it takes none"
-
-
-def as_description(operator: str | Description) -> Description:
-    """An operator in words or as a description, read."""
-    return operator if isinstance(operator, Description) else parse(operator)
+    if len(known) > 1:
+        return f"{hint} (there are {', '.join(known)})"
+    return hint or (f": its only argument is {known[0]}" if known else ": it takes none")

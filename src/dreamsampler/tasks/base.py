@@ -61,7 +61,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 class Task(ABC):
-    """What is wanted: a frozen dataclass of plain values, from files or pictures in memory.
+    """A frozen dataclass of plain values: what to do, with which files or pictures in memory.
 
     Attributes:
         LIMITS: ranges of the numbers.
@@ -114,7 +114,7 @@ class Task(ABC):
         """Refuse options that cannot be meant, before anything is loaded.
 
         Raises:
-            ValueError: one line that says what came, what was wanted and what to do.
+            ValueError: one line that says what came, what is needed and what to do.
         """
         check_options(self)
 
@@ -501,13 +501,15 @@ class Result:
 
 
 def in_memory(value: Any, name: str) -> Any:
-    """A picture that is no path as a `Picture`; paths and None as they are.
+    """A picture that is no path as a `Picture`, text as a path, None as it is.
 
     Raises:
         InputError: what is no picture.
     """
-    if value is None or isinstance(value, str | Path):
+    if value is None or isinstance(value, Path):
         return value
+    if isinstance(value, str):
+        return Path(value)
     from dreamsampler.images.memory import picture_of
 
     return picture_of(value, name)

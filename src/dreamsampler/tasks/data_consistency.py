@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROUNDING = 1 / math.sqrt(12)
 """Deviation of what rounding to whole steps takes away, in steps."""
 BELIEF = 0.04
-"""Deviation that the model's last picture is believed up to, before the measurement decides."""
+"""Assumed deviation of the model's last picture, before the measurement decides."""
 ROUGH = 0.15
 """The same of the published presets' pictures, which are left with more noise."""
 EDGES = 3.0
@@ -39,17 +39,17 @@ OVERSTATED = 0.9
 """Ratio below which the noise was probably too much: the last step leaves 0.95 where it can."""
 
 
-def noise_of(y: Tensor, asked: float | str, depth: int, where: Tensor | None = None) -> float:
-    """The noise of a measurement: what was asked or found, but at least the file's own rounding.
+def noise_of(y: Tensor, requested: float | str, depth: int, where: Tensor | None = None) -> float:
+    """The noise of a measurement: as requested or estimated, but at least the file's own rounding.
 
     Args:
         y: the measurement.
-        asked: a standard deviation, or "auto".
+        requested: a standard deviation, or "auto".
         depth: bits per sample of the file.
         where: 1 where there is a measurement.
     """
     least = ROUNDING / (2**depth - 1)
-    found = estimate_noise(y, where) if isinstance(asked, str) else asked
+    found = estimate_noise(y, where) if isinstance(requested, str) else requested
     return max(float(found), least)
 
 
@@ -147,7 +147,7 @@ def tidied(
         near: the estimate, (b, 3, h, w) in [0, 1].
         noisier: c.
         start: where the steps begin; near if left out.
-        belief: deviation that the estimate is believed up to.
+        belief: assumed deviation of the estimate.
     """
     if not is_linear(data.op):
         return data.settled(data.explained(near, belief / noisier)).clamp(0, 1)
@@ -184,7 +184,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6, belief: float = BEL
         data: the measurement of one image.
         near: the estimate, (1, 3, h, w).
         rounds: bisections of log c.
-        belief: deviation that the estimate is believed up to.
+        belief: assumed deviation of the estimate.
 
     Source: Morozov, Soviet Math. Dokl. 7 (1966).
     """
@@ -256,7 +256,7 @@ def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
 
 @final
 @dataclass(frozen=True)
-class Verdict:
+class DataConsistency:
     """How well a picture explains its measurement.
 
     Args:
@@ -270,7 +270,7 @@ class Verdict:
     noise: float
 
     @classmethod
-    def of(cls, data: Measurement, x: Tensor) -> Verdict:
+    def of(cls, data: Measurement, x: Tensor) -> DataConsistency:
         """Measure a picture (b, 3, h, w)."""
         return cls(*data.balance(x), data.noise)
 
@@ -284,20 +284,20 @@ class Verdict:
         """Whether the picture explains the measurement."""
         return self.ratio <= UNEXPLAINED
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Plain values for a recipe."""
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "noise": round(self.noise, 5),
             "residual": round(self.residual, 5),
             "residual_expected": round(self.expected, 5),
         }
         if not self.explained:
-            told["warning"] = (
+            values["warning"] = (
                 f"the measurement is not explained: what is left is {self.ratio:.2f} times the "
                 "noise; try another operator, ? for its numbers, or more noise"
             )
         elif self.ratio < OVERSTATED and self.noise > 2 * ROUNDING / 255:
-            told["note"] = (
+            values["note"] = (
                 f"less is left than expected: the noise may be only {self.noise * self.ratio:.2g}"
             )
-        return told
+        return values

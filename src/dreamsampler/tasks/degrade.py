@@ -27,7 +27,7 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class DegradeOptions(OperatorTask):
-    """What a measurement is asked for."""
+    """The options of a measurement."""
 
     image: ImageInput
     """picture to degrade: any size, any common format; transparent parts are laid on white"""
@@ -107,7 +107,7 @@ class DegradeRun(Run[DegradeOptions]):
         return [self.measurement]
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
-        """The measurement, with the bits that were asked for."""
+        """The measurement, with the requested bits."""
         y = self.measurement
         return [(y, replace(self.source, rgb=y, alpha=None, depth=self.task.bits), {})]
 

@@ -52,10 +52,10 @@ def execute(
     """Check a task and its files, run it, and write its results.
 
     Args:
-        task: what is wanted.
+        task: the task.
         model: the model; None where the task uses none.
         output: file or folder to write; several pictures get numbers.
-        record: folder for the record of the run, if one is wanted.
+        record: folder for the record of the run, if there shall be one.
         metadata: whether the files carry the recipe.
         progress: see `Task.__call__`.
         cancel: see there.
@@ -107,7 +107,7 @@ def check_paths(task: Task, output: Path, record: Path | None = None) -> list[Pa
     """Refuse options, inputs and outputs that cannot work, before anything expensive starts.
 
     Args:
-        task: what is wanted.
+        task: the task.
         output: file or folder to write.
         record: where the record of the run shall go.
 

@@ -34,7 +34,7 @@ LOW, HIGH = -5.0, 70.0
 
 @dataclass(frozen=True)
 class MakeSceneOptions(OperatorTask):
-    """What a scene is asked for."""
+    """The options of a scene."""
 
     toy: ToyName = "blocks"
     """what is there"""
@@ -129,20 +129,19 @@ class MakeSceneOptions(OperatorTask):
         import torch
 
         from dreamsampler.generators.field import Camera
-        from dreamsampler.generators.toy import Camera as Viewpoint
         from dreamsampler.generators.toy import Scene, render
         from dreamsampler.generators.toy.catalog import TOYS
 
-        scene = Scene(TOYS[self.toy].parts, shine=self.shine)
-        cameras, pictures = [], []
-        for azimuth, elevation in self.angles(held_out):
-            at = Viewpoint(azimuth, elevation, DISTANCE, FIELD_OF_VIEW, (0.0, MIDDLE, 0.0))
-            focal, middle = at.focal(self.size), self.size / 2
-            matrix = tuple(tuple(row) for row in at.matrix().tolist())
-            size = (self.size, self.size)
-            cameras.append(Camera(matrix, (focal, focal), (middle, middle), size))
-            seen = render(scene, at, self.size, samples=4).picture
-            pictures.append(torch.from_numpy(seen).permute(2, 0, 1))
+        scene, size = Scene(TOYS[self.toy].parts, shine=self.shine), (self.size, self.size)
+        target = (0.0, 0.0, MIDDLE)
+        cameras = [
+            Camera.orbit(*each, DISTANCE, target=target, field_of_view=FIELD_OF_VIEW, size=size)
+            for each in self.angles(held_out)
+        ]
+        pictures = [
+            torch.from_numpy(render(scene, camera, samples=4).picture).permute(2, 0, 1)
+            for camera in cameras
+        ]
         return cameras, torch.stack(pictures)
 
     def degraded(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,7 +210,7 @@ class MakeSceneRun(Run[MakeSceneOptions]):
 
     def _write(self, folder: Path, recipe: dict[str, Any]) -> None:
         from dreamsampler.generators.field import write_transforms
-        from dreamsampler.images.picture import save_picture
+        from dreamsampler.images.save import save_picture
 
         for kind, pictures in self.shown.items():
             for i, picture in enumerate(pictures):

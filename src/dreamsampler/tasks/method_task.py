@@ -53,6 +53,11 @@ class MethodTask(Task):
             ValueError: one line that says what came, what was wanted and what to do.
         """
         super().check()
+        self.check_method()
+        self.check_negative_prompt()
+
+    def check_method(self) -> None:
+        """Refuse options that the method does not have; InputError."""
         chosen, had = self.chosen, self.chosen.settings
         for name in self.METHOD_OPTIONS:
             if getattr(self, name) is not None and name not in had:
@@ -75,10 +80,14 @@ class MethodTask(Task):
                 f"method {self.method} draws no noise, so every seed gives the same picture: leave "
                 "seed and num_images out"
             )
+
+    def check_negative_prompt(self) -> None:
+        """Refuse a negative prompt without effect; InputError."""
         if self.negative_prompt and self.settings.get("guidance_scale") == 1:
+            usual = self.chosen.settings.get("guidance_scale") or 0.0
             raise InputError(
                 "negative_prompt does nothing at guidance_scale 1: raise guidance_scale, such as "
-                f"{max(2.0, had.get('guidance_scale') or 0):g}, or leave negative_prompt out"
+                f"{max(2.0, usual):g}, or leave negative_prompt out"
             )
 
 

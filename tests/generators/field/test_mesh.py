@@ -23,6 +23,21 @@ from dreamsampler.generators.field import (
 )
 
 
+def corners(mesh):
+    return (mesh.vertices[mesh.faces[:, i]] for i in range(3))
+
+
+def area(mesh):
+    a, b, c = corners(mesh)
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
+
+
+def volume(mesh):
+    """By the divergence theorem."""
+    a, b, c = corners(mesh)
+    return (a * np.cross(b, c)).sum() / 6
+
+
 def distance(n=24, middle=11.3):
     at = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1) - middle
     return np.linalg.norm(at, axis=-1)
@@ -44,8 +59,8 @@ def test_a_sphere():
     mesh = Mesh(vertices, faces)
     assert closed_and_oriented(faces)
     assert len(vertices) - len(directed_edges(faces)) // 2 + len(faces) == 2
-    assert mesh.volume() == pytest.approx(4 / 3 * math.pi * 8**3, rel=0.01)
-    assert mesh.area() == pytest.approx(4 * math.pi * 8**2, rel=0.01)
+    assert volume(mesh) == pytest.approx(4 / 3 * math.pi * 8**3, rel=0.01)
+    assert area(mesh) == pytest.approx(4 * math.pi * 8**2, rel=0.01)
     assert np.abs(np.linalg.norm(vertices - 11.3, axis=1) - 8).max() < 0.05
 
 
@@ -85,7 +100,7 @@ def test_the_surface_of_a_field_is_in_world_coordinates_and_colored():
     away = np.linalg.norm(mesh.vertices - [0.1, 0.2, 0.1], axis=1)
     assert closed_and_oriented(mesh.faces)
     assert away.min() > 0.4 and away.max() < 0.47 and np.ptp(away) < 0.01
-    assert mesh.volume() == pytest.approx(4 / 3 * math.pi * away.mean() ** 3, rel=0.02)
+    assert volume(mesh) == pytest.approx(4 / 3 * math.pi * away.mean() ** 3, rel=0.02)
     assert mesh.colors.shape == mesh.vertices.shape
     assert mesh.colors[:, 0].min() > 0.97 and np.allclose(mesh.colors[:, 1:], 0.5)
 
@@ -95,7 +110,7 @@ def test_what_reaches_the_rim_is_closed_there():
     with torch.no_grad():
         grid.raw_density.fill_(9.0)
     mesh = surface(grid)
-    assert closed_and_oriented(mesh.faces) and mesh.volume() == pytest.approx(8, rel=1e-6)
+    assert closed_and_oriented(mesh.faces) and volume(mesh) == pytest.approx(8, rel=1e-6)
 
 
 def test_a_ply_file_says_what_it_holds():

@@ -19,7 +19,15 @@ def grow(z):
 
 
 def film(
-    *, grid=None, count=3, views=3, steps=2, beta=0.7, energy=None, decode=None, measured=None
+    *,
+    grid=None,
+    count=3,
+    views=3,
+    update_steps=2,
+    beta=0.7,
+    energy=None,
+    decode=None,
+    measured=None,
 ):
     def nothing(rows, pictures):
         return 0 * pictures.sum()
@@ -31,7 +39,7 @@ def film(
         shrink,
         energy or nothing,
         beta=beta,
-        steps=steps,
+        update_steps=update_steps,
         views=views,
         rng=torch.Generator().manual_seed(0),
         decode=decode,
@@ -62,7 +70,7 @@ def test_a_film_of_all_views_is_generated():
     target = torch.linspace(-1, 1, 81, dtype=torch.float64).view(3, 3, 3, 3)
     scale = (0.7 / target.numel()) ** 0.5
     variable = GeneratorVariable(
-        Views(other), other.optimizer, lambda x: scale * shrink(x), steps=2
+        Views(other), other.optimizer, lambda x: scale * shrink(x), update_steps=2
     )
     one.latent()
     one.update(target)
@@ -74,7 +82,7 @@ def test_a_film_of_all_views_is_generated():
 
 @pytest.mark.parametrize("decode", [None, grow])
 def test_a_pull_comes_nearer(decode):
-    variable = film(steps=10, decode=decode)
+    variable = film(update_steps=10, decode=decode)
     start = variable.latent()
     target = start - 0.5
     variable.update(target)
@@ -95,7 +103,7 @@ def test_without_beta_there_is_only_the_energy():
     def darker(rows, pictures):
         return (pictures**2).mean()
 
-    one, other = (film(beta=0.0, steps=3, energy=darker) for _ in range(2))
+    one, other = (film(beta=0.0, update_steps=3, energy=darker) for _ in range(2))
     one.latent()
     one.update(torch.full((3, 3, 3, 3), 5.0))
     for _ in range(3):
@@ -125,7 +133,7 @@ def test_cameras_without_data_take_their_turn_where_there_is_a_target():
         asked.extend(rows)
         return 0 * pictures.sum()
 
-    variable = film(count=5, views=2, energy=listen, measured=3, steps=10)
+    variable = film(count=5, views=2, energy=listen, measured=3, update_steps=10)
     for _ in range(6):
         variable.step()
     assert sorted(set(asked)) == [0, 1, 2]
@@ -144,7 +152,7 @@ def test_a_finer_grid_is_adopted():
     assert variable.grid.size == (7, 7, 7)
 
 
-@pytest.mark.parametrize("options", [{"count": 0}, {"steps": 0}, {"views": 0}])
+@pytest.mark.parametrize("options", [{"count": 0}, {"update_steps": 0}, {"views": 0}])
 def test_no_cameras_or_steps_are_refused(options):
     with pytest.raises(ValueError, match="at least one of each"):
         film(**options)
@@ -159,7 +167,7 @@ def test_cameras_of_several_sizes_are_refused():
             shrink,
             lambda rows, x: x.sum(),
             beta=1.0,
-            steps=1,
+            update_steps=1,
             views=1,
             rng=torch.Generator(),
         )

@@ -116,15 +116,19 @@ def test_the_surroundings_are_what_all_cameras_see():
 
 
 def outward():
-    spots = [(math.cos(i), math.sin(i), 0.1 * i) for i in range(6)]
-    return [Camera.look_at(p, (3 * p[0], 3 * p[1], p[2])) for p in spots]
+    """Cameras that stand on a circle with their backs to its middle."""
+    cameras = []
+    for i in range(6):
+        azimuth, place = 57.3 * i + 270, (math.cos(i), math.sin(i), 0.1 * i)
+        cameras.append(Camera.orbit(azimuth, 0, 1.0, target=tuple(2 * x for x in place)))
+    return cameras
 
 
 @pytest.mark.parametrize(
     ("cameras", "what"),
     [
         (around(1), "at least two"),
-        ([Camera.look_at((float(i), -3.0, 0.0), (float(i), 0.0, 0.0)) for i in range(3)],
+        ([Camera.orbit(0, 0, 3.0, target=(float(i), 0.0, 0.0)) for i in range(3)],
          "along one direction"),
         (outward(), "look away"),
     ],

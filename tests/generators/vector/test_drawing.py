@@ -55,7 +55,7 @@ def test_it_is_a_subject():
 
 
 def test_a_look_is_what_is_drawn_and_a_pull_comes_nearer():
-    variable = drawing(scattered(RED, 6, rng()), steps=30, rate=1.0)
+    variable = drawing(scattered(RED, 6, rng()), update_steps=30, rate=1.0)
     assert torch.equal(variable.latent(), variable.graphic().detach())
     before = psnr(seen(variable.graphic), BLUE)
     with torch.no_grad():  # as in the loop
@@ -74,7 +74,7 @@ def test_what_the_autoencoder_does_not_see_goes():
     )
     graphic = VectorGraphic(speck)
     before = psnr(seen(graphic), RED)
-    blind = Drawing(graphic, nothing, same, lambda z: 2 * RED[None] - 1, steps=30, rate=1.0)
+    blind = Drawing(graphic, nothing, same, lambda z: 2 * RED[None] - 1, update_steps=30, rate=1.0)
     blind.update(blind.latent())
     assert (blind.believed[0] - RED).abs().max() < 1e-5
     assert psnr(seen(graphic), RED) > before + 5
@@ -88,7 +88,7 @@ def test_what_is_beyond_the_prior_is_left_alone():
     def mean(x):
         return x.mean((2, 3), keepdim=True).expand_as(x)
 
-    coarse = Drawing(graphic, nothing, mean, same, beyond=lambda x: x - mean(x), steps=5)
+    coarse = Drawing(graphic, nothing, mean, same, beyond=lambda x: x - mean(x), update_steps=5)
     coarse.update(coarse.latent())
     assert psnr(seen(graphic), before) > 35
     assert (coarse.believed[0] - before).abs().max() < 1e-5
@@ -130,7 +130,7 @@ def test_the_prior_decides_what_the_data_leave_open(number, truth):
     for _ in fitted(graphic, energy, guess, 40, rng()):
         pass
     before = psnr(seen(graphic), truth)
-    variable = Drawing(graphic, energy, same, same, steps=10, rate=1.0)
+    variable = Drawing(graphic, energy, same, same, update_steps=10, rate=1.0)
     levels = flow_shifted(pictures.schedule, 8, start=0.8)
     run = vectorize(conditional(pictures, int(number)), variable, levels, generators(0, images=1))
     assert len(list(run)) == 8
@@ -143,7 +143,7 @@ def test_rising_levels_and_empty_pulls_are_refused():
     levels = flow_shifted(pictures.schedule, 3)[::-1]
     with pytest.raises(ValueError, match="must fall"):
         next(vectorize(conditional(pictures, 0), variable, levels, generators(0, images=1)))
-    with pytest.raises(ValueError, match="steps is 0"):
-        drawing(scattered(RED, 3, rng()), steps=0)
+    with pytest.raises(ValueError, match="update_steps is 0"):
+        drawing(scattered(RED, 3, rng()), update_steps=0)
     with pytest.raises(ValueError, match="beta is -1"):
         drawing(scattered(RED, 3, rng()), beta=-1.0)

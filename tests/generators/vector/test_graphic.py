@@ -60,7 +60,7 @@ def test_the_picture_is_in_range_and_every_parameter_has_a_gradient():
 def test_a_pull_lowers_the_distance():
     graphic = VectorGraphic(scattered(icon(), 8, rng()))
     optimizer = torch.optim.Adam(graphic.parameters(), lr=0.3)
-    variable = GeneratorVariable(graphic, optimizer, steps=20)
+    variable = GeneratorVariable(graphic, optimizer, update_steps=20)
     target = 2 * icon()[None] - 1
     before = (variable.latent() - target).norm()
     variable.update(target)

@@ -1,10 +1,8 @@
 """A radiance field on a grid, and the cameras that see it."""
 
 from dreamsampler.generators.field.camera import Camera, view_word
-from dreamsampler.generators.field.gltf import glb
-from dreamsampler.generators.field.grid import Grid, cubic_size
-from dreamsampler.generators.field.harmonic import harmonics
-from dreamsampler.generators.field.mesh import Mesh, isosurface, surface
+from dreamsampler.generators.field.grid import Grid, cubic_size, harmonics
+from dreamsampler.generators.field.mesh import Mesh, glb, isosurface, surface
 from dreamsampler.generators.field.multi_view import MultiViewField
 from dreamsampler.generators.field.render import March, Rendering, march, render, shade
 from dreamsampler.generators.field.store import load_field, save_field

@@ -1,7 +1,7 @@
-"""Pinhole cameras, and the words for where they stand.
+"""Pinhole cameras, and the words for the views from them.
 
-The world is Blender's: z is up, and an object's front looks along -y. A camera's own axes are
-OpenGL's: x to the right, y up, and it looks along its -z.
+The world is Blender's: z is up, and the front of an object is at -y. A camera's own axes are
+OpenGL's: x to the right, y up, the optical axis along -z.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,8 @@ OVERHEAD: Final = 60.0
 """From this elevation on, in degrees, a view is called overhead."""
 SECTOR: Final = 45.0
 """Front and back are this many degrees wide on either side of azimuth 0 and 180."""
+Y_UP: Final = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Blender's axes (z up, front towards -y) to those of glTF and of toys (y up, front towards +z)."""
 TOLERANCE: Final = 1e-3
 """How far R^T R may be from the identity: transforms.json files carry about six digits."""
 
@@ -90,42 +93,6 @@ class Camera:
             raise ValueError(f"the camera's picture is {self.size}: give a height and a width")
 
     @staticmethod
-    def look_at(
-        position: Vector,
-        target: Vector = (0.0, 0.0, 0.0),
-        *,
-        field_of_view: float = 36.0,
-        size: tuple[int, int] = (128, 128),
-    ) -> Camera:
-        """A camera whose middle pixel sees the target, upright.
-
-        Args:
-            position: the pinhole.
-            target: where it looks.
-            field_of_view: of the picture's width, in degrees, inside (0, 180).
-            size: (height, width).
-
-        Raises:
-            ValueError: if position and target are one point, or the field of view is not there.
-        """
-        if not 0 < field_of_view < 180:
-            raise ValueError(f"field_of_view is {field_of_view}: give degrees inside (0, 180)")
-        where = torch.tensor([position, target], dtype=torch.float64)
-        back = where[0] - where[1]
-        if not back.norm() > 0:
-            raise ValueError(f"the camera stands in its own target {target}: move one of them")
-        back = back / back.norm()
-        up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
-        if back[2].abs() > 1 - 1e-9:  # straight down: the front at the picture's lower edge
-            up = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
-        right = torch.linalg.cross(up, back)
-        right = right / right.norm()
-        axes = torch.stack([right, torch.linalg.cross(back, right), back], 1)
-        rows = torch.cat([axes, where[0, :, None]], 1)
-        focal = size[1] / 2 / math.tan(math.radians(field_of_view) / 2)
-        return Camera(_motion(rows), (focal, focal), (size[1] / 2, size[0] / 2), size)
-
-    @staticmethod
     def orbit(
         azimuth: float,
         elevation: float,
@@ -135,7 +102,7 @@ class Camera:
         field_of_view: float = 36.0,
         size: tuple[int, int] = (128, 128),
     ) -> Camera:
-        """A camera on a sphere around the target.
+        """An upright camera on a sphere around the target, which lies in the middle of the picture.
 
             position = target + distance (cos e sin a, -cos e cos a, sin e)
 
@@ -143,21 +110,27 @@ class Camera:
             azimuth: a in degrees, 0 in front.
             elevation: e in degrees, -90 to 90.
             distance: above 0.
-            target: where it looks.
-            field_of_view: see `look_at`.
+            target: the center of the sphere.
+            field_of_view: of the picture's width, in degrees, inside (0, 180).
             size: (height, width).
+
+        Raises:
+            ValueError: for an elevation, a distance or a field of view outside of its range.
         """
+        if not -90 <= elevation <= 90:
+            raise ValueError(f"elevation is {elevation}: give degrees from -90 to 90")
+        if not distance > 0:
+            raise ValueError(f"distance is {distance}: give a length above 0")
+        if not 0 < field_of_view < 180:
+            raise ValueError(f"field_of_view is {field_of_view}: give degrees inside (0, 180)")
         a, e = math.radians(azimuth), math.radians(elevation)
-        if abs(elevation) > 90 or distance <= 0:
-            raise ValueError(
-                f"elevation is {elevation} and distance {distance}: give -90 to 90 degrees, and a "
-                "length above 0"
-            )
-        if abs(elevation) == 90:  # the limit from the azimuth's own side
-            e = math.copysign(math.pi / 2 - 1e-6, elevation)
-        away = (math.cos(e) * math.sin(a), -math.cos(e) * math.cos(a), math.sin(e))
-        x, y, z = (t + distance * w for t, w in zip(target, away, strict=True))
-        return Camera.look_at((x, y, z), target, field_of_view=field_of_view, size=size)
+        right = (math.cos(a), math.sin(a), 0.0)
+        up = (-math.sin(e) * math.sin(a), math.sin(e) * math.cos(a), math.cos(e))
+        back = (math.cos(e) * math.sin(a), -math.cos(e) * math.cos(a), math.sin(e))
+        position = (t + distance * w for t, w in zip(target, back, strict=True))
+        focal = size[1] / 2 / math.tan(math.radians(field_of_view) / 2)
+        rows = tuple(zip(right, up, back, position, strict=True))
+        return Camera(rows, (focal, focal), (size[1] / 2, size[0] / 2), size)
 
     @property
     def position(self) -> Vector:

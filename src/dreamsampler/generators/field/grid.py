@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dreamsampler.generators.field.camera import Vector
-from dreamsampler.generators.field.harmonic import DEGREES, harmonics
 
 Box = tuple[Vector, Vector]
 """The lower and the upper corner, in world coordinates."""
 Ball = tuple[Vector, float]
 """Center and radius, in world coordinates."""
 
+DEGREES: Final = (0, 1, 2)
 OPAQUE = 30.0
 """Unit of density: this many optical depths along the box's longest side."""
 HAZE = 0.05
@@ -45,7 +45,7 @@ class Grid(nn.Module):
             keeps out specks that few of them see, in the corners of the box.
 
     Raises:
-        ValueError: sizes, a box, a degree or colors that cannot be.
+        ValueError: for a size, box, degree, color or ball out of range.
 
     Source: Sun, Sun & Chen, "Direct voxel grid optimization", CVPR 2022 (arXiv:2111.11215),
         section 4; Fridovich-Keil et al., "Plenoxels", CVPR 2022 (arXiv:2112.05131), eq. 1-2.
@@ -63,7 +63,7 @@ class Grid(nn.Module):
         ball: Ball | None = None,
     ) -> None:
         super().__init__()
-        check_grid(size, box, degree, color)
+        check_grid(size, box, degree, color, ball)
         self.ball = ball
         lower, upper = torch.tensor(box, dtype=torch.float32)
         self.register_buffer("lower", lower)
@@ -213,7 +213,9 @@ def _corners(size: Sequence[int], lower: Tensor, upper: Tensor) -> Tensor:
     return lower + torch.stack([x, y, z], -1) * (upper - lower)
 
 
-def check_grid(size: Sequence[int], box: Box, degree: int, color: float = 0.5) -> None:
+def check_grid(
+    size: Sequence[int], box: Box, degree: int, color: float = 0.5, ball: Ball | None = None
+) -> None:
     """Refuse what is no grid; ValueError."""
     if len(size) != 3 or min(size) < 2:
         raise ValueError(f"the grid's size is {tuple(size)}: give three numbers, 2 or more each")
@@ -224,6 +226,8 @@ def check_grid(size: Sequence[int], box: Box, degree: int, color: float = 0.5) -
         raise ValueError(f"degree is {degree}: choose 0 (plain color), 1 or 2")
     if not 0 < color < 1:
         raise ValueError(f"color is {color}: give a number inside (0, 1)")
+    if ball is not None and not (0 < ball[1] < math.inf and all(map(math.isfinite, ball[0]))):
+        raise ValueError(f"the ball is {ball}: give a finite center and a radius above 0")
 
 
 def cubic_size(box: Box, resolution: int) -> tuple[int, int, int]:
@@ -236,3 +240,38 @@ def cubic_size(box: Box, resolution: int) -> tuple[int, int, int]:
     edges = [high - low for low, high in zip(*box, strict=True)]
     found = [max(2, round((resolution - 1) * edge / max(edges)) + 1) for edge in edges]
     return found[0], found[1], found[2]
+
+
+def harmonics(directions: Tensor, degree: int) -> Tensor:
+    """The real spherical harmonics Y_lm of unit vectors, scaled so that Y_00 = 1.
+
+        Y / Y_00 = 1;  sqrt(3) (y, z, x);
+                   sqrt(15) xy, sqrt(15) yz, sqrt(5)/2 (3 z^2 - 1), sqrt(15) xz,
+                   sqrt(15)/2 (x^2 - y^2)
+
+    Their mean product over the sphere is the identity.
+
+    Args:
+        directions: (..., 3), unit length.
+        degree: 0, 1 or 2.
+
+    Returns:
+        (..., (degree + 1)^2).
+
+    Raises:
+        ValueError: another degree.
+
+    Source: any text on spherical harmonics, such as Sloan, "Stupid spherical harmonics tricks",
+        GDC 2008, appendix A2.
+    """
+    if degree not in DEGREES:
+        raise ValueError(f"degree is {degree}: choose 0 (plain color), 1 or 2")
+    x, y, z = directions.unbind(-1)
+    found = [torch.ones_like(x)]
+    if degree > 0:
+        found += [math.sqrt(3) * each for each in (y, z, x)]
+    if degree > 1:
+        root = math.sqrt(15)
+        found += [root * x * y, root * y * z, math.sqrt(5) / 2 * (3 * z * z - 1)]
+        found += [root * x * z, root / 2 * (x * x - y * y)]
+    return torch.stack(found, -1)

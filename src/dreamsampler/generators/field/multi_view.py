@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.field.camera import Camera
 from dreamsampler.generators.field.grid import Grid
 from dreamsampler.generators.field.render import March, Rendering, march, render, shade
@@ -48,7 +49,7 @@ class MultiViewField:
         encode: pictures (b, 3, h, w) in [0, 1] to latents.
         energy: of rendered pictures in [0, 1] of the cameras `rows`; the data term and penalties.
         beta: weight of the target; 0 leaves it out.
-        steps: optimizer steps a pull.
+        update_steps: optimizer steps of one update.
         views: cameras in each of them.
         decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
             it comes nearer to g + share (D(target) - D(E(g))), with g the pictures of the last
@@ -79,7 +80,7 @@ class MultiViewField:
         energy: Callable[[Sequence[int], Tensor], Tensor],
         *,
         beta: float,
-        steps: int,
+        update_steps: int,
         views: int,
         rng: torch.Generator,
         measured: int | None = None,
@@ -90,9 +91,10 @@ class MultiViewField:
         background: float = 1.0,
         rate: float = 1.0,
     ) -> None:
-        if not cameras or min(steps, views) < 1:
+        if not cameras or min(update_steps, views) < 1:
             raise ValueError(
-                f"{len(cameras)} cameras, {steps} steps, {views} views: give at least one of each"
+                f"{len(cameras)} cameras, {update_steps} update_steps, {views} views: give at "
+                "least one of each"
             )
         if len({camera.size for camera in cameras}) > 1:
             raise ValueError("the cameras' pictures differ in size: resize them to one")
@@ -101,7 +103,7 @@ class MultiViewField:
         self.belief, self.share, self.cancel = 0.0, share, cancel
         self.axes: tuple[int, ...] = ()
         self.solid: Tensor | None = None
-        self.beta, self.steps, self.views = beta, steps, min(views, len(cameras))
+        self.beta, self.update_steps, self.views = beta, update_steps, min(views, len(cameras))
         self.background, self.rate, self.rng = background, rate, rng
         self.measured = len(cameras) if measured is None else measured
         origins_and_directions = [camera.rays() for camera in cameras]
@@ -165,7 +167,7 @@ class MultiViewField:
     def update(self, target: Latent, times: int = 1) -> None:
         """Take `times` x `steps` optimizer steps towards the target."""
         aim = self._aim(target) if self.beta else None
-        for _ in range(times * self.steps):
+        for _ in range(times * self.update_steps):
             self.step(aim)
 
     @torch.no_grad()
@@ -193,6 +195,7 @@ class MultiViewField:
             aim: latents of all views to come nearer to, or with `decode` their pictures; without
                 one there is only the energy.
         """
+        check_canceled()
         rows = self._next(self.measured if aim is None else len(self.cameras))
         with torch.enable_grad():
             renderings = [self.seen(row) for row in rows]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.field.grid import Grid
 
 HIDDEN = 1e-4
@@ -200,6 +201,7 @@ def render(
         raise ValueError(f"chunk is {chunk}: render at least one ray at a time")
 
     def part(o: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        check_canceled()
         seen = shade(grid, march(grid, o, d, step=step, occupied=occupied))
         return seen.color, seen.opacity, seen.depth
 

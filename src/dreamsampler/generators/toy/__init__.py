@@ -1,16 +1,13 @@
 """Toys: shaded pictures of simple objects from known cameras, as ground truth for examples."""
 
-from dreamsampler.generators.toy.camera import Camera, view_word
 from dreamsampler.generators.toy.scene import Part, Rendering, Scene, render
 from dreamsampler.generators.toy.shape import KINDS, intersect
 
 __all__ = [
     "KINDS",
-    "Camera",
     "Part",
     "Rendering",
     "Scene",
     "intersect",
     "render",
-    "view_word",
 ]

@@ -1,10 +1,12 @@
 """Pictures of simple shaded objects, by casting rays: the same scene from any camera.
 
     scene = Scene((Part("cube", at=(0, 0.6, 0), size=(0.6, 0.6, 0.6), color=(0.9, 0.1, 0.1)),))
-    picture = render(scene, Camera(azimuth=30, elevation=20), size=128).picture
+    picture = render(scene, Camera.orbit(30, 20, 5, target=(0, 0, 0.8))).picture
 
 `render` has no randomness: equal scenes and cameras give equal pictures. The light is fixed to the
-world, so that views of one scene agree. Conventions of views: `camera.py`.
+world, so that views of one scene agree. Parts are placed in axes in which y is up, the ground is
+y = 0 and the front is at +z; cameras are those of `field`, where the point (x, y, z) of a part is
+(x, -z, y).
 """
 
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from dreamsampler.generators.toy.camera import Camera
+from dreamsampler.generators.field.camera import Y_UP, Camera
 from dreamsampler.generators.toy.shape import KINDS, intersect
 
 Color = tuple[float, float, float]
@@ -95,10 +97,10 @@ class Rendering:
     """What the camera sees.
 
     Attributes:
-        picture: RGB in [0, 1], float32 [size, size, 3].
-        alpha: the share of each pixel that is covered by a part, float32 [size, size].
+        picture: RGB in [0, 1], float32 [height, width, 3].
+        alpha: the share of each pixel that is covered by a part, float32 [height, width].
         depth: distance from the pinhole to the nearest part in a pixel, infinite where there is
-            none, float32 [size, size].
+            none, float32 [height, width].
     """
 
     picture: np.ndarray
@@ -135,10 +137,11 @@ def _ground(scene: Scene, origin: np.ndarray, rays: np.ndarray, behind: np.ndarr
     return behind * np.where(seen, light, 1)[:, None]
 
 
-def _backdrop(scene: Scene, size: int) -> np.ndarray:
-    y, x = (np.mgrid[0:size, 0:size] + 0.5) / size - 0.5
+def _backdrop(scene: Scene, height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[0:height, 0:width] + 0.5
     right, down = scene.gradient
-    plain = np.array(scene.background) + (right * x + down * y)[..., None]
+    plain = np.array(scene.background)
+    plain = plain + (right * (x / width - 0.5) + down * (y / height - 0.5))[..., None]
     return np.clip(plain, 0, 1).reshape(-1, 3)
 
 
@@ -152,19 +155,12 @@ def _cast(part: Part, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray,
     return near, t, _unit(normal @ inverse)
 
 
-def _pixels(rays: np.ndarray, size: int, samples: int) -> list[np.ndarray]:
-    """samples^2 pictures [size, size, ...], one for each ray of a pixel."""
-    fine = rays.reshape(size * samples, size * samples, *rays.shape[1:])
-    return [fine[i::samples, j::samples] for i in range(samples) for j in range(samples)]
-
-
-def render(scene: Scene, camera: Camera, size: int = 128, samples: int = 3) -> Rendering:
+def render(scene: Scene, camera: Camera, samples: int = 3) -> Rendering:
     """One picture of a scene, antialiased by samples x samples rays a pixel.
 
     Args:
         scene: what is there; no part may hold the camera.
-        camera: where it is seen from.
-        size: width and height in pixels.
+        camera: where it is seen from, and the size of the picture.
         samples: rays along each side of a pixel, at least 1; 3 for data, more for ground truth.
 
     Raises:
@@ -172,16 +168,17 @@ def render(scene: Scene, camera: Camera, size: int = 128, samples: int = 3) -> R
 
     Example:
         >>> ball = Scene((Part("sphere", (0, 0.8, 0), (0.8, 0.8, 0.8), (1, 0, 0)),))
-        >>> seen = render(ball, Camera(azimuth=0, elevation=0), size=32)
+        >>> seen = render(ball, Camera.orbit(0, 0, 5, target=(0, 0, 0.8), size=(32, 32)))
         >>> seen.picture.shape, float(seen.alpha[16, 16]), round(float(seen.depth[16, 16]), 1)
         ((32, 32, 3), 1.0, 4.2)
     """
-    fine, origin = size * samples, camera.position()
+    height, width = (side * samples for side in camera.size)
+    origin = Y_UP @ camera.position
     for part in scene.parts:
         if np.linalg.norm(np.array(part.at) - origin) <= part.radius():
             raise ValueError(f"the camera is inside a {part.kind}: increase distance")
-    rays = camera.directions(fine).reshape(-1, 3)
-    colors = _backdrop(scene, fine)
+    rays = camera.resized((height, width)).rays()[1].numpy() @ Y_UP.T
+    colors = _backdrop(scene, height, width)
     if scene.shadow:
         colors = _ground(scene, origin, rays, colors)
     depth = np.full(len(rays), np.inf)
@@ -191,8 +188,13 @@ def render(scene: Scene, camera: Camera, size: int = 128, samples: int = 3) -> R
         rows = near[front]
         depth[rows] = t[front]
         colors[rows] = _light(normal[front], -rays[rows], part.color, scene.shine)
-    picture = np.mean(_pixels(np.clip(colors, 0, 1), size, samples), axis=0)
-    depths = _pixels(depth, size, samples)
+
+    def fine(values: np.ndarray) -> list[np.ndarray]:
+        """samples^2 pictures, one for each ray of a pixel."""
+        values = values.reshape(height, width, *values.shape[1:])
+        return [values[i::samples, j::samples] for i in range(samples) for j in range(samples)]
+
+    picture, depths = np.mean(fine(np.clip(colors, 0, 1)), axis=0), fine(depth)
     alpha = np.mean([np.isfinite(each) for each in depths], axis=0)
     nearest = np.minimum.reduce(depths)
     return Rendering(*(x.astype(np.float32) for x in (picture, alpha, nearest)))

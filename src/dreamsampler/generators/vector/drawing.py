@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.vector.graphic import VectorGraphic
 from dreamsampler.generators.vector.initial import Picture
 from dreamsampler.maths import Latent
@@ -48,7 +49,7 @@ class Drawing:
         beyond: what of a picture in [-1, 1] the prior is too small to see, which it leaves alone;
             nothing if left out.
         beta: weight of the prior; 0 leaves the energy alone.
-        steps: optimizer steps a pull.
+        update_steps: optimizer steps of one update.
         rate: learning rates of a pull, in those of the fit.
 
     Raises:
@@ -67,17 +68,16 @@ class Drawing:
         *,
         beyond: Callable[[Tensor], Tensor] | None = None,
         beta: float = 1.0,
-        steps: int = 20,
+        update_steps: int = 20,
         rate: float = 0.2,
     ) -> None:
-        if not beta >= 0 or steps < 1:
+        if not beta >= 0 or update_steps < 1:
             raise ValueError(
-                f"beta is {beta:g} and steps is {steps}, but a weight of 0 or more and at least "
-                "one optimizer step were wanted"
+                f"beta is {beta:g} and update_steps is {update_steps}, but must be at least 0 and 1"
             )
         self.graphic, self.energy = graphic, energy
         self.encode, self.decode, self.beyond = encode, decode, beyond
-        self.beta, self.steps, self.belief = beta, steps, BELIEF
+        self.beta, self.update_steps, self.belief = beta, update_steps, BELIEF
         self.optimizer = adam(graphic, rate)
         self.believed: Tensor | None = None
 
@@ -93,7 +93,8 @@ class Drawing:
             if self.beyond is not None:
                 picture = picture + self.beyond(self.graphic())
             self.believed = ((picture + 1) / 2).clamp(0, 1)
-        for _ in range(self.steps):
+        for _ in range(self.update_steps):
+            check_canceled()
             with torch.enable_grad():  # the loop itself runs without
                 drawn = (self.graphic() + 1) / 2
                 loss = self.energy(self.graphic, drawn)
@@ -147,6 +148,7 @@ def fitted(
     optimizer = adam(graphic)
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
+        check_canceled()
         share = 0.05 + 0.475 * (1 + math.cos(math.pi * step / steps))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * share

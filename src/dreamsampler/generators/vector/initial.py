@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.files import InputError
 from dreamsampler.generators.vector.contour import stacked
 from dreamsampler.generators.vector.read import from_svg
@@ -68,6 +69,7 @@ def placed(
     y, x = torch.meshgrid(*(torch.arange(n) for n in left.shape), indexing="ij")
     centers, radii = [], []
     while len(centers) < paths and float(left.max()) > max(floor, 1e-4):
+        check_canceled()
         row, column, radius = _deepest(_most_wrong(left))
         radius = min(max(radius, 1.5), largest / side)
         centers.append((side * (column + 0.5), side * (row + 0.5)))

@@ -71,11 +71,6 @@ COMMANDS = (
     ),
     Command("plan", "interfaces.cli.plan:plan", ("interfaces.cli.plan:Planned",)),
     Command(
-        "bench",
-        "interfaces.cli.bench:bench",
-        ("interfaces.cli.bench:Benched", "interfaces.cli.command:Where"),
-    ),
-    Command(
         "studio",
         "interfaces.studio:serve",
         ("interfaces.studio:Studio", "interfaces.cli.command:Where"),

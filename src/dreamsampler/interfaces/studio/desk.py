@@ -188,7 +188,7 @@ def draw(run: Run, folder: Path, results: Sequence[Path]) -> None:
     """Two pictures for the page: the input at the size of the result, and a thumbnail."""
     from PIL import Image
 
-    from dreamsampler.images.picture import save_picture
+    from dreamsampler.images.save import save_picture
 
     after = run.pictures()[0]
     height, width = after.shape[-2:]

@@ -8,18 +8,6 @@ import gradio as gr
 
 from dreamsampler.operators.spec import OPERATORS, Parameter, parse
 
-SAID = {
-    "blur": "out of focus",
-    "motion_blur": "camera shake",
-    "kernel": "a blur of your own, as a picture",
-    "downsample": "fewer pixels",
-    "mask": "lost pixels",
-    "grey": "no colors",
-    "color_matrix": "wrong colors",
-    "jpeg": "compression",
-}
-"""Operator -> what it does, in everyday words."""
-
 
 def operator_builder(target: Any) -> Any:
     """A fold below an operator's text box.
@@ -32,13 +20,13 @@ def operator_builder(target: Any) -> Any:
     """
     quiet: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
-        choices = [(f"{name}: {SAID.get(name, name)}", name) for name in OPERATORS]
+        choices = [(f"{name}: {entry.title}", name) for name, entry in OPERATORS.items()]
         first = next(iter(OPERATORS))
         choice = gr.Dropdown(choices, value=first, label="What was done to the picture")
         groups, boxes = [], []
-        for name, table in OPERATORS.items():
+        for name, entry in OPERATORS.items():
             with gr.Row(visible=name == first) as group:
-                boxes += [_box(key, parameter) for key, parameter in table.items()]
+                boxes += [_box(key, parameter) for key, parameter in entry.parameters.items()]
             groups.append(group)
         with gr.Row():
             add = gr.Button("Add", size="sm", min_width=60)
@@ -64,7 +52,9 @@ def operator_builder(target: Any) -> Any:
 def added(text: str, chosen: str, *values: Any) -> list[str]:
     """The operator with one more step, and how it reads; or as it was, and what is wrong."""
     given = iter(values)
-    told = {name: {key: next(given) for key in table} for name, table in OPERATORS.items()}
+    told = {
+        name: {key: next(given) for key in entry.parameters} for name, entry in OPERATORS.items()
+    }
     said = [f"{key}={value}" for key, value in told[chosen].items() if str(value or "").strip()]
     step = f"{chosen}({', '.join(said)})" if said else chosen
     before = "" if text.strip() in ("", "none") else f"{text.strip()} | "

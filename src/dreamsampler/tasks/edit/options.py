@@ -20,7 +20,7 @@ EditMethod: TypeAlias = Literal[tuple(methods_of("edit"))]  # type: ignore[valid
 
 @dataclass(frozen=True)
 class EditOptions(MethodTask):
-    """What an edit is asked for."""
+    """The options of an edit."""
 
     image: ImageInput
     """picture to edit: any size, any common format"""

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.images.assemble import assemble
-from dreamsampler.images.picture import Fit, composite, open_mask, open_picture
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.picture import composite, open_mask, open_picture
 from dreamsampler.maths import Image, Latent, Level, Step, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit, ledits
 from dreamsampler.models import ModelError, word_tokens

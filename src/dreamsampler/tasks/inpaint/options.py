@@ -21,7 +21,7 @@ MASK_MODES: tuple[MaskMode, ...] = ("white", "black", "alpha")
 
 @dataclass(frozen=True)
 class InpaintOptions(MethodTask):
-    """What an inpainting is asked for."""
+    """The options of an inpainting."""
 
     image: ImageInput
     """picture to paint into: any size, any common format"""

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from dreamsampler.guidance import cfg, regional, shares
 from dreamsampler.images.crop import Window
-from dreamsampler.images.picture import Fit, Picture, composite, open_picture
+from dreamsampler.images.fit import Fit
+from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
 from dreamsampler.maths import Latent, Rng, Step, draw, generators
 from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
@@ -64,10 +65,10 @@ class InpaintRun(Run[InpaintOptions]):
     @property
     def report(self) -> dict[str, Any]:
         """The share of the pixels that is painted; at the end, the mean step across its edge."""
-        told: dict[str, Any] = {"painted": self.mask.mean().item()}
+        report: dict[str, Any] = {"painted": self.mask.mean().item()}
         if self._pictures is not None:
-            told["edge"] = max(jump(each, self.mask) for each in self._pictures)
-        return told
+            report["edge"] = max(jump(each, self.mask) for each in self._pictures)
+        return report
 
     def _prompts(self) -> list[str]:
         prompts = list(self.task.prompt)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReconstructOptions(OperatorTask):
-    """What a reconstruction is asked for."""
+    """The options of a reconstruction."""
 
     image: Path | str
     """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it"""
@@ -33,17 +33,16 @@ class ReconstructOptions(OperatorTask):
     beta: float = 1.0
     """weight of the model's pictures beside the views; 0 leaves the model out"""
     num_inference_steps: int = 8
-    """noise levels at which the model is asked"""
+    """noise levels at which the model is used"""
     guidance_scale: float = 1.0
-    """CFG weight of the prompt; 1 believes it as the model does"""
+    """CFG weight of the prompt; 1 follows the prompt without guidance"""
     strength: float | None = None
-    """0 asks nothing, 1 starts the model from pure noise: higher may change larger shapes (by
-    default 0.3, 0.15 where views are not of the model's own size, 0.1 where they are whole and
-    sharp)"""
+    """0 leaves the model out, 1 starts from pure noise: higher may change larger shapes (by default
+    0.3, 0.15 where views are not of the model's own size, 0.1 where they are whole and sharp)"""
     fit_steps: int = 350
-    """optimizer steps on the views alone, before the model is asked"""
+    """optimizer steps on the views alone, before the model is used"""
     update_steps: int = 10
-    """optimizer steps for each question to the model, taken when a walk down the levels ends"""
+    """optimizer steps for each level, taken at the end of a pass over the levels"""
     deconvolve: bool = True
     """whether, where views were degraded at full size, the scene also follows the flattest picture
     that explains each; --no-deconvolve has it follow the views alone"""

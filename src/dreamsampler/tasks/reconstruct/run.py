@@ -42,15 +42,15 @@ SMOOTHNESS = 5e-3
 SPARSITY = 1e-3
 """Weight of the field's sparsity: a little, against fog in corners that few cameras see."""
 SPREAD, LEAST_SPREAD = 0.5, 0.02
-"""The model's pictures are believed up to SPREAD times the flow time of their level."""
+"""Assumed deviation of the model's pictures: SPREAD times the flow time of their level."""
 NATIVE, RESAMPLED, SHARP = 0.3, 0.15, 0.1
 """Strength where the model sees views at their own size, and where they had to be resampled: what
 it knows is sharp at its size, so that it takes a view made larger for a blurred one. Of whole and
 sharp views it knows next to nothing that they do not say."""
 SHARE = 0.6
 """Of the way from a render to what the model makes of it, that the field goes."""
-WALKS = (1.0, 2 / 3)
-"""Where the walks of the views begin, as shares of the strength."""
+PASSES = (1.0, 2 / 3)
+"""First levels of the two passes over the views, as shares of the strength."""
 VIEWS_A_STEP = 2
 """Views in one optimizer step."""
 
@@ -98,7 +98,7 @@ class ReconstructRun(Run[ReconstructOptions]):
             self._encode,
             self._energy,
             beta=2 * task.beta,
-            steps=task.update_steps,
+            update_steps=task.update_steps,
             views=VIEWS_A_STEP,
             rng=torch.Generator().manual_seed(task.seed),
             measured=len(self.views.cameras),
@@ -117,16 +117,16 @@ class ReconstructRun(Run[ReconstructOptions]):
 
     def _energy(self, rows: Sequence[int], pictures: Tensor) -> Tensor:
         """Data term of the views that were measured; variation and sparsity of the field."""
-        told = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
+        measured = [i for i, row in enumerate(rows) if row < len(self.views.cameras)]
         grid = self.field.grid
         energy = self.smoothness * grid.total_variation() + SPARSITY * grid.sparsity()
-        if not told:
+        if not measured:
             return energy
-        known = [rows[i] for i in told]
-        energy = energy + self.views.misfit(known, pictures[told])
+        known = [rows[i] for i in measured]
+        energy = energy + self.views.misfit(known, pictures[measured])
         if self._guesses is None:
             return energy
-        return energy + ((pictures[told] - self._guesses[known]) ** 2).mean()
+        return energy + ((pictures[measured] - self._guesses[known]) ** 2).mean()
 
     @cached_property
     def _data(self) -> Measurement:
@@ -142,9 +142,9 @@ class ReconstructRun(Run[ReconstructOptions]):
         The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
         Views that were scaled down say too little alone: there, guesses were measured to do harm.
         """
-        views, asked = self.views, self.task.deconvolve and bool(self.task.description.steps)
+        views, wanted = self.views, self.task.deconvolve and bool(self.task.description.steps)
         whole = tuple(views.y.shape[2:]) == views.cameras[0].size
-        return first_guess(self._data) if asked and whole and is_linear(views.op) else None
+        return first_guess(self._data) if wanted and whole and is_linear(views.op) else None
 
     def _solid(self) -> Tensor | None:
         """Where rays end in something; None where glass may be, or nothing sharp tells."""
@@ -157,8 +157,8 @@ class ReconstructRun(Run[ReconstructOptions]):
     def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
         """The pictures nearest to the model's that explain the views; new views as they are."""
         count = len(self.views.cameras)
-        told = self._data.explained(pictures[:count], belief)
-        return torch.cat([told, pictures[count:]]).clamp(0, 1)
+        explained = self._data.explained(pictures[:count], belief)
+        return torch.cat([explained, pictures[count:]]).clamp(0, 1)
 
     @property
     def stages(self) -> list[Stage]:
@@ -169,14 +169,14 @@ class ReconstructRun(Run[ReconstructOptions]):
 
     @property
     def resolution(self) -> int:
-        """Voxels along the longest side: what was asked, or a little less than pixels show."""
+        """Voxels along the longest side: as requested, or a little less than pixels show."""
         return self.task.resolution or min(max(9 * max(self.views.cameras[0].size) // 16, 48), 192)
 
     @property
     def smoothness(self) -> float:
-        """What was asked, or in proportion to the voxels: the share of those at a surface falls."""
-        asked = self.task.smoothness
-        return SMOOTHNESS * self.resolution / 72 if asked is None else asked
+        """As requested, or in proportion to the voxels: the share of those at a surface falls."""
+        requested = self.task.smoothness
+        return SMOOTHNESS * self.resolution / 72 if requested is None else requested
 
     def _fitted(self) -> Iterator[int]:
         with self.timed("fit"):
@@ -194,7 +194,7 @@ class ReconstructRun(Run[ReconstructOptions]):
         self._guesses = None  # the model's pictures take their place
         rng = generators([task.seed + i for i in range(len(self.field.cameras))])
         denoise = by_view(self._guided())
-        yield from reconstruct(denoise, self.field, self._walks(total), rng, spread=_spread)
+        yield from reconstruct(denoise, self.field, self._levels(total), rng, spread=_spread)
 
     @property
     def native(self) -> bool:
@@ -203,16 +203,16 @@ class ReconstructRun(Run[ReconstructOptions]):
 
     @property
     def strength(self) -> float:
-        """What was asked, or what was measured to serve best."""
+        """As requested, or the best measured."""
         if self.task.strength is not None:
             return self.task.strength
         if not self.task.description.steps and bool((self.views.known == 1).all()):
             return SHARP
         return NATIVE if self.native else RESAMPLED
 
-    def _walks(self, total: int) -> list[list[Level]]:
-        """One walk from the strength that was asked, and a shorter one from two thirds of it."""
-        starts = [share * self.strength for share in WALKS[: max(1, total // 2)]]
+    def _levels(self, total: int) -> list[list[Level]]:
+        """The levels of a pass from the strength, and of a shorter one from two thirds of it."""
+        starts = [share * self.strength for share in PASSES[: max(1, total // 2)]]
         return restarts(self.model.schedule, total, starts)
 
     def _guided(self) -> list[Guided]:
@@ -233,8 +233,8 @@ class ReconstructRun(Run[ReconstructOptions]):
         return self._fit
 
     def preview(self, step: Step) -> Image:
-        """What the model believes of the first view, in [-1, 1] at the model's size."""
-        first = len(self._walks(self.total)[0])
+        """The model's estimate of the first view, in [-1, 1] at the model's size."""
+        first = len(self._levels(self.total)[0])
         return preview_of(self.model, step.z0[:1]).flip(MIRRORED[step.index >= first])
 
     def rendered(self, camera: Camera) -> tuple[Tensor, Tensor]:
@@ -267,7 +267,7 @@ class ReconstructRun(Run[ReconstructOptions]):
         self.pictures()
         return [depth for _, depth in self._renders]
 
-    def _turntable(self) -> list[Camera]:
+    def turntable(self) -> list[Camera]:
         """Cameras once around the scene, at the mean distance and elevation of the views."""
         cameras, center = self.views.cameras, self.views.center
         away = sum(math.dist(c.position, center) for c in cameras) / len(cameras)
@@ -291,8 +291,8 @@ class ReconstructRun(Run[ReconstructOptions]):
         field, rows = self.field, range(len(self.views.cameras))
         with torch.no_grad():
             misfit = [float(self.views.misfit([i], field.pictures([i]))) for i in rows]
-        told: dict[str, Any] = {"residual": round(math.sqrt(sum(misfit) / len(misfit)), 5)}
-        told["voxels"] = math.prod(field.grid.size)
+        report: dict[str, Any] = {"residual": round(math.sqrt(sum(misfit) / len(misfit)), 5)}
+        report["voxels"] = math.prod(field.grid.size)
         errors = []
         for shot, picture in zip(self._shown, self.pictures(), strict=True):
             if shot.held_out:
@@ -301,8 +301,8 @@ class ReconstructRun(Run[ReconstructOptions]):
                     errors.append(float(((truth.flat(self._background) - picture) ** 2).mean()))
         if errors:
             psnr = [-10 * math.log10(max(e, 1e-12)) for e in errors]
-            told["held_out_psnr"] = round(sum(psnr) / len(psnr), 2)
-        return told
+            report["held_out_psnr"] = round(sum(psnr) / len(psnr), 2)
+        return report
 
     def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
         """Write the scene into a folder; returns `Reconstruct.outputs(path)`.
@@ -318,7 +318,7 @@ class ReconstructRun(Run[ReconstructOptions]):
                 Path(path),
                 self.field.grid,
                 list(zip(self.targets, self.pictures(), self.depths(), strict=True)),
-                [self.rendered(camera)[0] for camera in self._turntable()],
+                [self.rendered(camera)[0] for camera in self.turntable()],
                 recipe,
                 video=self.task.mp4,
             )

@@ -14,7 +14,7 @@ from torch import Tensor
 from dreamsampler.files import whole_folder, write_whole
 from dreamsampler.generators.field import Camera, Grid, glb, save_field, surface, write_transforms
 from dreamsampler.images.animation import gif, mp4
-from dreamsampler.images.picture import save_picture
+from dreamsampler.images.save import save_picture
 from dreamsampler.tasks.recipe import tagged
 from dreamsampler.tasks.scene_names import own
 

@@ -78,8 +78,8 @@ class Views:
         certain = (1 - F.max_pool2d(empty, *around)) * F.max_pool2d(known, *around)
         return F.interpolate(certain, self.cameras[0].size, mode="nearest")
 
-    def noise(self, asked: float | str) -> float:
-        """The deviation of the noise: what was asked, or for "auto" the mean of what views say.
+    def noise(self, requested: float | str) -> float:
+        """The deviation of the noise: as requested, or for "auto" the mean of what views say.
 
         Raises:
             ValueError: "auto", and no view has three measured pixels in a row.
@@ -87,13 +87,13 @@ class Views:
         found = []
         for y, known in zip(self.y, self.known, strict=True):
             try:
-                found.append(noise_of(y[None], asked, self.first.depth, known[None]))
+                found.append(noise_of(y[None], requested, self.first.depth, known[None]))
             except ValueError:  # too few pixels; other views may have enough
                 continue
         if not found:
             raise ValueError(
-                "the noise of the views cannot be told from so few pixels: pass noise, a share of "
-                "white, such as 0.01"
+                "the noise of the views cannot be estimated from so few pixels: pass noise, a "
+                "share of white, such as 0.01"
             )
         return math.sqrt(sum(each**2 for each in found) / len(found))
 
@@ -115,20 +115,20 @@ def check_views(
     for path in description.inputs():
         if not path.is_file():
             raise InputError(f"there is no file {path}, which the operator names")
-    told = [shot for shot in shots if not shot.held_out]
+    measured_shots = [shot for shot in shots if not shot.held_out]
     sizes = {shot.path: check_picture(shot.path) for shot in shots}
-    first = sizes[told[0].path] if told else (0, 0)
-    for shot in told:
+    first = sizes[measured_shots[0].path] if measured_shots else (0, 0)
+    for shot in measured_shots:
         size = sizes[shot.path]
         if size != first:
             raise InputError(
-                f"{shot.path} is {size[1]}x{size[0]}, but {told[0].path} is {first[1]}x{first[0]}: "
-                "give views of one size"
+                f"{shot.path} is {size[1]}x{size[0]}, but {measured_shots[0].path} is "
+                f"{first[1]}x{first[0]}: give views of one size"
             )
         if shot.mask is not None and check_picture(shot.mask) != size:
             raise InputError(f"{shot.mask} is not of the size of its view: make it {size[1]} wide")
     size_hw = description.input_size(first)
-    cameras = [shot.camera(first).resized(size_hw) for shot in told]
+    cameras = [shot.camera(first).resized(size_hw) for shot in measured_shots]
     whereabouts(cameras, radius)
     return size_hw
 
@@ -142,15 +142,15 @@ def whereabouts(
         InputError: as `surroundings`, or a camera inside that sphere.
     """
     center, found = surroundings(cameras)
-    wanted = found if radius is None else radius
+    used = found if radius is None else radius
     for i, camera in enumerate(cameras):
         away = sum((p - c) ** 2 for p, c in zip(camera.position, center, strict=True)) ** 0.5
-        if away <= wanted:
+        if away <= used:
             raise InputError(
                 f"camera {i} stands inside the scene, {away:.3g} from its middle: pass a radius "
                 "below that, or leave the view out"
             )
-    return center, wanted
+    return center, used
 
 
 def open_views(
@@ -164,9 +164,9 @@ def open_views(
     size_hw = check_views(shots, description, radius)
     op = description.build(size_hw)
     channels, height, width = measured(op, (3, *size_hw))
-    told = [shot for shot in shots if not shot.held_out]
+    measured_shots = [shot for shot in shots if not shot.held_out]
     pictures, ys, knowns = [], [], []
-    for shot in told:
+    for shot in measured_shots:
         picture = open_picture(shot.path)
         y = picture.flat(background)
         if not bool(y.isfinite().all()):
@@ -179,7 +179,7 @@ def open_views(
         pictures.append(picture)
         ys.append(y.mean(0, keepdim=True) if channels == 1 else y)
         knowns.append(_known(shot, picture))
-    cameras = [shot.camera(pictures[0].size).resized(size_hw) for shot in told]
+    cameras = [shot.camera(pictures[0].size).resized(size_hw) for shot in measured_shots]
     center, around = whereabouts(cameras, radius)
     return Views(cameras, torch.stack(ys), torch.stack(knowns), op, pictures[0], center, around)
 

@@ -18,7 +18,7 @@ RestoreMethod: TypeAlias = Literal[tuple(methods_of("restore"))]  # type: ignore
 
 @dataclass(frozen=True)
 class RestoreOptions(OperatorTask, MethodTask):
-    """What a restoration is asked for."""
+    """The options of a restoration."""
 
     image: ImageInput
     """degraded picture: any size, any common format"""
@@ -36,7 +36,7 @@ class RestoreOptions(OperatorTask, MethodTask):
     num_inference_steps: int | None = None
     """noise levels to visit"""
     guidance_scale: float | None = None
-    """CFG weight of the prompt; 1 believes it as the model does"""
+    """CFG weight of the prompt; 1 follows the prompt without guidance"""
     adaptive_negation: bool = False
     """treg: move the null prompt, level by level, away from what the estimate shows"""
     num_images: int = 1
@@ -57,10 +57,6 @@ class RestoreOptions(OperatorTask, MethodTask):
 
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
-        prompted = bool((self.prompt or "").strip())
-        for name in ("guidance_scale", "negative_prompt"):
-            if getattr(self, name) is not None and not prompted:
-                raise InputError(f"{name} came without a prompt: name what the picture shows")
         super().check()
         if self.adaptive_negation:
             self._check_negation()
@@ -70,6 +66,13 @@ class RestoreOptions(OperatorTask, MethodTask):
                 f"method {self.method} needs a linear operator, and jpeg is not: take default, "
                 "flowdps or dps"
             )
+
+    def check_negative_prompt(self) -> None:
+        """Refuse guidance without a prompt, and a negative prompt without effect; InputError."""
+        for name in ("guidance_scale", "negative_prompt"):
+            if getattr(self, name) is not None and not (self.prompt or "").strip():
+                raise InputError(f"{name} came without a prompt: name what the picture shows")
+        super().check_negative_prompt()
 
     def _check_negation(self) -> None:
         if self.method != "treg":

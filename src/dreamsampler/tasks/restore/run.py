@@ -31,7 +31,7 @@ from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import (
     BELIEF,
     ROUGH,
-    Verdict,
+    DataConsistency,
     closed,
     first_guess,
     guessable,
@@ -218,8 +218,8 @@ class RestoreRun(Run[RestoreOptions]):
         had unknowns, and of several samples spread (mean deviation) and spread_white (the deviation
         shown as white in OUT-spread: of `SPREAD_WHITES` the first that few pixels exceed).
         """
-        verdict = Verdict.of(self.data.of_row(0), self.mean()[None])
-        told = verdict.told()
+        consistency = DataConsistency.of(self.data.of_row(0), self.mean()[None])
+        told = consistency.summary()
         if self.task.description.unknown:
             told["operator"] = str(self.described)
         if len(self.seeds) > 1:

@@ -36,7 +36,7 @@ FEWEST = 4
 
 @final
 @dataclass(eq=False)
-class Wanted:
+class Target:
     """What the paths shall explain: y = A g + noise, and about what g looks like.
 
     Attributes:
@@ -52,7 +52,7 @@ class Wanted:
     guess: Tensor
 
 
-def opened(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | None]:
+def open_source(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | None]:
     """The picture to begin with, and its paths if it is an SVG file.
 
     Of a prompt alone the picture is a white canvas.
@@ -65,17 +65,17 @@ def opened(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | N
         return Picture(torch.ones(3, side, side), mode="prompt"), None
     path = Path(str(task.image))
     scene = read_svg(path, task.size)
-    drawn = seen(VectorGraphic(scene))
+    drawn = rendered(VectorGraphic(scene))
     return Picture(drawn.clamp(0, 1), mode="SVG", path=path, sha256=sha256(path)), scene
 
 
-def seen(graphic: VectorGraphic) -> Tensor:
+def rendered(graphic: VectorGraphic) -> Tensor:
     """What is drawn, (3, h, w) in [0, 1]."""
     with torch.no_grad():
         return (graphic()[0] + 1) / 2
 
 
-def still(graphic: VectorGraphic) -> Scene:
+def snapshot(graphic: VectorGraphic) -> Scene:
     """Today's scene, as a copy without gradients."""
     return graphic.scene.moved(graphic.points.detach().clone(), graphic.color.detach().clone())
 
@@ -88,15 +88,15 @@ class Initialization:
 
     Args:
         task: says how many paths there are and how they begin.
-        wanted: what they shall explain.
+        target: what they shall explain.
         energy: data term and penalties.
         own: paths of an SVG file, which come first and stay where the picture does not change.
     """
 
     def __init__(
-        self, task: VectorizeOptions, wanted: Wanted, energy: Energy, own: Scene | None = None
+        self, task: VectorizeOptions, target: Target, energy: Energy, own: Scene | None = None
     ) -> None:
-        self.task, self.wanted, self.energy, self.own = task, wanted, energy, own
+        self.task, self.target, self.energy, self.own = task, target, energy, own
         self.graphic: VectorGraphic | None = None
         self.rng = torch.Generator().manual_seed(task.seed)
 
@@ -106,9 +106,9 @@ class Initialization:
         for scene, steps in self._stages():
             self.graphic = VectorGraphic(scene)
             if self.own is not None:
-                keep(self.graphic, self.own, self.wanted.guess)
+                keep(self.graphic, self.own, self.target.guess)
             fit = fitted(
-                self.graphic, self.energy, self.wanted.guess, steps, self.rng,
+                self.graphic, self.energy, self.target.guess, steps, self.rng,
                 respawn=self.own is None,
             )  # fmt: skip
             for _ in fit:
@@ -117,7 +117,7 @@ class Initialization:
 
     def _stages(self) -> Iterator[tuple[Scene, int]]:
         """Scenes to begin with, and for how many steps; the next one is made after the last fit."""
-        task, guess = self.task, self.wanted.guess
+        task, guess = self.task, self.target.guess
         if self.own is not None:
             yield self._extended(self.own), task.fit_steps
         elif task.init == "trace":
@@ -129,7 +129,7 @@ class Initialization:
 
     def _grown(self) -> Iterator[tuple[Scene, int]]:
         """A few paths first, then more where those few are wrong."""
-        task, guess = self.task, self.wanted.guess
+        task, guess = self.task, self.target.guess
         scene, error, left = None, 1 - guess, task.fit_steps
         stages = staged(task.paths)
         for number, count in enumerate(stages):
@@ -141,16 +141,16 @@ class Initialization:
             yield scene, steps
             left -= steps
             assert self.graphic is not None
-            scene, error = still(self.graphic), seen(self.graphic) - guess
+            scene, error = snapshot(self.graphic), rendered(self.graphic) - guess
 
     def _extended(self, own: Scene) -> Scene:
         """An SVG file's own paths, and on top new ones where the picture has changed."""
-        error = seen(VectorGraphic(own)) - self.wanted.guess
+        error = rendered(VectorGraphic(own)) - self.target.guess
         share = float(changed(error).float().mean())
         if not share:
             return own
         count = min(self.task.paths, max(FEWEST, round(share * self.task.paths)))
-        new = placed(self.wanted.guess, error, count, self.rng, self.task.segments)
+        new = placed(self.target.guess, error, count, self.rng, self.task.segments)
         return stacked([own, new])
 
 
@@ -165,7 +165,7 @@ def keep(graphic: VectorGraphic, own: Scene, guess: Tensor) -> None:
     Their gradients are zero from the first step on, and so are their steps.
     """
     with torch.no_grad():
-        where = changed(seen(VectorGraphic(own)) - guess)
+        where = changed(rendered(VectorGraphic(own)) - guess)
         over = (coverage(own) * where).sum((1, 2))
         idle = (over < 1).nonzero().squeeze(1)
     held = torch.isin(own.path_of_segment, idle)

@@ -25,7 +25,7 @@ _WANTED = {
 
 @dataclass(frozen=True)
 class VectorizeOptions(OperatorTask):
-    """What a vectorization is asked for."""
+    """The options of a vectorization."""
 
     image: ImageInput | None = None
     """picture, up to a megapixel, or .svg file to edit; left out, the prompt is drawn"""
@@ -58,7 +58,7 @@ class VectorizeOptions(OperatorTask):
     strength: float | None = None
     """noise of the first level, as flow time: higher changes more (pictures 0.3, SVG 0.75)"""
     fit_steps: int = 500
-    """optimizer steps that fit the data before the model is asked"""
+    """optimizer steps that fit the data before the model is used"""
     update_steps: int = 20
     """optimizer steps a level"""
     crossing: float = 1.0

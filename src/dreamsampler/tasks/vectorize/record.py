@@ -25,7 +25,7 @@ CHORDS = 12
 """Chords a segment of an outline."""
 
 
-def film(path: Path, scenes: Sequence[Scene]) -> None:
+def save_animation(path: Path, scenes: Sequence[Scene]) -> None:
     """Write a GIF: what is drawn, and beside it the outlines.
 
     Args:
@@ -41,21 +41,21 @@ def film(path: Path, scenes: Sequence[Scene]) -> None:
     write_whole(path, data.getvalue())
 
 
-def beside(
-    path: Path, wanted: tuple[str, Tensor], fitted: Scene, final: Scene, asked: bool
+def save_comparison(
+    path: Path, target: tuple[str, Tensor], fitted: Scene, final: Scene, sampled: bool
 ) -> None:
     """Write a PNG: the input, paths of the data alone, the result and its outlines.
 
     Args:
         path: of the file.
-        wanted: the input's name, and the input (3, h, w) in [0, 1].
-        fitted: the paths before the model was asked.
+        target: the input's name, and the input (3, h, w) in [0, 1].
+        fitted: the paths before the model was used.
         final: the result.
-        asked: whether the model was asked at all.
+        sampled: whether the model was used at all.
     """
-    name, picture = wanted
+    name, picture = target
     panels = {name: _enlarged(picture), "data only": drawn(fitted)}
-    if asked:
+    if sampled:
         panels["with the model"] = drawn(final)
     panels[f"outlines of {final.paths} paths"] = outlined(final)
     row = _row([*panels.values()])

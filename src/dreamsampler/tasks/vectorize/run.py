@@ -27,11 +27,17 @@ from dreamsampler.operators.spec import parse
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import first_guess, measurement_of, noise_of
-from dreamsampler.tasks.vectorize.initialize import Initialization, Wanted, opened, seen, still
+from dreamsampler.tasks.vectorize.initialize import (
+    Initialization,
+    Target,
+    open_source,
+    rendered,
+    snapshot,
+)
 from dreamsampler.tasks.vectorize.options import VectorizeOptions
-from dreamsampler.tasks.vectorize.record import beside, film
+from dreamsampler.tasks.vectorize.record import save_animation, save_comparison
 from dreamsampler.tasks.vectorize.sampling import LEAST, Sampling
-from dreamsampler.tasks.vectorize.simplify import fewest
+from dreamsampler.tasks.vectorize.simplify import fewest_paths
 
 LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
@@ -56,45 +62,45 @@ class VectorizeRun(Run[VectorizeOptions]):
 
     def __init__(self, task: VectorizeOptions, model: Prior) -> None:
         super().__init__(task, model, [task.seed])
-        self._few: Scene | None = None
+        self._simplified: Scene | None = None
         self._fitted: Scene | None = None
         self._frames: list[Scene] = []
-        self._shown: dict[int, Scene] = {}
-        self._believed: Tensor | None = None
+        self._step_scenes: dict[int, Scene] = {}
+        self._model_picture: Tensor | None = None
         with self.timed("read"), torch.no_grad():
-            self.source, self._own = opened(task, model.native_size)
+            self.source, self._own = open_source(task, model.native_size)
             size = task.description.input_size(self.source.size)
             inside = task.size if task.kind == "picture" else None
             fit = Fit.to(size, model.native_size, model.multiple, inside)
-            self._walks = Sampling(task, model, fit)
+            self._sampling = Sampling(task, model, fit)
             self._begin(self._measured(size))
         measured = task.kind == "picture"  # what is invented is fitted between steps
         self.fit_total = task.fit_steps if measured else 0
         self._fitting = self._fit() if measured else iter(())
-        self.begin(self._steps_of(), self._walks.total)
+        self.begin(self._steps_of(), self._sampling.total)
 
-    def _measured(self, size: tuple[int, int]) -> Wanted:
+    def _measured(self, size: tuple[int, int]) -> Target:
         """What the paths shall explain; of what is not measured, white to begin with."""
         task = self.task
         if task.kind != "picture":
             flat = self.source.rgb
-            return Wanted(parse("none").build(size), flat[None], INVENTED[task.kind], flat)
+            return Target(parse("none").build(size), flat[None], INVENTED[task.kind], flat)
         op = task.description.build(size)
         y = measurement_of(self.source, op, size)
         noise = noise_of(y, task.noise, self.source.depth)
         if task.operator == "none":
-            return Wanted(op, y, noise, y[0])
-        data = Measurement(op, y, noise, self._walks.decode, self._walks.encode)
-        return Wanted(op, y, noise, first_guess(data)[0])
+            return Target(op, y, noise, y[0])
+        data = Measurement(op, y, noise, self._sampling.decode, self._sampling.encode)
+        return Target(op, y, noise, first_guess(data)[0])
 
-    def _begin(self, wanted: Wanted) -> None:
-        self.wanted, self.noise = wanted, wanted.noise
-        self._beginning = Initialization(self.task, wanted, self._energy, self._own)
+    def _begin(self, target: Target) -> None:
+        self.target, self.noise = target, target.noise
+        self._initialization = Initialization(self.task, target, self._energy, self._own)
 
     def _energy(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
         """Misfit in deviations of the noise, and what paths should not be."""
-        wanted, deviation = self.wanted, max(self.noise, LEAST_NOISE)
-        energy = (wanted.op.A(drawn) - wanted.y).square().mean() / (2 * deviation**2)
+        target, deviation = self.target, max(self.noise, LEAST_NOISE)
+        energy = (target.op.A(drawn) - target.y).square().mean() / (2 * deviation**2)
         if self.task.crossing:
             wrong = crossing(graphic.scene, tol=0.02) / drawn[0, 0].numel()
             energy = energy + self.task.crossing / (2 * LEAST_NOISE) * wrong
@@ -103,13 +109,13 @@ class VectorizeRun(Run[VectorizeOptions]):
     @property
     def graphic(self) -> VectorGraphic | None:
         """The paths; None until the fit has begun."""
-        return self._beginning.graphic
+        return self._initialization.graphic
 
     @property
     def loss(self) -> float:
-        """Nearness that leaving out paths may cost, dB: what was asked, or what suits the picture.
+        """Nearness that leaving out paths may cost, dB: as requested, or what suits the picture.
 
-        What the model believes of a blurred picture is itself off by more than what this takes
+        The model's estimate of a blurred picture is itself off by more than what this takes
         away: 3 dB of nearness to it are a third of a dB of nearness to the truth, and a third of
         the paths (docs/vectorize.md).
         """
@@ -125,85 +131,85 @@ class VectorizeRun(Run[VectorizeOptions]):
     def _fit(self) -> Iterator[int]:
         every = max(1, self.task.fit_steps // FRAMES)
         with self.timed("fit"):
-            for step in self._beginning.steps():
+            for step in self._initialization.steps():
                 assert self.graphic is not None
                 if step % every == 1 or every == 1:
-                    self._frames.append(still(self.graphic))
+                    self._frames.append(snapshot(self.graphic))
                 yield step
         assert self.graphic is not None
-        self._fitted = still(self.graphic)
+        self._fitted = snapshot(self.graphic)
 
     def _steps_of(self) -> Iterator[Step]:
         index = 0
         if self.task.kind != "picture":
-            for step, picture in self._walks.invented(self.source.rgb):
-                self.wanted = replace(self.wanted, y=picture[None], guess=picture)
+            for step, picture in self._sampling.sampled(self.source.rgb):
+                self.target = replace(self.target, y=picture[None], guess=picture)
                 yield replace(step, index=index)
                 index += 1
-            self._begin(self.wanted)
+            self._begin(self.target)
             self._fitting = self._fit()
         for _ in self._fitting:
             pass
-        if not self._walks.total:
+        if not self._sampling.total:
             return
         assert self.graphic is not None
-        drawing, walk = self._walks.distilled(self.graphic, self._energy)
-        for step in walk:
-            self._shown[index], self._believed = still(self.graphic), drawing.believed
+        drawing, steps = self._sampling.optimized(self.graphic, self._energy)
+        for step in steps:
+            self._step_scenes[index], self._model_picture = snapshot(self.graphic), drawing.believed
             yield replace(step, index=index)
             index += 1
 
     def stop(self) -> None:
-        """End here: the results are those of the newest moment.
+        """End here: the results are those of the newest step.
 
         Raises:
-            ValueError: before the first moment, or before there are paths.
+            ValueError: before the first step, or before there are paths.
         """
         if self._fitted is None:
             raise ValueError("there are no paths yet, so there is no result to stop at")
         super().stop()
 
     def preview(self, step: Step) -> Image:
-        """What is drawn at a moment, or believed before there are paths; in [-1, 1]."""
-        shown = self._shown.get(step.index)
+        """The paths after a step, or the model's estimate before there are paths; in [-1, 1]."""
+        shown = self._step_scenes.get(step.index)
         with torch.no_grad():
             if shown is None:
-                return self._walks.decode(step.z0).clamp(-1, 1)
-            return (2 * seen(VectorGraphic(shown))[None] - 1).clamp(-1, 1)
+                return self._sampling.decode(step.z0).clamp(-1, 1)
+            return (2 * rendered(VectorGraphic(shown))[None] - 1).clamp(-1, 1)
 
     def scene(self) -> Scene:
-        """The paths, untangled and simplified as asked for; ValueError before the end."""
+        """The paths, untangled and simplified; ValueError before the end."""
         self.check_finished()
         if self.graphic is None or self._fitted is None:
             raise ValueError("the vectorization is not finished: iterate over the run first")
-        if self._few is None:
-            found = still(self.graphic)
+        if self._simplified is None:
+            found = snapshot(self.graphic)
             if self.task.crossing and self._own is None:
                 found = untangled(found)
             if self.loss and self._own is None:
                 with self.timed("simplify"):
-                    found = fewest(found, self._goal(), self.loss, self._ending, self._misfit)
-            self._few = found
-        return self._few
+                    found = fewest_paths(found, self._goal(), self.loss, self._ending, self._misfit)
+            self._simplified = found
+        return self._simplified
 
     def _ending(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
-        """What polishing lowers: the energy, and the last belief of the model if there was one."""
+        """What polishing lowers: the energy, and the distance to the model's last picture."""
         energy = self._energy(graphic, drawn)
-        if self._believed is None:
+        if self._model_picture is None:
             return energy
-        far = (drawn - self._believed).square().mean()
+        far = (drawn - self._model_picture).square().mean()
         return energy + self.task.beta / (2 * LEAST**2) * far
 
     def _misfit(self, picture: Tensor) -> float:
         """Mean squared misfit of a picture and the data."""
-        return float((self.wanted.op.A(picture[None]) - self.wanted.y).square().mean())
+        return float((self.target.op.A(picture[None]) - self.target.y).square().mean())
 
     def _goal(self) -> Tensor:
-        """The picture that paths are missed for: the data themselves, or what is believed."""
-        wanted = self.wanted
+        """The picture that paths are missed for: the data themselves, or the model's picture."""
+        target = self.target
         if self.task.operator == "none":
-            return wanted.y[0].expand_as(wanted.guess)
-        return wanted.guess if self._believed is None else self._believed[0]
+            return target.y[0].expand_as(target.guess)
+        return target.guess if self._model_picture is None else self._model_picture[0]
 
     def pictures(self) -> list[Tensor]:
         """What the SVG shows, (3, h, w) in [0, 1]; ValueError before the end."""
@@ -211,7 +217,7 @@ class VectorizeRun(Run[VectorizeOptions]):
         return super().pictures()
 
     def _decoded(self) -> list[Tensor]:
-        return [seen(VectorGraphic(self.scene())).clamp(0, 1)]
+        return [rendered(VectorGraphic(self.scene())).clamp(0, 1)]
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
         """What the SVG shows."""
@@ -259,9 +265,9 @@ class VectorizeRun(Run[VectorizeOptions]):
         assert self._fitted is not None
         final = self.scene()
         paths = [folder / name for name in self.task.RECORDS]
-        film(paths[0], [*self._frames, *self._shown.values(), final])
-        wanted = "input", self.source.flat()
+        save_animation(paths[0], [*self._frames, *self._step_scenes.values(), final])
+        target = "input", self.source.flat()
         if self.task.kind == "prompt":
-            wanted = "sampled", self.wanted.guess
-        beside(paths[1], wanted, self._fitted, final, bool(self._shown))
+            target = "sampled", self.target.guess
+        save_comparison(paths[1], target, self._fitted, final, bool(self._step_scenes))
         return paths

@@ -1,4 +1,4 @@
-"""The walks of a vectorization: to a picture where there is none, and of the paths themselves."""
+"""The model's part of a vectorization: a picture where there is none, and the paths' own steps."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from dreamsampler.samplers import flow_shifted
 from dreamsampler.tasks.vectorize.options import VectorizeOptions
 
 SCALE = 5.0
-"""Default CFG weight of what has to be invented; what is measured is asked for plainly."""
+"""Default CFG weight where there is no measurement; where there is one, it is 1."""
 START, END = 0.3, 0.06
 """Flow times of the first and about the last level at which paths are distilled: above, pictures
 are invented; below, a latent says no more than what is drawn already."""
 SPREAD, LEAST = 0.5, 0.12
-"""Deviation that the model's picture is believed up to, over the flow time, and at least."""
+"""Assumed deviation of the model's picture, over the flow time, and at least."""
 EDIT = 0.75
 """Strength of the edit of an SVG file."""
 
@@ -38,7 +38,7 @@ class Sampling:
     """The model's part of a vectorization.
 
     Args:
-        task: what was asked.
+        task: the options.
         prior: the model.
         fit: how the canvas meets it.
     """
@@ -56,46 +56,46 @@ class Sampling:
 
     def beyond(self, x: Tensor) -> Tensor:
         """What of a picture the model is too small to see; nothing at its own size."""
-        seen = self.fit.up(self.fit.down(((x + 1) / 2).clamp(0, 1)))
-        return x - (2 * seen - 1)
+        rendered = self.fit.up(self.fit.down(((x + 1) / 2).clamp(0, 1)))
+        return x - (2 * rendered - 1)
 
     @property
     def total(self) -> int:
-        """Steps of both walks."""
+        """How many steps there are."""
         task = self.task
         if not task.beta or task.strength == 0:
             return 0
         steps = task.num_inference_steps
         return steps if task.kind == "picture" else 3 * steps
 
-    def invented(self, flat: Tensor) -> Iterator[tuple[Step, Tensor]]:
-        """To the picture that the prompt asks for: moments, and the picture (3, h, w) by then.
+    def sampled(self, flat: Tensor) -> Iterator[tuple[Step, Tensor]]:
+        """Steps to the picture that the prompt asks for, and the picture (3, h, w) after each.
 
         Args:
             flat: what the SVG file shows, (3, h, w) in [0, 1]; of a prompt alone only its size.
         """
         task, prior, rng = self.task, self.prior, generators([self.task.seed])
-        steps = 2 * task.num_inference_steps
-        told, null = prior.condition(task.prompt), prior.condition(task.negative_prompt)
+        count = 2 * task.num_inference_steps
+        condition, null = prior.condition(task.prompt), prior.condition(task.negative_prompt)
         scale = scale_for(prior, task.guidance_scale, SCALE)
         if task.kind == "prompt":
             like = self.encode(2 * flat[None] - 1)
             eps = torch.randn(like.shape, generator=rng[0]).to(like)
-            levels = flow_shifted(prior.schedule, steps)
-            for step in ddim(prior, told, null, eps, levels, scale):
+            levels = flow_shifted(prior.schedule, count)
+            for step in ddim(prior, condition, null, eps, levels, scale):
                 yield step, ((self.decode(step.z0)[0] + 1) / 2).clamp(0, 1)
             return
         source = conditional(prior, prior.condition(task.source_prompt))
         z_src = self.encode(2 * flat[None] - 1)
         start = EDIT if task.strength is None else task.strength
-        levels = flow_shifted(prior.schedule, steps, start=start)
-        target, origin = cfg(prior, told, null, scale), prior.decode(z_src)
-        walk = anchored_edit(target, source, z_src, levels, rng, by=conditional(prior, told))
-        for step in walk:
+        levels = flow_shifted(prior.schedule, count, start=start)
+        target, origin = cfg(prior, condition, null, scale), prior.decode(z_src)
+        steps = anchored_edit(target, source, z_src, levels, rng, by=conditional(prior, condition))
+        for step in steps:
             yield step, assemble(flat, prior.decode(step.z0), origin, self.fit)
 
-    def distilled(self, graphic: VectorGraphic, energy: Energy) -> tuple[Drawing, Iterator[Step]]:
-        """The paths as a variable, and their walk at falling levels."""
+    def optimized(self, graphic: VectorGraphic, energy: Energy) -> tuple[Drawing, Iterator[Step]]:
+        """The paths as a variable, and their steps at falling levels."""
         task = self.task
         drawing = Drawing(
             graphic,
@@ -104,7 +104,7 @@ class Sampling:
             self.decode,
             beyond=None if self.fit.inner == self.fit.outer else self.beyond,
             beta=task.beta,
-            steps=task.update_steps,
+            update_steps=task.update_steps,
         )
         rng = generators([task.seed])
         return drawing, vectorize(self._guided(), drawing, self._levels(), rng, spread=spread)
@@ -121,11 +121,11 @@ class Sampling:
         null = prior.condition(task.negative_prompt)
         if not (task.prompt or "").strip():
             return conditional(prior, null)
-        asked = task.guidance_scale if task.kind == "picture" else None
-        scale = scale_for(prior, asked, 1.0)
+        given = task.guidance_scale if task.kind == "picture" else None
+        scale = scale_for(prior, given, 1.0)
         return cfg(prior, prior.condition(task.prompt), null, scale)
 
 
 def spread(level: Level) -> float:
-    """How far the model's picture is believed at a level, a share of white."""
+    """Assumed deviation of the model's picture at a level, a share of white."""
     return max(SPREAD * level.flow, LEAST)

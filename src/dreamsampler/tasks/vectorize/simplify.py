@@ -15,7 +15,7 @@ from dreamsampler.generators.vector import (
     without,
 )
 from dreamsampler.generators.vector.drawing import adam, descend
-from dreamsampler.tasks.vectorize.initialize import seen, still
+from dreamsampler.tasks.vectorize.initialize import rendered, snapshot
 
 POLISH = 40
 """Optimizer steps after some paths were left out."""
@@ -35,7 +35,7 @@ Misfit = Callable[[Tensor], float]
 """Picture (3, h, w) in [0, 1] -> mean squared misfit."""
 
 
-def fewest(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: Misfit) -> Scene:
+def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: Misfit) -> Scene:
     """Leave out paths, let the others make up for them, and go on while that is near enough.
 
     First those that nobody misses go (`simplified`, a tenth of the loss). Then, again and again,
@@ -52,7 +52,7 @@ def fewest(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: Misfit
     white, most = torch.ones(3), 10 ** (loss / 10)
 
     def far(scene: Scene) -> Tensor:
-        picture = seen(VectorGraphic(scene))
+        picture = rendered(VectorGraphic(scene))
         # what is met exactly counts as if it were met at 60 dB
         off = [float((picture - goal).square().mean()), misfit(picture)]
         return torch.tensor(off).clamp_min(1e-6)
@@ -82,4 +82,4 @@ def polished(scene: Scene, energy: Loss) -> Scene:
         with torch.enable_grad():
             loss = energy(graphic, (graphic() + 1) / 2)
         descend(graphic, optimizer, loss)
-    return still(graphic)
+    return snapshot(graphic)
