@@ -4,12 +4,9 @@ import doctest
 import random
 
 import numpy as np
-import objects_catalog
 import pytest
-from captions import BACKGROUNDS, object_caption
 from hypothesis import given
 from hypothesis import strategies as st
-from render_objects import draw_camera, picture, sample
 
 from dreamsampler.generators.toy import camera as objects_camera
 from dreamsampler.generators.toy import scene as objects
@@ -17,6 +14,9 @@ from dreamsampler.generators.toy import shape as objects_shapes
 from dreamsampler.generators.toy.camera import VIEWS, Camera, view_word
 from dreamsampler.generators.toy.scene import Part, Scene, render
 from dreamsampler.generators.toy.shape import KINDS, PLANES, TUBE, intersect
+from training.data import catalog as objects_catalog
+from training.data.captions import BACKGROUNDS, object_caption
+from training.data.objects import draw_camera, picture, sample
 
 RED = (1.0, 0.0, 0.0)
 ANGLES = st.floats(-720, 720)

@@ -7,9 +7,9 @@
 
 Renders new augmentations (seeds that no training run uses), of the 144 concepts as the denoiser
 sees them, and of all icons as the autoencoder sees them; `--objects` adds shaded 3D objects. The
-figures go to `training/evaluation/measured.json` under the name; `--styles` says on which sets the autoencoder
-was trained: the others are a style that it never saw. `--sheets` writes the small sample of the
-same pictures that is committed for `make evaluate-model` (benchmarks/held_out).
+figures go to training/evaluation/measured.json under the name; `--styles` says on which sets the
+autoencoder was trained: the others are styles that it never saw. `--sheets` writes the small sample
+of the same pictures that is committed for `make evaluate-model` (benchmarks/held_out).
 """
 
 import argparse

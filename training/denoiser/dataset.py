@@ -102,7 +102,8 @@ class Mixture:
         self.icons, self.objects, self.share = icons, objects, share
         if not len(icons):
             raise SystemExit(
-                f"no latents in {icons.folder}: run training.data.render and training.denoiser.encode first"
+                f"no latents in {icons.folder}: run training.data.render and "
+                "training.denoiser.encode first"
             )
 
     def refresh(self) -> None:

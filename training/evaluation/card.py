@@ -3,8 +3,8 @@
     python -m training.evaluation.card --figures training/runs/evaluation/figures.json
     python -m training.evaluation.card
 
-The first form also keeps the rows of a whole `make evaluate-model` in `training/evaluation/measured.json`. The
-card's lines between `<!-- figures -->` and `<!-- /figures -->` are written anew from that file.
+The first form also keeps the rows of a whole `make evaluate-model` in measured.json. The card's
+lines between `<!-- figures -->` and `<!-- /figures -->` are written anew from that file.
 """
 
 import argparse
