@@ -40,5 +40,5 @@ def sdedit(
 def run(inputs: EditInputs, settings: Settings) -> Steps:
     """As registered."""
     levels, target = inputs.levels(settings), inputs.target(settings["guidance_scale"])
-    how = {"regularize": inputs.regularize}
-    return sdedit(target, inputs.z_src, levels, inputs.rng, **how), len(levels)
+    steps = sdedit(target, inputs.z_src, levels, inputs.rng, regularize=inputs.regularize)
+    return steps, len(levels)
