@@ -35,7 +35,7 @@ SOURCES: list[tuple[str, dict[str, Any]]] = [
     ("source prompt", {}),
     ("preset flowedit", {"preset": "flowedit"}),
     ("preset paper", {"preset": "paper", "source_prompt": None}),
-    ("mirrored", {"regularize": "mirrored"}),
+    ("mirrored", {"regularize": "symmetry"}),
 ]
 
 

@@ -222,7 +222,7 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
         ({"preset": "ledits", "negative_prompt": "cat"}, "under the null prompt"),
         ({"preset": "ledits", "gamma": 0.2}, "preset ledits has no gamma"),
         ({"gamma": 0.2}, "preset default has no gamma"),
-        ({"regularize": "miror"}, "there is no regularizer 'miror': did you mean mirrored"),
+        ({"regularize": "simetry"}, "there is no regularizer 'simetry': did you mean symmetry"),
         ({"regularize": ""}, "regularize is empty"),
         ({"source_guidance_scale": 1.0}, "preset default has no source_guidance_scale"),
     ],
@@ -247,9 +247,9 @@ def bent(cat, words, **options):
 def test_a_regularizer_in_words_decides_what_the_result_is(cat):
     free = bent(cat, None)
     assert (free - free.flip(-1)).abs().max() > 0.1
-    even = bent(cat, "mirrored")
+    even = bent(cat, "symmetry")
     torch.testing.assert_close(even, even.flip(-1), rtol=0, atol=1e-5)
-    tile = bent(cat, "seamless")
+    tile = bent(cat, "tileable")
     seam = lambda x: (x[..., 0] - x[..., -1]).abs().mean()
     assert seam(tile) < 0.5 * seam(free)
 
@@ -258,7 +258,7 @@ def test_a_regularizer_acts_in_every_preset(prior, cat):
     for preset in PRESETS:
         plain, bent = (
             quick(cat, preset=preset, regularize=words).start(prior).run().pictures()[0]
-            for words in (None, "flattened(2)")
+            for words in (None, "total_variation(2)")
         )
         assert not torch.equal(plain, bent)
 
@@ -284,7 +284,7 @@ def test_what_a_mask_keeps_stays_whatever_the_regularizer_wants(cat, tmp_path):
     mask = np.zeros((56, 72), np.uint8)
     mask[:, 36:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    made = bent(cat, "mirrored", mask_image=tmp_path / "mask.png")
+    made = bent(cat, "symmetry", mask_image=tmp_path / "mask.png")
     assert torch.equal(bytes_of(made)[..., :36], pixels(cat)[..., :36])
 
 

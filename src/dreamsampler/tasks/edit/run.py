@@ -29,7 +29,7 @@ from dreamsampler.models.counting import stands_for
 from dreamsampler.models.features import Seen, clip_features, encoder_features
 from dreamsampler.models.prior import preview_of, scale_for
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
-from dreamsampler.regularizers.parse import OWN
+from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.samplers import flow_shifted
 from dreamsampler.tasks.progress import Walk
 from dreamsampler.tasks.recipe import make_recipe, tagged
@@ -134,7 +134,7 @@ class EditRun:
 
     def _sees(self, network: str) -> Seen:
         """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
-        return encoder_features(self.prior) if network == OWN else clip_features(network)
+        return encoder_features(self.prior) if network == AUTOENCODER else clip_features(network)
 
     @property
     def report(self) -> dict[str, Any]:

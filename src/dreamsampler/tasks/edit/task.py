@@ -92,8 +92,8 @@ class Edit:
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
     regularize: str | None = None
-    """what else the result should be: mirrored, seamless, flattened(weight), palette(picture),
-    resembling(picture); several with |"""
+    """what else the result should be: symmetry, tileable, total_variation(weight),
+    palette(picture), reference_style(picture); several with |"""
 
     LIMITS: ClassVar[Limits] = {
         "num_inference_steps": (1, 1000),
