@@ -220,8 +220,8 @@ def test_they_are_at_the_front_door():
 
 def test_a_regularizer_is_asked_for_in_words(pipe, cat):
     free, even = (
-        edit(pipe, cat, regularize=r, generator=rng()).images[0] for r in (None, "mirrored")
+        edit(pipe, cat, regularize=r, generator=rng()).images[0] for r in (None, "symmetry")
     )
     assert not same(free, even)
-    with pytest.raises(ValueError, match="did you mean mirrored"):
-        edit(pipe, cat, regularize="miror")
+    with pytest.raises(ValueError, match="did you mean symmetry"):
+        edit(pipe, cat, regularize="simetry")

@@ -89,7 +89,7 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
 
 
 def relax(rate: Weight) -> Regularizer:
-    """Move only part of the way: look + mu (z0 - look).
+    """Move only part of the way: before + mu (z0 - before), before being the variable's latent.
 
     mu = 1 is a reverse sampling step, small mu a score distillation step.
     """

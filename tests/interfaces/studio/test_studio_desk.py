@@ -194,5 +194,5 @@ def test_a_palette_reads_no_file_of_the_server(desk, picture, tmp_path):
             desk.order(Edit, {**WORDS, "image": picture, "regularize": f"palette({name})"}, "ada")
         told.append(str(caught.value))
     assert told[0] == told[1]
-    job = desk.order(Edit, {**WORDS, "image": picture, "regularize": "mirrored"}, "ada")
+    job = desk.order(Edit, {**WORDS, "image": picture, "regularize": "symmetry"}, "ada")
     assert wait(job)[-1].stage == "decoding and writing"

@@ -74,7 +74,7 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
             source_guidance_scale: of preset flowedit.
             gamma: of preset paper.
             size: longer side in the model, in pixels.
-            regularize: what else the result should be, such as "mirrored".
+            regularize: what else the result should be, such as "symmetry".
 
         Raises:
             ValueError: options that cannot be meant, in one line.

@@ -17,7 +17,7 @@ from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models.features import Seen, clip_features, encoder_features
 from dreamsampler.models.prior import Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
-from dreamsampler.regularizers.parse import OWN
+from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.edit.options import EditOptions
 
@@ -80,7 +80,7 @@ class EditRun(Run[EditOptions]):
 
     def _sees(self, network: str) -> Seen:
         """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
-        return encoder_features(self.model) if network == OWN else clip_features(network)
+        return encoder_features(self.model) if network == AUTOENCODER else clip_features(network)
 
     def _decoded(self) -> list[Tensor]:
         flat = self.source.flat()
