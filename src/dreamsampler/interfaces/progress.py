@@ -1,13 +1,18 @@
-"""A bar on the terminal, drawn from the iteration itself."""
+"""A bar on the terminal."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar, final
+from typing import TYPE_CHECKING, Self, TypeVar, final
+
+if TYPE_CHECKING:
+    from dreamsampler.tasks.base import Progress
 
 Item = TypeVar("Item")
+STAGES = {"read": "reading and encoding", "decode": "decoding", "write": "writing"}
+"""Stages of a run without a number of steps, as they are shown."""
 
 
 @final
@@ -18,13 +23,13 @@ class Bar:
     """
 
     def __init__(self) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
 
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.TextColumn("{task.fields[count]}"),
             console=Console(stderr=True),
             transient=True,
             disable=not sys.stderr.isatty(),
@@ -44,24 +49,37 @@ class Bar:
         self._progress.stop()
 
     def stage(self, name: str) -> None:
-        """Say what goes on now, without knowing how long it takes."""
+        """Show what is done now; how long it takes is unknown."""
         self._progress.reset(self._task, total=None, description=name, count="")
+
+    def show(self, progress: Progress) -> None:
+        """Show how far a run is; a callback for `execute`."""
+        if progress.run is not None and progress.stage in ("fit", "step"):
+            name = "fit" if progress.stage == "fit" else progress.run.task.name()
+            self._count(progress.done, progress.total, name)
+        else:
+            self.stage(STAGES[progress.stage])
 
     def steps(self, items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
         """Pass items through and count them.
 
         Args:
-            items: any iterable; it is not looked into.
+            items: any iterable.
             total: how many are expected.
             name: what they are.
         """
-        self._progress.reset(self._task, total=total, description=name, count=f"0/{total}")
+        self._count(0, total, name)
         for count, item in enumerate(items, 1):
             yield item
-            self._progress.update(self._task, completed=count)
-            left = self._progress.tasks[0].time_remaining
-            text = f"{count}/{total}" + ("" if left is None else f"  {_clock(left)} left")
-            self._progress.update(self._task, count=text)
+            self._count(count, total, name)
+
+    def _count(self, done: int, total: int, name: str) -> None:
+        bar = self._progress.tasks[0]
+        if bar.description != name:
+            self._progress.reset(self._task, total=total, description=name)
+        self._progress.update(self._task, completed=done, total=total)
+        left = "" if bar.time_remaining is None else f"  {_clock(bar.time_remaining)} left"
+        self._progress.update(self._task, count=f"{done}/{total}{left}")
 
 
 def _clock(seconds: float) -> str:

@@ -76,7 +76,7 @@ def draw_grid(
 def shown(path: Path) -> Image.Image | None:
     """A result as small as it is shown, drawings too; None for what is no picture."""
     if path.suffix.lower() == ".svg":
-        return _drawn(path)
+        return render_svg(path, CELL)
     if path.suffix.lower() not in FORMATS:
         return None
     picture = _opened(path)
@@ -84,14 +84,14 @@ def shown(path: Path) -> Image.Image | None:
     return picture
 
 
-def _drawn(path: Path) -> Image.Image:
-    """An SVG file by our own renderer; imports torch."""
+def render_svg(path: Path, size: int) -> Image.Image:
+    """An SVG file at a size, by the package's own renderer; imports torch."""
     import torch
 
     from dreamsampler.generators.vector import VectorGraphic, read_svg
 
     with torch.no_grad():
-        rgb = (VectorGraphic(read_svg(path, size=CELL))()[0].clamp(-1, 1) + 1) * 127.5
+        rgb = (VectorGraphic(read_svg(path, size=size))()[0].clamp(-1, 1) + 1) * 127.5
     return Image.fromarray(rgb.round().byte().permute(1, 2, 0).contiguous().numpy())
 
 
