@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from dreamsampler.files import OutputError, check_folder
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
     from dreamsampler.models.load import Pretrained
     from dreamsampler.tasks.base import Asked, Task
 
@@ -67,7 +67,7 @@ def perform(task: Task, output: Output | Folder, kept: Record, where: Where) -> 
         kept: the folder of the record, if there shall be one.
         where: the model.
     """
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     began = time.perf_counter()
     paths = task.outputs(output.output)

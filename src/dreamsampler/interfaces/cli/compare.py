@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dreamsampler.images.decode import decode
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 GAIN = 8
 """How much a difference is amplified where it is drawn."""

@@ -14,7 +14,7 @@ from dreamsampler.files import InputError, sha256, write_whole
 from dreamsampler.interfaces.cli.located import ADDED, LOADED, There, located, said_of
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
 CLOSE = 40.0
 """PSNR, dB, from which another device's result is the same up to rounding."""
@@ -48,7 +48,7 @@ def replay(asked: Replay, there: There) -> None:
     """
     from dreamsampler.images.save import read_recipe
     from dreamsampler.interfaces.cli.compare import compared, drawn_difference
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     recipe = read_recipe(asked.result)
     task, changed = _task(recipe, asked)

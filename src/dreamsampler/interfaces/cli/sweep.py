@@ -112,7 +112,7 @@ def _values(text: str) -> list[Any]:
 def _run_grid(task: Any, output: Output, where: Where, axes: list[tuple[str, list[Any]]]) -> None:
     from dreamsampler.files import check_writable, write_whole
     from dreamsampler.interfaces.cli.command import check_files, produce
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     began, names = time.perf_counter(), [name for name, _ in axes]
     points = list(itertools.product(*(values for _, values in axes)))
@@ -157,7 +157,7 @@ def _word(value: Any) -> str:
 
 
 def _sheet(paths: list[Path], axes: list[tuple[str, list[Any]]]) -> bytes:
-    from dreamsampler.interfaces.cli.sheet import Cell, draw_grid, shown
+    from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
     across = len(axes[-1][1])
     columns = [f"{axes[-1][0]} {_said(value)}" for value in axes[-1][1]]

@@ -96,7 +96,7 @@ def serve(studio: Studio, where: Where) -> None:
         studio: the server.
         where: the model.
     """
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     studio.check()
     if not studio.share_nothing:

@@ -45,7 +45,7 @@ def show_demo(demo: Demo) -> None:
     from dreamsampler.files import write_whole
     from dreamsampler.interfaces.cli.command import Where, check_files, produce
     from dreamsampler.interfaces.cli.demo.sheet import draw
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
     from dreamsampler.tasks import Edit
 
     began = time.perf_counter()
