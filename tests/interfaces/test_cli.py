@@ -25,8 +25,8 @@ from dreamsampler.interfaces.cli.command import Output, Record, Where
 from dreamsampler.interfaces.cli.demo import show
 from dreamsampler.interfaces.cli.form import PLACED, described, form, options_of
 from dreamsampler.interfaces.cli.main import COMMANDS, form_of
-from dreamsampler.interfaces.progress import Bar
 from dreamsampler.interfaces.errors import unframed
+from dreamsampler.interfaces.progress import Bar
 from dreamsampler.tasks import TASKS
 from dreamsampler.tasks.edit.task import PRESETS
 from dreamsampler.tasks.recipe import PACKAGES
