@@ -1,4 +1,4 @@
-"""Which tasks have a tab, and what of their forms is shown first; options are the tasks' own."""
+"""The tabs: which tasks, which of their options are shown first, and examples."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from dreamsampler.tasks import Edit, Inpaint, Reconstruct, Restore, Vectorize
+from dreamsampler.tasks import Edit, Inpaint, Reconstruct, Restore, Task, Vectorize
 
 
 @final
 @dataclass(frozen=True)
 class Example:
-    """Something to click.
+    """Values that fill a form.
 
     Args:
         label: on the button.
         picture: of those that come with the package; a toy's name for a scene.
-        values: other fields.
-        degraded: operator and noise that the picture is spoiled with first.
-        hole: an ellipse to be painted, (left, top, right, bottom) as shares of the picture.
+        values: option -> value.
+        degraded: operator and noise that the picture is degraded with first.
+        hole: a box to be painted, (left, top, right, bottom) as shares of the picture.
     """
 
     label: str
@@ -31,7 +31,7 @@ class Example:
 
 @final
 @dataclass(frozen=True)
-class Look:
+class TabSpec:
     """A tab.
 
     Args:
@@ -39,12 +39,12 @@ class Look:
         title: of the tab.
         hint: what it is for.
         verb: on the button.
-        front: fields that are shown at once; the others are folded away.
-        examples: things to click.
-        hidden: fields that the tab has something better for.
+        front: options that are shown first; the others are under "More options".
+        examples: buttons that fill the form.
+        hidden: options that the painter holds.
     """
 
-    task: type
+    task: type[Task]
     title: str
     hint: str
     verb: str
@@ -55,7 +55,7 @@ class Look:
     @property
     def name(self) -> str:
         """The task's name on the command line and in the HTTP interface."""
-        return self.task.__name__.lower()
+        return self.task.name()
 
 
 EDITS = (
@@ -80,7 +80,7 @@ MEASURED = (
     Example(
         "Four times smaller", "grin.png", {"operator": "downsample(4)"}, ("downsample(4)", 0.01)
     ),
-    Example("How sure is it?", "apple.png", BLURRED | {"samples": 4}, ("blur(3)", 0.05)),
+    Example("How sure is it?", "apple.png", BLURRED | {"num_images": 4}, ("blur(3)", 0.05)),
 )
 DRAWINGS = (
     Example("Apple", "apple.png", {"prompt": "red apple", "paths": 24}),
@@ -89,40 +89,42 @@ DRAWINGS = (
 )
 SCENES = (
     Example(
-        "Blurred toy car", "car", BLURRED | {"operator": "blur(sigma=1)", "steps": 150, "beta": 0.0}
+        "Blurred toy car",
+        "car",
+        BLURRED | {"operator": "blur(sigma=1)", "fit_steps": 150, "beta": 0.0},
     ),
-    Example("Toy duck", "duck", {"steps": 150, "beta": 0.0}),
+    Example("Toy duck", "duck", {"fit_steps": 150, "beta": 0.0}),
 )
 
-LOOKS = (
-    Look(
+TABS = (
+    TabSpec(
         Edit,
         "Edit",
         "Say what the picture shows now and what it should show. The rest of it stays.",
         "Edit",
-        ("image", "source_prompt", "prompt", "preset"),
+        ("image", "source_prompt", "prompt", "method"),
         EDITS,
     ),
-    Look(
+    TabSpec(
         Inpaint,
         "Inpaint",
         "Paint over what shall change and say what the whole picture should show in the end. "
         "Every pixel that is not painted comes back as it was.",
         "Paint",
-        ("preset",),
+        ("method",),
         PAINTINGS,
         hidden=("image", "prompt"),
     ),
-    Look(
+    TabSpec(
         Restore,
         "Restore",
         "Undo a blur, a low resolution, lost pixels or JPEG. The result explains the picture that "
         "came in; the residual says how well, the spread how sure it is.",
         "Restore",
-        ("image", "operator", "prompt", "preset", "samples"),
+        ("image", "operator", "prompt", "method", "num_images"),
         MEASURED,
     ),
-    Look(
+    TabSpec(
         Vectorize,
         "Vectorize",
         "Draw a picture with few colored paths, as an SVG file.",
@@ -130,13 +132,13 @@ LOOKS = (
         ("image", "prompt", "paths", "init"),
         DRAWINGS,
     ),
-    Look(
+    TabSpec(
         Reconstruct,
         "3D",
         "A sharp scene from blurred, small or few views of it: upload transforms.json and the "
         "pictures it names.",
         "Reconstruct",
-        ("scene", "operator", "prompt"),
+        ("image", "operator", "prompt"),
         SCENES,
     ),
 )
