@@ -17,7 +17,7 @@ METHODS: tuple[Method, ...] = (*edit.METHODS, *inpaint.METHODS, *restore.METHODS
 """Every method, the default one of each task first."""
 
 
-def methods_of(task: MethodTask) -> dict[str, Method]:
+def methods_of(task: str) -> dict[str, Method]:
     """Name -> method, of one task.
 
     Example:
@@ -27,7 +27,7 @@ def methods_of(task: MethodTask) -> dict[str, Method]:
     return {each.name: each for each in METHODS if each.task == task}
 
 
-def method(task: MethodTask, name: str) -> Method:
+def method(task: str, name: str) -> Method:
     """A method of a task by its name.
 
     Raises:

@@ -31,7 +31,7 @@ class MethodTask(Task):
     @property
     def chosen(self) -> Method:
         """The method."""
-        return method(self.name(), self.method)  # type: ignore[arg-type]  # as above
+        return method(self.name(), self.method)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -113,5 +113,5 @@ class MethodTask(Task):
 
 def _with(task: MethodTask, name: str) -> list[str]:
     """The methods that have a kind of prompt."""
-    known = methods_of(task.name())  # type: ignore[arg-type]  # tasks with methods only
+    known = methods_of(task.name())
     return [method for method, each in known.items() if getattr(each, name) != "unused"]
