@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.field import Camera, load_field, read_transforms
@@ -20,16 +19,10 @@ from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import read_recipe
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
 from dreamsampler.tasks.reconstruct.run import between
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 from dreamsampler.tasks.scene_names import own
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")

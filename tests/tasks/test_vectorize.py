@@ -7,19 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur, parse
 from dreamsampler.tasks.vectorize.initialize import Initialization
 from dreamsampler.tasks.vectorize.task import Vectorize
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 def icon():
