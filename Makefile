@@ -54,7 +54,7 @@ bench: $(DEV)             ## beside baselines, whole (hours; goes on where it en
 		$$(test ! -f benchmarks/results/$$suite.json || echo --against committed) || exit; done
 
 evaluate-model: $(DEV)    ## the table of what the bundled model can do, and contact sheets (QUICK=1: a sample)
-	$(THREADS) $(V)/bin/python training/evaluate_model.py $(if $(QUICK),--quick)
+	$(THREADS) $(V)/bin/python -m training.evaluation $(if $(QUICK),--quick)
 
 docs: $(DEV)              ## the site, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(V)/bin/mkdocs build --strict

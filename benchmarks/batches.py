@@ -1,4 +1,4 @@
-"""Small batches for the suites kills, faults, throughput, and what must be true of their results."""
+"""Small batches for the suites kills, faults and throughput, and what must be true of them."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods.restoration import (
-    Found,
+from dreamsampler.methods import (
+    RunningMean,
     averaged_restoration,
     dps,
     flowdps,
@@ -93,7 +93,7 @@ def perfect(case: Case, z: Latent, steps: int) -> Iterator[Step]:
     unconditional = conditional(case.prior, None)
 
     def given_data(z: Latent, level: Level) -> Estimate:
-        z0 = case.data.explained(unconditional(z, level).z0, exact_spread(level))
+        z0 = case.data.prox(unconditional(z, level).z0, exact_spread(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, len(z))
@@ -113,7 +113,7 @@ def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
 
     def default(z: Latent) -> Iterator[Step]:
         levels = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
-        views, found = [data] * len(levels), Found(z)
+        views, found = [data] * len(levels), RunningMean(z)
         rest = views, found, levels, rng()
         for step in averaged_restoration(denoise, *rest, spread=exact_spread):
             yield replace(step, z0=found.mean)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from dreamsampler.methods.inputs import EditInputs
 from PIL import Image
 
 import dreamsampler as ds
 from dreamsampler.maths import draw, fresh, generators
+from dreamsampler.methods.inputs import EditInputs
 
 
 def run(inputs, settings):

@@ -3,7 +3,7 @@ import torch
 from oracles import mixture, normal
 
 from dreamsampler.generators import LatentVariable
-from dreamsampler.guidance import cfg, cfg_pp, conditional, delta, gamma, together
+from dreamsampler.guidance import cfg, cfg_pp, conditional, delta, gamma, predict_batch
 from dreamsampler.maths import Cosine, within
 
 LEVEL = Cosine()(0.5)
@@ -96,4 +96,4 @@ def test_rows_do_not_know_each_other():
 
 def test_two_priors_cannot_be_asked_together():
     with pytest.raises(ValueError, match="share one prior"):
-        together([(conditional(mixture(), 1), Z), (conditional(mixture(), 2), Z)], LEVEL)
+        predict_batch([(conditional(mixture(), 1), Z), (conditional(mixture(), 2), Z)], LEVEL)

@@ -8,9 +8,9 @@ from oracles import normal
 from tiny import TINY, latents
 
 from dreamsampler import GaussianMixture
-from dreamsampler.guidance import Negation, cfg, likelihood, pictured
+from dreamsampler.guidance import Negation, cfg, denoising_similarity, image_similarity
 from dreamsampler.maths import Cosine, Estimate, Level, Step, generators, to_estimate
-from dreamsampler.methods.restoration import treg
+from dreamsampler.methods import treg
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.regularizers import Measurement
@@ -55,10 +55,10 @@ def shown(rows=1):
 def test_likelihood_is_the_denoising_error():
     prior = Teller()
     z0, eps, step = shown(rows=3)
-    found = likelihood(prior)(z0, step, prior.condition("2"))
+    found = denoising_similarity(prior)(z0, step, prior.condition("2"))
     torch.testing.assert_close(found, -(2 - eps).square().mean((1, 2, 3)))
     right = Word(eps[:1].reshape(1, 1, 4))
-    assert likelihood(prior)(z0, step, right)[0] == pytest.approx(0, abs=1e-6)
+    assert denoising_similarity(prior)(z0, step, right)[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_step_has_its_length_and_goes_away_from_what_is_shown():
@@ -67,11 +67,11 @@ def test_a_step_has_its_length_and_goes_away_from_what_is_shown():
     z0, eps, step = shown()
     null = prior.condition(None)
     negation = Negation(prior, prior.condition("3"), null, 2.0, step=0.1)
-    assert negation.watched(z0, step) is z0
+    assert negation.update(z0, step) is z0
     away = null.embeddings - eps.reshape(1, 1, 4)
     wanted = null.embeddings + 0.1 * away / away.square().mean().sqrt()
     torch.testing.assert_close(negation.null.embeddings, wanted)
-    similar = likelihood(prior)
+    similar = denoising_similarity(prior)
     assert similar(z0, step, negation.null) < similar(z0, step, null)
     assert torch.equal(null.embeddings, torch.ones(1, 1, 4))  # the prior's own stays
 
@@ -82,7 +82,7 @@ def test_it_is_guidance_until_something_was_watched_and_from_the_moved_null_then
     told, null = prior.condition("3"), prior.condition(None)
     negation = Negation(prior, told, null, 2.0)
     assert torch.equal(negation(step.z, LEVEL).z0, cfg(prior, told, null, 2.0)(step.z, LEVEL).z0)
-    negation.watched(z0, step)
+    negation.update(z0, step)
     moved = negation.null.embeddings.reshape(1, 1, 2, 2)
     torch.testing.assert_close(negation(step.z, LEVEL).eps, 2 * 3 - moved)
 
@@ -97,7 +97,7 @@ def test_every_image_has_a_null_of_its_own():
     def after(rows):
         step = Step(0, level, z0[rows], eps[rows], z[rows], Estimate(z0[rows], eps[rows]), z0)
         negation = Negation(prior, told, null, 3.0, steps=2)
-        negation.watched(z0[rows], step)
+        negation.update(z0[rows], step)
         return negation.null.embeddings, negation(z[rows], level).z0
 
     both, alone = after(slice(0, 2)), after(slice(1, 2))
@@ -115,10 +115,10 @@ def test_an_image_encoder_of_ones_own():
     def cosine(x, condition):
         return torch.cosine_similarity(x.flatten(1), condition.embeddings[:, 0])
 
-    similar = pictured(prior.decode, cosine)
+    similar = image_similarity(prior.decode, cosine)
     negation = Negation(prior, prior.condition("3"), prior.condition(None), 2.0, similar, step=0.3)
     before = similar(z0, step, negation.null)
-    negation.watched(z0, step)
+    negation.update(z0, step)
     assert similar(z0, step, negation.null) < before
 
 
@@ -130,7 +130,7 @@ def test_tregs_walk_moves_the_null_after_every_level():
     nulls = [negation.null.embeddings]
     for step in treg(negation, data, y, trailing(prior.schedule, 3, start=0.9), generators(0, 1)):
         moved = Negation(prior, negation.condition, Word(nulls[-1]), 2.0)
-        moved.watched(step.z0, step)
+        moved.update(step.z0, step)
         torch.testing.assert_close(negation.null.embeddings, moved.null.embeddings)
         nulls.append(negation.null.embeddings)
     assert len(nulls) == 4
@@ -150,5 +150,5 @@ def test_what_cannot_be_negated_is_refused():
         def usual_scale(self, scale):
             return scale
 
-    with pytest.raises(ValueError, match="told its guidance scale"):
+    with pytest.raises(ValueError, match="takes its guidance scale"):
         Negation(Knowing(), Teller().condition("3"), Teller().condition(None), 2.0)

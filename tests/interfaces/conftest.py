@@ -9,8 +9,8 @@ from PIL import Image
 from dreamsampler.interfaces.cli.main import main
 
 
-class Said(NamedTuple):
-    """What a command came back with."""
+class Completed(NamedTuple):
+    """How a command ended, and what it printed."""
 
     code: int
     out: str
@@ -30,7 +30,7 @@ def cli(capsys, tmp_path, monkeypatch):
     def run(*arguments):
         capsys.readouterr()
         code = main([str(each) for each in arguments])
-        return Said(code, *capsys.readouterr())
+        return Completed(code, *capsys.readouterr())
 
     return run
 

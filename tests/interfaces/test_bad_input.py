@@ -1,4 +1,4 @@
-"""Every way to be wrong that the command line is asked to survive: one line, exit 2, no debris."""
+"""Every bad input that the command line must survive: one line, exit code 2, no file left."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ModelOptions
 
 FAST = ("--num-inference-steps", 2, "--model", TINY, "--size", 64)
 
@@ -26,12 +26,12 @@ def refused(cli, tmp_path, monkeypatch):
     def run(image, *options, prompt="dog", output="out.png", match="", cheap=True):
         before = sorted(tmp_path.rglob("*"))
         if cheap:
-            monkeypatch.setattr(Where, "load", load)
-        said = cli("edit", image, "--prompt", prompt, "-o", output, *FAST, *options)
-        assert (said.code, said.out) == (2, ""), said.err
-        assert len(said.lines) == 1, said.err
-        assert said.lines[0].startswith("dreamsampler: ")
-        assert match in said.err
+            monkeypatch.setattr(ModelOptions, "load", load)
+        result = cli("edit", image, "--prompt", prompt, "-o", output, *FAST, *options)
+        assert (result.code, result.out) == (2, ""), result.err
+        assert len(result.lines) == 1, result.err
+        assert result.lines[0].startswith("dreamsampler: ")
+        assert match in result.err
         assert sorted(tmp_path.rglob("*")) == before
 
     return run
@@ -93,10 +93,10 @@ def test_empty_prompt(refused, picture, prompt):
 
 def test_too_long_a_prompt_warns_and_names_the_lost_words(cli, picture):
     words = " ".join(f"dog{i}" for i in range(120))
-    said = cli("edit", picture, "--prompt", f"{words} zebra", "-o", "out.png", *FAST)
-    assert said.code == 0
-    warned = [line for line in said.lines if line.startswith("warning: ")]
-    assert len(warned) == len(said.lines) == 1
+    result = cli("edit", picture, "--prompt", f"{words} zebra", "-o", "out.png", *FAST)
+    assert result.code == 0
+    warned = [line for line in result.lines if line.startswith("warning: ")]
+    assert len(warned) == len(result.lines) == 1
     assert "zebra" in warned[0]
     assert "dog1 " not in warned[0]
 
@@ -193,7 +193,7 @@ def test_a_disk_that_fills_up_during_the_work(refused, picture, monkeypatch, tmp
 
     def full(number):
         calls.append(number)
-        if len(calls) > 1:  # the first is the check before the work
+        if len(calls) > 2:  # checked before loading and before running
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(number)
 

@@ -1,7 +1,5 @@
 import contextlib
-import dataclasses
 import fcntl
-import importlib.metadata
 import io
 import json
 import os
@@ -21,15 +19,16 @@ from tiny import TINY
 
 from dreamsampler.files import sha256
 from dreamsampler.images.save import read_recipe
-from dreamsampler.interfaces.cli.command import Output, Record, Where
-from dreamsampler.interfaces.cli.demo import show
-from dreamsampler.interfaces.cli.form import PLACED, described, form, options_of
-from dreamsampler.interfaces.cli.main import COMMANDS, form_of
-from dreamsampler.interfaces.cli.progress import Bar
+from dreamsampler.interfaces.cli import demo
+from dreamsampler.interfaces.cli.main import COMMANDS, load
 from dreamsampler.interfaces.errors import unframed
-from dreamsampler.tasks import TASKS
-from dreamsampler.tasks.edit.task import PRESETS
+from dreamsampler.interfaces.model_options import ModelOptions
+from dreamsampler.interfaces.progress import Bar
+from dreamsampler.methods.registry import METHODS
+from dreamsampler.tasks import Edit
+from dreamsampler.tasks.options import options_of
 from dreamsampler.tasks.recipe import PACKAGES
+from dreamsampler.version import __version__
 
 COMMAND = str(Path(sys.executable).with_name("dreamsampler"))
 HEAVY = ("torch", "numpy", "diffusers", "transformers", "accelerate", "gradio", "ray", "matplotlib")
@@ -45,38 +44,39 @@ def python(code, **options):
 # --- help and imports -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["edit", "--help"], ["--version"]])
-def test_help_and_import_leave_the_heavy_packages_alone(arguments):
+def test_help_and_lists_leave_the_heavy_packages_alone():
+    commands = [["--help"], ["--version"], ["methods"], ["schema", "edit"]]
+    commands += [[each.name, "--help"] for each in COMMANDS]
     done = python(
         "import sys, dreamsampler\n"
         "from dreamsampler.interfaces.cli.main import main\n"
-        f"code = main({arguments})\n"
-        f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)\n"
-        "sys.exit(code)"
+        f"codes = [main(each) for each in {commands}]\n"
+        f"print(any(codes), [m for m in {HEAVY} if m in sys.modules], file=sys.stderr)\n"
     )
-    assert done.stderr.strip() == "[]"
-    assert done.returncode == 0
-    assert "dreamsampler" in done.stdout
+    assert done.stderr.strip() == "False []"
 
 
 def test_the_installed_command_knows_its_version():
     done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, timeout=60)
-    assert done.stdout == f"dreamsampler {importlib.metadata.version('dreamsampler')}\n"
+    assert done.stdout == f"dreamsampler {__version__}\n"
 
 
-def test_help_lists_every_task_and_every_option(cli):
-    said = cli("--help")
-    assert said.code == 0
-    assert cli().out == said.out
-    for task in TASKS:
-        assert task.__name__.lower() in said.out
-        text = cli(task.__name__.lower(), "--help").out
-        for field in dataclasses.fields(form("F", [task, Output, Record, Where])):
-            name = PLACED.get(field.name) or f"--{field.name.replace('_', '-')}"
-            negated = name.replace("--", "--no-", 1) if field.default is True else name
-            assert negated in text
-    assert "-o" in text
-    assert "demo" in said.out
+def test_help_lists_every_command_and_every_option(cli):
+    result = cli("--help")
+    assert result.code == 0
+    assert cli().out == cli("-h").out == result.out
+    for command in COMMANDS:
+        parts, text = [load(part) for part in command.parts], cli(command.name, "--help").out
+        first = parts[0].__doc__.strip().splitlines()[0]
+        words = " ".join(result.out.split())
+        assert f" {command.name} " in words and first in words, command.name
+        assert first in text
+        for option in [each for part in parts for each in options_of(part).values()]:
+            name = option.name.replace("_", "-")
+            typed = f"--no-{name}" if option.default is True else f"--{name}"
+            placed = {"image": "INPUT", "task": "{", "toy": "{"}.get(option.name, name.upper())
+            assert typed in text or placed in text, (command.name, option.name)
+            assert option.help, (command.name, option.name)
 
 
 def test_threads_wait_patiently_unless_the_user_says_how(cli, monkeypatch):
@@ -93,85 +93,88 @@ def test_threads_wait_patiently_unless_the_user_says_how(cli, monkeypatch):
     assert "GOMP_SPINCOUNT" not in os.environ
 
 
-def test_help_tells_ranges_what_presets_choose_and_what_may_come_several_times(cli):
+def test_help_has_ranges_defaults_and_what_may_come_several_times(cli):
     text = " ".join(cli("edit", "--help").out.replace("│", " ").split())
-    assert "(1 to 1000; default 16, ledits 20, flowedit 33, paper 200)" in text
-    assert "the source prompt (0 to 100; flowedit 3.5)" in text
+    assert "(1 to 1000; by default 16)" in text
+    assert "(0 to 100; by default 5)" in text
     assert "style.safetensors=0.7 (may be given several times)" in text
+    assert "Example" not in text
 
 
-@pytest.mark.parametrize("part", [*TASKS, Where, Output, Record])
-def test_every_option_is_described(part):
-    assert set(described(part)) == {field.name for field in dataclasses.fields(part)}
+def test_methods_lists_all_of_the_registry(cli):
+    listed = json.loads(cli("methods", "--json").out)
+    assert [(each["task"], each["name"]) for each in listed] == [(m.task, m.name) for m in METHODS]
+    assert listed[0]["settings"]["num_inference_steps"] == 16
+    text = cli("methods", "restore").out
+    for each in METHODS:
+        assert (f"\n  {each.name}\n" in text) == (each.task == "restore") or each.task != "restore"
+        if each.task == "restore":
+            words = " ".join(text.split())
+            for part in (each.use, each.paper, f"{each.evaluations} network evaluations"):
+                assert part in words
 
 
 def test_unknown_and_missing_options_are_refused(cli, picture):
-    said = cli("edit", picture, "--prompt", "x", "-o", "out.png", "--stile", "3")
-    assert (said.code, said.out) == (2, "")
-    assert "--stile" in said.err
+    result = cli("edit", picture, "--prompt", "x", "-o", "out.png", "--stile", "3")
+    assert (result.code, result.out) == (2, "")
+    assert "--stile" in result.err
     assert cli("edit", picture, "--prompt", "x").code == 2
-    assert cli("paint", picture).code == 2
-    assert cli("edit", picture, "--prompt", "x", "-o", "o.png", "--seed", "x").code == 2
 
 
-@pytest.mark.parametrize(
-    ("typed", "match"),
-    [
-        ("paint cat.png", "inpaint, restore"),
-        ("inpaint", "INPUT -o PATH"),
-        ("inpaint cat.png -o o.png --mask-mode grey", "one of white, black, alpha was wanted"),
-        ("inpaint cat.png -o o.png --expand 1 2 3", "and INT INT INT INT was wanted"),
-        ("edit cat.png --prompt x -o o.png --guidance-scale y", "is 'y', and a number was wanted"),
-        ("edit cat.png --prompt x -o o.png --seed 1.5", "is '1.5', and a whole number was wanted"),
-        ("restore a.png --operator x -o o.png --noise y", "and a number or auto was wanted"),
-        ("edti cat.png", "no command 'edti': did you mean edit?"),
-        ("inpaint cat.png -o o.png --seed", "--seed"),
-        (
-            "inpaint cat.png -o o.png --nunm-images 3",
-            "no option --nunm-images: did you mean --num-images",
-        ),
-        ("edit --promt x", "there is no option --promt: did you mean --prompt?"),
-        (
-            "edit cat.png --promt=x --sed 1",
-            "--promt: did you mean --prompt?; there is no option --",
-        ),
-        (
-            "edit cat.png --guidance_scael 3 -o o.png",
-            "--guidance-scael: did you mean --guidance-sc",
-        ),
-        ("restore cat.png -q", "there is no option -q; for help"),
-        ("--versoin", "there is no option --versoin: did you mean --version?"),
-        ("restore cat.png -o o.png", "--operator TEXT"),
-        ("degrade cat.png -o o.png --operator none --bits 12", "one of 8, 16 was wanted"),
-    ],
-)
-def test_what_cannot_be_read_is_told_in_one_line(cli, typed, match):
-    said = cli(*typed.split())
-    assert (said.code, said.out) == (2, "")
-    assert len(said.lines) == 1, said.err
-    assert said.lines[0].startswith("dreamsampler: ")
-    assert match in said.err
-    assert "--help" in said.err
+UNREADABLE = {
+    "paint cat.png": "inpaint, restore",
+    "inpaint": "INPUT -o PATH",
+    "restore cat.png -o o.png": "--operator TEXT",
+    "inpaint cat.png -o o.png --prompt x --mask-mode grey": "no mask_mode 'grey'",
+    "inpaint cat.png -o o.png --expand 1 2 3": "--expand",
+    "inpaint cat.png -o o.png --prompt x --expand 1 2 3 y": "expand is 'y', but must be a whole",
+    "edit cat.png --prompt x -o o.png --guidance-scale y": "is 'y', but must be a number",
+    "edit cat.png --prompt x -o o.png --seed 1.5": "is '1.5', but must be a whole number",
+    "edit cat.png --prompt x -o o.png --dtype half": "no dtype 'half'",
+    "edit cat.png --prompt x -o o.png --method flowedti": "did you mean flowedit?",
+    "restore a.png --operator x -o o.png --noise y": "must be a number, or auto",
+    "degrade cat.png -o o.png --operator none --bits 12": "choose one of 8, 16",
+    "edti cat.png": "no command 'edti': did you mean edit?",
+    "inpaint cat.png -o o.png --seed": "--seed",
+    "inpaint cat.png -o o.png --nunm-images 3": "--nunm-images: did you mean --num-images",
+    "edit --promt x": "there is no option --promt: did you mean --prompt?",
+    "edit cat.png --promt=x --sed 1": "--promt: did you mean --prompt?; there is no option --",
+    "edit cat.png --guidance_scael 3 -o o.png": "--guidance-scael: did you mean --guidance-sc",
+    "restore cat.png -q": "there is no option -q; for help",
+    "--versoin": "there is no option --versoin: did you mean --version?",
+    "--debug edit": "there is no option --debug",
+    "-- edit": "name a command",
+}
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(cli):
+    for typed, match in UNREADABLE.items():
+        result = cli(*typed.split())
+        assert (result.code, result.out) == (2, ""), typed
+        assert len(result.lines) == 1, result.err
+        assert result.lines[0].startswith("dreamsampler: ")
+        assert match in result.err
+        assert "--help" in result.err
 
 
 def test_what_is_switched_off_is_no_misspelling(cli):
-    said = cli("reconstruct", "x", "--no-solid", "--no-deconvolve", "--promt", "y", "-o", "z").err
-    assert "--promt: did you mean --prompt?" in said and "solid" not in said
+    result = cli("reconstruct", "x", "--no-solid", "--no-deconvolve", "--promt", "y", "-o", "z").err
+    assert "--promt: did you mean --prompt?" in result and "solid" not in result
     assert "did you mean --no-solid?" in cli("reconstruct", "x", "--solid", "-o", "z").err
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_a_misspelled_option_comes_before_what_is_missing_for_it(cli, command):
-    for name in options_of(form_of(command)):
-        if len(name) > 5 and name.startswith("--"):
-            typed = name[:-2] + name[-1] + name[-2] if name[-1] != name[-2] else name + "x"
-            said = cli(command.name, typed, "x")
-            assert said.code == 2
-            assert said.lines == [
-                f"dreamsampler: there is no option {typed}: did you mean {name}?; for help, run "
-                f"dreamsampler {command.name} --help"
-            ]
-            return
+def test_a_misspelled_option_comes_before_what_is_missing_for_it(cli):
+    for command in COMMANDS:
+        options = [option for part in command.parts for option in options_of(load(part)).values()]
+        name = next(each.name for each in options if each.default in (None, False))
+        name = f"--{name.replace('_', '-')}"
+        typed = name[:-2] + name[-1] + name[-2] if name[-1] != name[-2] else name + "x"
+        result = cli(command.name, typed, "x")
+        assert result.code == 2
+        assert result.lines == [
+            f"dreamsampler: there is no option {typed}: did you mean {name}?; for help, run "
+            f"dreamsampler {command.name} --help"
+        ]
 
 
 FRAMED = """\
@@ -188,14 +191,14 @@ FRAMED = """\
 
 def test_the_frame_that_terminals_get_is_taken_off_as_well():
     """tyro draws it where its stream is UTF-8; here, with what is printed captured, it is not."""
-    told = unframed(FRAMED)
-    assert told.startswith("missing from dreamsampler restore: --operator TEXT; for help, run")
-    assert told.endswith("dreamsampler restore --help")
+    message = unframed(FRAMED)
+    assert message.startswith("missing from dreamsampler restore: --operator TEXT; for help, run")
+    assert message.endswith("dreamsampler restore --help")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_complaint_in_a_frame_of_any_encoding_is_told(encoding):
-    """Where boxes can be drawn the parser draws them, and elsewhere lines of hyphens."""
+def test_an_error_in_a_frame_of_any_encoding_is_one_line(encoding):
+    """ModelOptions boxes can be drawn the parser draws them, and elsewhere lines of hyphens."""
     done = subprocess.run(
         [COMMAND, "edit", "--prompt", "dog", "-o", "dog.png"],
         capture_output=True,
@@ -207,30 +210,24 @@ def test_a_complaint_in_a_frame_of_any_encoding_is_told(encoding):
     assert done.stderr.count(b"\n") == 1
 
 
-def test_every_command_is_one_line_of_the_table(cli):
-    for command in COMMANDS:
-        assert form_of(command).__doc__.splitlines()[0] in " ".join(
-            cli(command.name, "--help").out.split()
-        )
-
-
-def test_a_shell_is_told_every_command_and_every_option(cli):
+def test_completion_knows_every_command_option_and_choice(cli):
     for shell in ("bash", "zsh"):
-        said = cli("--tyro-print-completion", shell)
-        assert said.code == 0
-        assert "inpaint" in said.out
-        assert "mask-mode" in said.out
+        result = cli("--tyro-print-completion", shell)
+        assert result.code == 0
+        assert "inpaint" in result.out
+        assert "mask-mode" in result.out
+        assert "flowedit" in result.out
 
 
 # --- an edit --------------------------------------------------------------------------------------
 
 
 def test_an_edit_writes_its_picture_and_one_line(cli, picture, tmp_path):
-    said = cli("edit", picture, *WORDS, "--seed", 7, "-o", "new/out.png")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("new/out.png: ")
-    assert "network evaluations" in said.out
-    assert said.out.count("\n") == 1
+    result = cli("edit", picture, *WORDS, "--seed", 7, "-o", "new/out.png")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("new/out.png: ")
+    assert "network evaluations" in result.out
+    assert result.out.count("\n") == 1
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.png"]
     assert Image.open("new/out.png").size == (48, 40)
 
@@ -238,10 +235,10 @@ def test_an_edit_writes_its_picture_and_one_line(cli, picture, tmp_path):
 def test_the_picture_carries_its_recipe(cli, picture):
     import hashlib
 
-    said = cli(
+    result = cli(
         "edit", picture, *WORDS, "--source-prompt", "cat", "--seed", 7, "-o", "out.png", "--json"
     )
-    document, recipe = json.loads(said.out), read_recipe("out.png")
+    document, recipe = json.loads(result.out), read_recipe("out.png")
     assert document["outputs"] == ["out.png"]
     assert {key: document[key] for key in recipe if key not in ("index", "seed")} == {
         key: value for key, value in recipe.items() if key not in ("index", "seed")
@@ -269,8 +266,8 @@ def test_the_same_seed_gives_the_same_bytes(cli, picture):
 
 
 def test_several_pictures_are_numbered(cli, picture, tmp_path):
-    said = cli("edit", picture, *WORDS, "--num-images", 2, "-o", "out.png", "--json")
-    assert json.loads(said.out)["outputs"] == ["out-0.png", "out-1.png"]
+    result = cli("edit", picture, *WORDS, "--num-images", 2, "-o", "out.png", "--json")
+    assert json.loads(result.out)["outputs"] == ["out-0.png", "out-1.png"]
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["out-0.png", "out-1.png"]
     assert [read_recipe(f"out-{i}.png")["seed"] for i in range(2)] == [0, 1]
 
@@ -286,21 +283,21 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
     before, after = np.asarray(Image.open(picture)), np.asarray(Image.open("out.png"))
     assert (before == after)[mask == 0].all()
     assert (before != after)[mask == 255].any()
-    said = cli("edit", picture, *WORDS, "--mask-image", "mask.png", "-o", "out.jpg")
-    assert said.lines == ["warning: out.jpg: JPEG changes every pixel a little, masked or not"]
+    result = cli("edit", picture, *WORDS, "--mask-image", "mask.png", "-o", "out.jpg")
+    assert result.lines == ["warning: out.jpg: JPEG changes every pixel a little, masked or not"]
 
 
 def test_the_run_is_recorded(cli, picture):
-    said = cli("edit", picture, *WORDS, "-o", "out.png", "--record", "film", "--json")
+    result = cli("edit", picture, *WORDS, "-o", "out.png", "--record", "film", "--json")
     names = ["film/strip.png", "film/film.gif", "film/trace.json"]
-    assert json.loads(said.out)["record"] == names
+    assert json.loads(result.out)["record"] == names
     assert json.loads(Path("film/trace.json").read_text())["steps"] == 3
 
 
 def test_a_run_without_steps_has_no_record(cli, picture, tmp_path):
-    said = cli("edit", picture, *WORDS, "--strength", 0, "-o", "out.png", "--record", "film")
-    assert said.code == 0
-    assert said.lines == ["warning: no step was taken, so film gets no record"]
+    result = cli("edit", picture, *WORDS, "--strength", 0, "-o", "out.png", "--record", "film")
+    assert result.code == 0
+    assert result.lines == ["warning: no step was taken, so film gets no record"]
     assert not (tmp_path / "film").exists()
 
 
@@ -401,21 +398,23 @@ def test_the_unexpected_is_one_line_too(cli, picture, monkeypatch):
     def broken(self):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(Where, "load", broken)
-    said = cli("edit", picture, *WORDS, "-o", "out.png")
-    assert said.code == 1
-    assert said.lines == ["dreamsampler: unexpected RuntimeError: two lines (--debug shows where)"]
+    monkeypatch.setattr(ModelOptions, "load", broken)
+    result = cli("edit", picture, *WORDS, "-o", "out.png")
+    assert result.code == 1
+    assert result.lines == [
+        "dreamsampler: unexpected RuntimeError: two lines (--debug shows where)"
+    ]
 
 
 def test_the_demo_shows_before_and_after(cli, monkeypatch):
-    load = Where(model=str(TINY)).load
-    monkeypatch.setattr(Where, "load", lambda self: load())
-    monkeypatch.setattr(show, "EDITS", show.EDITS[:1])
-    few = dataclasses.replace(PRESETS["default"], num_inference_steps=1)
-    monkeypatch.setitem(PRESETS, "default", few)
-    said = cli("demo", "-o", "shown")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("shown/before-after.png: ")
+    load = ModelOptions(model=str(TINY)).load
+    monkeypatch.setattr(ModelOptions, "load", lambda self: load())
+    monkeypatch.setattr(demo, "EDITS", demo.EDITS[:1])
+    few = {**METHODS[0].settings, "num_inference_steps": 1}
+    monkeypatch.setattr(Edit, "settings", few)
+    result = cli("demo", "-o", "shown")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("shown/before-after.png: ")
     sheet = np.asarray(Image.open("shown/before-after.png").convert("RGB"))
     assert sheet.std() > 10
     (path,) = Path("shown").glob("*-to-*.png")
@@ -425,5 +424,5 @@ def test_the_demo_shows_before_and_after(cli, monkeypatch):
 def test_the_demo_edits_the_pictures_of_the_examples_folder():
     """They lie in the package as well, so that an installed wheel has them."""
     examples = Path(__file__).parents[2] / "examples"
-    for row in show.EDITS:
-        assert (show.PICTURES / row.picture).read_bytes() == (examples / row.picture).read_bytes()
+    for row in demo.EDITS:
+        assert (demo.PICTURES / row.picture).read_bytes() == (examples / row.picture).read_bytes()

@@ -16,9 +16,9 @@ from tiny import TINY
 import dreamsampler.interfaces.comfyui as folder
 from dreamsampler.generators.vector import read_svg
 from dreamsampler.images.picture import open_picture
-from dreamsampler.interfaces.cli.command import Where
 from dreamsampler.interfaces.comfyui.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from dreamsampler.interfaces.comfyui.widgets import filled, widgets
+from dreamsampler.interfaces.comfyui.widgets import read_widgets, widgets
+from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 
 TASKS = {
@@ -27,15 +27,17 @@ TASKS = {
     "DreamSamplerRestore": Restore,
     "DreamSamplerVectorize": Vectorize,
 }
+SHORT = {"num_inference_steps": 2, "size": 32}
 QUICK = {
-    "DreamSamplerEdit": {"prompt": "dog", "num_inference_steps": 2},
-    "DreamSamplerInpaint": {"prompt": "dog", "num_inference_steps": 2},
-    "DreamSamplerRestore": {"operator": "blur(1)", "num_inference_steps": 2},
+    "DreamSamplerEdit": {"prompt": "dog", **SHORT},
+    "DreamSamplerInpaint": {"prompt": "dog", **SHORT},
+    "DreamSamplerRestore": {"operator": "blur(1)", **SHORT},
     "DreamSamplerVectorize": {
+        **SHORT,
         "paths": 2,
-        "steps": 2,
+        "fit_steps": 2,
         "num_inference_steps": 1,
-        "inner_steps": 1,
+        "update_steps": 1,
     },
 }
 
@@ -69,25 +71,27 @@ def untouched(node):
 
 def call(node, prior, image, **options):
     """As ComfyUI does: every widget sends something."""
-    said = {**untouched(node), **QUICK[node], **options}
+    values = {**untouched(node), **QUICK[node], **options}
     cls = NODE_CLASS_MAPPINGS[node]
     with torch.inference_mode():
-        return getattr(cls(), cls.FUNCTION)(prior=prior, image=image, **said)
+        return getattr(cls(), cls.FUNCTION)(prior=prior, image=image, **values)
 
 
-@pytest.mark.parametrize("node", TASKS)
-def test_the_inputs_are_the_fields_of_the_task(node):
-    inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
-    named = {*inputs["required"], *inputs["optional"]} - {"prior", "image", "mask"}
-    fields = {each.name for each in dataclasses.fields(TASKS[node])} - {"image", "mask_image"}
-    assert named == fields
-    both = {**inputs["required"], **inputs["optional"]}
-    assert all(both[name][1]["tooltip"] for name in fields)
-    for name, (low, high) in TASKS[node].LIMITS.items():
-        settings = both[name][1]
-        default = next(f.default for f in dataclasses.fields(TASKS[node]) if f.name == name)
-        assert (settings["max"], settings["min"]) == (high, -1 if default is None else low)
-        assert settings["min"] <= settings["default"] <= settings["max"]
+def test_the_inputs_are_the_fields_of_the_task():
+    for node, task in TASKS.items():
+        inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
+        both = {**inputs["required"], **inputs["optional"]}
+        defaults = {field.name: field.default for field in dataclasses.fields(task)}
+        assert both.keys() - {"prior", "image", "mask"} == defaults.keys() - {"image", "mask_image"}
+        assert all(both[name][1]["tooltip"] for name in both.keys() & defaults.keys() - {"image"})
+        for name, (low, high) in task.LIMITS.items():
+            settings = both[name][1]
+            if "min" in settings:  # a number that may be a word is text
+                assert settings["min"] == (-1 if defaults[name] is None else low)
+                assert settings["max"] == high
+                assert settings["min"] <= settings["default"] <= settings["max"]
+            else:
+                assert (both[name][0], name) == ("STRING", "noise")
 
 
 def test_a_choice_offers_its_default():
@@ -99,45 +103,47 @@ def test_a_choice_offers_its_default():
                 assert all(isinstance(choice, str) for choice in kind)
 
 
-@pytest.mark.parametrize("node", TASKS)
-def test_widgets_that_nobody_touched_are_the_tasks_own_defaults(node):
-    task = TASKS[node]
-    needed = {
-        f.name: "blur(1)" for f in dataclasses.fields(task) if f.name in ("prompt", "operator")
-    }
-    said = {**untouched(node), **needed}
-    assert task(image="i", **filled(task, said)) == task(image="i", **needed)
+def test_widgets_that_nobody_touched_are_the_tasks_own_defaults():
+    for node, task in TASKS.items():
+        names = [field.name for field in dataclasses.fields(task)]
+        needed = {name: "blur(1)" for name in ("prompt", "operator") if name in names}
+        values = {**untouched(node), **needed}
+        assert task(image="i", **read_widgets(task, values)) == task(image="i", **needed)
 
 
-def test_the_loader_asks_what_the_command_line_asks():
+def test_the_loader_has_the_options_of_the_command_line():
     inputs = NODE_CLASS_MAPPINGS["DreamSamplerLoader"].INPUT_TYPES()
     named = {*inputs["required"], *inputs["optional"]}
-    assert named == {each.name for each in dataclasses.fields(Where)}
+    assert named == {each.name for each in dataclasses.fields(ModelOptions)}
     assert (
-        Where(**filled(Where, {n: w[1]["default"] for n, w in widgets(Where)[1].items()}))
-        == Where()
+        ModelOptions(
+            **read_widgets(
+                ModelOptions, {n: w[1]["default"] for n, w in widgets(ModelOptions)[1].items()}
+            )
+        )
+        == ModelOptions()
     )
 
 
-@pytest.mark.parametrize("node", ["DreamSamplerEdit", "DreamSamplerRestore"])
-def test_a_node_is_its_task_on_a_file(node, prior, tmp_path):
+def test_a_node_is_its_task_on_a_file(prior, tmp_path):
     image = pixels()
     Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)).save(tmp_path / "in.png")
-    made, recipe = call(node, prior, image, seed=5)
-    run = TASKS[node](tmp_path / "in.png", **QUICK[node], seed=5).start(prior).run()
-    assert torch.equal(made[0], run.pictures()[0].permute(1, 2, 0))
-    assert json.loads(recipe)["options"]["seed"] == 5
+    for node in ("DreamSamplerEdit", "DreamSamplerRestore"):
+        made, recipe = call(node, prior, image, seed=5)
+        run = TASKS[node](tmp_path / "in.png", **QUICK[node], seed=5).start(prior).run()
+        assert torch.equal(made[0], run.pictures()[0].permute(1, 2, 0))
+        assert json.loads(recipe)["options"]["seed"] == 5
 
 
-@pytest.mark.parametrize("rows", [1, 2])
-def test_inpainting_keeps_what_is_black_to_the_last_digit(rows, prior):
-    image = torch.rand(rows, 40, 48, 3, generator=torch.Generator().manual_seed(0))
-    made, recipe = call("DreamSamplerInpaint", prior, image, mask=hole())
-    keep = hole()[0] == 0
-    assert made.shape == image.shape
-    assert torch.equal(made[:, keep], image[:, keep])
-    assert not torch.equal(made, image)
-    assert len(json.loads(recipe)) == 2 if rows == 2 else "task" in json.loads(recipe)
+def test_inpainting_keeps_what_is_black_to_the_last_digit(prior):
+    for rows in (1, 2):
+        image = torch.rand(rows, 40, 48, 3, generator=torch.Generator().manual_seed(0))
+        made, recipe = call("DreamSamplerInpaint", prior, image, mask=hole())
+        keep = hole()[0] == 0
+        assert made.shape == image.shape
+        assert torch.equal(made[:, keep], image[:, keep])
+        assert not torch.equal(made, image)
+        assert len(json.loads(recipe)) == 2 if rows == 2 else "task" in json.loads(recipe)
 
 
 def test_several_masks_of_one_picture_are_holes_of_their_own(prior):
@@ -175,58 +181,50 @@ def test_variations_and_batches_come_in_one_image(prior):
     assert [each["seeds"] for each in json.loads(recipe)] == [[0, 1], [0, 1]]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
+def test_what_cannot_be_used_is_refused_in_one_line(prior):
+    for options, words in (
         ({"prompt": ""}, "the prompt is empty"),
-        ({"mask": torch.zeros(1, 64, 64)}, "mask mask-0 is 64x64 pixels but the picture is 48x40"),
-        ({"mask": torch.zeros(3)}, "and a MASK .b, h, w. was wanted"),
-        ({"image": torch.zeros(3, 40, 48)}, "and an IMAGE .b, h, w, c. was wanted"),
-        ({"gamma": 0.5}, "preset default has no gamma"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_in_one_line(options, words, prior):
-    image = options.pop("image", pixels())
-    with pytest.raises(ValueError, match=words) as caught:
-        call("DreamSamplerEdit", prior, image, **options)
-    assert "\n" not in str(caught.value)
+        ({"mask": torch.zeros(1, 64, 64)}, "mask_image is 64x64 pixels but the picture is 48x40"),
+        ({"mask": torch.zeros(3)}, "must be a MASK"),
+        ({"image": torch.zeros(3, 40, 48)}, "must be an IMAGE"),
+        ({"gamma": 0.5}, "method default has no gamma"),
+    ):
+        image = options.pop("image", pixels())
+        with pytest.raises(ValueError, match=words) as caught:
+            call("DreamSamplerEdit", prior, image, **options)
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"), [("much", "noise is 'much'"), ("1 2 three 4", "expand holds 'three'")]
-)
-def test_a_text_that_is_no_number_is_refused(text, words):
-    task, name = (Restore, "noise") if text == "much" else (Inpaint, "expand")
-    with pytest.raises(ValueError, match=words):
-        filled(task, {name: text})
+def test_text_of_widgets_is_read_as_the_option_needs_it():
+    assert read_widgets(Restore, {"noise": "0.02"}) == {"noise": 0.02}
+    assert read_widgets(Inpaint, {"expand": "0, 8 16 0"}) == {"expand": (0, 8, 16, 0)}
+    assert read_widgets(Inpaint, {"prompt": "[a]\n\n b "}) == {"prompt": ("[a]", "b")}
+    for task, name, text in ((Restore, "noise", "much"), (Inpaint, "expand", "1 2 three 4")):
+        with pytest.raises(ValueError, match=f"{name} is .*{text.split()[-2:][0]}"):
+            read_widgets(task, {name: text})
 
 
-def test_numbers_that_are_written_as_text_are_read():
-    assert filled(Restore, {"noise": "0.02"}) == {"noise": 0.02}
-    assert filled(Inpaint, {"expand": "0, 8 16 0"}) == {"expand": (0, 8, 16, 0)}
-
-
-class Cancelled(Exception):
+class Canceled(Exception):
     pass
 
 
 @pytest.fixture
 def comfy(monkeypatch, tmp_path):
     """The three modules of ComfyUI that nodes talk to, as they answer there."""
-    told = types.SimpleNamespace(steps=[], previews=0, left=99)
+    seen = types.SimpleNamespace(steps=[], previews=0, left=99)
 
     class ProgressBar:
         def __init__(self, total):
-            told.total = total
+            seen.total = total
 
         def update_absolute(self, value, total=None, preview=None):
-            told.steps.append(value)
-            told.previews += preview is not None and min(preview[1].size) > 1
+            seen.steps.append(value)
+            seen.previews += preview is not None and min(preview[1].size) > 1
 
     def throw():
-        told.left -= 1
-        if told.left < 0:
-            raise Cancelled
+        seen.left -= 1
+        if seen.left < 0:
+            raise Canceled
 
     def module(name, **content):
         made = types.ModuleType(name)
@@ -241,7 +239,7 @@ def comfy(monkeypatch, tmp_path):
         get_torch_device=lambda: torch.device("cpu"),
     )
     module("folder_paths", get_output_directory=lambda: str(tmp_path / "theirs"))
-    return told
+    return seen
 
 
 def test_the_bar_runs_over_the_whole_batch(prior, comfy):
@@ -249,10 +247,15 @@ def test_the_bar_runs_over_the_whole_batch(prior, comfy):
     assert (comfy.total, comfy.steps, comfy.previews) == (4, [1, 2, 3, 4], 4)
 
 
-def test_cancelling_leaves_at_once(prior, comfy):
+def test_canceling_leaves_at_once(prior, comfy):
+    """ComfyUI is asked before the picture is read, and after each step."""
     comfy.left = 2
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         call("DreamSamplerEdit", prior, pixels())
+    assert comfy.steps == [1, 2]
+    comfy.left = 2  # the third time is after the second step of the fit
+    with pytest.raises(Canceled):
+        call("DreamSamplerVectorize", prior, pixels(), fit_steps=9)
     assert comfy.steps == [1, 2]
 
 

@@ -18,10 +18,10 @@ def edited(cli, picture):
     """Pixels and recipe of an edit with further options."""
 
     def run(*options):
-        said = cli("edit", picture, "-o", "out.png", *EDIT, *options, "--json")
-        assert said.code == 0, said.err
+        result = cli("edit", picture, "-o", "out.png", *EDIT, *options, "--json")
+        assert result.code == 0, result.err
         with Image.open("out.png") as image:
-            return np.asarray(image.convert("RGB")).astype(int), json.loads(said.out)
+            return np.asarray(image.convert("RGB")).astype(int), json.loads(result.out)
 
     return run
 
@@ -47,7 +47,7 @@ def test_means_of_memory_and_speed_change_no_picture(edited):
     assert (tiled != plain).any()  # its autoencoder looks at the whole picture
 
 
-def test_a_lora_acts_as_strongly_as_it_is_told_and_is_in_the_recipe(edited, style):
+def test_a_lora_acts_at_its_strength_and_is_in_the_recipe(edited, style):
     plain, without = edited()
     full, recipe = edited("--lora", style)
     nothing, _ = edited("--lora", f"{style}=0")
@@ -85,13 +85,13 @@ def test_steps_are_drawn_by_the_tiny_autoencoder(cli, picture, tmp_path):
         AutoencoderTiny(**widths, **blocks, latent_channels=16).save_pretrained(tmp_path / "other")
     strips = []
     for options in ((), ("--preview", tmp_path / "taesd")):
-        said = cli("edit", picture, "-o", "out.png", *EDIT, "--record", "record", *options)
-        assert said.code == 0, said.err
+        result = cli("edit", picture, "-o", "out.png", *EDIT, "--record", "record", *options)
+        assert result.code == 0, result.err
         with Image.open("record/strip.png") as image:
             strips.append(np.asarray(image))
     assert (strips[0] != strips[1]).any()
-    said = cli("edit", picture, "-o", "out.png", *EDIT, "--preview", tmp_path / "other")
-    assert said.code == 2 and "latents of 16 channels" in said.err
+    result = cli("edit", picture, "-o", "out.png", *EDIT, "--preview", tmp_path / "other")
+    assert result.code == 2 and "latents of 16 channels" in result.err
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,6 @@ def test_steps_are_drawn_by_the_tiny_autoencoder(cli, picture, tmp_path):
     ],
 )
 def test_what_cannot_be_meant_is_one_line(cli, picture, options, message):
-    said = cli("edit", picture, "-o", "out.png", *EDIT, *options)
-    assert said.code == 2
-    assert message in said.err and len(said.lines) == 1
+    result = cli("edit", picture, "-o", "out.png", *EDIT, *options)
+    assert result.code == 2
+    assert message in result.err and len(result.lines) == 1

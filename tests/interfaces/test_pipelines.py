@@ -1,5 +1,8 @@
 """The pipelines keep diffusers' habits, and are the tasks underneath."""
 
+import dataclasses
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +15,13 @@ from dreamsampler import (
     DreamSamplerInpaintPipeline,
     DreamSamplerRestorePipeline,
     Edit,
+    Inpaint,
+    Restore,
 )
-from dreamsampler.images.memory import picture_of
 from dreamsampler.models.errors import ModelError
+
+SHORT = {"num_inference_steps": 2, "size": 32}
+ONE = {"num_inference_steps": 1, "size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +40,7 @@ def rng(seed=0):
 
 
 def edit(pipe, cat, **options):
-    return pipe(prompt="dog", image=cat, num_inference_steps=2, **options)
+    return pipe(prompt="dog", image=cat, **{**SHORT, **options})
 
 
 def same(a, b):
@@ -42,11 +49,81 @@ def same(a, b):
 
 def test_it_is_the_task(pipe, cat):
     made = edit(pipe, cat, generator=rng(), num_images_per_prompt=2)
-    task = Edit("cat", "dog", num_inference_steps=2, seed=made.seeds[0], num_images=2)
-    run = task.start(pipe.prior, {"cat": picture_of(cat)}).run()
+    task = Edit(cat, "dog", **SHORT, seed=made.seeds[0], num_images=2)
+    run = task.start(pipe.prior).run()
     assert made.seeds == run.seeds
     for image, picture in zip(made.images, run.pictures(), strict=True):
         assert same(image, (picture * 255).round().byte().permute(1, 2, 0))
+
+
+LEFT_OUT = {
+    DreamSamplerEditPipeline: (Edit, {"seed", "num_images"}),
+    # crop follows from padding_mask_crop; a pipeline's result has the size of its picture
+    DreamSamplerInpaintPipeline: (Inpaint, {"seed", "num_images", "crop", "expand", "mask_mode"}),
+    DreamSamplerRestorePipeline: (Restore, {"seed", "num_images"}),
+}
+"""Options that a pipeline has no argument for; generator and num_images_per_prompt set two."""
+
+
+def test_every_option_of_a_task_is_an_argument_or_left_out_on_purpose():
+    for kind, (task, left_out) in LEFT_OUT.items():
+        options = {field.name: field.default for field in dataclasses.fields(task)}
+        arguments = inspect.signature(kind.__call__).parameters
+        assert options.keys() - arguments.keys() == left_out, kind
+        for name in options.keys() & arguments.keys():
+            default, own = options[name], arguments[name].default
+            missing = (inspect.Parameter.empty, dataclasses.MISSING, ())
+            assert own == default or (own in missing and default in missing), (kind, name)
+
+
+def test_every_argument_reaches_the_task(pipe, cat, monkeypatch):
+    """Each option takes a value that is not its default, by its name."""
+    seen = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(task, *_, **__):
+        seen.append(task)
+        raise Enough
+
+    given = {
+        "prompt": "a",
+        "negative_prompt": "b",
+        "source_prompt": "c",
+        "num_inference_steps": 3,
+        "guidance_scale": 4.0,
+        "source_guidance_scale": 2.0,
+        "strength": 0.5,
+        "gamma": 0.1,
+        "size": 64,
+        "regularize": "symmetry",
+        "noise": 0.01,
+        "operator": "blur(1)",
+        "adaptive_negation": True,
+        "feather": 2.0,
+        "padding_mask_crop": 8,
+        "method": "a",
+    }
+    for kind, (task_type, left_out) in LEFT_OUT.items():
+        monkeypatch.setattr(task_type, "__call__", stop)
+        monkeypatch.setattr(task_type, "check", lambda _: None)
+        monkeypatch.setattr(task_type, "check_files", lambda _: cat.size)
+        monkeypatch.setattr(task_type, "draws", True)
+        mask = Image.new("L", cat.size, 255)
+        names = {f.name for f in dataclasses.fields(task_type)} - left_out - {"image", "mask_image"}
+        options = {name: given[name] for name in names}
+        masked = {"mask_image": mask} if task_type is not Restore else {}
+        with pytest.raises(Enough):
+            kind.from_pipe(pipe)(image=cat, **masked, **options, num_images_per_prompt=2)
+        task = seen.pop()
+        assert {name: getattr(task, name) for name in names} == {
+            **options,
+            **({"prompt": ("a",)} if task_type is Inpaint else {}),
+        }
+        assert task.num_images == 2
+        assert task_type is Restore or task.mask_image
+        assert task_type is not Inpaint or task.crop
 
 
 def test_a_generator_moves_on_and_a_new_one_repeats(pipe, cat):
@@ -65,14 +142,14 @@ def test_a_list_of_generators_gives_each_image_its_own(pipe, cat):
         edit(pipe, cat, generator=[rng()], num_images_per_prompt=2)
 
 
-@pytest.mark.parametrize(("kind", "shape"), [("np", (2, 40, 48, 3)), ("pt", (2, 3, 40, 48))])
-def test_arrays_and_tensors_hold_what_the_pictures_hold(kind, shape, pipe, cat):
-    options = {"generator": rng(), "num_images_per_prompt": 2}
-    made = edit(pipe, cat, output_type=kind, **options).images
-    assert made.shape == shape
-    shown = edit(pipe, cat, **{**options, "generator": rng()}).images[0]
-    first = made[0] if kind == "np" else made[0].permute(1, 2, 0).numpy()
-    assert same(np.rint(first * 255).astype(np.uint8), shown)
+def test_arrays_and_tensors_hold_what_the_pictures_hold(pipe, cat):
+    array, tensor, (shown, _) = (
+        edit(pipe, cat, output_type=kind, generator=rng(), num_images_per_prompt=2).images
+        for kind in ("np", "pt", "pil")
+    )
+    assert (array.shape, tensor.shape) == ((2, 40, 48, 3), (2, 3, 40, 48))
+    assert same(array, tensor.permute(0, 2, 3, 1))
+    assert same(np.rint(array[0] * 255).astype(np.uint8), shown)
 
 
 def test_latents_are_the_models(pipe, cat):
@@ -89,10 +166,10 @@ def test_a_plain_tuple_and_an_output_that_is_one(pipe, cat):
 
 def test_lists_of_prompts_and_pictures_go_together(pipe, cat):
     other = cat.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    made = pipe(prompt=["dog", "cat"], image=[cat, other], num_inference_steps=1, generator=rng())
+    made = pipe(prompt=["dog", "cat"], image=[cat, other], **ONE, generator=rng())
     assert len(made.images) == 2
     batch = np.stack([np.asarray(cat), np.asarray(other)])
-    both = pipe(prompt="dog", image=batch, num_inference_steps=1, output_type="np", generator=rng())
+    both = pipe(prompt="dog", image=batch, **ONE, output_type="np", generator=rng())
     assert both.images.shape == (2, 40, 48, 3)
     with pytest.raises(ValueError, match="prompt 2, image 3"):
         pipe(prompt=["dog", "cat"], image=[cat] * 3)
@@ -149,7 +226,7 @@ def test_it_moves(cat):
     assert (after - before).abs().mean() < 0.1
     with pytest.raises(ModelError, match="float16, which a CPU is slow"):
         pipe.to(torch.float16)
-    with pytest.raises(ValueError, match="two names of one thing"):
+    with pytest.raises(ValueError, match="are one option"):
         DreamSamplerEditPipeline.from_pretrained(TINY, dtype="float32", torch_dtype="float32")
 
 
@@ -166,7 +243,7 @@ def test_inpainting_keeps_what_is_black(pipe, cat):
     hole = np.zeros((40, 48), np.float32)
     hole[8:32, 8:32] = 1
     inpaint = DreamSamplerInpaintPipeline.from_pipe(pipe)
-    made = inpaint("dog", cat, hole, num_inference_steps=2, generator=rng(), output_type="np")
+    made = inpaint("dog", cat, hole, **SHORT, generator=rng(), output_type="np")
     known = np.asarray(cat) / np.float32(255)
     assert np.array_equal(made.images[0][hole == 0], known[hole == 0])
     assert made.reports[0]["painted"] == pytest.approx(0.3)
@@ -174,7 +251,7 @@ def test_inpainting_keeps_what_is_black(pipe, cat):
 
 def test_restoring_says_what_it_measured(pipe, cat):
     restore = DreamSamplerRestorePipeline.from_pipe(pipe)
-    made = restore(cat, "downsample(2)", num_inference_steps=2, num_images_per_prompt=2)
+    made = restore(cat, "downsample(2)", **SHORT, num_images_per_prompt=2)
     assert [image.size for image in made.images] == [(96, 80)] * 2
     assert {"residual", "noise"} <= set(made.reports[0])
 
@@ -187,8 +264,8 @@ def test_transparency_stays(pipe, cat):
     assert same(made.getchannel("A"), clear.getchannel("A"))
 
 
-def test_preset_paper_draws_nothing(pipe, cat):
-    a, b = (edit(pipe, cat, preset="paper", generator=rng(i)).images[0] for i in (0, 1))
+def test_a_method_that_draws_nothing_makes_one_picture(pipe, cat):
+    a, b = (edit(pipe, cat, method="dreamsampler", generator=rng(i)).images[0] for i in (0, 1))
     assert same(a, b)
 
 
@@ -198,30 +275,27 @@ def test_no_strength_is_the_source(pipe, cat):
         edit(pipe, cat, strength=0.0, output_type="latent")
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
+def test_what_cannot_be_used_is_refused_in_one_line(pipe, cat):
+    for options, words in (
         ({"prompt": " "}, "the prompt is empty"),
         ({"image": 3}, "image is a int"),
         ({"output_type": "jax"}, "output_type is 'jax'"),
-        ({"preset": "best"}, "there is no preset 'best'"),
-        ({"mask_image": Image.new("L", (20, 20))}, "mask mask_image is 20x20"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_in_one_line(options, words, pipe, cat):
-    with pytest.raises(ValueError, match=words) as caught:
-        pipe(**{"prompt": "dog", "image": cat, **options})
-    assert "\n" not in str(caught.value)
+        ({"method": "best"}, "there is no method 'best'"),
+        ({"mask_image": Image.new("L", (20, 20))}, "mask_image is 20x20"),
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            pipe(**{"prompt": "dog", "image": cat, **options})
+        assert "\n" not in str(caught.value)
 
 
-def test_they_are_at_the_front_door():
+def test_they_are_top_level_names():
     assert dreamsampler.DreamSamplerEditPipeline is DreamSamplerEditPipeline
 
 
 def test_a_regularizer_is_asked_for_in_words(pipe, cat):
     free, even = (
-        edit(pipe, cat, regularize=r, generator=rng()).images[0] for r in (None, "mirrored")
+        edit(pipe, cat, regularize=r, generator=rng()).images[0] for r in (None, "symmetry")
     )
     assert not same(free, even)
-    with pytest.raises(ValueError, match="did you mean mirrored"):
-        edit(pipe, cat, regularize="miror")
+    with pytest.raises(ValueError, match="did you mean symmetry"):
+        edit(pipe, cat, regularize="symetry")

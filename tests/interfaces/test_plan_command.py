@@ -10,15 +10,15 @@ from dreamsampler import Edit, from_pretrained
 from dreamsampler.interfaces.errors import guarded
 from dreamsampler.tasks import Inpaint, Restore
 from dreamsampler.tasks.plan import make_plan
-from dreamsampler.tasks.plan_inputs import sketched
+from dreamsampler.tasks.plan_inputs import placeholder_task
 
 MODEL = ("--model", TINY, "--json")
 
 
 def planned(cli, *arguments):
-    said = cli("plan", *arguments, *MODEL)
-    assert said.code == 0, said.err
-    return json.loads(said.out)
+    result = cli("plan", *arguments, *MODEL)
+    assert result.code == 0, result.err
+    return json.loads(result.out)
 
 
 @pytest.mark.parametrize("name", ["edit", "inpaint", "restore", "vectorize", "reconstruct"])
@@ -64,7 +64,7 @@ def test_what_helps_is_an_option_and_helps(cli):
     whole = planned(cli, *edit)
     for options in (["--tiling", 64], ["--offload", "sequential", "--tiling", 64]):
         assert planned(cli, *edit, *options)["peak"] < whole["peak"]
-    gradients = ("restore", "--preset", "dps", "--num-inference-steps", 1, "--size", 128)
+    gradients = ("restore", "--method", "dps", "--num-inference-steps", 1, "--size", 128)
     less = planned(cli, *gradients, "--gradient-checkpointing")
     assert less["gradients"] and less["peak"] < planned(cli, *gradients)["peak"]
 
@@ -78,22 +78,22 @@ def test_a_distilled_model_is_asked_at_its_few_levels(cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bake"], "task is 'bake', and one of edit, inpaint"),
+        (["bake"], "no task 'bake': choose one of edit, inpaint"),
         (["edit", "--operator", "blur(2)"], "edit has no operator"),
         (["edit", "--views", 3], "edit has no views"),
-        (["reconstruct", "--preset", "paper"], "reconstruct has no preset"),
+        (["reconstruct", "--method", "paper"], "reconstruct has no method"),
         (["edit", "--memory", 0], "memory is 0, but must be GiB above 0"),
-        (["edit", "--preset", "best"], "there is no preset 'best'"),
+        (["edit", "--method", "best"], "there is no method 'best'"),
         (["edit", "--model", "sd-15"], "did you mean sd15"),
         (["edit", "--device", "cuda:9"], "device is"),
         (["edit", "--size", 4], "size is 4"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(arguments, message, cli):
-    said = cli("plan", *arguments)
-    assert said.code == 2
-    assert message in said.err
-    assert len(said.lines) == 1 and not said.out
+    result = cli("plan", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.lines) == 1 and not result.out
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryError("it ran out of memory: take less")])
@@ -102,13 +102,13 @@ def test_lack_of_memory_says_what_to_do(error, capsys):
         raise error
 
     assert guarded(work) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert ("take less" if error.args else "dreamsampler plan") in said
+    result = capsys.readouterr().err
+    assert result.count("\n") == 1
+    assert ("take less" if error.args else "dreamsampler plan") in result
 
 
-def test_a_sketch_knows_its_tasks():
-    with pytest.raises(ValueError, match="no task 'bake'"), sketched("bake", {}):
+def test_a_placeholder_knows_its_tasks():
+    with pytest.raises(ValueError, match="no task 'bake'"), placeholder_task("bake", {}):
         pass
-    with sketched("edit", {"num_inference_steps": 2}) as (task, held):
-        assert make_plan(task, str(TINY), held=held).steps == 2
+    with placeholder_task("edit", {"num_inference_steps": 2}) as task:
+        assert make_plan(task, str(TINY)).steps == 2

@@ -18,18 +18,20 @@ from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.cli import doctor
 from dreamsampler.interfaces.cli.schema import schema_of
 from dreamsampler.interfaces.cli.sweep import axes_of
-from dreamsampler.tasks import Edit
-from dreamsampler.tasks.options import KINDS, task_of
+from dreamsampler.tasks import TASKS, Edit
+from dreamsampler.tasks.from_values import task_of
 
 FEW = ("--num-inference-steps", 2, "--size", 32)
 MODEL = ("--model", TINY)
-DRAW = ("--paths", 4, "--steps", 4, "--inner-steps", 1, "--num-inference-steps", 1)
+DRAW = ("--paths", 4, "--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1)
 
 
 def edit(cli, picture, out="out.png", *more):
-    said = cli("edit", picture, "--prompt", "dog face", "--seed", 3, *FEW, *MODEL, "-o", out, *more)
-    assert said.code == 0, said.err
-    return said
+    result = cli(
+        "edit", picture, "--prompt", "dog face", "--seed", 3, *FEW, *MODEL, "-o", out, *more
+    )
+    assert result.code == 0, result.err
+    return result
 
 
 def half_mask():
@@ -72,11 +74,15 @@ def test_every_kind_of_result_comes_out_the_same(cli, picture):
         "i.webp",
     )
     cli("degrade", picture, "--operator", "blur(2)", "--noise", 0.1, "-o", "d.png")
-    cli("restore", "d.png", "--operator", "blur(2)", "--samples", 2, *FEW, *MODEL, "-o", "r.png")
+    cli("restore", "d.png", "--operator", "blur(2)", "--num-images", 2, *FEW, *MODEL, "-o", "r.png")
     cli("vectorize", picture, *DRAW, *MODEL, "-o", "v.svg")
     for name in ("out-1.png", "i.webp", "d.png", "r-1.png", "r-mean.png", "r-spread.png", "v.svg"):
-        said = cli("replay", name)
-        assert (said.code, said.out, said.err) == (0, f"{name}: the same, bit for bit\n", ""), name
+        result = cli("replay", name)
+        assert (result.code, result.out, result.err) == (
+            0,
+            f"{name}: the same, bit for bit\n",
+            "",
+        ), name
     assert cli("replay", "fox.jpg").out == "fox.jpg: the same\n"
 
 
@@ -88,12 +94,12 @@ def test_what_differs_is_measured_and_named(cli, picture):
         recipe["model"]["revision"] = "other"
 
     samples = rewritten("out.png", older, spoil=8)
-    said = cli("replay", "out.png", "--diff", "-o", "again.png")
-    assert said.code == 1
-    assert "not the same: PSNR" in said.out
-    assert "20 % of the samples differ by at most 1 of 255" in said.out
-    assert "torch: 1.0 then" in said.out
-    assert "model revision: other then" in said.out
+    result = cli("replay", "out.png", "--diff", "-o", "again.png")
+    assert result.code == 1
+    assert "not the same: PSNR" in result.out
+    assert "20 % of the samples differ by at most 1 of 255" in result.out
+    assert "torch: 1.0 then" in result.out
+    assert "model revision: other then" in result.out
     assert Image.open("out-diff.png").width > 3 * 192
     told = json.loads(cli("replay", "out.png", "--json").out)
     assert (told["same"], told["changed"]) == (False, 0.2)
@@ -104,26 +110,26 @@ def test_the_input_may_have_moved_or_changed(cli, picture):
     edit(cli, picture)
     moved = picture.with_name("moved.png")
     picture.rename(moved)
-    said = cli("replay", "out.png")
-    assert said.code == 2
-    assert "there is no file" in said.err
+    result = cli("replay", "out.png")
+    assert result.code == 2
+    assert "there is no file" in result.err
     assert cli("replay", "out.png", "--input", moved).code == 0
     shutil.copy(moved, "cat.png")  # beside the result, under its own name
     assert cli("replay", "out.png").code == 0
     with Image.open("cat.png") as image:
         Image.fromarray(255 - np.asarray(image)).save("cat.png")
-    said = cli("replay", "out.png")
-    assert said.code == 1
-    assert "cat.png has changed" in said.out
+    result = cli("replay", "out.png")
+    assert result.code == 1
+    assert "cat.png has changed" in result.out
 
 
 def test_a_result_of_another_device_is_the_same_up_to_rounding(cli, picture):
     edit(cli, picture)
     rewritten("out.png", lambda r: r["model"].update(device="cuda:7"), spoil=1)
-    said = cli("replay", "out.png")
-    assert said.code == 0
-    assert "the same up to rounding: PSNR" in said.out
-    assert "model device: cuda:7 then, cpu now" in said.out
+    result = cli("replay", "out.png")
+    assert result.code == 0
+    assert "the same up to rounding: PSNR" in result.out
+    assert "model device: cuda:7 then, cpu now" in result.out
 
 
 def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
@@ -135,20 +141,20 @@ def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
     file = "styles/style.safetensors"
     save_file(names, file)
     edit(cli, picture, "out.png", "--lora", f"{file}=0.5", "--tiling", 64)
-    said = cli("replay", "out.png")
-    assert (said.code, len(said.lines)) == (2, 1)
-    assert "the LoRA style.safetensors, which is not here: pass --lora" in said.err
-    said = cli("replay", "out.png", "--lora", file)
-    assert (said.code, said.out) == (0, "out.png: the same, bit for bit\n")
-    said = cli("replay", "out.png", "--lora", f"{file}=1.5", "--tiling", 96)
-    assert said.code == 1
-    assert ") at 0.5 then, style.safetensors (" in said.out
-    assert "tiling: 64 then, 96 now" in said.out
+    result = cli("replay", "out.png")
+    assert (result.code, len(result.lines)) == (2, 1)
+    assert "the LoRA style.safetensors, which is not here: pass --lora" in result.err
+    result = cli("replay", "out.png", "--lora", file)
+    assert (result.code, result.out) == (0, "out.png: the same, bit for bit\n")
+    result = cli("replay", "out.png", "--lora", f"{file}=1.5", "--tiling", 96)
+    assert result.code == 1
+    assert ") at 0.5 then, style.safetensors (" in result.out
+    assert "tiling: 64 then, 96 now" in result.out
     Path(file).rename("style.safetensors")  # beside the result
     assert cli("replay", "out.png").code == 0
     Path("rows.jsonl").write_text(json.dumps(read_recipe("out.png")))
-    said = cli("batch", "rows.jsonl", "-o", "done", "--workers", 0, *MODEL)
-    assert "pass --lora to the batch" in said.out
+    result = cli("batch", "rows.jsonl", "-o", "done", "--workers", 0, *MODEL)
+    assert "pass --lora to the batch" in result.out
 
 
 @pytest.mark.parametrize(
@@ -166,19 +172,19 @@ def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
 def test_a_recipe_that_cannot_be_run_is_one_line(cli, picture, change, match):
     edit(cli, picture)
     rewritten("out.png", change)
-    said = cli("replay", "out.png", *(("--model", TINY) if not match else ()))
-    assert said.code == (2 if match else 0)
-    assert len(said.lines) == (1 if match else 0)
-    assert match in said.err
+    result = cli("replay", "out.png", *(("--model", TINY) if not match else ()))
+    assert result.code == (2 if match else 0)
+    assert len(result.lines) == (1 if match else 0)
+    assert match in result.err
 
 
 def test_what_carries_no_recipe_is_refused(cli, picture):
     Path("x.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     Path("deep.svg").write_text('<metadata id="dreamsampler">' + "[" * 10**5 + "</metadata>")
     for name in (picture, "x.svg", "deep.svg"):
-        said = cli("replay", name)
-        assert said.code == 2
-        assert "carries no recipe" in said.err
+        result = cli("replay", name)
+        assert result.code == 2
+        assert "carries no recipe" in result.err
 
 
 # --- without a recipe -----------------------------------------------------------------------------
@@ -193,8 +199,8 @@ def test_no_metadata_means_none_of_any_kind(cli, picture):
     cli("inpaint", picture, "--mask-image", "mask.png", *more, *FEW, *MODEL, "-o", "i.tif")
     cli("restore", picture, "--operator", "none", *more, *FEW, *MODEL, "-o", "r.webp")
     cli("vectorize", picture, *more, *DRAW, *MODEL, "-o", "v.svg")
-    said = cli("degrade", picture, "--operator", "none", "-o", "d.png", "--no-metadata", "--json")
-    assert json.loads(said.out)["task"] == "degrade"
+    result = cli("degrade", picture, "--operator", "none", "-o", "d.png", "--no-metadata", "--json")
+    assert json.loads(result.out)["task"] == "degrade"
     for name in ("e.png", "e.jpg", "i.tif", "r.webp", "v.svg", "d.png"):
         data = Path(name).read_bytes()
         for word in (b"dreamsampler", b"dog face", b"cat", b"torch"):
@@ -211,10 +217,10 @@ def test_history_lists_what_was_made_and_nothing_else(cli, picture):
     cli("vectorize", picture, *DRAW, *MODEL, "-o", "made/deep/v.svg")
     Path("made/damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nx")
     shutil.copy(picture, "made/stranger.png")
-    said = cli("history", "made")
-    assert said.code == 0
-    assert [line.split()[2] for line in said.out.splitlines()] == ["edit", "vectorize"]
-    assert "dog face" in said.out
+    result = cli("history", "made")
+    assert result.code == 0
+    assert [line.split()[2] for line in result.out.splitlines()] == ["edit", "vectorize"]
+    assert "dog face" in result.out
     assert cli("history").out.count("\n") == 2
     assert "dog.png" in cli("history", "--search", "DOG face").out
     assert cli("history", "--search", "giraffe").out == ""
@@ -228,12 +234,12 @@ def test_history_lists_what_was_made_and_nothing_else(cli, picture):
 # --- schema ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_schema_says_what_the_dataclass_says(cli, task):
-    said = json.loads(cli("schema", task).out)
-    assert said == schema_of(task)
-    assert set(said["properties"]) == {field.name for field in dataclasses.fields(KINDS[task])}
-    assert all(entry["description"] for entry in said["properties"].values())
+    result = json.loads(cli("schema", task).out)
+    assert result == schema_of(task)
+    assert set(result["properties"]) == {field.name for field in dataclasses.fields(TASKS[task])}
+    assert all(entry["description"] for entry in result["properties"].values())
 
 
 def test_a_schema_takes_what_the_task_takes():
@@ -241,7 +247,7 @@ def test_a_schema_takes_what_the_task_takes():
     good = {"image": "cat.png", "prompt": "dog", "seed": 3, "guidance_scale": None}
     jsonschema.validate(good, schema_of("edit"))
     assert task_of("edit", good).seed == 3
-    for wrong in ({"seed": -1}, {"seed": "x"}, {"preset": "no"}, {"promt": 1}, {"prompt": None}):
+    for wrong in ({"seed": -1}, {"seed": "x"}, {"method": "no"}, {"promt": 1}, {"prompt": None}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**good, **wrong}, schema_of("edit"))
         with pytest.raises(ValueError):
@@ -258,10 +264,10 @@ def test_the_doctor_says_what_is_here(cli, tmp_path, monkeypatch):
     blobs.mkdir(parents=True)
     (blobs / "x").write_bytes(bytes(1000))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    said = cli("doctor")
-    assert said.code == 0
+    result = cli("doctor")
+    assert result.code == 0
     for word in ("torch", "cpu", "iconic, org/name", "free disk", "torchvision"):
-        assert word in said.out
+        assert word in result.out
     assert json.loads(cli("doctor", "--json").out)["facts"]["dreamsampler"].startswith("0.")
 
 
@@ -273,10 +279,10 @@ def test_a_torchvision_of_another_torch_is_found_out(cli, tmp_path, monkeypatch)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     version = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda n: "0.1" if n == "torchvision" else version(n))
-    said = cli("doctor")
-    assert said.code == 0
-    assert "torchvision::nms does not exist" in said.out
-    assert "pip uninstall torchvision" in said.out
+    result = cli("doctor")
+    assert result.code == 0
+    assert "torchvision::nms does not exist" in result.out
+    assert "pip uninstall torchvision" in result.out
 
 
 # --- sweeps ---------------------------------------------------------------------------------------
@@ -285,8 +291,8 @@ def test_a_torchvision_of_another_torch_is_found_out(cli, tmp_path, monkeypatch)
 def test_a_sweep_is_a_sheet_and_its_pictures(cli, picture):
     edit(cli, picture, "one.png")
     grid = ("--sweep", "guidance_scale=2,5", "--sweep", "seed=2..4")
-    said = edit(cli, picture, "grid.png", *grid)
-    assert said.out.startswith("grid.png: 6 runs, ")
+    result = edit(cli, picture, "grid.png", *grid)
+    assert result.out.startswith("grid.png: 6 runs, ")
     names = {f"grid-guidance_scale={g}-seed={s}.png" for g in ("2", "5") for s in (2, 3, 4)}
     assert {path.name for path in Path().glob("grid-*")} == names
     same = [np.asarray(Image.open(n)) for n in ("one.png", "grid-guidance_scale=5-seed=3.png")]
@@ -298,9 +304,9 @@ def test_a_sweep_is_a_sheet_and_its_pictures(cli, picture):
 
 
 def test_a_swept_drawing_has_a_sheet_too(cli, picture):
-    few = ("--steps", 4, "--inner-steps", 1, "--num-inference-steps", 1, *MODEL)
-    said = cli("vectorize", picture, *few, "--sweep", "paths=2,4", "-o", "v.svg", "--json")
-    assert json.loads(said.out)["axes"] == {"paths": [2, 4]}
+    few = ("--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *MODEL)
+    result = cli("vectorize", picture, *few, "--sweep", "paths=2,4", "-o", "v.svg", "--json")
+    assert json.loads(result.out)["axes"] == {"paths": [2, 4]}
     assert Image.open("v.png").width > 2 * 192
 
 
@@ -319,10 +325,10 @@ def test_a_swept_drawing_has_a_sheet_too(cli, picture):
     ],
 )
 def test_a_sweep_that_cannot_be_meant_is_one_line(cli, picture, entry, match):
-    said = cli("edit", picture, "--prompt", "x", *MODEL, "-o", "o.png", "--sweep", entry)
-    assert (said.code, said.out) == (2, "")
-    assert len(said.lines) == 1
-    assert match in said.err
+    result = cli("edit", picture, "--prompt", "x", *MODEL, "-o", "o.png", "--sweep", entry)
+    assert (result.code, result.out) == (2, "")
+    assert len(result.lines) == 1
+    assert match in result.err
 
 
 def test_values_with_commas_are_a_json_list():

@@ -6,10 +6,10 @@ import pytest
 import torch
 from oracles import normal, table
 
-from dreamsampler.guidance import cfg, conditional, difference_mask, together
+from dreamsampler.guidance import cfg, conditional, difference_mask, predict_batch
 from dreamsampler.maths import Cosine, RectifiedFlow, generators
 from dreamsampler.methods import anchored_edit
-from dreamsampler.methods.inversion import replayed
+from dreamsampler.methods.edit.ddpm_inversion import replayed
 from dreamsampler.models import GaussianMixture
 from dreamsampler.regularizers import inside
 from dreamsampler.samplers import finish, flow_shifted
@@ -41,7 +41,7 @@ def test_it_is_the_replayed_noise_under_the_mask(schedule):
     for step, (level, after) in zip(run, itertools.pairwise([*levels, None]), strict=True):
         torch.testing.assert_close(step.z, z)
         x, u = level.alpha * z_src + level.sigma * n, level.flow
-        tgt, seen, src = together([(target, z), (by, z), (source, x)], level)
+        tgt, seen, src = predict_batch([(target, z), (by, z), (source, x)], level)
         m = difference_mask(seen.z0 - src.z0, max(0, u - 0.2), max(0.1, u))
         z0, eps = z_src + m * (tgt.z0 - src.z0), m * (tgt.eps - src.eps)
         torch.testing.assert_close(step.z0, z0)
@@ -70,7 +70,7 @@ def test_what_a_drawn_mask_keeps_is_the_source_in_its_noise_at_every_level():
 
     def pair(z, there, level):
         asked.append((z, there))
-        tgt, src = together([(target, z), (source, there)], level)
+        tgt, src = predict_batch([(target, z), (source, there)], level)
         return tgt, src
 
     run = replayed(pair, z_src, levels, generators(0, 2), regularize=inside(mask, z_src))

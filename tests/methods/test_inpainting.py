@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import gaussian, mixture, normal, table
 
-from dreamsampler.guidance import cfg, conditional, posterior, regional, shares, together
+from dreamsampler.guidance import cfg, conditional, posterior, predict_batch, regional, shares
 from dreamsampler.maths import (
     Estimate,
     Level,
@@ -188,7 +188,7 @@ def test_regions_each_see_their_own_prompt():
     prior, z = mixture(), normal(6, 2)
     level, left = prior.schedule(0.5), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     two = [cfg(prior, c, None, 3.0) for c in (0, 1)]
-    first, second = together([(guided, z) for guided in two], level)
+    first, second = predict_batch([(guided, z) for guided in two], level)
     seen = regional(two, [left, 1 - left])(z, level)
     assert torch.equal(seen.z0[:, 0], first.z0[:, 0])
     assert torch.equal(seen.eps[:, 1], second.eps[:, 1])

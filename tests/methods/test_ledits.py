@@ -10,10 +10,10 @@ from oracles import mixture
 from tiny import TINY, latents
 
 from benchmarks.suites.rows import ATTENDING, METHODS, impossible
-from dreamsampler.guidance import attention_mask, cfg, conditional, largest, together
+from dreamsampler.guidance import attention_mask, cfg, conditional, largest, predict_batch
 from dreamsampler.maths import Estimate, generators
 from dreamsampler.methods import ledits
-from dreamsampler.methods.inversion import replayed
+from dreamsampler.methods.edit.ddpm_inversion import replayed
 from dreamsampler.models import ModelError, TextCondition, word_tokens
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, trailing
@@ -101,7 +101,7 @@ def test_without_words_it_is_what_it_was_bit_for_bit(prior):
     word, empty = conditional(prior, wanted), conditional(prior, null)
 
     def pair(z, there, level):
-        seen, nothing, src = together([(word, z), (empty, z), (empty, there)], level)
+        seen, nothing, src = predict_batch([(word, z), (empty, z), (empty, there)], level)
         size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
         least = size.flatten(1).quantile(THRESHOLD, dim=1).view(-1, 1, 1, 1)
         w = SCALE * (size >= least).to(z)
@@ -128,7 +128,7 @@ def test_where_all_is_kept_it_is_plain_guidance(prior):
     target, source = cfg(prior, *told, SCALE), conditional(prior, told[1])
 
     def pair(z, there, level):
-        tgt, src = together([(target, z), (source, there)], level)
+        tgt, src = predict_batch([(target, z), (source, there)], level)
         return tgt, src
 
     wanted = finish(replayed(pair, z_src, levels, generators(0, 1))).z0

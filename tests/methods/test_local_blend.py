@@ -11,7 +11,7 @@ from benchmarks.suites.rows import CURVES, PUBLISHED
 from dreamsampler.guidance import quantile_mask
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import LocalBlend, prompt_to_prompt
-from dreamsampler.methods.prompt_to_prompt import SideBySide
+from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
 from dreamsampler.models import TextCondition, align, changed_tokens, token_weights
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, flow_shifted

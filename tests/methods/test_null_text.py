@@ -140,7 +140,7 @@ def test_what_has_no_null_prompt_to_move_is_refused():
 
     prior = Knowing()
     words = [prior.condition(word) for word in ("2", "1", "")]
-    with pytest.raises(ValueError, match=r"told its guidance scale .* leave null-text inversion"):
+    with pytest.raises(ValueError, match=r"takes its guidance scale .* leave null-text inversion"):
         null_text_inversion(prior, normal(1, 1, 2, 2), *words, levels)
     words = [Named().condition(word) for word in ("2", "1", "")]
     for options, told in (({"inner_steps": 0}, "at least 1"), ({"rate": 0.0}, "above 0")):

@@ -7,7 +7,7 @@ from tiny import TINY, latents
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import ddim_inversion, null_text_inversion, prompt_to_prompt
-from dreamsampler.methods.prompt_to_prompt import SideBySide
+from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
 from dreamsampler.models import ModelError, align
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, flow_shifted
@@ -117,5 +117,5 @@ def test_what_it_cannot_do_is_refused(prior):
         run(prior_of("flux-dev"), z_src, told, words, levels)
     lcm = prior_of("lcm")
     own = [lcm.condition(each.prompt) for each in told]
-    with pytest.raises(ValueError, match=r"told its guidance scale .*leave Prompt-to-Prompt out"):
+    with pytest.raises(ValueError, match=r"takes its guidance scale .*leave Prompt-to-Prompt out"):
         run(lcm, z_src, own, words, levels)

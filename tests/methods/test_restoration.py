@@ -19,12 +19,12 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods import dreamsampler_inpainting
-from dreamsampler.methods.restoration import (
-    Found,
+from dreamsampler.methods import (
+    RunningMean,
     anchored_restoration,
     averaged_restoration,
     dps,
+    dreamsampler_inpainting,
     dreamsampler_restoration,
     flowdps,
     restarts,
@@ -33,12 +33,12 @@ from dreamsampler.methods.restoration import (
 from dreamsampler.operators import Downsample, GaussianBlur, Jpeg, Mask
 from dreamsampler.regularizers.measurement import (
     Measurement,
-    corrected,
-    descended,
+    data_step,
+    descend_residual,
     expected_residual,
     two_stages,
 )
-from dreamsampler.regularizers.variation import least_variation
+from dreamsampler.regularizers.total_variation import tv_reconstruction
 from dreamsampler.samplers import trailing
 
 SIDE, STD, NOISE = 6, 0.3, 0.05
@@ -85,7 +85,7 @@ def test_the_data_step_is_the_exact_conditional_mean(op, t):
     data, level = measured(op), PRIOR.schedule(t)
     z0 = conditional(PRIOR, None)(level.alpha * MU + level.sigma * normal(*MU.shape), level).z0
     exact, _ = posterior(op, data.y, z0, spread_of(level))
-    for step in (corrected(data, spread_of), two_stages(data, spread_of, 1.0)):
+    for step in (data_step(data, spread_of), two_stages(data, spread_of, 1.0)):
         torch.testing.assert_close(step(z0, step_at(z0, level)), exact, rtol=0, atol=2e-4)
 
 
@@ -101,7 +101,7 @@ def test_the_exact_sampler_draws_from_the_posterior(op):
     data, asked = measured(op, rows), conditional(PRIOR, None)
 
     def given_data(z, level):
-        z0 = data.explained(asked(z, level).z0, spread_of(level))
+        z0 = data.prox(asked(z, level).z0, spread_of(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, rows)
@@ -249,7 +249,7 @@ def turned(x):
 def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
     data, walks = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
     mirror = replace(data, show=turned, hide=turned)
-    found, rng = Found(MU), generators(5, 2)
+    found, rng = RunningMean(MU), generators(5, 2)
     asked = conditional(PRIOR, None)
     run = averaged_restoration(asked, [data, mirror, data], found, walks, rng, spread=spread_of)
     moments = list(run)
@@ -259,13 +259,18 @@ def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
     torch.testing.assert_close(moments[3].before, turned(ends[0]))
     torch.testing.assert_close(moments[4].before, (ends[0] + ends[1]) / 2)
     torch.testing.assert_close(found.mean, sum(ends) / 3)
-    assert found.walks == 3
+    assert found.count == 3
 
 
 def test_noise_is_kept_within_a_walk_and_drawn_for_each():
     data, walks = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
     run = averaged_restoration(
-        conditional(PRIOR, None), [data, data], Found(MU), walks, generators(5, 1), spread=spread_of
+        conditional(PRIOR, None),
+        [data, data],
+        RunningMean(MU),
+        walks,
+        generators(5, 1),
+        spread=spread_of,
     )
     moments = list(run)
     rng = generators(5, 1)
@@ -284,7 +289,7 @@ def test_gradient_steps_reach_the_closed_form():
 
     y = measured(GaussianBlur(1.0)).y
     shown = [Measurement(op, y, NOISE, same, same) for op in (Hidden(), GaussianBlur(1.0))]
-    found = [data.explained(MU, 2 * NOISE, steps=400) for data in shown]
+    found = [data.prox(MU, 2 * NOISE, steps=400) for data in shown]
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
 
 
@@ -292,7 +297,7 @@ def test_normalized_steps_move_by_their_size_and_lower_the_misfit():
     data = measured(GaussianBlur(1.0), rows=2)
     z0 = MU.expand(2, -1, -1, -1)
     level = Level(0.5, 0.6, 0.8)
-    moved = descended(data, 0.01, steps=1)(z0, step_at(z0, level))
+    moved = descend_residual(data, 0.01, steps=1)(z0, step_at(z0, level))
     step = (moved - z0).square().mean((1, 2, 3)).sqrt()
     torch.testing.assert_close(step, torch.full((2,), 0.01, dtype=step.dtype))
     assert (data.misfit(moved) < data.misfit(z0)).all()
@@ -302,7 +307,7 @@ def test_a_row_without_misfit_stays():
     op = GaussianBlur(1.0)
     data = Measurement(op, op.A(MU), NOISE, same, same)
     level = Level(0.5, 0.6, 0.8)
-    moved = descended(data, 0.01)(MU, step_at(MU, level))
+    moved = descend_residual(data, 0.01)(MU, step_at(MU, level))
     assert moved.isfinite().all()
 
 
@@ -312,7 +317,7 @@ def test_total_variation_is_the_minimizer():
     y = torch.zeros(1, 1, 1, 2 * width, dtype=torch.float64)
     y[..., width:] = 1.0
     identity = Mask(torch.ones(1, 1, 1, 2 * width, dtype=torch.float64))
-    x = least_variation(identity, y, noise, y, weight=weight, steps=2000)
+    x = tv_reconstruction(identity, y, noise, y, weight=weight, steps=2000)
     shift = weight * noise**2 / width
     torch.testing.assert_close(
         x[..., :width], torch.full_like(y[..., :width], shift), atol=1e-5, rtol=0
@@ -326,14 +331,14 @@ def test_total_variation_keeps_to_black_and_white():
     """Denoised without edges: the nearest picture of [0, 1] is the clipped one."""
     y = 2 * normal(1, 3, SIDE, SIDE)
     identity = Mask(torch.ones(1, 1, SIDE, SIDE, dtype=torch.float64))
-    x = least_variation(identity, y, 1.0, y, weight=1e-3, steps=2000)
+    x = tv_reconstruction(identity, y, 1.0, y, weight=1e-3, steps=2000)
     torch.testing.assert_close(x, y.clamp(0, 1), rtol=0, atol=5e-3)
 
 
 def test_total_variation_without_weight_is_the_data_step():
     data = measured(GaussianBlur(1.0))
-    x = least_variation(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60, bounded=False)
-    torch.testing.assert_close(x, data.explained(MU, STD), rtol=0, atol=1e-3)
+    x = tv_reconstruction(data.op, data.y, NOISE, MU, STD, weight=0.0, steps=60, bounded=False)
+    torch.testing.assert_close(x, data.prox(MU, STD), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("clean", [0.0, 0.02, 0.5, 0.97, 1.0])
@@ -363,7 +368,7 @@ def test_what_a_file_cut_off_is_given_back_on_average(clean):
     n = torch.randn(1, 1, 250, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     y = (clean + NOISE * n).clamp(0, 1)
     data = Measurement(GaussianBlur(1.0), y, NOISE, same, same)
-    found = data.uncut(torch.full_like(y, clean))
+    found = data.unclipped(torch.full_like(y, clean))
     assert abs(found.mean().item() - clean) < NOISE / 60
     inside = (y > 0) & (y < 1)
     assert torch.equal(found[inside], y[inside])

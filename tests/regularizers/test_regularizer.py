@@ -51,19 +51,19 @@ MAPS = {
     "relax": relax(0.3),
     "anchored": anchored(ANCHOR, 0.7),
     "decoded": decoded(double, lambda x: 2 * x, lambda z: z / 2),
-    "flattened": total_variation(0.3),
-    "mirrored": symmetry(2.0, axis="horizontal"),
+    "total_variation": total_variation(0.3),
+    "symmetry": symmetry(2.0, axis="horizontal"),
     "palette": palette(normal(5, 3), 3.0),
-    "resembling": reference_style(sees, SEEN),
-    "seamless": tileable(2.0),
+    "reference_style": reference_style(sees, SEEN),
+    "tileable": tileable(2.0),
 }
 PICTURED = {
-    "flattened": total_variation,
-    "mirrored": symmetry,
+    "total_variation": total_variation,
+    "symmetry": symmetry,
     "palette": lambda w: palette(normal(5, 3), w),
-    "resembling": lambda w: reference_style(sees, SEEN, w),
+    "reference_style": lambda w: reference_style(sees, SEEN, w),
     "content": lambda w: reference_style(sees, SEEN, w, by="content"),
-    "seamless": tileable,
+    "tileable": tileable,
 }
 """Name -> (weight -> map), of those that stand for an energy."""
 
@@ -156,8 +156,8 @@ def test_no_weight_is_the_identity_and_weight_may_fall_with_the_level(name):
 
 
 ENERGIES = {
-    "flattened": lambda x: _variation(x),
-    "mirrored": lambda x: (x - x.flip(-1)).square().sum() / 8,
+    "total_variation": lambda x: _variation(x),
+    "symmetry": lambda x: (x - x.flip(-1)).square().sum() / 8,
     "palette": lambda x: (
         torch.cdist(x.movedim(1, -1).reshape(-1, 3), normal(5, 3)).amin(1).square().sum() / 2
     ),
@@ -169,7 +169,7 @@ def test_it_is_the_prox_of_its_energy(name):
     """No point near it has less of  w R(x) + 1/2 |x - z|^2."""
     weight, rng = 0.4, torch.Generator().manual_seed(3)
     cost = lambda x: weight * ENERGIES[name](x) + (x - Z).square().sum() / 2
-    make = {"flattened": lambda w: total_variation(w, steps=4000)}.get(name, PICTURED[name])
+    make = {"total_variation": lambda w: total_variation(w, steps=4000)}.get(name, PICTURED[name])
     best = make(weight)(Z, step())
     lowest = cost(best)
     for size in (1e-1, 1e-2, 1e-3):
@@ -198,7 +198,7 @@ def test_a_flat_disk_loses_contrast_by_twice_the_weight_over_its_radius():
     assert inside.mean().item() == pytest.approx(1 - 2 / 16, abs=0.03)
 
 
-def test_mirrored_makes_both_halves_equal():
+def test_symmetry_makes_both_halves_equal():
     both = symmetry()(Z, step())
     assert torch.equal(both, both.flip(-1))
     assert torch.equal(symmetry(axis="horizontal")(Z, step()), (Z + Z.flip(-2)) / 2)
@@ -206,7 +206,7 @@ def test_mirrored_makes_both_halves_equal():
         symmetry(axis="diagonal")
 
 
-def test_seamless_leaves_no_more_jump_at_the_border_than_inside():
+def test_tileable_leaves_no_more_jump_at_the_border_than_inside():
     """A ramp is all jump; its periodic part has none but the slope that every pixel has."""
     ramp = torch.linspace(-1, 1, 32, dtype=torch.float64).expand(1, 3, 32, 32)
     tile = tileable()(ramp, step())

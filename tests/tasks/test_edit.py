@@ -231,7 +231,7 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
         ({"method": "ledits", "negative_prompt": "cat"}, "ledits has no negative_prompt"),
         ({"method": "ledits", "gamma": 0.2}, "method ledits has no gamma"),
         ({"gamma": 0.2}, "method default has no gamma"),
-        ({"regularize": "symetry"}, "there is no regularizer 'symetry': did you mean symmetry"),
+        ({"regularize": "simetry"}, "there is no regularizer 'simetry': did you mean symmetry"),
         ({"regularize": ""}, "regularize is empty"),
         ({"source_guidance_scale": 1.0}, "method default has no source_guidance_scale"),
     ],

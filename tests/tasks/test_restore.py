@@ -227,10 +227,10 @@ def test_the_last_step_meets_the_noise_from_both_sides():
         clean + noise * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     ).clamp(0, 1)
     data = Measurement(op, y, noise, lambda z: z, lambda x: x)
-    fitted = data.explained(sharp(), 0.5)
-    assert data.unexplained(fitted) < 0.95
+    fitted = data.prox(sharp(), 0.5)
+    assert data.residual_ratio(fitted) < 0.95
     for near in (0 * y, fitted, sharp()):
-        assert 0.9 < data.unexplained(closed(data, near)) <= 1.05
+        assert 0.9 < data.residual_ratio(closed(data, near)) <= 1.05
 
 
 def test_a_picture_that_explains_the_noise_as_well_is_taken_back():
@@ -238,9 +238,9 @@ def test_a_picture_that_explains_the_noise_as_well_is_taken_back():
     y = op.A(sharp())
     y = y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     data = Measurement(op, y, noise, lambda z: z, lambda x: x)
-    near, fitted = 0.9 * sharp(), data.explained(sharp(), 0.5)
-    assert data.unexplained(near) > 1 and data.unexplained(fitted) < 0.95
-    assert 0.95 <= data.unexplained(eased(data, near, fitted)) <= 1
+    near, fitted = 0.9 * sharp(), data.prox(sharp(), 0.5)
+    assert data.residual_ratio(near) > 1 and data.residual_ratio(fitted) < 0.95
+    assert 0.95 <= data.residual_ratio(eased(data, near, fitted)) <= 1
     right = sharp()
     assert eased(data, near, right) is right
 
@@ -251,8 +251,8 @@ def test_projections_in_turn_meet_a_measurement_inside_the_range_of_pictures():
     data = Measurement(op, op.A(sharp()), 0.3 / 255, lambda z: z, lambda x: x)
     near = torch.nn.functional.interpolate(clouds, sharp().shape[-2:])
     found = met(data, near)
-    assert data.unexplained(near) > 100
-    assert data.unexplained(found) <= 1
+    assert data.residual_ratio(near) > 100
+    assert data.residual_ratio(found) <= 1
     assert found.min() >= 0 and found.max() <= 1
 
 

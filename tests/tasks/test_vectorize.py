@@ -158,7 +158,7 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
 
 def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
     from dreamsampler.interfaces.cli.command import produce
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     with Bar() as bar:
         task = quick(sharp, prompt="x")

@@ -10,10 +10,10 @@ from diffusers import AutoencoderKL
 
 pytest.importorskip("matplotlib")
 
-import autoencoder
-import muon
-import train_autoencoder
-from held_out import COLUMNS, read_sheet
+from training.autoencoder import muon
+from training.autoencoder import network as autoencoder
+from training.autoencoder import train as train_autoencoder
+from training.pictures import ACROSS, read_held_out
 
 
 def tiny(warm=None):
@@ -162,7 +162,7 @@ def test_muon_moves_by_a_fifth_of_the_rate(rng):
 
 @pytest.mark.parametrize("kind", ["concepts", "icons"])
 def test_held_out_pictures_are_there_and_differ(kind):
-    pictures = read_sheet(kind)
+    pictures = read_held_out(kind)
     assert len(pictures) == 48
-    assert len(pictures) % COLUMNS == 0
+    assert len(pictures) % ACROSS == 0
     assert len({picture.tobytes() for picture in pictures}) == 48

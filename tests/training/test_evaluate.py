@@ -1,17 +1,20 @@
 """The evaluation: fair prompts, right counts, and a card that says what was measured."""
 
 import json
+import shutil
 
-import evaluate_model
-import model_card
 import numpy as np
 import pytest
 import torch
-from measured import MEASURED
+from tiny import TINY, edit_json
 
 from benchmarks.judge import Judge
+from training.evaluation import __main__ as evaluation
+from training.evaluation import card, parts
+from training.evaluation.card import MEASURED
+from training.evaluation.prompts import LIST
 
-LISTS = json.loads(evaluate_model.PROMPTS.read_text())
+LISTS = json.loads(LIST.read_text())
 
 
 def test_prompts_are_all_different_and_name_every_concept():
@@ -25,8 +28,7 @@ def test_prompts_are_all_different_and_name_every_concept():
 
 def test_prompts_are_drawn_by_chance_alone():
     """The same seed, the same list; another seed, other prompts of the same kind."""
-    pytest.importorskip("resvg_py")
-    from evaluate_prompts import draw
+    from training.evaluation.prompts import draw
 
     assert draw(5) == draw(5)
     assert draw(5)["measure"] != draw(6)["measure"]
@@ -47,17 +49,33 @@ def test_judged_counts_first_places_and_named_backgrounds():
         {"concept": "b", "background": None},
         {"concept": "f", "background": "blue"},
     ]
-    found = evaluate_model.judged(Sure(), rows, np.zeros((3, 8, 8, 3), np.uint8))
+    found = evaluation.judged(Sure(), rows, np.zeros((3, 8, 8, 3), np.uint8))
     assert found["top-1"] == pytest.approx(1 / 3)
     assert found["top-5"] == pytest.approx(2 / 3)
     assert found["background"] == 0.5
 
 
 def test_the_card_says_what_was_measured():
-    card = model_card.CARD.read_text()
-    assert model_card.filled(card, json.loads(MEASURED.read_text())) == card
+    text = card.CARD.read_text()
+    assert card.filled(text, json.loads(MEASURED.read_text())) == text
 
 
 def test_a_card_without_marks_is_refused():
     with pytest.raises(ValueError, match="put both marks"):
-        model_card.filled("no marks", {})
+        card.filled("no marks", {})
+
+
+def test_pairs_and_restorations_are_measured_as_the_suite_measures_them(tmp_path):
+    """A worker's parts, with the tiny model: what the table's rows are made of."""
+    folder = tmp_path / "small"
+    shutil.copytree(TINY, folder)
+    edit_json(folder / "unet" / "config.json", sample_size=8)
+    parts.start(str(folder))
+    torch.set_grad_enabled(True)
+    (pair,) = parts.edit_pairs(["00"])
+    assert pair["words"] == "dog face" and pair["edited"].shape == (128, 128, 3)
+    assert pair["top-1"] in (0.0, 1.0) and pair["background dB"] > 0
+    pictures = parts.draw_prompts(["cat face", "fox"], [1, 2], 3.0, 2)
+    assert pictures.shape[0] == 2 and pictures.dtype == np.uint8
+    sharp, blurred, restored = parts.restore_picture("edit_pairs/00_cat-face.png", "cat face")
+    assert sharp.shape == blurred.shape == restored.shape == (128, 128, 3)

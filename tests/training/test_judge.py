@@ -8,12 +8,11 @@ import torch
 
 pytest.importorskip("resvg_py")
 
-import train_judge
-from concepts import icon_names, title
-from evaluate_judge import mean, retrieval
-from judge_data import blur
-
 from benchmarks.judge import HERE, Judge
+from training.data.concepts import icon_names, title
+from training.judge import train as train_judge
+from training.judge.data import blur
+from training.judge.evaluate import mean, retrieval
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,15 @@
 import random
 
 import numpy as np
-import objects_catalog
-from captions import BACKGROUNDS, object_caption
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_objects import draw_camera, picture, sample
 
 from dreamsampler.generators.field.camera import VIEWS, Camera, view_word
 from dreamsampler.generators.toy.scene import render
 from dreamsampler.generators.toy.shape import TUBE
+from training.data import catalog as objects_catalog
+from training.data.captions import BACKGROUNDS, object_caption
+from training.data.objects import draw_camera, picture, sample
 
 
 def test_equal_seeds_give_equal_pictures():

@@ -2,14 +2,14 @@
 
 import doctest
 
-import objects_judge
 import torch
-from captions import article
-from objects_catalog import COLORS
-from objects_judge import THINGS, TOYS, Reader, prompts, rendered, targets, thing_of
-from render_objects import sample
 
 from dreamsampler.generators.field.camera import VIEWS
+from training.data.captions import article
+from training.data.catalog import COLORS
+from training.data.objects import sample
+from training.evaluation import objects as objects_judge
+from training.evaluation.objects import THINGS, TOYS, Reader, prompts, rendered, targets, thing_of
 
 
 def test_examples_run():

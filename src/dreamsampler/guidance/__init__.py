@@ -15,10 +15,10 @@ from dreamsampler.guidance.guided import (
     delta,
     gamma,
     per_step,
+    predict_batch,
     second_order,
-    together,
 )
-from dreamsampler.guidance.negation import Negation, likelihood, pictured
+from dreamsampler.guidance.negation import Negation, denoising_similarity, image_similarity
 from dreamsampler.guidance.posterior import posterior
 from dreamsampler.guidance.regional import regional, shares
 
@@ -30,17 +30,17 @@ __all__ = [
     "cfg_pp",
     "conditional",
     "delta",
+    "denoising_similarity",
     "difference_mask",
     "gamma",
+    "image_similarity",
     "largest",
-    "likelihood",
     "per_step",
-    "pictured",
     "posterior",
+    "predict_batch",
     "quantile_mask",
     "regional",
     "second_order",
     "shares",
-    "together",
     "token_attention",
 ]

@@ -2,7 +2,7 @@
 
 Each maker returns a `Guided`: weighted sums of what the prior sees under several prompts. It is
 called like any denoiser, and knows which prompts it needs, so that all of them - those of two
-denoisers as well (`together`) - go through the network in one batch, and those whose weight is
+denoisers as well (`predict_batch`) - go through the network in one batch, and those whose weight is
 negligible at a level not at all.
 """
 
@@ -44,14 +44,14 @@ class Guided:
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
         """The estimate for z at a level."""
-        return together([(self, z)], level)[0]
+        return predict_batch([(self, z)], level)[0]
 
     def skipping(self, negligible: float) -> Guided:
         """The same guidance, leaving out conditions of at most this weight."""
         return replace(self, negligible=negligible)
 
 
-def together(asked: Sequence[tuple[Guided, Latent]], level: Level) -> list[Estimate]:
+def predict_batch(asked: Sequence[tuple[Guided, Latent]], level: Level) -> list[Estimate]:
     """Several guided denoisers at one level, in one forward of the network.
 
     Args:
@@ -217,7 +217,7 @@ def delta(
 
     def denoise(z: Latent, level: Level) -> Estimate:
         z_tgt, z_src = _coupled(z, level, variable.latent() - anchor, coupling)
-        tgt, src = together([(target, z_tgt), (source, z_src)], level)
+        tgt, src = predict_batch([(target, z_tgt), (source, z_src)], level)
         z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal answers give the anchor itself
         return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
 

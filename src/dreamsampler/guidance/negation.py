@@ -1,4 +1,4 @@
-"""Adaptive negation: guidance away from whatever the estimate shows by now."""
+"""Adaptive negation: guidance away from what the estimate shows."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from dreamsampler.maths import Estimate, Image, Latent, Level, Step, Weight
 from dreamsampler.models.prior import Condition, Prior
 
 Similarity: TypeAlias = Callable[[Latent, Step, Condition], Tensor]
-"""(clean latent, its moment, condition) -> (b,), more where the condition tells what is shown;
+"""(clean latent, its step, condition) -> (b,), higher where the condition describes the picture;
 with gradients to the condition's embeddings, rows independent."""
 
 
-def likelihood(prior: Prior) -> Similarity:
-    """How well a condition explains an estimate, by the prior's own denoising error.
+def denoising_similarity(prior: Prior) -> Similarity:
+    """How well a condition describes an estimate, by the prior's own denoising error.
 
         sim(z0, c) = - mean |eps(z; c) - (z - alpha z0) / sigma|^2
 
-    z is the moment's, so no noise is drawn. No image encoder is needed; it costs a network
+    z is the step's, so no noise is drawn. No image encoder is needed; it costs a network
     evaluation and its gradient.
 
     Args:
-        prior: who is asked.
+        prior: the model.
 
     Source: ours in this place; the denoising error as the likelihood of a condition is that of Li
     et al., "Your diffusion model is secretly a zero-shot classifier" (arXiv:2303.16203), eq. 5.
     """
 
     def similarity(z0: Latent, step: Step, condition: Condition) -> Tensor:
-        (seen,) = prior.predict(step.z, step.level, [condition])
+        (estimate,) = prior.predict(step.z, step.level, [condition])
         eps = (step.z - step.level.alpha * z0) / step.level.sigma
-        return -(seen.eps - eps).flatten(1).square().mean(1)
+        return -(estimate.eps - eps).flatten(1).square().mean(1)
 
     return similarity
 
 
-def pictured(
+def image_similarity(
     show: Callable[[Latent], Image], similarity: Callable[[Image, Condition], Tensor]
 ) -> Similarity:
-    """Similarity of a picture and a condition, as an image encoder tells it: the published form.
+    """Similarity of a picture and a condition by an image encoder: the published form.
 
     Args:
         show: clean latent -> picture.
@@ -61,24 +61,24 @@ class Negation:
         est = est(null) + w (est(c) - est(null))
         null <- null - rho |null| g / |g|,   g = d/dnull sim(z0, null)   after every level
 
-    with |.| root mean square over a row's embedding. It is a denoiser, and `watched` is the
-    regularizer that moves the null condition; chained after the data step, it sees what the source
-    shows its encoder. Every image has a null condition of its own.
+    with |.| root mean square over a row's embedding. It is a denoiser, and `update` is the
+    regularizer that moves the null condition, chained after the data step as in the source. Every
+    image has a null condition of its own.
 
     Args:
-        prior: who is asked.
+        prior: the model.
         condition: the prompt's.
-        null: the negative or empty prompt's; its `embeddings` are what moves.
-        scale: w; at 1 nothing is guided away from.
-        similarity: sim; `likelihood(prior)` if left out.
+        null: the negative or empty prompt's; its `embeddings` are moved.
+        scale: w; at 1 there is no guidance.
+        similarity: sim; `denoising_similarity(prior)` if left out.
         step: rho, the length of one gradient step as a share of the embedding.
         steps: gradient steps a level.
 
     Attributes:
-        null: the null condition as it is by now.
+        null: the present null condition.
 
     Raises:
-        ValueError: a condition without embeddings, or a model that is not guided by two questions.
+        ValueError: a condition without embeddings, or a model that is not guided by two prompts.
 
     Source: Kim et al., "Regularization by texts for latent diffusion inverse solvers"
     (arXiv:2311.15658), adaptive negation. There sim is the cosine of CLIP's image embedding of the
@@ -99,14 +99,14 @@ class Negation:
         check_movable(prior, condition, null, scale, "adaptive negation")
         self.prior, self.condition, self.scale = prior, condition, scale
         self.null: Any = null
-        self.similarity = likelihood(prior) if similarity is None else similarity
+        self.similarity = denoising_similarity(prior) if similarity is None else similarity
         self.step, self.steps = step, steps
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
-        """The guided estimate, away from the null condition as it is by now."""
+        """The guided estimate, away from the present null condition."""
         return cfg(self.prior, self.condition, self.null, self.scale)(z, level)
 
-    def watched(self, z0: Latent, step: Step) -> Latent:
+    def update(self, z0: Latent, step: Step) -> Latent:
         """Move the null condition away from an estimate, and return the estimate as it is."""
         rows = len(z0)
         point: Tensor = self.null.embeddings.detach().float()
@@ -125,10 +125,10 @@ class Negation:
 def check_movable(
     prior: Prior, condition: Condition, null: Condition, scale: Weight, what: str
 ) -> None:
-    """Raise ValueError if a null prompt has no embeddings to move, or the model is not asked it.
+    """Raise ValueError if a null prompt has no embeddings to move, or the model does not use it.
 
     Args:
-        prior: who is asked.
+        prior: the model.
         condition: the prompt's.
         null: the negative or empty prompt's.
         scale: the guidance scale.
@@ -139,16 +139,16 @@ def check_movable(
             f"{what} moves the embeddings of the null prompt, and a condition of "
             f"{type(prior).__name__} has none: leave it out"
         )
-    check_asked(prior, condition, null, scale, what)
+    check_two_prompts(prior, condition, null, scale, what)
 
 
-def check_asked(
+def check_two_prompts(
     prior: Prior, condition: Condition, null: Condition, scale: Weight, what: str
 ) -> None:
-    """Raise ValueError if a model is told its guidance scale, so that no null prompt is asked."""
+    """Raise ValueError if a model takes its guidance scale as an input and uses no null prompt."""
     if all(one is not null for one, _ in cfg(prior, condition, null, scale).z0):
         raise ValueError(
-            "this model is told its guidance scale and is never asked under the null prompt, so "
+            "this model takes its guidance scale as an input and never uses the null prompt, so "
             f"that there is nothing to move: leave {what} out"
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dreamsampler.guidance.guided import Guided, together
+from dreamsampler.guidance.guided import Guided, predict_batch
 from dreamsampler.maths import Denoiser, Estimate, Latent, Level
 
 
@@ -53,7 +53,7 @@ def regional(guided: Sequence[Guided], masks: Sequence[Tensor]) -> Denoiser:
     parts = _parts(masks)
 
     def denoise(z: Latent, level: Level) -> Estimate:
-        seen = together([(each, z) for each in guided], level)
+        seen = predict_batch([(each, z) for each in guided], level)
         z0, eps = torch.zeros_like(z), torch.zeros_like(z)
         for part, each in zip(parts, seen, strict=True):
             z0, eps = z0 + part.to(z) * each.z0, eps + part.to(z) * each.eps

@@ -64,12 +64,10 @@ def say(text: str) -> None:
 
 
 def unframed(text: str) -> str:
-    r"""A complaint of the option parser, in a frame of many lines, as one sentence.
-
-    What is wrong, what was perhaps meant, and where help is; not the help itself.
+    r"""An error of the option parser, in a frame of many lines, as one line.
 
     Example:
-        >>> unframed("Oops\n ----\n  no option\n  --x\n ----\n For help, run p --help\n")
+        >>> unframed("Oops\n ----\n  no option\n  --x\n ----\n For full helptext, run p --help\n")
         'no option --x; for help, run p --help'
     """
     lines = [line.replace("│", " ").rstrip() for line in text.splitlines()]
@@ -80,19 +78,18 @@ def unframed(text: str) -> str:
             parts.append([])
         elif line.strip():
             parts[-1].append(line)
-    told: list[str] = []
+    messages: list[str] = []
     for part in parts[1:]:
-        whole = " ".join(" ".join(part).split())
-        if whole.startswith("Perhaps you meant"):
-            options = [line.split()[0] for line in part if line.strip().startswith("--")]
-            told.append(f"perhaps you meant {' or '.join(options)}")
-        elif whole and not whole.startswith("Argument helptext"):
-            least = min(len(line) - len(line.lstrip()) for line in part)
-            # what is indented twice is the help of an option
-            kept = [line for line in part if len(line) - len(line.lstrip()) < least + 8]
-            said = " ".join(" ".join(kept).split()).partition(" Got errors:")[0].rstrip(".")
-            told.append(plainly(said[:1].lower() + said[1:]))
-    return "; ".join(told) or " ".join(text.split())
+        least = min((len(line) - len(line.lstrip()) for line in part), default=0)
+        # what is indented twice is the help of an option
+        kept = [line for line in part if len(line) - len(line.lstrip()) < least + 8]
+        message = " ".join(" ".join(kept).split()).rstrip(".")
+        if message and not message.startswith(("Perhaps you meant", "Argument helptext")):
+            message = re.sub(
+                r"^for full helptext, (?:run|see):?", "for help, run", message, flags=re.I
+            )
+            messages.append(message[:1].lower() + message[1:])
+    return "; ".join(messages) or " ".join(text.split())
 
 
 def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
@@ -116,52 +113,6 @@ def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
         guess = f": did you mean {near[0]}?" if near else ""
         told.append(f"there is no option {name}{guess}")
     return "; ".join(told)
-
-
-_PLAIN = (
-    (r"for full helptext, (?:run|see):? (.*)", r"for help, run \1"),
-    (
-        r"invalid choice (.*) for argument '(.*?)'\. Expected one of \((.*)\)",
-        r"\2 is \1, and one of \3 was wanted",
-    ),
-    (r"missing value for argument '(.*?)'\. Expected 1 values", r"\1 is missing, or its value"),
-    (
-        r"error parsing (\S+): no type matching (?:\{None\}\|)?(.*) could be instantiated from "
-        r"\[(.*)\]",
-        r"\1 is \3, and \2 was wanted",
-    ),
-    (
-        r"error parsing (\S+): invalid literal for int\(\) with base 10: (.*)",
-        r"\1 is \2, and INT was wanted",
-    ),
-    (
-        r"error parsing (\S+): could not convert string to float: (.*)",
-        r"\1 is \2, and FLOAT was wanted",
-    ),
-)
-"""What the option parser says, and what is said instead."""
-
-
-def plainly(text: str) -> str:
-    """One of the option parser's sentences as the house says such things.
-
-    Example:
-        >>> plainly("invalid choice 'x' for argument '--preset'. Expected one of ('a', 'b')")
-        "--preset is 'x', and one of a, b was wanted"
-        >>> plainly("error parsing --seed: invalid literal for int() with base 10: '1.5'")
-        "--seed is '1.5', and a whole number was wanted"
-    """
-    for pattern, instead in _PLAIN:
-        found = re.fullmatch(pattern, text)
-        if found:
-            said, and_, wanted = found.expand(instead).partition(", and ")
-            wanted = {
-                "INT was wanted": "a whole number was wanted",
-                "FLOAT was wanted": "a number was wanted",
-                "FLOAT|{auto} was wanted": "a number or auto was wanted",
-            }.get(wanted, wanted)
-            return said + and_ + re.sub(r"[{}']", "", wanted)
-    return text
 
 
 @contextlib.contextmanager

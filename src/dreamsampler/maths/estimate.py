@@ -36,7 +36,7 @@ class Estimate:
     z0: Latent
     eps: Latent
 
-    def lerp(self, other: Estimate, w: float) -> Estimate:
+    def lerp(self, other: Estimate, w: float | Tensor) -> Estimate:
         """Self + w (other - self), for both parts."""
         return Estimate(
             self.z0 + w * (other.z0 - self.z0),

@@ -11,7 +11,7 @@ import torch
 
 from dreamsampler.generators.field.grid import cubic_size
 from dreamsampler.generators.field.multi_view import MultiViewField
-from dreamsampler.guidance.guided import Guided, together
+from dreamsampler.guidance.guided import Guided, predict_batch
 from dreamsampler.maths import (
     Denoiser,
     Estimate,
@@ -23,8 +23,9 @@ from dreamsampler.maths import (
     draw,
     weigh,
 )
-from dreamsampler.regularizers.regularizer import Regularizer, chain
-from dreamsampler.samplers.dream import dream
+from dreamsampler.methods.restore.default import FLIPS
+from dreamsampler.regularizers import Regularizer, chain, identity
+from dreamsampler.samplers import dream
 
 DENSE = 2.0
 """Unit of density of a stage: this many optical depths along one of its voxels."""
@@ -97,14 +98,12 @@ def by_view(guided: Sequence[Guided], batch: int = 32) -> Denoiser:
         if len(z) != len(guided):
             raise ValueError(f"{len(z)} views came, but there are prompts for {len(guided)}")
         asked = list(zip(guided, z.split(1), strict=True))
-        told = [e for i in range(0, len(z), batch) for e in together(asked[i : i + batch], level)]
+        told = [
+            e for i in range(0, len(z), batch) for e in predict_batch(asked[i : i + batch], level)
+        ]
         return Estimate(torch.cat([e.z0 for e in told]), torch.cat([e.eps for e in told]))
 
     return denoise
-
-
-MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
-"""Axes along which the prior sees the pictures of the walks turned, in turn."""
 
 
 @final
@@ -140,7 +139,7 @@ def reconstruct(
     rng: Rng,
     *,
     spread: Weight = 0.0,
-    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
+    regularize: Regularizer = identity,
 ) -> Iterator[Step]:
     """Distill a prior into a field, at falling levels that all views share.
 
@@ -179,7 +178,7 @@ def reconstruct(
 
     done = 0
     for number, levels in enumerate(walks):
-        film.axes = MIRRORED[number % len(MIRRORED)]
+        film.axes = FLIPS[number % len(FLIPS)]
         ahead = _Ahead(film, len(levels))
         eps = draw(ahead.latent(), rng)
         for step in dream(denoise, ahead, levels, eps, regularize=chain(regularize, explained)):

@@ -1,101 +1,42 @@
-"""Every method that a task can be asked for, by name; needs no torch."""
+"""Every method by its name: its function, its published settings, and when to use it.
+
+A new method is one file with a `run` function, and one entry in its folder's `__init__.py`. No
+torch is imported until a method is loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, final
+from difflib import get_close_matches
 
+from dreamsampler.methods import edit, inpaint, restore
+from dreamsampler.methods.entry import Method, MethodTask
 
-@final
-@dataclass(frozen=True)
-class Method:
-    """One method."""
+__all__ = ["METHODS", "Method", "MethodTask", "method", "methods_of"]
 
-    name: str
-    title: str
-    task: Literal["edit", "inpaint", "restore"]
-    function: str
-    settings: Mapping[str, Any]
-    paper: str = ""
-    use: str = ""
-    evaluations: int = 0
-    draws: bool = True
-    source_prompt: str = "used"
-    negative_prompt: str = "used"
-    attention: bool = False
-
-
-_E = (
-    "num_inference_steps",
-    "guidance_scale",
-    "source_guidance_scale",
-    "strength",
-    "shift",
-    "gamma",
-)
-
-
-def _edit(name: str, *values: Any, **more: Any) -> Method:
-    settings = {k: v for k, v in zip(_E, values, strict=True) if v is not None}
-    return Method(name, name, "edit", "", settings, **more)
-
-
-METHODS: tuple[Method, ...] = (
-    _edit("default", 16, 5.0, None, 0.75, 1.0, None),
-    _edit(
-        "ledits", 20, 7.5, None, 0.65, 1.0, None, source_prompt="unused", negative_prompt="unused"
-    ),
-    _edit("flowedit", 33, 13.5, 3.5, 0.853, 3.0, None),
-    _edit(
-        "dreamsampler",
-        200,
-        None,
-        None,
-        None,
-        None,
-        0.2,
-        draws=False,
-        source_prompt="unused",
-        negative_prompt="unused",
-    ),
-    Method(
-        "default",
-        "",
-        "inpaint",
-        "",
-        {"num_inference_steps": 20, "guidance_scale": 5.0, "fresh": 0.5},
-    ),
-    Method(
-        "dreamsampler", "", "inpaint", "", {"num_inference_steps": 200}, negative_prompt="unused"
-    ),
-    Method(
-        "default",
-        "",
-        "restore",
-        "",
-        {
-            "num_inference_steps": 20,
-            "guidance_scale": 1.0,
-            "starts": (0.3, 0.2, 0.2, 0.2),
-            "spread": 0.5,
-        },
-    ),
-    Method("treg", "", "restore", "", {"num_inference_steps": 50, "guidance_scale": 7.5}),
-    Method("flowdps", "", "restore", "", {"num_inference_steps": 28, "guidance_scale": 2.0}),
-    Method("dps", "", "restore", "", {"num_inference_steps": 200, "guidance_scale": 1.0}),
-    Method("psld", "", "restore", "", {"num_inference_steps": 200, "guidance_scale": 1.0}),
-    Method(
-        "dreamsampler", "", "restore", "", {"num_inference_steps": 200}, negative_prompt="unused"
-    ),
-)
+METHODS: tuple[Method, ...] = (*edit.METHODS, *inpaint.METHODS, *restore.METHODS)
+"""Every method, the default one of each task first."""
 
 
 def methods_of(task: str) -> dict[str, Method]:
-    """The methods of a task by name."""
+    """Name -> method, of one task.
+
+    Example:
+        >>> list(methods_of("restore"))
+        ['default', 'treg', 'flowdps', 'dps', 'psld', 'dreamsampler']
+    """
     return {each.name: each for each in METHODS if each.task == task}
 
 
 def method(task: str, name: str) -> Method:
-    """A method by name."""
-    return methods_of(task)[name]
+    """A method of a task by its name.
+
+    Raises:
+        ValueError: an unknown name, with a suggestion.
+    """
+    known = methods_of(task)
+    if name in known:
+        return known[name]
+    near = get_close_matches(str(name), known, 1)
+    guess = f"did you mean {near[0]}? (" if near else "choose one of "
+    end = ")" if near else ""
+    raise ValueError(f"there is no method {name!r}: {guess}{', '.join(known)}{end}")

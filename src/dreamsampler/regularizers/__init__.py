@@ -3,8 +3,8 @@
 from dreamsampler.regularizers.decoded import decoded
 from dreamsampler.regularizers.measurement import (
     Measurement,
-    corrected,
-    descended,
+    data_step,
+    descend_residual,
     expected_residual,
     two_stages,
 )
@@ -17,14 +17,14 @@ from dreamsampler.regularizers.regularizer import (
     chain,
     descend,
     every,
+    identity,
     inside,
     masked,
     relax,
 )
 from dreamsampler.regularizers.symmetry import symmetry
 from dreamsampler.regularizers.tileable import tileable
-from dreamsampler.regularizers.total_variation import total_variation
-from dreamsampler.regularizers.variation import least_variation
+from dreamsampler.regularizers.total_variation import total_variation, tv_reconstruction
 
 __all__ = [
     "Measurement",
@@ -32,14 +32,14 @@ __all__ = [
     "anchored",
     "between",
     "chain",
-    "corrected",
+    "data_step",
     "decoded",
     "descend",
-    "descended",
+    "descend_residual",
     "every",
     "expected_residual",
+    "identity",
     "inside",
-    "least_variation",
     "masked",
     "palette",
     "palette_of",
@@ -48,5 +48,6 @@ __all__ = [
     "symmetry",
     "tileable",
     "total_variation",
+    "tv_reconstruction",
     "two_stages",
 ]

@@ -1,4 +1,4 @@
-"""Regularizers that are meant for pictures, on the latents of a model."""
+"""Regularizers of pictures, on the latents of a model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def decoded(
 
         x = D(z0),   z0 <- z0 + E(R(x)) - E(x)
 
-    What the autoencoder loses is lost on both sides of the difference, so that a map that changes
-    nothing gives the latent back to the last bit, however lossy the autoencoder is.
+    The loss of the autoencoder cancels, so that a map that changes nothing gives the latent back to
+    the last bit.
 
     Args:
-        regularizer: (x, now) -> x on pictures, about in [-1, 1]: an estimate may leave it a little.
+        regularizer: of pictures in [-1, 1], which an estimate may leave a little.
         encode: E, a prior's.
         decode: D, a prior's.
     """

@@ -1,4 +1,4 @@
-"""A measurement of a picture, as the clean latent sees it: residual, data steps, gradients."""
+"""A measurement of a picture as a function of the clean latent: residual, data steps, gradients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.maths import Latent, Step, Weight, weigh
 from dreamsampler.operators import Operator, input_size, is_linear, prox_l2
 from dreamsampler.regularizers.regularizer import Regularizer
@@ -19,9 +20,9 @@ from dreamsampler.regularizers.regularizer import Regularizer
 class Measurement:
     """A measured picture, y = A(x) + noise, where a clean latent stands for x = show(z0).
 
-    Pictures are in [0, 1] here, as operators want them, and of any size: `show` and `hide` carry
-    them between the model's canvas and the size that was measured. Not frozen, so that an unknown
-    parameter of A can be fitted again while a run is under way.
+    Pictures are in [0, 1] here, as operators take them, and of any size: `show` and `hide` convert
+    between the model's canvas and the size that was measured. Not frozen, so that an unknown
+    parameter of A can be fitted again during a run.
 
     Args:
         op: A.
@@ -62,48 +63,48 @@ class Measurement:
         # a row without any misfit has a gradient of 0, not of 0 / 0
         return misfit.flatten(1).square().sum(1).clamp_min(1e-20).sqrt()
 
-    def seen(self, unseen: float | Tensor) -> Tensor:
+    def adjoint_mean(self, missing: float | Tensor) -> Tensor:
         """A^T y over A^T 1, the measurement spread over the pixels that it is of, (b, 3, h, w).
 
         Args:
-            unseen: what stands where a pixel takes no part in the measurement.
+            missing: value of a pixel that takes no part in the measurement.
 
         Raises:
             ValueError: an operator that is not linear.
         """
         if not is_linear(self.op):
             raise ValueError(f"{type(self.op).__name__} is not linear, so it has no transpose")
-        lit = self.op.A_adjoint(torch.ones_like(self.y))
-        known = lit > 0.05 * lit.amax()
-        return torch.where(known, self.op.A_adjoint(self.y) / lit.clamp_min(1e-6), unseen)
+        weight = self.op.A_adjoint(torch.ones_like(self.y))
+        known = weight > 0.05 * weight.amax()
+        return torch.where(known, self.op.A_adjoint(self.y) / weight.clamp_min(1e-6), missing)
 
     def of_row(self, i: int) -> Measurement:
         """The same with the measurement of one image only."""
         return replace(self, y=self.y[i : i + 1])
 
-    def balance(self, x: Tensor) -> tuple[float, float]:
-        """Root mean square of y - A(x), and what noise and clipping lead to expect of it.
+    def residuals(self, x: Tensor) -> tuple[float, float]:
+        """Root mean square of y - A(x), and its expectation under noise and clipping.
 
-        Only where something was measured, that is where A sees a white picture. What overshoots
-        black and white has been cut off in the file, and so it is here.
+        Only where something was measured, that is where A of a white picture is not black. A(x) is
+        clipped to [0, 1], as the file is.
         """
         clean = self.op.A(x).clamp(0, 1)
-        seen = (self.op.A(torch.ones_like(x)).abs() > 1e-6).expand_as(clean)
-        found = (self.y - clean)[seen].square().mean().sqrt()
-        return float(found), expected_residual(clean[seen], self.noise)
+        measured = (self.op.A(torch.ones_like(x)).abs() > 1e-6).expand_as(clean)
+        residual = (self.y - clean)[measured].square().mean().sqrt()
+        return float(residual), expected_residual(clean[measured], self.noise)
 
-    def unexplained(self, x: Tensor) -> float:
-        """Residual over expectation (`balance`); 1 is right."""
-        found, expected = self.balance(x)
-        return found / expected
+    def residual_ratio(self, x: Tensor) -> float:
+        """Residual over expectation (`residuals`); 1 is right."""
+        residual, expected = self.residuals(x)
+        return residual / expected
 
-    def uncut(self, clean: Tensor) -> Tensor:
-        """The measurement as it was before the file cut it off, on average.
+    def unclipped(self, clean: Tensor) -> Tensor:
+        """The expected measurement before the file clipped it.
 
             E[y | y > 1] = m + s phi(u) / Phi(-u),   u = (1 - m) / s,   and likewise below black
 
-        where y is exactly white or black; the rest is y itself. White ground under noise is told
-        too dark otherwise, by 0.4 s.
+        where y is exactly white or black; the rest is y itself. Otherwise white ground under noise
+        is read too dark, by 0.4 s.
 
         Args:
             clean: m = A x, of the present estimate.
@@ -115,8 +116,8 @@ class Measurement:
         y = torch.where(self.y == 1, clean + above, self.y)
         return torch.where(self.y == 0, clean - below, y)
 
-    def explained(self, x: Tensor, spread: float | Tensor, *, steps: int = 30) -> Tensor:
-        """The most probable picture if x is believed up to a deviation of `spread`.
+    def prox(self, x: Tensor, spread: float | Tensor, *, steps: int = 30) -> Tensor:
+        """The most probable picture, given that it deviates from x by `spread`.
 
             argmin_u  |y - A u|^2 / 2 noise^2 + |u - x|^2 / 2 spread^2
 
@@ -126,34 +127,36 @@ class Measurement:
 
         Args:
             x: pictures (b, 3, h, w).
-            spread: standard deviation of the belief; 0 returns x.
+            spread: standard deviation of the picture around x; 0 returns x.
             steps: gradient steps of an operator that is not linear.
         """
         gamma = (spread / self.noise) ** 2
         if is_linear(self.op):
-            return prox_l2(self.op, x, self.uncut(self.op.A(x)), gamma)
+            return prox_l2(self.op, x, self.unclipped(self.op.A(x)), gamma)
         u = x.detach()
         for _ in range(steps):
-            u = u - (gamma * self._pull(u) + u - x) / (1 + gamma)
+            check_canceled()
+            u = u - (gamma * self._gradient(u) + u - x) / (1 + gamma)
         return u
 
-    def settled(self, x: Tensor, *, steps: int = 10) -> Tensor:
-        """A picture moved off the edges of an operator that rounds, such as JPEG.
+    def descend(self, x: Tensor, *, steps: int = 10) -> Tensor:
+        """Gradient steps on the data alone, for operators that round, such as JPEG.
 
             x <- x - 1/4 d/dx |A x - y|^2 / 2
 
-        A balance of data and belief (`explained`) lies on the very edge between two of A's values,
-        where about half of them round the wrong way; inside, the gradient is zero.
+        A balance of data and estimate (`prox`) lies on the edge between two of A's values, where
+        about half of them round the wrong way; a little further the gradient is zero.
 
         Args:
             x: pictures (b, 3, h, w).
             steps: how many.
         """
         for _ in range(steps):
-            x = x - 0.25 * self._pull(x)
+            check_canceled()
+            x = x - 0.25 * self._gradient(x)
         return x
 
-    def _pull(self, x: Tensor) -> Tensor:
+    def _gradient(self, x: Tensor) -> Tensor:
         """d/dx |A x - y|^2 / 2."""
         with torch.enable_grad():
             point = x.detach().requires_grad_()
@@ -175,8 +178,8 @@ def expected_residual(clean: Tensor, noise: float) -> float:
         E (y - m)^2 = s^2 ( int_-l^u t^2 phi(t) dt + u^2 Phi(-u) + l^2 Phi(-l) ),
         u = (1 - m) / s,  l = m / s,   int t^2 phi = Phi - t phi
 
-    That is the noise itself away from black and white. On white ground half of the noise is cut
-    off by the file, and a picture that explains the rest leaves only 0.7 of it.
+    That is the noise itself away from black and white. On white ground the file clips half of the
+    noise, and only 0.7 of it is left.
 
     Args:
         clean: A x, in [0, 1] or a little outside.
@@ -200,13 +203,13 @@ def expected_residual(clean: Tensor, noise: float) -> float:
 
 
 def two_stages(data: Measurement, spread: Weight, weight: Weight) -> Regularizer:
-    """The data in pixels, then the latent: TReg's, and DreamSampler's, two steps.
+    """The data in pixels, then part of the way in the latent: TReg's and DreamSampler's two steps.
 
         x^ = argmin |y - A x|^2 / 2 noise^2 + |x - D(z0)|^2 / 2 r^2,    z0 <- w E(x^) + (1 - w) z0
 
     Args:
         data: y, A, and the way between z0 and x.
-        spread: r, how far D(z0) is believed to be off, in [0, 1] units.
+        spread: r, standard deviation of the picture around D(z0), in [0, 1] units.
         weight: w; the sources take alpha_bar of the level they go to.
 
     Source: Kim et al., "Regularization by texts for latent diffusion inverse solvers"
@@ -214,30 +217,30 @@ def two_stages(data: Measurement, spread: Weight, weight: Weight) -> Regularizer
     """
 
     def apply(z0: Latent, step: Step) -> Latent:
-        x = data.explained(data.show(z0), weigh(spread, step.level))
+        x = data.prox(data.show(z0), weigh(spread, step.level))
         return torch.lerp(z0, data.hide(x), weigh(weight, step.level))
 
     return apply
 
 
-def corrected(
+def data_step(
     data: Measurement, spread: Weight, by: Callable[[Tensor, float], Tensor] | None = None
 ) -> Regularizer:
-    """The data in pixels, of which only the change goes back into the latent.
+    """The data in pixels; only the change goes back into the latent.
 
         x^ as in `two_stages`,    z0 <- z0 + E(x^) - E(D(z0))
 
-    What the autoencoder itself loses stands on both sides and cancels, so that a run of many steps
-    does not lose it many times; where the data asks for nothing, z0 stays z0.
+    The loss of the autoencoder cancels, so that a run of many steps does not lose it many times;
+    where the data changes nothing, z0 stays as it is.
 
     Args:
         data: y, A, and the way between z0 and x.
-        spread: r, how far D(z0) is believed to be off, in [0, 1] units.
-        by: (picture, spread) -> picture instead of `data.explained`.
+        spread: r, standard deviation of the picture around D(z0), in [0, 1] units.
+        by: (picture, spread) -> picture instead of `data.prox`.
 
-    Source: ours; measured in benchmarks/restore.py.
+    Source: ours; measured in the restoration suite of the benchmarks.
     """
-    move = data.explained if by is None else by
+    move = data.prox if by is None else by
 
     def apply(z0: Latent, step: Step) -> Latent:
         shown = data.show(z0)
@@ -246,7 +249,7 @@ def corrected(
     return apply
 
 
-def descended(data: Measurement, step: Weight, *, steps: int = 3) -> Regularizer:
+def descend_residual(data: Measurement, step: Weight, *, steps: int = 3) -> Regularizer:
     """Normalized gradient steps on the residual, through the decoder only.
 
         z0 <- z0 - rho sqrt(n) g / |g|,   g = d/dz0 |y - A D(z0)|,   n numbers in z0
@@ -265,6 +268,7 @@ def descended(data: Measurement, step: Weight, *, steps: int = 3) -> Regularizer
     def apply(z0: Latent, current: Step) -> Latent:
         rho = weigh(step, current.level)
         for _ in range(steps if rho else 0):
+            check_canceled()
             with torch.enable_grad():
                 point = z0.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(data.misfit(point).sum(), point)

@@ -25,8 +25,8 @@ def palette(colors: Float[Tensor, "k c"], weight: Weight = 4.0) -> Regularizer:
         >>> from dreamsampler.maths import Cosine, Estimate
         >>> red = torch.tensor([[1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
         >>> x = torch.tensor([0.8, -0.8, -1.0]).view(1, 3, 1, 1)
-        >>> now = Step(0, Cosine()(0.5), x, x, x, Estimate(x, x), x)
-        >>> palette(red, weight=1.0)(x, now).flatten()
+        >>> step = Step(0, Cosine()(0.5), x, x, x, Estimate(x, x), x)
+        >>> palette(red, weight=1.0)(x, step).flatten()
         tensor([ 0.9000, -0.9000, -1.0000])
 
     Raises:
@@ -54,11 +54,16 @@ def palette(colors: Float[Tensor, "k c"], weight: Weight = 4.0) -> Regularizer:
     return apply
 
 
+def reference_palette(reference: Image, colors: int = 8, weight: Weight = 4.0) -> Regularizer:
+    """`palette` of the colors of a picture (`palette_of`)."""
+    return palette(palette_of(reference, colors), weight)
+
+
 def palette_of(x: Image, colors: int = 8, *, steps: int = 20) -> Float[Tensor, "k c"]:
     """The colors of a picture, by k-means, the most frequent one first.
 
-    Begins with the mean color and then the color farthest from all that are there, so that small
-    bright places get one as well; draws nothing.
+    Begins with the mean color and then the color farthest from those taken, so that small bright
+    places get one as well; draws nothing.
 
     Args:
         x: (1, 3, h, w) in [-1, 1].
@@ -77,12 +82,12 @@ def palette_of(x: Image, colors: int = 8, *, steps: int = 20) -> Float[Tensor, "
     for _ in range(min(colors, len(points)) - 1):
         far = torch.cdist(points, torch.stack(chosen)).amin(1)
         chosen.append(points[(far * weights[:, 0].log1p()).argmax()])
-    found = torch.stack(chosen)
+    means = torch.stack(chosen)
     for _ in range(steps):
-        owner = torch.cdist(points, found).argmin(1)
-        total = torch.zeros_like(found).index_add_(0, owner, points * weights)
-        size = found.new_zeros(len(found), 1).index_add_(0, owner, weights)
-        found = torch.where(size > 0, total / size.clamp_min(1), found)
-    owner = torch.cdist(points, found).argmin(1)
-    share = found.new_zeros(len(found)).index_add_(0, owner, weights[:, 0])
-    return found[share.argsort(descending=True)][: int((share > 0).sum())]
+        owner = torch.cdist(points, means).argmin(1)
+        total = torch.zeros_like(means).index_add_(0, owner, points * weights)
+        size = means.new_zeros(len(means), 1).index_add_(0, owner, weights)
+        means = torch.where(size > 0, total / size.clamp_min(1), means)
+    owner = torch.cdist(points, means).argmin(1)
+    share = means.new_zeros(len(means)).index_add_(0, owner, weights[:, 0])
+    return means[share.argsort(descending=True)][: int((share > 0).sum())]

@@ -1,4 +1,4 @@
-"""Resemblance to a picture, in the eyes of a network: its content, or no more than its style."""
+"""Style or content of a reference picture, by the features of a network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.maths import Image, Latent, Step, Weight, weigh
 from dreamsampler.regularizers.regularizer import Regularizer
 
 Features: TypeAlias = Callable[[Image], list[Tensor]]
-"""Picture (b, 3, h, w) in [-1, 1] -> what a network sees in it, layer by layer: maps (b, c, ...) or
-vectors (b, c), with gradients to the picture, rows independent."""
+"""Picture (b, 3, h, w) in [-1, 1] -> features of it, layer by layer: maps (b, c, ...) or vectors
+(b, c), with gradients to the picture, rows independent."""
 By: TypeAlias = Literal["style", "content"]
 
 
@@ -32,10 +33,10 @@ def reference_style(
         R(x) = 1/2 mean_l |S_l(x) - S_l(ref)|^2 / |S_l(ref)|^2
         x <- x - w / (1 + w) 2 R / |dR/dx|^2 dR/dx,   its root mean square at most `longest`
 
-    S_l is what layer l sees: by content the features themselves, by style their mean and standard
-    deviation over all places, so that nothing is said about what is where. The step is Polyak's for
-    an energy whose least value is 0: it asks for no step size, whatever the network, and ends where
-    the reference is met.
+    S_l are statistics of layer l: by content the features themselves, by style their mean and
+    standard deviation over all places, so that the layout is free. The step is Polyak's for an
+    energy whose least value is 0: it needs no step size, whatever the network, and ends where the
+    reference is met.
 
     Args:
         features: of a network (`models.features`), or any function.
@@ -56,16 +57,16 @@ def reference_style(
         raise ValueError(f"by is {by!r}, but must be style or content")
     if steps < 1 or longest <= 0:
         raise ValueError(f"steps is {steps} and longest {longest:g}: at least 1, and above 0")
-    wanted: dict[tuple[int, int], list[Tensor]] = {}
+    goals: dict[tuple[int, int], list[Tensor]] = {}
 
     def goal(x: Image) -> list[Tensor]:
         size = (x.shape[-2], x.shape[-1])
-        if size not in wanted:
-            told = reference.to(x)
-            if told.shape[-2:] != x.shape[-2:]:
-                told = functional.interpolate(told, size, mode="bilinear", antialias=True)
-            wanted[size] = [each.detach() for each in _told(features(told), by)]
-        return wanted[size]
+        if size not in goals:
+            scaled = reference.to(x)
+            if scaled.shape[-2:] != x.shape[-2:]:
+                scaled = functional.interpolate(scaled, size, mode="bilinear", antialias=True)
+            goals[size] = [each.detach() for each in _statistics(features(scaled), by)]
+        return goals[size]
 
     def apply(z0: Latent, current: Step) -> Latent:
         w = weigh(weight, current.level)
@@ -73,7 +74,8 @@ def reference_style(
             return z0
         share, ref, x = (1.0 if w == float("inf") else w / (1 + w)), goal(z0), z0
         for _ in range(steps):
-            step = share * _polyak(x, lambda point: _energy(_told(features(point), by), ref))
+            check_canceled()
+            step = share * _polyak(x, lambda point: _energy(_statistics(features(point), by), ref))
             size = step.flatten(1).square().mean(1).sqrt().clamp_min(1e-20)
             x = x - step * _rows((longest / size).clamp(max=1), x)
         return x
@@ -91,8 +93,8 @@ def _polyak(x: Tensor, energy: Callable[[Tensor], Tensor]) -> Tensor:
     return _rows(2 * height.detach() / squared, x) * gradient
 
 
-def _told(layers: list[Tensor], by: By) -> list[Tensor]:
-    """What counts of every layer, (b, n)."""
+def _statistics(layers: list[Tensor], by: By) -> list[Tensor]:
+    """S of every layer, (b, n)."""
     if not layers:
         raise ValueError("the features have no layers: pass at least one")
     flat = [each.flatten(2) if each.ndim > 2 else each[..., None] for each in layers]
@@ -103,11 +105,11 @@ def _told(layers: list[Tensor], by: By) -> list[Tensor]:
     return [torch.cat([each.mean(2), wide], 1) for each, wide in pairs]
 
 
-def _energy(seen: list[Tensor], wanted: list[Tensor]) -> Tensor:
+def _energy(now: list[Tensor], goal: list[Tensor]) -> Tensor:
     """R of every row, (b,)."""
     each = [
         (a - b).square().sum(1) / b.square().sum(1).clamp_min(1e-12)
-        for a, b in zip(seen, wanted, strict=True)
+        for a, b in zip(now, goal, strict=True)
     ]
     return torch.stack(each).mean(0) / 2
 

@@ -31,6 +31,10 @@ def chain(*maps: Regularizer) -> Regularizer:
     return apply
 
 
+identity = chain()
+"""Leaves the estimate as it is."""
+
+
 def masked(regularizer: Regularizer, mask: Tensor) -> Regularizer:
     """A map that acts where the mask is white: m R(z0) + (1 - m) z0.
 
@@ -85,7 +89,7 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
 
 
 def relax(rate: Weight) -> Regularizer:
-    """Move only part of the way: look + mu (z0 - look).
+    """Move only part of the way: before + mu (z0 - before), before being the variable's latent.
 
     mu = 1 is a reverse sampling step, small mu a score distillation step.
     """

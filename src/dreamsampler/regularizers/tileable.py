@@ -12,7 +12,7 @@ from dreamsampler.regularizers.regularizer import Regularizer
 
 
 def tileable(weight: Weight = float("inf")) -> Regularizer:
-    """Opposite borders meet: what keeps them apart is taken out, spread smoothly over the picture.
+    """Opposite borders meet: their difference is removed, spread smoothly over the picture.
 
         x = p + s:   s = argmin  |jumps of x - s across the borders|^2 + |differences of s|^2
         prox: x - w / (1 + w) s

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import torch
 
+from dreamsampler.cancel import check_canceled
 from dreamsampler.generators import Variable
 from dreamsampler.maths import Denoiser, Latent, Level, Renoise, Step, keep
-from dreamsampler.regularizers import Regularizer, chain
+from dreamsampler.regularizers import Regularizer, identity
 
 
 def dream(
@@ -18,7 +19,7 @@ def dream(
     levels: Sequence[Level],
     eps: Latent,
     *,
-    regularize: Regularizer = chain(),  # noqa: B008 - the identity, and stateless
+    regularize: Regularizer = identity,
     renoise: Renoise = keep,
 ) -> Iterator[Step]:
     """Hide a clean latent in noise, ask what was there, move towards the answer; repeat.
@@ -56,6 +57,7 @@ def dream(
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), algorithm 1.
     """
     for index, level in enumerate(levels):
+        check_canceled()
         with torch.no_grad():
             latent = variable.latent()
             z = level.alpha * latent + level.sigma * eps

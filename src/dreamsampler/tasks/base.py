@@ -47,7 +47,7 @@ class Progress:
         done: steps or optimizer steps so far.
         total: how many there will be.
         run: the run; None while it is being started.
-        step: the newest step, in stage "step".
+        step: the newest step, in stage "step"; None before the first one.
     """
 
     stage: Stage
@@ -192,6 +192,7 @@ class Task(ABC):
             run = self.start(model)  # type: ignore[arg-type]  # None where no model is used
             for count in run.fitting():
                 tell(Progress("fit", count, run.fit_total, run))
+            tell(Progress("step", 0, run.total, run))
             for step in run:
                 tell(Progress("step", run.done, run.total, run, step))
             tell(Progress("decode", run.total, run.total, run))

@@ -14,7 +14,7 @@ from dreamsampler.files import InputError
 from dreamsampler.operators import Operator, is_linear, measured, prox_l2
 from dreamsampler.operators.noise import estimate_noise
 from dreamsampler.regularizers.measurement import Measurement
-from dreamsampler.regularizers.variation import least_variation
+from dreamsampler.regularizers.total_variation import tv_reconstruction
 
 if TYPE_CHECKING:
     from dreamsampler.images.picture import Picture
@@ -98,11 +98,11 @@ def first_guess(data: Measurement, steps: int = 120) -> Tensor:
     op, y = data.op, data.y
     if not is_linear(op):
         start = functional.interpolate(y, data.size, mode="bicubic", antialias=True)
-        return data.explained(start.expand(-1, 3, -1, -1), 0.1).clamp(0, 1)
-    x = data.seen(y.mean()).clamp(0, 1)
+        return data.prox(start.expand(-1, 3, -1, -1), 0.1).clamp(0, 1)
+    x = data.adjoint_mean(y.mean()).clamp(0, 1)
     for _ in range(2):  # the second time with what the file has cut off
-        x = least_variation(op, y, data.noise, x, weight=EDGES, steps=steps // 2)
-        y = data.uncut(op.A(x))
+        x = tv_reconstruction(op, y, data.noise, x, weight=EDGES, steps=steps // 2)
+        y = data.unclipped(op.A(x))
     return x.clamp(0, 1)
 
 
@@ -150,10 +150,10 @@ def tidied(
         belief: assumed deviation of the estimate.
     """
     if not is_linear(data.op):
-        return data.settled(data.explained(near, belief / noisier)).clamp(0, 1)
-    noise, y = noisier * data.noise, data.uncut(data.op.A(near))
+        return data.descend(data.prox(near, belief / noisier)).clamp(0, 1)
+    noise, y = noisier * data.noise, data.unclipped(data.op.A(near))
     wide = belief * max(1.0, noisier)
-    x = least_variation(data.op, y, noise, near, wide, EDGES, start=start, steps=40)
+    x = tv_reconstruction(data.op, y, noise, near, wide, EDGES, start=start, steps=40)
     return x.clamp(0, 1)
 
 
@@ -193,7 +193,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6, belief: float = BEL
     tried: list[tuple[float, Tensor]] = []
     for _ in range(rounds):
         x = tidied(data, near, c, x, belief)
-        ratio = data.unexplained(x)
+        ratio = data.residual_ratio(x)
         # what cannot be explained at all ends with the least that was left of it
         tried.append((max(ratio - 1, 0.95 - ratio, 0.0), x))
         if tried[-1][0] == 0:
@@ -201,7 +201,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6, belief: float = BEL
         low, high = (low, c) if ratio > 1 else (c, high)
         c = math.sqrt(low * high)
     best = min(tried, key=lambda each: each[0])[1]
-    best = met(data, best) if data.unexplained(best) > UNEXPLAINED else best
+    best = met(data, best) if data.residual_ratio(best) > UNEXPLAINED else best
     return eased(data, near, best)
 
 
@@ -216,12 +216,12 @@ def eased(data: Measurement, near: Tensor, x: Tensor, rounds: int = 10) -> Tenso
         x: the picture that explains too much.
         rounds: bisections.
     """
-    if data.unexplained(x) >= 0.95 or data.unexplained(near) <= 1:
+    if data.residual_ratio(x) >= 0.95 or data.residual_ratio(near) <= 1:
         return x
     low, high = 0.0, 1.0
     for _ in range(rounds):
         share = (low + high) / 2
-        ratio = data.unexplained(torch.lerp(near, x, share))
+        ratio = data.residual_ratio(torch.lerp(near, x, share))
         low, high = (share, high) if ratio > 1 else (low, share)
         if 0.95 <= ratio <= 1:
             break
@@ -243,12 +243,12 @@ def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
     """
     if not is_linear(data.op):
         return near
-    best, left = near, data.unexplained(near)
+    best, left = near, data.residual_ratio(near)
     for power in range(rounds):  # what is cut to [0, 1] is made up for by the next step
-        near = prox_l2(data.op, near, data.uncut(data.op.A(near)), 10.0 ** min(power, 6))
+        near = prox_l2(data.op, near, data.unclipped(data.op.A(near)), 10.0 ** min(power, 6))
         near = near.clamp(0, 1)
-        if data.unexplained(near) < left:
-            best, left = near, data.unexplained(near)
+        if data.residual_ratio(near) < left:
+            best, left = near, data.residual_ratio(near)
         if left <= 1:
             break
     return best
@@ -272,7 +272,7 @@ class DataConsistency:
     @classmethod
     def of(cls, data: Measurement, x: Tensor) -> DataConsistency:
         """Measure a picture (b, 3, h, w)."""
-        return cls(*data.balance(x), data.noise)
+        return cls(*data.residuals(x), data.noise)
 
     @property
     def ratio(self) -> float:

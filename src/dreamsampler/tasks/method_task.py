@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsampler.files import InputError
 from dreamsampler.methods.registry import Method, method, methods_of
 from dreamsampler.tasks.base import Task
+
+if TYPE_CHECKING:
+    from dreamsampler.maths import Step
 
 
 class MethodTask(Task):
@@ -35,6 +38,23 @@ class MethodTask(Task):
         """The method's settings, with the options that were given in their place."""
         given = {name: getattr(self, name) for name in self.METHOD_OPTIONS}
         return {**self.chosen.settings, **{n: v for n, v in given.items() if v is not None}}
+
+    def start_method(self, inputs: Any) -> tuple[Iterator[Step], int]:
+        """The steps of the method, and how many there are.
+
+        Args:
+            inputs: what the method gets (`methods.inputs`).
+
+        Raises:
+            ValueError: a model that the method cannot use.
+        """
+        from dreamsampler.models.prior import scale_for
+
+        chosen, usual = dict(self.settings), self.chosen.settings
+        for name in ("guidance_scale", "source_guidance_scale"):
+            if name in usual:
+                chosen[name] = scale_for(inputs.prior, getattr(self, name), usual[name])
+        return self.chosen.start(inputs, chosen)
 
     @property
     def draws(self) -> bool:
@@ -93,4 +113,5 @@ class MethodTask(Task):
 
 def _with(task: MethodTask, name: str) -> list[str]:
     """The methods that have a kind of prompt."""
-    return [n for n, each in methods_of(task.name()).items() if getattr(each, name) != "unused"]
+    known = methods_of(task.name())
+    return [method for method, each in known.items() if getattr(each, name) != "unused"]

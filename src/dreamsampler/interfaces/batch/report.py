@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsampler.interfaces.batch.ledger import Record
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid, shown
+from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
 SHOWN = 64
 """Pictures on the contact sheet; of more rows, evenly chosen ones."""

@@ -26,7 +26,7 @@ def run_batch(batch: Batch, where: Where) -> None:
         ValueError: options or a manifest that cannot be meant; at the end, rows that failed.
         OutputError: the folder cannot be used, or the disk takes no more; it can be resumed.
     """
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     batch.check()
     if where.preview is not None:

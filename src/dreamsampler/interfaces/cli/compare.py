@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dreamsampler.images.decode import decode
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid, render_svg
 
 GAIN = 8
 """How much a difference is amplified where it is drawn."""
@@ -37,7 +37,7 @@ class Comparison:
     most: float | None
 
 
-def compared(one: Path, other: Path) -> Comparison:
+def compare(one: Path, other: Path) -> Comparison:
     """Compare what two files show; what they say about themselves does not count."""
     if one.suffix.lower() == ".svg" and _drawing(one) == _drawing(other):
         return Comparison(True, math.inf, 0.0, None)
@@ -54,14 +54,14 @@ def compared(one: Path, other: Path) -> Comparison:
 def samples(path: Path) -> Any:
     """(h, w, 3 or 4), float64 in [0, 1]."""
     if path.suffix.lower() == ".svg":
-        return np.asarray(_rendered(path)).astype(np.float64) / 255
+        return np.asarray(render_svg(path, _SIDE)).astype(np.float64) / 255
     found = decode(path)
     top = {"u1": 255.0, "u2": 65535.0}.get(found.rgb.dtype.str[1:], 1.0)
     planes = [found.rgb] if found.alpha is None else [found.rgb, found.alpha[..., None]]
     return np.concatenate(planes, -1).astype(np.float64) / top
 
 
-def drawn_difference(one: Path, other: Path) -> bytes:
+def draw_difference(one: Path, other: Path) -> bytes:
     """A PNG: before, again, and eight times the difference on gray."""
     a, b = samples(one)[..., :3], samples(other)[..., :3]
     pictures = [_image(a), _image(b)]
@@ -80,13 +80,3 @@ def _drawing(path: Path) -> str:
     text = path.read_text(encoding="utf-8", errors="replace")
     begin, _, rest = text.partition("<metadata")
     return begin + rest.partition("</metadata>")[2] if rest else text
-
-
-def _rendered(path: Path) -> Image.Image:
-    import torch
-
-    from dreamsampler.generators.vector import VectorGraphic, read_svg
-
-    with torch.no_grad():
-        rgb = (VectorGraphic(read_svg(path, size=_SIDE))()[0].clamp(-1, 1) + 1) * 127.5
-    return Image.fromarray(rgb.round().byte().permute(1, 2, 0).contiguous().numpy())

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler import __version__
+from dreamsampler.interfaces.cli.options import Json
+from dreamsampler.version import __version__
 
 _GIB = 2**30
 _EXTRAS = {
@@ -25,19 +26,14 @@ _EXTRAS = {
 
 @final
 @dataclass(frozen=True)
-class Doctor:
+class Doctor(Json):
     """Say what is installed, where models run and lie, and what will be slow or fail, and why."""
 
-    json: bool = False
-    """print one JSON document"""
-    debug: bool = False
-    """show tracebacks"""
 
-
-def examine(asked: Doctor) -> None:
+def examine(options: Doctor) -> None:
     """Facts first, then advice, a line each."""
     found = diagnosis()
-    if asked.json:
+    if options.json:
         print(json.dumps(found))
         return
     for name, value in found["facts"].items():
@@ -45,7 +41,7 @@ def examine(asked: Doctor) -> None:
     for line in found["advice"]:
         print(f"! {line}")
     if not found["advice"]:
-        print("nothing to complain about")
+        print("nothing is wrong")
 
 
 def diagnosis() -> dict[str, Any]:
@@ -77,38 +73,38 @@ def diagnosis() -> dict[str, Any]:
 def _advice(free: int) -> list[str]:
     import torch
 
-    told = []
+    advice = []
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        told.append(
+        advice.append(
             "no GPU is seen: the bundled model takes seconds, models of the size of SD 1.5 minutes "
             "a picture; --dtype bfloat16 is two to three times faster on a recent CPU"
         )
         if torch.version.cuda is None and _has_nvidia():
-            told.append(
+            advice.append(
                 f"there is an NVIDIA GPU, but torch {torch.__version__} is built for CPUs: install "
                 "a CUDA build of the same version"
             )
     elif torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
         if memory < 8 * _GIB:
-            told.append(
+            advice.append(
                 f"the GPU has {memory / _GIB:.1f} GiB: take --offload model for large models "
                 "(`dreamsampler plan` says what each takes)"
             )
     processors = os.cpu_count() or 1
     if torch.get_num_threads() < processors:
-        told.append(
+        advice.append(
             f"torch uses {torch.get_num_threads()} of {processors} processors: OMP_NUM_THREADS "
             "says so; leave it unset for speed"
         )
     if free < 10 * _GIB:
-        told.append(
+        advice.append(
             f"{free / _GIB:.1f} GiB are free where models are kept, and a large one takes 2 to 30: "
             "make room, or set HF_HOME to another disk"
         )
     if _torchvision()[1]:
-        told.append(_torchvision()[1])
-    return told
+        advice.append(_torchvision()[1])
+    return advice
 
 
 def _devices() -> list[str]:

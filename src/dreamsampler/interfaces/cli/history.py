@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.files import InputError
+from dreamsampler.interfaces.cli.options import Json
 
 
 @final
 @dataclass(frozen=True)
-class History:
-    """List what was made in a folder and below it, the newest last, by the recipes in the files."""
+class History(Json):
+    """List what was made in a folder and below it, the newest last, by the recipes in the files.
+
+    With `--json`, a line is one JSON document: the file, and its recipe.
+    """
 
     folder: Path = Path()
     """where to look"""
@@ -25,31 +29,29 @@ class History:
     """only what has these words in its prompts, file name, task or model"""
     limit: int | None = None
     """only so many, the newest"""
-    json: bool = False
-    """print one JSON document a line: the file, and its recipe"""
-    debug: bool = False
-    """show tracebacks"""
 
 
-def print_history(asked: History) -> None:
+def print_history(options: History) -> None:
     """A line a file: date, task, seed, model, file, prompt.
 
     Raises:
         InputError: no such folder, or a limit that is none.
     """
-    if not asked.folder.is_dir():
-        raise InputError(f"there is no folder {asked.folder}: check its name")
-    if asked.limit is not None and asked.limit < 1:
-        raise InputError(f"limit is {asked.limit}, and at least 1 was wanted")
-    found = sorted(_matching(asked), key=lambda pair: (str(pair[1].get("date", "")), str(pair[0])))
-    shown = found if asked.limit is None else found[-asked.limit :]
-    if asked.json:
+    if not options.folder.is_dir():
+        raise InputError(f"there is no folder {options.folder}: check its name")
+    if options.limit is not None and options.limit < 1:
+        raise InputError(f"limit is {options.limit}, but must be at least 1")
+    found = sorted(
+        _matching(options), key=lambda pair: (str(pair[1].get("date", "")), str(pair[0]))
+    )
+    shown = found if options.limit is None else found[-options.limit :]
+    if options.json:
         for path, recipe in shown:
             print(json.dumps({"file": str(path), **recipe}))
         return
     if not shown:
-        print(f"{asked.folder}: no file with a recipe was found", file=sys.stderr)
-    for line in _table([_row(path, recipe) for path, recipe in shown]):
+        print(f"{options.folder}: no file with a recipe was found", file=sys.stderr)
+    for line in _table([describe(path, recipe) for path, recipe in shown]):
         print(line)
 
 
@@ -64,14 +66,14 @@ def recipes_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
                 continue
             try:
                 yield Path(here, name), read_recipe(Path(here, name))
-            except (ValueError, OSError):  # a stranger's picture
+            except (ValueError, OSError):  # a picture of another program
                 continue
 
 
-def _matching(asked: History) -> Iterator[tuple[Path, dict[str, Any]]]:
-    words = (asked.search or "").lower().split()
-    for path, recipe in recipes_in(asked.folder):
-        text = " ".join([*_row(path, recipe), *map(str, _options(recipe).values())]).lower()
+def _matching(options: History) -> Iterator[tuple[Path, dict[str, Any]]]:
+    words = (options.search or "").lower().split()
+    for path, recipe in recipes_in(options.folder):
+        text = " ".join([*describe(path, recipe), *map(str, _options(recipe).values())]).lower()
         if all(word in text for word in words):
             yield path, recipe
 
@@ -81,10 +83,11 @@ def _options(recipe: dict[str, Any]) -> dict[str, Any]:
     return options if isinstance(options, dict) else {}
 
 
-def _row(path: Path, recipe: dict[str, Any]) -> list[str]:
+def describe(path: Path, recipe: dict[str, Any]) -> list[str]:
+    """Date, task, seed, model, file, and prompt or operator."""
     options, model = _options(recipe), recipe.get("model")
     asked = options.get("prompt") or options.get("operator") or ""
-    words = "; ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
+    words = "; ".join(map(str, asked)) if isinstance(asked, list) else str(options)
     return [
         str(recipe.get("date", ""))[:19].replace("T", " "),
         str(recipe.get("task", "")),
@@ -98,8 +101,8 @@ def _row(path: Path, recipe: dict[str, Any]) -> list[str]:
 def _table(rows: list[list[str]]) -> Iterator[str]:
     """Columns side by side; cut at the width of a terminal, whole in a pipe."""
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(5)]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:5], widths, strict=True)]
+        cells = [cell.ljust(wide) for cell, wide in zip(row[:5], widths, strict=True)]
         line = "  ".join([*cells, row[5]]).rstrip()
-        yield line if room is None or len(line) <= room else line[: room - 1] + "…"
+        yield line if width is None or len(line) <= width else line[: width - 1] + "…"

@@ -7,10 +7,16 @@ import difflib
 import inspect
 import io
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
+
+from dreamsampler.files import InputError
+from dreamsampler.interfaces.errors import guarded, misnamed, unframed
+from dreamsampler.version import __version__
 
 DESCRIPTION = "Change pictures with diffusion models."
 FURTHER = (
@@ -20,11 +26,11 @@ FURTHER = (
 
 
 class Command(NamedTuple):
-    """One command: what it is called, what does it, and what it asks for.
+    """One command.
 
-    Everything is named as "module:name" below the package and imported only when it is needed, so
-    a command may come from a module that loads much, as long as the module of its first part does
-    not: that one's docstring is the command's line in `dreamsampler --help`.
+    Everything is named as "module:name" below the package and imported when it is needed. The
+    module of the first part must load nothing large: its docstring is the command's line in
+    `dreamsampler --help`.
 
     Args:
         name: what is typed.
@@ -38,52 +44,31 @@ class Command(NamedTuple):
     parts: tuple[str, ...]
 
 
-TASK = (
-    "interfaces.cli.command:Output",
-    "interfaces.cli.command:Record",
-    "interfaces.cli.command:Where",
-    "interfaces.cli.sweep:Sweep",
+_OUTPUT, _FOLDER, _RECORD, _SWEEP = (
+    f"interfaces.cli.options:{name}" for name in ("Output", "Folder", "Record", "Sweep")
 )
-"""What every command that asks a model takes besides its task."""
-
-SCENE = (
-    "interfaces.cli.command:Folder",
-    "interfaces.cli.command:Record",
-    "interfaces.cli.command:Where",
-)
-"""The same for one whose output is a folder."""
+_MODEL, _PERFORM = "interfaces.model_options:ModelOptions", "interfaces.cli.command:perform"
 
 COMMANDS = (
-    Command("edit", "interfaces.cli.sweep:perform_swept", ("tasks:Edit", *TASK)),
-    Command("inpaint", "interfaces.cli.sweep:perform_swept", ("tasks:Inpaint", *TASK)),
-    Command("restore", "interfaces.cli.sweep:perform_swept", ("tasks:Restore", *TASK)),
-    Command("vectorize", "interfaces.cli.sweep:perform_swept", ("tasks:Vectorize", *TASK)),
-    Command("reconstruct", "interfaces.cli.command:perform", ("tasks:Reconstruct", *SCENE)),
+    Command("edit", _PERFORM, ("tasks:Edit", _OUTPUT, _RECORD, _MODEL, _SWEEP)),
+    Command("inpaint", _PERFORM, ("tasks:Inpaint", _OUTPUT, _RECORD, _MODEL, _SWEEP)),
+    Command("restore", _PERFORM, ("tasks:Restore", _OUTPUT, _RECORD, _MODEL, _SWEEP)),
+    Command("vectorize", _PERFORM, ("tasks:Vectorize", _OUTPUT, _RECORD, _MODEL, _SWEEP)),
+    Command("reconstruct", _PERFORM, ("tasks:Reconstruct", _FOLDER, _RECORD, _MODEL)),
+    Command("degrade", _PERFORM, ("tasks:Degrade", _OUTPUT)),
+    Command("make-scene", _PERFORM, ("tasks:MakeScene", _FOLDER)),
+    Command("methods", "interfaces.cli.methods:list_methods", ("interfaces.cli.methods:Methods",)),
     Command(
-        "degrade",
-        "interfaces.cli.degrade:degrade",
-        ("tasks:Degrade", "interfaces.cli.command:Output"),
+        "plan",
+        "interfaces.cli.plan:print_plan",
+        ("interfaces.cli.plan:Plan", "interfaces.model_options:LoadOptions"),
     ),
-    Command(
-        "make-scene",
-        "interfaces.cli.degrade:make_scene",
-        ("tasks:MakeScene", "interfaces.cli.command:Folder"),
-    ),
-    Command("plan", "interfaces.cli.plan:plan", ("interfaces.cli.plan:Planned",)),
-    Command(
-        "studio",
-        "interfaces.studio:serve",
-        ("interfaces.studio:Studio", "interfaces.cli.command:Where"),
-    ),
-    Command(
-        "batch",
-        "interfaces.batch.run:run_batch",
-        ("interfaces.batch:Batch", "interfaces.cli.command:Where"),
-    ),
+    Command("studio", "interfaces.studio:serve", ("interfaces.studio:Studio", _MODEL)),
+    Command("batch", "interfaces.batch.run:run_batch", ("interfaces.batch:Batch", _MODEL)),
     Command(
         "replay",
         "interfaces.cli.replay:replay",
-        ("interfaces.cli.replay:Replay", "interfaces.cli.located:There"),
+        ("interfaces.cli.replay:Replay", "interfaces.cli.recipe_model:RecipeModel"),
     ),
     Command("history", "interfaces.cli.history:print_history", ("interfaces.cli.history:History",)),
     Command("schema", "interfaces.cli.schema:print_schema", ("interfaces.cli.schema:Schema",)),
@@ -98,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Results go to stdout; progress, warnings and errors to stderr, one line each.
 
     Args:
-        argv: what was typed after the program's name; None for the real thing.
+        argv: what was typed after the program's name; by default the process's own.
 
     Returns:
         The exit code: 0, 2 for what the user can put right, 1 for the unexpected, 130 after Ctrl-C.
@@ -107,88 +92,92 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    _wait_patiently()
-    if arguments == ["--version"]:
-        return _version()
-    from dreamsampler.interfaces.errors import guarded
-
-    return guarded(lambda: _run(arguments or ["--help"]), debug="--debug" in arguments)
-
-
-def _wait_patiently() -> None:
-    """Threads that wait for each other sleep soon; said before torch, which reads it, is loaded.
-
-    GNU's OpenMP lets them spin, so that beside other work most of the time goes into waiting: the
-    demo took 87 s instead of 12 beside four processes on two cores, and 7 s either way alone.
-    """
     if "OMP_WAIT_POLICY" not in os.environ:
+        # before torch, which reads it: GNU's OpenMP lets threads that wait spin, so that beside
+        # four processes on two cores the demo took 87 s instead of 12, and 7 s either way alone
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if arguments == ["--version"]:
+        print(f"dreamsampler {__version__}")
+        return 0
+    return guarded(lambda: _run(arguments or ["--help"]), debug="--debug" in arguments)
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
     """What was typed, as a command and one instance of each of its parts.
 
     Raises:
-        SystemExit: help was asked for, and has been printed.
+        SystemExit: help or a shell's completion was printed.
         ValueError: what cannot be read, in one line.
     """
-    from dreamsampler.interfaces.cli.form import dressed, take
-
     known = {command.name: command for command in COMMANDS}
-    command = known.get(arguments[0]) if arguments else None
-    if command is None:  # help of all, a typing error, or the completion of a shell
-        if arguments and not arguments[0].startswith("-"):
-            near = difflib.get_close_matches(arguments[0], known, 1, 0.5)
-            guess = f"did you mean {near[0]}? There are " if near else "there are "
-            raise ValueError(
-                f"no command {arguments[0]!r}: {guess}{', '.join(known)}; for help, run "
-                "dreamsampler --help"
-            )
-        complete = any(each.startswith("--tyro-") for each in arguments)
-        forms = [form_of(each) if complete else _named(each) for each in COMMANDS]
-        _parse(dressed(forms, list(known)), "dreamsampler", f"{DESCRIPTION} {FURTHER}", arguments)
-        raise ValueError("name a command; for help, run dreamsampler --help")
-    parts = [_found(part) for part in command.parts]
-    prog = f"dreamsampler {command.name}"
-    filled = _parse(form_of(command), prog, inspect.getdoc(parts[0]), arguments[1:])
-    return command, [take(part, filled) for part in parts]
+    if arguments[0] not in known:
+        raise ValueError(
+            f"{_misnamed_command(arguments, known)}; for help, run dreamsampler --help"
+        )
+    from dreamsampler.interfaces.cli.form import form, read_part
+
+    command = known[arguments[0]]
+    parts, prog = [load(part) for part in command.parts], f"dreamsampler {command.name}"
+    filled = _parse(form(command.name, parts), prog, arguments[1:])
+    try:
+        return command, [read_part(part, filled) for part in parts]
+    except InputError as error:
+        raise InputError(f"{error}; for help, run {prog} --help") from None
 
 
-def form_of(command: Command) -> type:
-    """The dataclass of all options of a command."""
-    from dreamsampler.interfaces.cli.form import form
-
-    return form(command.name, [_found(part) for part in command.parts])
-
-
-def _version() -> int:
-    from dreamsampler import __version__
-
-    print(f"dreamsampler {__version__}")
-    return 0
-
-
-def _run(arguments: list[str]) -> None:
-    command, filled = parsed(arguments)
-    _found(command.run)(*filled)
-
-
-def _named(command: Command) -> type:
-    """A form without options, for the list of commands: quicker than all options of all."""
-    from dreamsampler.interfaces.cli.form import form
-
-    return form(command.name, [], like=_found(command.parts[0]))
-
-
-def _found(name: str) -> Any:
-    """What "module:name" names, below the package."""
+def load(name: str) -> Any:
+    """The object "module:name" of the package."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(f"dreamsampler.{module}"), attribute)
 
 
+def _run(arguments: list[str]) -> None:
+    if arguments[0] in ("--help", "-h"):
+        print(_overview())
+    elif any(each.startswith("--tyro-") for each in arguments):
+        _complete(arguments)
+    else:
+        command, parts = parsed(arguments)
+        load(command.run)(*parts)
+
+
+def _overview() -> str:
+    """The help of all: a line a command."""
+    width = shutil.get_terminal_size().columns
+    lines = [
+        "usage: dreamsampler COMMAND ...",
+        "",
+        *textwrap.wrap(f"{DESCRIPTION} {FURTHER}", width),
+    ]
+    for command in COMMANDS:
+        about = (inspect.getdoc(load(command.parts[0])) or "").partition("\n\n")[0]
+        start = f"  {command.name:13}"
+        lines += textwrap.wrap(about, width, initial_indent=start, subsequent_indent=" " * 15)
+    return "\n".join(lines)
+
+
+def _misnamed_command(arguments: Sequence[str], known: Iterable[str]) -> str:
+    if arguments[0].startswith("-"):
+        return misnamed(arguments, ["--version"]) or "name a command"
+    near = difflib.get_close_matches(arguments[0], known, 1, 0.5)
+    guess = f"did you mean {near[0]}? There are " if near else "there are "
+    return f"no command {arguments[0]!r}: {guess}{', '.join(known)}"
+
+
+def _complete(arguments: Sequence[str]) -> None:
+    """Print the completion of a shell, which knows every option of every command."""
+    import tyro
+
+    from dreamsampler.interfaces.cli.form import choice_of, form
+
+    forms = [form(each.name, list(map(load, each.parts)), choices=True) for each in COMMANDS]
+    names = [each.name for each in COMMANDS]
+    tyro.cli(choice_of(forms, names), prog="dreamsampler", args=arguments)
+
+
 @contextlib.contextmanager
-def _plain() -> Iterator[None]:
-    """Inside, help has no colors where NO_COLOR asks for none; the parser knows TERM only."""
+def _no_color() -> Iterator[None]:
+    """Inside, help has no colors if NO_COLOR is set; the parser reads TERM only."""
     before = os.environ.get("TERM")
     if not os.environ.get("NO_COLOR") or before is None:
         yield
@@ -200,21 +189,20 @@ def _plain() -> Iterator[None]:
         os.environ["TERM"] = before
 
 
-def _parse(form: Any, prog: str, description: str | None, arguments: Sequence[str]) -> Any:
-    """The form, filled; or help and SystemExit, or ValueError for what cannot be read."""
+def _parse(form: type, prog: str, arguments: Sequence[str]) -> Any:
+    """The form, filled; SystemExit after help; ValueError for what cannot be read."""
     import tyro
 
-    from dreamsampler.interfaces.cli.form import options_of
-    from dreamsampler.interfaces.errors import misnamed, unframed
+    from dreamsampler.interfaces.cli.form import typed_names
 
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint), _plain():
-            return tyro.cli(form, prog=prog, description=description, args=arguments)
+        with contextlib.redirect_stderr(complaint), _no_color():
+            return tyro.cli(form, prog=prog, description=form.__doc__, args=arguments)
     except SystemExit as left:
         if not left.code:  # help
             raise
-        # what is said to be missing may be what was misspelled, so that this comes first
-        if wrong := misnamed(arguments, options_of(form)):
+        # what seems to be missing may be misspelled, so that this comes first
+        if wrong := misnamed(arguments, typed_names(form)):
             raise ValueError(f"{wrong}; for help, run {prog} --help") from None
         raise ValueError(unframed(complaint.getvalue())) from None

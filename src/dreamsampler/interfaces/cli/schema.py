@@ -1,37 +1,32 @@
-"""The command `schema`: a task as JSON Schema, made from its dataclass; needs no torch."""
+"""The command `schema`: a task's options as JSON Schema; needs no torch."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
-from dreamsampler.interfaces.cli.form import described
-from dreamsampler.tasks.options import KINDS, kind_of
+from dreamsampler.interfaces.cli.options import Debug
+from dreamsampler.tasks import TASKS
+from dreamsampler.tasks.from_values import task_type
+from dreamsampler.tasks.options import Option, options_of
 
-TaskName: TypeAlias = Literal[tuple(KINDS)]  # type: ignore[valid-type]
+TaskName: TypeAlias = Literal[tuple(TASKS)]  # type: ignore[valid-type]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
 
 @final
 @dataclass(frozen=True)
-class Schema:
+class Schema(Debug):
     """Print a task's options as JSON Schema: names, kinds, ranges, defaults, descriptions."""
 
     task: TaskName
     """which task"""
-    debug: bool = False
-    """show tracebacks"""
 
 
-def print_schema(asked: Schema) -> None:
+def print_schema(options: Schema) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(schema_of(asked.task), indent=2, ensure_ascii=False))
+    print(json.dumps(schema_of(options.task), indent=2, ensure_ascii=False))
 
 
 def schema_of(task: str) -> dict[str, Any]:
@@ -41,50 +36,40 @@ def schema_of(task: str) -> dict[str, Any]:
         >>> schema_of("edit")["properties"]["seed"]["minimum"]
         0
     """
-    kind = kind_of(task)
-    hints, words = typing.get_type_hints(kind), described(kind)
-    limits = getattr(kind, "LIMITS", {})
-    properties, required = {}, []
-    for field in dataclasses.fields(kind):
-        entry = _of(hints[field.name], limits.get(field.name))
-        entry["description"] = words.get(field.name, "")
-        if field.default is dataclasses.MISSING:
-            required.append(field.name)
-        else:
-            entry["default"] = _json(field.default)
-        properties[field.name] = entry
+    kind = task_type(task)
+    known = options_of(kind)
     return {
         "$schema": DRAFT,
         "title": task,
         "description": " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
         "type": "object",
-        "properties": properties,
-        "required": required,
+        "properties": {name: _property(option) for name, option in known.items()},
+        "required": [name for name, option in known.items() if option.required],
         "additionalProperties": False,
     }
 
 
-def _of(hint: Any, limits: tuple[float, float] | None) -> dict[str, Any]:
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        found = [_of(each, limits) for each in inner]
-        merged = [each for i, each in enumerate(found) if each not in found[:i]]
-        return merged[0] if len(merged) == 1 else {"anyOf": merged}
-    if origin is Literal:
-        return {"enum": list(inner)}
-    if origin is tuple and inner[-1] is ...:
-        items = _of(inner[0], None)
-        return {"anyOf": [{"type": "array", "items": items}, items]}
-    if origin is tuple:
-        size = len(inner)
-        return {"type": "array", "items": _of(inner[0], None), "minItems": size, "maxItems": size}
-    if hint is types.NoneType:
-        return {"type": "null"}
-    plain: dict[str, Any] = {"type": _PLAIN[hint]}
-    if limits is not None and hint in (int, float):
-        plain |= {"minimum": limits[0], "maximum": limits[1]}
-    return plain
+def _property(option: Option) -> dict[str, Any]:
+    kinds = _kinds(option) + ([{"type": "null"}] if option.optional else [])
+    entry = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    default = list(option.default) if isinstance(option.default, tuple) else option.default
+    more = {} if option.required else {"default": default}
+    return {**entry, "description": option.help, **more}
 
 
-def _json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _kinds(option: Option) -> list[dict[str, Any]]:
+    """What a value may be, one schema for each kind."""
+    words = [{"enum": list(option.words)}] if option.words else []
+    if option.kind == "choice":
+        return words
+    number: dict[str, Any] = {"type": "integer" if option.whole else "number"}
+    if option.kind == "numbers":
+        size = {"minItems": option.count, "maxItems": option.count}
+        return [{"type": "array", "items": number, **size}]
+    if option.kind == "number":
+        limits = option.limits or ()
+        return [{**number, **dict(zip(("minimum", "maximum"), limits, strict=False))}, *words]
+    plain = {"type": "boolean" if option.kind == "flag" else "string"}
+    if option.kind in ("texts", "files"):
+        return [{"type": "array", "items": plain}, plain]
+    return [plain]

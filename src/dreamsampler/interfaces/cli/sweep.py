@@ -2,60 +2,80 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 from dreamsampler.files import InputError
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.command import Output, Record, Where
+    from dreamsampler.interfaces.cli.options import Folder, Output
+    from dreamsampler.interfaces.model_options import ModelOptions
+    from dreamsampler.tasks.base import Task
 
 MOST = 256
 """Runs of a sweep."""
 
 
-@final
-@dataclass(frozen=True)
-class Sweep:
-    """Whether the task is run over a grid of options."""
-
-    sweep: tuple[str, ...] = ()
-    """NAME=VALUES, such as guidance_scale=3,5,7 or seed=0..3 (JSON lists too): one run for each,
-    all on the sheet OUT, each also beside it; may be given several times: then the last one goes
-    across the sheet, the others down"""
-
-
-def perform_swept(task: Any, output: Output, kept: Record, where: Where, swept: Sweep) -> None:
-    """Perform a task, or each one of a grid.
+def run_sweep(
+    task: Task, output: Output | Folder, model: ModelOptions, entries: Sequence[str], *, record: Any
+) -> None:
+    """Run a task over a grid of options, and print where the sheet is.
 
     Args:
-        task: what is wanted.
-        output: the files; with a sweep, the sheet, and the pictures beside it.
-        kept: the folder of the record; not with a sweep.
-        where: the model.
-        swept: the grid.
+        task: what to do.
+        output: the sheet; the pictures go beside it.
+        model: which model.
+        entries: see `axes_of`.
+        record: must be None.
 
     Raises:
-        ValueError: a grid that cannot be meant.
+        ValueError: a grid that cannot be run.
     """
-    from dreamsampler.interfaces.cli.command import perform
+    from dreamsampler.files import check_writable, write_whole
+    from dreamsampler.interfaces.progress import Bar
+    from dreamsampler.tasks.base import files_of
+    from dreamsampler.tasks.execute import check_paths, execute
 
-    if not swept.sweep:
-        perform(task, output, kept, where)
-        return
-    if kept.record is not None:
+    if record is not None:
         raise InputError("a sweep keeps no record of each run: leave record out")
-    _run_grid(task, output, where, axes_of(type(task), swept.sweep))
+    began, axes = time.perf_counter(), axes_of(type(task), entries)
+    names, points = [name for name, _ in axes], list(itertools.product(*(v for _, v in axes)))
+    tasks = [replace(task, **dict(zip(names, point, strict=True))) for point in points]  # type: ignore[type-var]
+    paths = [_path(output.output, names, point) for point in points]
+    if len(set(paths)) < len(paths):
+        raise InputError("two values of the sweep make one file name: make them differ")
+    sheet = output.output.with_suffix(".png")
+    for each, path in zip(tasks, paths, strict=True):
+        check_paths(each, path)
+    check_writable(sheet)
+    if any(sheet.exists() and sheet.samefile(each) for each in files_of(task)):
+        raise InputError(f"{sheet} would replace its own input: choose another output name")
+    with Bar() as bar:
+        bar.stage(f"loading {model.model}")
+        prior, metadata = model.load(), not output.no_metadata
+        written = [
+            execute(each, prior, path, metadata=metadata, progress=bar.show)
+            for each, path in zip(tasks, paths, strict=True)
+        ]
+        bar.stage("drawing the sheet")
+        first = [each.outputs[0] for each in written]
+        write_whole(sheet, _sheet(first, axes))
+    evaluations = sum(each.recipe["evaluations"] for each in written)
+    if output.json:
+        made = {"sheet": sheet, "axes": dict(axes), "outputs": first, "evaluations": evaluations}
+        print(json.dumps(made, default=str))
+    else:
+        seconds = time.perf_counter() - began
+        print(f"{sheet}: {len(points)} runs, {evaluations} network evaluations, {seconds:.1f} s")
 
 
-def axes_of(kind: type, entries: Sequence[str]) -> list[tuple[str, list[Any]]]:
+def axes_of(kind: type[Task], entries: Sequence[str]) -> list[tuple[str, list[Any]]]:
     """Option and values of every axis.
 
     Args:
@@ -70,19 +90,19 @@ def axes_of(kind: type, entries: Sequence[str]) -> list[tuple[str, list[Any]]]:
         >>> axes_of(Edit, ["guidance_scale=3,5", "seed=0..2"])
         [('guidance_scale', [3.0, 5.0]), ('seed', [0, 1, 2])]
     """
-    from dreamsampler.tasks.options import option_of
+    from dreamsampler.tasks.from_values import read_option
 
     axes: dict[str, list[Any]] = {}
     for entry in entries:
         name, equals, text = entry.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name or not text.strip():
-            raise InputError(f"sweep is {entry!r}, and NAME=VALUES was wanted: seed=0..3")
+            raise InputError(f"sweep is {entry!r}, but must be NAME=VALUES, such as seed=0..3")
         if name in axes:
             raise InputError(f"{name} is swept twice: name all its values at once")
-        if name in ("image", "num_images", "samples"):
+        if name in ("image", "num_images"):
             raise InputError(f"{name} cannot be swept: take dreamsampler batch for that")
-        axes[name] = [option_of(kind, name, value) for value in _values(text)]
+        axes[name] = [read_option(kind, name, value) for value in _values(text)]
     runs = 1
     for values in axes.values():
         runs *= len(values)
@@ -109,42 +129,6 @@ def _values(text: str) -> list[Any]:
     return [each.strip() for each in text.split(",")]
 
 
-def _run_grid(task: Any, output: Output, where: Where, axes: list[tuple[str, list[Any]]]) -> None:
-    from dreamsampler.files import check_writable, write_whole
-    from dreamsampler.interfaces.cli.command import check_files, produce
-    from dreamsampler.interfaces.cli.progress import Bar
-
-    began, names = time.perf_counter(), [name for name, _ in axes]
-    points = list(itertools.product(*(values for _, values in axes)))
-    tasks = [dataclasses.replace(task, **dict(zip(names, point, strict=True))) for point in points]
-    paths = [_path(output.output, names, point) for point in points]
-    if len(set(paths)) < len(paths):
-        raise InputError("two values of the sweep make one file name: make them differ")
-    sheet = output.output.with_suffix(".png")
-    for each, path in zip(tasks, paths, strict=True):
-        check_files(each, each.outputs(path))
-    check_writable(sheet)
-    if any(sheet.exists() and sheet.samefile(each) for each in task.inputs()):
-        raise InputError(f"{sheet} would replace its own input: choose another output name")
-    evaluations, first = 0, []
-    with Bar() as bar:
-        bar.stage(f"loading {where.model}")
-        prior = where.load()
-        for each, path in zip(tasks, paths, strict=True):
-            recipe, _ = produce(each, prior, path, bar, metadata=not output.no_metadata)
-            evaluations += recipe["evaluations"]
-            first.append(each.outputs(path)[0])
-        bar.stage("drawing the sheet")
-        write_whole(sheet, _sheet(first, axes))
-    written = [str(path) for path in first]
-    if output.json:
-        told = {"sheet": str(sheet), "axes": dict(axes), "outputs": written}
-        print(json.dumps({**told, "evaluations": evaluations}, default=str))
-    else:
-        seconds = time.perf_counter() - began
-        print(f"{sheet}: {len(points)} runs, {evaluations} network evaluations, {seconds:.1f} s")
-
-
 def _path(output: Path, names: Sequence[str], point: Sequence[Any]) -> Path:
     said = [f"{name}={_word(value)}" for name, value in zip(names, point, strict=True)]
     return output.with_stem("-".join([output.stem, *said]))
@@ -157,7 +141,7 @@ def _word(value: Any) -> str:
 
 
 def _sheet(paths: list[Path], axes: list[tuple[str, list[Any]]]) -> bytes:
-    from dreamsampler.interfaces.cli.sheet import Cell, draw_grid, shown
+    from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
     across = len(axes[-1][1])
     columns = [f"{axes[-1][0]} {_said(value)}" for value in axes[-1][1]]

@@ -1,4 +1,4 @@
-"""What ComfyUI offers a running node, where there is a ComfyUI: progress, previews, cancelling."""
+"""What ComfyUI offers a running node, where there is a ComfyUI: progress, previews, canceling."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from dreamsampler.maths import Step
-    from dreamsampler.tasks.base import Run
+    from dreamsampler.tasks.base import Progress
 
 PREVIEWS = 8
-"""Previews of a run: each is decoded, which takes about as long as a step."""
+"""Previews of a node: each is decoded, which takes about as long as a step."""
 
 
-def part_of_comfy(name: str) -> Any:
+def comfy_module(name: str) -> Any:
     """A module of ComfyUI, or None where this is not ComfyUI."""
     try:
         return import_module(name)
@@ -28,49 +25,46 @@ def part_of_comfy(name: str) -> Any:
 
 def device() -> str | None:
     """The device that ComfyUI computes on; None leaves it to the loader."""
-    management = part_of_comfy("comfy.model_management")
+    management = comfy_module("comfy.model_management")
     return None if management is None else str(management.get_torch_device())
 
 
 def output_folder() -> Path:
     """Where ComfyUI saves, or the current folder's `output`."""
-    paths = part_of_comfy("folder_paths")
+    paths = comfy_module("folder_paths")
     return Path("output") if paths is None else Path(paths.get_output_directory())
 
 
 @final
-class Watch:
-    """The bar, the previews and the cancel button of one node.
+class NodeProgress:
+    """The bar, the previews and the cancel button of a node, as the progress of its tasks.
 
     Args:
-        total: steps of all runs of the node.
+        runs: how many tasks the node runs, of as many steps each.
     """
 
-    def __init__(self, total: int) -> None:
-        utils = part_of_comfy("comfy.utils")
-        self._management = part_of_comfy("comfy.model_management")
-        self._bar = None if utils is None else utils.ProgressBar(total)
-        self._total, self._done = total, 0
+    def __init__(self, runs: int) -> None:
+        self._utils = comfy_module("comfy.utils")
+        self._management = comfy_module("comfy.model_management")
+        self._bar: Any = None
+        self._runs, self._done = runs, 0
 
-    def follow(self, run: Run) -> None:
-        """Iterate to the end; ComfyUI's own exception leaves through here when it is cancelled."""
-        self._stop_if_cancelled()
-        for step in run:
+    def __call__(self, progress: Progress) -> None:
+        """Show a step; ComfyUI's own exception leaves through here when it is canceled."""
+        if progress.step is not None and self._utils is not None:
+            total = self._runs * progress.total
             self._done += 1
-            if self._bar is not None:
-                shown = self._done % max(1, self._total // PREVIEWS) == 0
-                preview = _thumbnail(run, step) if shown else None
-                self._bar.update_absolute(self._done, self._total, preview)
-            self._stop_if_cancelled()
-
-    def _stop_if_cancelled(self) -> None:
+            self._bar = self._bar or self._utils.ProgressBar(total)
+            shown = self._done % max(1, total // PREVIEWS) == 0
+            self._bar.update_absolute(self._done, total, _thumbnail(progress) if shown else None)
         if self._management is not None:
             self._management.throw_exception_if_processing_interrupted()
 
 
-def _thumbnail(run: Run, step: Step) -> tuple[str, Any, int]:
+def _thumbnail(progress: Progress) -> tuple[str, Any, int]:
     """A preview as ComfyUI's bar takes it: format, Pillow image, longest side."""
-    from PIL import Image
+    from dreamsampler.images.save import as_pil
 
-    rows = ((run.preview(step)[0] + 1) * 127.5).clamp(0, 255).permute(1, 2, 0).cpu().numpy()
-    return "JPEG", Image.fromarray(np.rint(rows).astype(np.uint8)), 512
+    assert progress.run is not None and progress.step is not None
+    picture = (progress.run.preview(progress.step)[0].cpu() + 1) / 2
+    return "JPEG", as_pil(picture.clamp(0, 1)), 512

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.files import numbered, write_whole
+from dreamsampler.files import write_whole
 from dreamsampler.images.picture import Picture
-from dreamsampler.interfaces.cli.command import Where
-from dreamsampler.interfaces.comfyui.host import Watch, device, output_folder
+from dreamsampler.interfaces.comfyui.host import NodeProgress, device, output_folder
 from dreamsampler.interfaces.comfyui.tensors import image_of, masks_of, pictures_of
-from dreamsampler.interfaces.comfyui.widgets import filled, widgets
-from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
-from dreamsampler.tasks.base import Run
-from dreamsampler.tasks.recipe import make_recipe
+from dreamsampler.interfaces.comfyui.widgets import read_widgets, widgets
+from dreamsampler.interfaces.model_options import ModelOptions
+from dreamsampler.tasks import Edit, Inpaint, Restore, Result, Task, Vectorize
+from dreamsampler.tasks.options import options_of
 
 PRIOR = "DREAMSAMPLER_PRIOR"
 CATEGORY = "DreamSampler"
@@ -40,179 +38,120 @@ class DreamSamplerLoader:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """ComfyUI's description of the inputs."""
-        _, optional = widgets(Where)
+        _, optional = widgets(ModelOptions)
         return {"required": {"model": optional.pop("model")}, "optional": optional}
 
-    def __call__(self, **said: Any) -> tuple[Any]:
+    def __call__(self, **values: Any) -> tuple[Any]:
         """Load, on the device that ComfyUI uses unless another one is named."""
-        where = Where(**filled(Where, said))
+        options = ModelOptions(**read_widgets(ModelOptions, values))
         with torch.inference_mode(False):  # its weights take part in gradients
-            return (replace(where, device=where.device or device()).load(),)
+            return (replace(options, device=options.device or device()).load(),)
 
 
-def _inputs(task: Any, *, mask: bool = False) -> dict[str, Any]:
-    """The inputs of a task's node: its model and pictures by wire, all else by widget.
+class TaskNode:
+    """A node that runs a task on every picture of a batch."""
 
-    Args:
-        task: the dataclass.
-        mask: whether it takes masks.
-    """
-    required, optional = widgets(task)
-    wires: dict[str, Any] = {"prior": (PRIOR,)}
-    more: dict[str, Any] = {"mask": ("MASK",)} if mask else {}
-    needed = next(f for f in fields(task) if f.name == "image").default is MISSING
-    (wires if needed else more)["image"] = ("IMAGE",)
-    return {"required": {**wires, **required}, "optional": {**more, **optional}}
-
-
-def _performed(
-    task: type, prior: Any, image: Tensor | None, said: dict[str, Any], *, several: bool = False
-) -> tuple[list[Run], list[dict[str, Any]]]:
-    """The finished runs of a node, one a picture, and their recipes.
-
-    Args:
-        task: the dataclass.
-        prior: the model.
-        image: an IMAGE; None where the task can do without.
-        said: what the widgets say, and a MASK if there is one.
-        several: whether the task takes several masks of one picture.
-    """
-    with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
-        pictures = [None] if image is None else pictures_of(image.clone())
-        mask = said.pop("mask", None)
-        masks = [[]] * len(pictures) if mask is None else masks_of(mask.clone(), len(pictures))
-        options = filled(task, said)
-        runs: list[Run] = []
-        watch: Watch | None = None
-        for picture, own in zip(pictures, masks, strict=True):
-            asked, held = _asked(task, options, picture, own, several)
-            asked.check()
-            run = asked.start(prior, held)
-            watch = Watch(run.total * len(pictures)) if watch is None else watch
-            watch.follow(run)
-            run.pictures()
-            runs.append(run)
-        return runs, [make_recipe(run.task, run, prior, {}) for run in runs]  # type: ignore[attr-defined]
-
-
-def _asked(
-    task: type,
-    options: dict[str, Any],
-    picture: Picture | None,
-    masks: Sequence[Picture],
-    several: bool,
-) -> tuple[Any, dict[str, Picture]]:
-    """A task on pictures in memory, and these."""
-    if picture is None:
-        return task(**options), {}
-    held = {"image": picture, **{f"mask-{i}": each for i, each in enumerate(masks)}}
-    names = list(held)[1:]
-    if len(names) > 1 and not several:
-        raise ValueError(f"{len(names)} masks came for one image: pass one, or as many images")
-    if not names:
-        return task(image="image", **options), held
-    return task(image="image", mask_image=tuple(names) if several else names[0], **options), held
-
-
-def _pictures(runs: list[Run]) -> Tensor:
-    with torch.inference_mode(False):
-        return image_of([picture for run in runs for picture in run.pictures()])
-
-
-def _told(recipes: list[dict[str, Any]]) -> str:
-    return json.dumps(recipes[0] if len(recipes) == 1 else recipes, ensure_ascii=False)
-
-
-@final
-class DreamSamplerEdit:
-    """Change a picture towards a prompt, and keep what the prompt does not ask for."""
-
-    RETURN_TYPES = ("IMAGE", "STRING")
-    RETURN_NAMES = ("image", "recipe")
+    TASK: ClassVar[type[Task]]
+    RETURN_TYPES: ClassVar[tuple[str, ...]] = ("IMAGE", "STRING")
+    RETURN_NAMES: ClassVar[tuple[str, ...]] = ("image", "recipe")
     FUNCTION = "__call__"
     CATEGORY = CATEGORY
-    DESCRIPTION = __doc__
+    DESCRIPTION: ClassVar[str | None]
+
+    def __init_subclass__(cls) -> None:
+        cls.DESCRIPTION = cls.__doc__
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        """ComfyUI's description of the inputs; a mask is white where something may change."""
-        return _inputs(Edit, mask=True)
+        """ComfyUI's description of the inputs: model and pictures by wire, all else by widget."""
+        required, optional = widgets(cls.TASK)
+        options = options_of(cls.TASK)
+        wires: dict[str, Any] = {"prior": (PRIOR,)}
+        more: dict[str, Any] = {"mask": ("MASK",)} if "mask_image" in options else {}
+        (wires if options["image"].required else more)["image"] = ("IMAGE",)
+        return {"required": {**wires, **required}, "optional": {**more, **optional}}
 
-    def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[Tensor, str]:
-        """Edit every picture of the batch."""
-        runs, recipes = _performed(Edit, prior, image, said)
-        return _pictures(runs), _told(recipes)
+    def __call__(
+        self, prior: Any, image: Tensor | None = None, mask: Tensor | None = None, **values: Any
+    ) -> tuple[Any, ...]:
+        """Run the task on every picture.
+
+        Args:
+            prior: the model.
+            image: an IMAGE; None where the task needs no picture.
+            mask: a MASK, white where something may change; one for each picture or one for all,
+                and of a single picture of Inpaint as many as there are holes.
+            values: of the widgets.
+        """
+        with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
+            options = read_widgets(self.TASK, values)
+            tasks = [self.TASK(**options, **each) for each in self._pictures(image, mask)]
+            progress = NodeProgress(len(tasks))
+            return self._outputs([task(prior, progress=progress) for task in tasks])
+
+    def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
+        """The options of each task that are pictures."""
+        if image is None:
+            return [{}]
+        pictures = pictures_of(image.clone())
+        if mask is None:
+            return [{"image": picture} for picture in pictures]
+        masks = masks_of(mask.clone(), len(pictures))
+        return [
+            {"image": picture, "mask_image": self._mask(own)}
+            for picture, own in zip(pictures, masks, strict=True)
+        ]
+
+    def _mask(self, masks: list[Picture]) -> Picture | list[Picture]:
+        if options_of(self.TASK)["mask_image"].kind == "files":
+            return masks
+        if len(masks) > 1:
+            raise ValueError(f"{len(masks)} masks came for one image: pass one, or as many images")
+        return masks[0]
+
+    def _outputs(self, results: list[Result]) -> tuple[Any, ...]:
+        """The pictures of all tasks as one IMAGE, and the recipes."""
+        recipes = [result.recipe for result in results]
+        text = json.dumps(recipes[0] if len(recipes) == 1 else recipes, ensure_ascii=False)
+        return image_of([each for result in results for each in result.run.pictures()]), text
 
 
 @final
-class DreamSamplerInpaint:
-    """Paint what a prompt asks for into the white of a mask; every other pixel stays as it is."""
+class DreamSamplerEdit(TaskNode):
+    """Change a picture towards a prompt, and keep what the prompt does not name."""
 
-    RETURN_TYPES = ("IMAGE", "STRING")
-    RETURN_NAMES = ("image", "recipe")
-    FUNCTION = "__call__"
-    CATEGORY = CATEGORY
-    DESCRIPTION = __doc__
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        """ComfyUI's description of the inputs; one prompt a line, for one mask each or for all."""
-        return _inputs(Inpaint, mask=True)
-
-    def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[Tensor, str]:
-        """Inpaint every picture of the batch; of a single one, every mask is a hole of its own."""
-        runs, recipes = _performed(Inpaint, prior, image, said, several=True)
-        return _pictures(runs), _told(recipes)
+    TASK = Edit
 
 
 @final
-class DreamSamplerRestore:
+class DreamSamplerInpaint(TaskNode):
+    """Paint what a prompt says into the white of a mask; every other pixel stays as it is."""
+
+    TASK = Inpaint
+
+
+@final
+class DreamSamplerRestore(TaskNode):
     """Undo a known or guessed degradation of a picture: blur, low resolution, lost pixels, JPEG."""
 
-    RETURN_TYPES = ("IMAGE", "STRING")
-    RETURN_NAMES = ("image", "recipe")
-    FUNCTION = "__call__"
-    CATEGORY = CATEGORY
-    DESCRIPTION = __doc__
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        """ComfyUI's description of the inputs."""
-        return _inputs(Restore)
-
-    def __call__(self, prior: Any, image: Tensor, **said: Any) -> tuple[Tensor, str]:
-        """Restore every picture of the batch; the recipe's report says what is explained."""
-        runs, recipes = _performed(Restore, prior, image, said)
-        return _pictures(runs), _told(recipes)
+    TASK = Restore
 
 
 @final
-class DreamSamplerVectorize:
+class DreamSamplerVectorize(TaskNode):
     """Draw a picture (sharp or degraded), or a prompt, with few colored paths: SVG."""
 
+    TASK = Vectorize
     RETURN_TYPES = ("STRING", "IMAGE", "STRING")
     RETURN_NAMES = ("svg", "image", "recipe")
     OUTPUT_IS_LIST = (True, False, False)
-    FUNCTION = "__call__"
-    CATEGORY = CATEGORY
-    DESCRIPTION = __doc__
 
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        """ComfyUI's description of the inputs."""
-        return _inputs(Vectorize)
-
-    def __call__(
-        self, prior: Any, image: Tensor | None = None, **said: Any
-    ) -> tuple[list[str], Tensor, str]:
-        """Vectorize every picture of the batch; without one, draw the prompt."""
-        runs, recipes = _performed(Vectorize, prior, image, said)
+    def _outputs(self, results: list[Result]) -> tuple[Any, ...]:
+        """The files with their recipes as text as well."""
         with TemporaryDirectory() as folder:
-            paths = numbered(Path(folder) / "drawn.svg", len(runs))
-            for path, run, recipe in zip(paths, runs, recipes, strict=True):
-                run.save(path, recipe)
-            drawn = [path.read_text(encoding="utf-8") for path in paths]
-        return drawn, _pictures(runs), _told(recipes)
+            path = Path(folder) / "drawing.svg"
+            svgs = [result.save(path)[0].read_text(encoding="utf-8") for result in results]
+        return svgs, *super()._outputs(results)
 
 
 @final

@@ -1,4 +1,4 @@
-"""ComfyUI's tensors and the house's pictures: IMAGE is (b, h, w, c) in [0, 1], MASK (b, h, w)."""
+"""ComfyUI's tensors as pictures and back: IMAGE is (b, h, w, c) in [0, 1], MASK (b, h, w)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pictures_of(image: Tensor) -> list[Picture]:
         ValueError: another shape, or NaN.
     """
     if not isinstance(image, Tensor) or image.ndim != 4:
-        raise ValueError(f"image is {_shape(image)}, and an IMAGE (b, h, w, c) was wanted")
+        raise ValueError(f"image is {_shape(image)}, but must be an IMAGE (b, h, w, c)")
     rows = image.detach().float().cpu().clamp(0, 1)
     return [picture_of(row.permute(2, 0, 1), "the image") for row in rows]
 
@@ -28,8 +28,8 @@ def pictures_of(image: Tensor) -> list[Picture]:
 def masks_of(mask: Tensor, images: int) -> list[list[Picture]]:
     """The masks of each picture: white, 1, may change.
 
-    One picture takes every mask of the batch, each a hole of its own. Of several pictures, each
-    takes its own mask, or all of them the only one.
+    One picture takes every mask of the batch; of several pictures, each takes its own mask, or all
+    of them the only one.
 
     Args:
         mask: (b, h, w) or (h, w), floats in [0, 1].
@@ -39,7 +39,7 @@ def masks_of(mask: Tensor, images: int) -> list[list[Picture]]:
         ValueError: another shape, or a number of masks that cannot be shared out.
     """
     if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
-        raise ValueError(f"mask is {_shape(mask)}, and a MASK (b, h, w) was wanted")
+        raise ValueError(f"mask is {_shape(mask)}, but must be a MASK (b, h, w)")
     rows = mask.detach().float().cpu().clamp(0, 1)
     rows = rows[None] if rows.ndim == 2 else rows
     made = [picture_of(row[None], "the mask") for row in rows]

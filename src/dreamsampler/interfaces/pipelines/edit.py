@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from dreamsampler.interfaces.pipelines.output import OutputType, PipelineOutput
-from dreamsampler.interfaces.pipelines.pipeline import (
-    Callback,
-    DreamSamplerPipeline,
-    Generators,
-    Wanted,
-)
-from dreamsampler.tasks.edit.task import Edit, Preset
+from dreamsampler.interfaces.pipelines.pipeline import Callback, DreamSamplerPipeline, Generators
+from dreamsampler.tasks import Edit
 
 
 @final
 class DreamSamplerEditPipeline(DreamSamplerPipeline):
-    """Change a picture towards a prompt and keep the rest, with diffusers' manners.
+    """Change a picture towards a prompt and keep the rest, called as diffusers' pipelines are.
 
     Example:
         >>> from PIL import Image
@@ -45,7 +40,7 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-        preset: Preset = "default",
+        method: str = "default",
         source_guidance_scale: float | None = None,
         gamma: float | None = None,
         size: int | None = None,
@@ -59,37 +54,24 @@ class DreamSamplerEditPipeline(DreamSamplerPipeline):
             source_prompt: what it shows now; naming it keeps more of the picture.
             negative_prompt: what it should not show.
             mask_image: white may change, black comes back bit for bit; of the picture's size.
-            strength: 0 changes nothing, 1 starts from noise; None for the preset's, as below.
+            strength: 0 changes nothing, 1 starts from noise; None for the method's own.
             num_inference_steps: noise levels to visit.
             guidance_scale: CFG weight of the prompt.
             num_images_per_prompt: how many variations of each row.
-            generator: one for all images, or a list with one per image; None asks torch's own.
+            generator: one for all images, or a list with one per image; None for torch's own.
             output_type: "pil", "np" or "pt" at the size of the source; "latent".
             return_dict: False for a plain tuple.
             callback_on_step_end: (pipe, step, timestep, tensors) after each step; sets
                 `pipe._interrupt = True` to stop and take what there is.
             callback_on_step_end_tensor_inputs: of latents (clean, after the step), noisy_latents,
                 denoised (the model's own estimate).
-            preset: default, ledits, flowedit or paper.
-            source_guidance_scale: of preset flowedit.
-            gamma: of preset paper.
+            method: `dreamsampler methods edit` lists them.
+            source_guidance_scale: CFG weight of the source prompt, such as of method flowedit.
+            gamma: of method dreamsampler.
             size: longer side in the model, in pixels.
-            regularize: what else the result should be, such as "mirrored".
+            regularize: what else the result should be, such as "symmetry".
 
         Raises:
-            ValueError: options that cannot be meant, in one line.
+            ValueError: options that cannot be used, in one line.
         """
-        rows = {
-            "prompt": prompt,
-            "image": image,
-            "source_prompt": source_prompt,
-            "negative_prompt": negative_prompt,
-            "mask_image": mask_image,
-        }
-        options = (preset, num_inference_steps, guidance_scale, source_guidance_scale)
-        task = Edit(
-            "image", "", None, None, *options, strength, gamma, size=size, regularize=regularize
-        )
-        watched = (callback_on_step_end, callback_on_step_end_tensor_inputs)
-        wanted = Wanted(num_images_per_prompt, generator, output_type, return_dict, *watched)
-        return self._perform(task, rows, wanted)
+        return self._perform(Edit, locals())

@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from dreamsampler.interfaces.pipelines.output import OutputType, PipelineOutput
-from dreamsampler.interfaces.pipelines.pipeline import (
-    Callback,
-    DreamSamplerPipeline,
-    Generators,
-    Wanted,
-)
-from dreamsampler.tasks.inpaint.task import Inpaint, InpaintPreset
+from dreamsampler.interfaces.pipelines.pipeline import Callback, DreamSamplerPipeline, Generators
+from dreamsampler.tasks import Inpaint
 
 
 @final
 class DreamSamplerInpaintPipeline(DreamSamplerPipeline):
-    """Paint what a prompt asks for into the white of a mask; all else stays bit for bit.
+    """Paint what a prompt says into the white of a mask; all else stays bit for bit.
 
     Example:
         >>> from PIL import Image
@@ -45,11 +40,11 @@ class DreamSamplerInpaintPipeline(DreamSamplerPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-        preset: InpaintPreset = "default",
+        method: str = "default",
         feather: float | None = None,
         size: int | None = None,
     ) -> PipelineOutput | tuple[Any]:
-        """Inpaint pictures; lists of prompts, pictures and masks go together, row by row.
+        """Inpaint pictures; what is not named below is as in `DreamSamplerEditPipeline`.
 
         Args:
             prompt: what the whole picture should show in the end.
@@ -60,32 +55,16 @@ class DreamSamplerInpaintPipeline(DreamSamplerPipeline):
             num_inference_steps: noise levels to visit.
             guidance_scale: CFG weight of the prompt.
             num_images_per_prompt: how many variations of each row.
-            generator: see `DreamSamplerEditPipeline`, as are the following ones.
-            output_type: "pil", "np", "pt" or "latent".
-            return_dict: False for a plain tuple.
-            callback_on_step_end: called after each step.
-            callback_on_step_end_tensor_inputs: what it is shown.
-            preset: default or paper.
+            generator: see there, as are the following five.
+            output_type: see there.
+            return_dict: see there.
+            callback_on_step_end: see there.
+            callback_on_step_end_tensor_inputs: see there.
+            method: `dreamsampler methods inpaint` lists them.
             feather: pixels over which the painting meets the colors along the hole's edge.
             size: longer side in the model, in pixels.
 
         Raises:
-            ValueError: options that cannot be meant, in one line.
+            ValueError: options that cannot be used, in one line.
         """
-        words = {"prompt": prompt, "negative_prompt": negative_prompt}
-        rows = {**words, "image": image, "mask_image": mask_image}
-        cropped = padding_mask_crop is not None
-        task = Inpaint(
-            "image",
-            ("",),
-            feather=feather,
-            crop=cropped,
-            padding_mask_crop=padding_mask_crop,
-            preset=preset,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            size=size,
-        )
-        watched = (callback_on_step_end, callback_on_step_end_tensor_inputs)
-        wanted = Wanted(num_images_per_prompt, generator, output_type, return_dict, *watched)
-        return self._perform(task, rows, wanted)
+        return self._perform(Inpaint, {**locals(), "crop": padding_mask_crop is not None})

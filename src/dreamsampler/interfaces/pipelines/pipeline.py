@@ -1,68 +1,38 @@
-"""What all pipelines have in common: a prior, runs one after the other, a callback after each step.
+"""What all pipelines share: a model, runs one after the other, a callback after each step.
 
-The habits are diffusers', the work is that of the tasks; no pipeline of diffusers runs inside.
+They are called as diffusers' pipelines are; the work is that of the tasks, and no pipeline of
+diffusers runs inside.
 """
 
 from __future__ import annotations
 
 import sys
 from abc import ABC
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, final
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor
 
-from dreamsampler.images.memory import picture_of
-from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.interfaces.pipelines.output import (
-    OutputType,
     PipelineOutput,
     check_output_type,
     formed,
 )
+from dreamsampler.maths import Step
 from dreamsampler.models.load import from_pipe, from_pretrained
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.place import move
-
-if TYPE_CHECKING:
-    from dreamsampler.maths import Step
-    from dreamsampler.tasks.base import PictureTask
+from dreamsampler.tasks.base import Progress, Run, Task
 
 Callback: TypeAlias = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
 """(pipe, step, timestep, tensors by name) -> nothing, or the tensors as they came."""
-PICTURES = ("image", "mask_image")
-"""Fields of tasks that hold pictures."""
 Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
-
-
-@final
-@dataclass(frozen=True)
-class Job:
-    """One run of a task: some images of one picture and prompt.
-
-    Args:
-        task: what is wanted.
-        held: its pictures.
-    """
-
-    task: PictureTask
-    held: dict[str, Picture]
-
-
-@final
-@dataclass(frozen=True)
-class Wanted:
-    """What every call may say: how many images it makes, who watches, what it returns."""
-
-    images: int = 1
-    generator: Generators = None
-    output_type: OutputType = "pil"
-    return_dict: bool = True
-    callback: Callback | None = None
-    tensors: Sequence[str] = ("latents",)
+PICTURES = ("image", "mask_image")
+ROWS = (*PICTURES, "prompt", "source_prompt", "negative_prompt")
+"""Options that may be lists, with an entry for each row."""
 
 
 class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no call
@@ -89,52 +59,25 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
         pretrained_model_name_or_path: str | Path = "iconic",
         *,
         torch_dtype: str | torch.dtype | None = None,
-        dtype: str | torch.dtype | None = None,
-        device: str | torch.device | None = None,
-        revision: str | None = None,
-        variant: str | None = None,
-        cache_dir: str | Path | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool | None = None,
-        lora: Sequence[str | Path] = (),
-        offload: Any = None,
+        **options: Any,
     ) -> Self:
         """A pipeline around a model: the bundled one, an alias, a hub id, a folder, a file.
 
         Args:
-            pretrained_model_name_or_path: see `dreamsampler.from_pretrained`, as are the others.
-            torch_dtype: what the networks compute in; the older name of `dtype`.
-            dtype: the same; one of the two.
-            device: None for the best one there is; `pipe.to(...)` moves it later.
-            revision: branch, tag or commit.
-            variant: such as "fp16".
-            cache_dir: another cache than the hub's own.
-            token: for gated repositories.
-            local_files_only: never ask the network.
-            lora: .safetensors files of low-rank changes.
-            offload: "model" or "sequential", diffusers' enable_model_cpu_offload() and
-                enable_sequential_cpu_offload().
+            pretrained_model_name_or_path: see `dreamsampler.from_pretrained`.
+            torch_dtype: the older name of `dtype`, what the networks compute in.
+            options: dtype, device, revision, variant, lora, offload, ... as `from_pretrained` has
+                them; `pipe.to(...)` moves the networks later.
 
         Raises:
-            ModelError: one line that says what came, what was wanted and what to do.
+            ModelError: one line that says what came, what was needed and what to do.
             ValueError: both dtypes.
         """
-        if dtype is not None and torch_dtype is not None:
-            raise ValueError("dtype and torch_dtype are two names of one thing: pass one of them")
-        return cls(
-            from_pretrained(
-                pretrained_model_name_or_path,
-                dtype=torch_dtype if dtype is None else dtype,
-                device=device,
-                revision=revision,
-                variant=variant,
-                cache_dir=cache_dir,
-                token=token,
-                local_files_only=local_files_only,
-                lora=lora,
-                offload=offload,
-            )
-        )
+        if torch_dtype is not None:
+            if options.get("dtype") is not None:
+                raise ValueError("dtype and torch_dtype are one option: pass one of them")
+            options["dtype"] = torch_dtype
+        return cls(from_pretrained(pretrained_model_name_or_path, **options))
 
     @classmethod
     def from_pipe(cls, pipeline: Any) -> Self:
@@ -205,91 +148,100 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
         return f"{type(self).__name__}({self.prior!r})"
 
     def _perform(
-        self, task: Any, rows: dict[str, Any], wanted: Wanted
+        self, task_type: type[Any], arguments: Mapping[str, Any]
     ) -> PipelineOutput | tuple[Any]:
-        """Run one job after the other, watched by the callback, up to an interruption.
+        """Run one task after the other, up to an interruption.
 
         Args:
-            task: the options that all rows share.
-            rows: field of the task -> what came for it, a list of one each row or one for all.
-            wanted: how.
+            task_type: the task's class.
+            arguments: every argument of `__call__` by its name; most are options of the task.
         """
-        jobs = self._jobs(task, rows, wanted)
-        check_output_type(wanted.output_type, [job.held["image"].size for job in jobs])
-        self._interrupt = False
-        pictures: list[Tensor] = []
-        seeds: list[int] = []
-        reports: list[dict[str, Any]] = []
-        for count, job in enumerate(jobs):
-            run: Any = job.task.start(self.prior, job.held)
-            self._num_timesteps = run.total * len(jobs)  # all jobs of a call have the same options
-            latents = self._watch(run, count * run.total, wanted)
-            pictures += latents if wanted.output_type == "latent" else _pictures(run)
-            seeds += run.seeds
-            reports.append(run.report)
-            if self._interrupt:
-                break
-        images = formed(pictures, wanted.output_type)
-        made = PipelineOutput(images, seeds, reports, self._interrupt)
-        return made if wanted.return_dict else made.to_tuple()
-
-    def _jobs(self, task: Any, given: dict[str, Any], wanted: Wanted) -> list[Job]:
-        """A task for each run, checked before any is started."""
-        unknown = [name for name in wanted.tensors if name not in self._callback_tensor_inputs]
+        options = {name: value for name, value in arguments.items() if name != "self"}
+        images, generator = options.pop("num_images_per_prompt"), options.pop("generator")
+        output_type, return_dict = options.pop("output_type"), options.pop("return_dict")
+        callback = options.pop("callback_on_step_end")
+        tensors = options.pop("callback_on_step_end_tensor_inputs")
+        unknown = [name for name in tensors if name not in self._callback_tensor_inputs]
         if unknown:
             raise ValueError(
                 f"callback_on_step_end_tensor_inputs holds {', '.join(unknown)}, but must be of "
                 f"{', '.join(self._callback_tensor_inputs)}"
             )
-        rows = rows_of({name: listed(v) if name in PICTURES else v for name, v in given.items()})
-        count = "samples" if hasattr(task, "samples") else "num_images"
-        jobs = []
-        groups = seeds_of(wanted.generator, len(rows), wanted.images)
-        for row, seeds in zip(rows, groups, strict=True):
-            held = {n: opened(row[n], n) for n in PICTURES if row.get(n) is not None}
-            words = {name: value for name, value in row.items() if name not in PICTURES}
-            names = {name: name for name in held}
-            for first, images in seeds:
-                one = replace(task, **words, **names, **{count: images})
-                one.check()
-                if getattr(one.settings, "draws", True):
-                    one = replace(one, seed=first)
-                jobs.append(Job(one, held))
-        return jobs
+        tasks = _tasks(task_type, options, images, generator)
+        check_output_type(output_type, [task.check_files() for task in tasks])
+        self._interrupt, self._num_timesteps = False, 0
+        pictures: list[Tensor] = []
+        seeds: list[int] = []
+        reports: list[dict[str, Any]] = []
+        for count, task in enumerate(tasks):
+            run = self._run(task, count, len(tasks), callback, tensors)
+            pictures += list(_latents(run)) if output_type == "latent" else _pictures(run)
+            seeds += run.seeds
+            reports.append(run.report)
+            if self._interrupt:
+                break
+        made = PipelineOutput(formed(pictures, output_type), seeds, reports, self._interrupt)
+        return made if return_dict else made.to_tuple()
 
-    def _watch(self, run: Any, before: int, wanted: Wanted) -> list[Tensor]:
-        """Iterate to the end, or to an interruption; the clean latents of the last step."""
+    def _run(
+        self,
+        task: Task,
+        count: int,
+        runs: int,
+        callback: Callback | None,
+        tensors: Sequence[str],
+    ) -> Run[Any]:
+        """Run a task, number `count` of `runs`, with a bar, to its end or to an interruption."""
         from tqdm.auto import tqdm
 
         shown = sys.stderr.isatty() or "ipykernel" in sys.modules
-        options = {**self._bar, "disable": self._bar.get("disable") or not shown}
-        latents: list[Tensor] = []
-        for index, step in enumerate(tqdm(run, total=run.total, **options), before):
-            latents = list(step.z0)
-            if wanted.callback is not None:
-                self._tell(step, index, wanted)
-            if self._interrupt:
-                run.stop()
-                break
-        if wanted.output_type == "latent" and not latents:
-            raise ValueError("no step was taken, so there are no latents: raise strength")
-        return latents
+        with tqdm(**{**self._bar, "disable": self._bar.get("disable") or not shown}) as bar:
 
-    def _tell(self, step: Step, index: int, wanted: Wanted) -> None:
-        """Call back with copies: the moment itself stays as it is."""
-        assert wanted.callback is not None
+            def follow(progress: Progress) -> None:
+                run, step = progress.run, progress.step
+                if run is None or step is None:
+                    return
+                # all tasks of a call have as many steps
+                bar.total, self._num_timesteps = progress.total, progress.total * runs
+                bar.update()
+                if callback is not None:
+                    index = count * progress.total + progress.done - 1
+                    self._call_back(callback, index, step, tensors)
+                if self._interrupt:
+                    run.stop()
+
+            return task(self.prior, progress=follow).run
+
+    def _call_back(
+        self, callback: Callback, index: int, step: Step, tensors: Sequence[str]
+    ) -> None:
+        """Call back with copies: the step itself stays as it is."""
         found = {"latents": step.z0, "noisy_latents": step.z, "denoised": step.estimate.z0}
-        given = {name: found[name].clone() for name in wanted.tensors}
+        given = {name: found[name].clone() for name in tensors}
         timestep = getattr(self.prior.schedule, "timestep", lambda t: 1000 * t)(step.level.t)
-        back = wanted.callback(self, index, float(timestep), dict(given))
-        for name, value in (back or {}).items():
+        returned = callback(self, index, float(timestep), dict(given))
+        for name, value in (returned or {}).items():
             if name not in given:
                 raise ValueError(f"the callback returned {name!r}, which it was not given")
             if not isinstance(value, Tensor) or not torch.equal(value, found[name]):
                 raise ValueError(
-                    f"the callback changed {name}, which only shows what a step has made: to bend "
-                    "the steps themselves, use regularize, or the loop itself (dreamsampler.dream)"
+                    f"the callback changed {name}, which only shows the result of a step: to "
+                    "change the steps, use regularize, or the loop itself (dreamsampler.dream)"
                 )
+
+
+def _tasks(
+    task_type: type[Any], options: Mapping[str, Any], images: int, generator: Generators
+) -> list[Any]:
+    """A task for each run, checked before any is started."""
+    rows = rows_of({n: listed(v) if n in PICTURES else v for n, v in options.items()})
+    tasks: list[Any] = []
+    for row, seeds in zip(rows, seeds_of(generator, len(rows), images), strict=True):
+        for first, count in seeds:
+            task = task_type(**row, num_images=count)
+            task.check()
+            tasks.append(replace(task, seed=first) if task.draws else task)
+    return tasks
 
 
 def seeds_of(generator: Generators, rows: int, images: int) -> list[list[tuple[int, int]]]:
@@ -318,32 +270,25 @@ def seeds_of(generator: Generators, rows: int, images: int) -> list[list[tuple[i
     return [[(_seed(g), 1) for g in given[i * images : (i + 1) * images]] for i in range(rows)]
 
 
-def rows_of(given: dict[str, Any]) -> list[dict[str, Any]]:
-    """Arguments that may be lists, row by row; what is no list serves every row.
+def rows_of(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options row by row; what is no list, or may not be one, serves every row.
 
     Raises:
         ValueError: lists of several lengths, or an empty one.
     """
-    lengths = {name: len(v) for name, v in given.items() if isinstance(v, list)}
+    lists = {n: v for n, v in given.items() if n in ROWS and isinstance(v, list)}
+    lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        told = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise ValueError(f"lists of different lengths came ({told}): pass one length, or no list")
+        came = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"lists of different lengths came ({came}): pass one length, or no list")
     count = next(iter(lengths.values()), 1)
-    return [
-        {name: v[i] if isinstance(v, list) else v for name, v in given.items()}
-        for i in range(count)
-    ]
+    return [{**given, **{name: v[i] for name, v in lists.items()}} for i in range(count)]
 
 
 def listed(image: Any) -> Any:
     """A batch of pictures, array or tensor, as the list of its rows; anything else as it is."""
     batch = getattr(image, "ndim", 0) == 4 and len(image) > 1
-    return list(image) if batch else list(image) if isinstance(image, tuple) else image
-
-
-def opened(image: Any, name: str) -> Picture:
-    """A picture in memory, or the path of one."""
-    return open_picture(image) if isinstance(image, str | Path) else picture_of(image, name)
+    return list(image) if batch or isinstance(image, tuple) else image
 
 
 def _seed(generator: torch.Generator | None) -> int:
@@ -351,10 +296,16 @@ def _seed(generator: torch.Generator | None) -> int:
     return int(torch.randint(2**32, (), generator=generator, device=device))
 
 
-def _pictures(run: Any) -> list[Tensor]:
+def _latents(run: Run[Any]) -> Tensor:
+    """The clean latents of the last step."""
+    if run.last is None:
+        raise ValueError("no step was taken, so there are no latents: raise strength")
+    return run.last.z0
+
+
+def _pictures(run: Run[Any]) -> list[Tensor]:
     """The results, (3, h, w) or with the source's alpha (4, h, w)."""
-    canvas = getattr(run, "canvas", run.source)
-    pictures = run.pictures()
-    if canvas.alpha is None or canvas.alpha.shape[-2:] != pictures[0].shape[-2:]:
+    alpha, pictures = run.canvas.alpha, run.pictures()
+    if alpha is None or alpha.shape[-2:] != pictures[0].shape[-2:]:
         return pictures
-    return [torch.cat([picture, canvas.alpha.to(picture)]) for picture in pictures]
+    return [torch.cat([picture, alpha.to(picture)]) for picture in pictures]

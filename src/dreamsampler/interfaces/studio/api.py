@@ -1,138 +1,135 @@
 """The HTTP interface: one endpoint a task, with the task's own options by their names.
 
-Made of the same fields as the page; `gradio_client` and plain curl speak to it (docs/studio.md).
+`gradio_client` and plain curl speak to it (docs/studio.md).
 """
 
 from __future__ import annotations
 
 import inspect
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import gradio as gr
 
-from dreamsampler.interfaces.studio.fields import Field, fields_of
-from dreamsampler.interfaces.studio.shelf import RECIPE
-from dreamsampler.interfaces.studio.views import names
-from dreamsampler.interfaces.studio.visits import Visits
-from dreamsampler.interfaces.studio.worker import Canceled
+from dreamsampler.cancel import Canceled
+from dreamsampler.interfaces.studio.submission import OPERATOR_FILES
+from dreamsampler.interfaces.studio.uploads import is_scene
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.options import Option, options_of
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.studio.looks import Look
-    from dreamsampler.interfaces.studio.room import Room
-
-OPERATOR_FILES = "operator_files"
-"""Parameter of tasks with an operator: the files that it names."""
+    from dreamsampler.interfaces.studio.session import Sessions
 
 
-def interfaces(looks: Sequence[Look], room: Room, page: gr.Blocks) -> None:
-    """An endpoint for each task; made inside a `gr.Blocks`, of components nobody sees.
+def add_endpoints(tasks: Sequence[type[Task]], sessions: Sessions, page: gr.Blocks) -> None:
+    """An endpoint for each task; made inside a `gr.Blocks`, of components that are not shown.
 
     Args:
-        looks: whose tasks.
-        room: what the server shares.
+        tasks: which ones.
+        sessions: run them.
         page: these blocks.
     """
-    visits = Visits(page)
+    clients = Clients(page)
     with gr.Column(visible=False):
-        for look in looks:
-            fields = parameters(look.task)
-            boxes = [_box(field) for field in fields]
-            status = gr.JSON(label="recipe")
+        for task in tasks:
+            options = list(options_of(task).values())
+            if any(option.name == "operator" for option in options):
+                about = "files that the operator names, uploaded"
+                options.append(Option(OPERATOR_FILES, "files", about, (), optional=True))
+            boxes = [_box(option, task) for option in options]
+            recipe = gr.JSON(label="recipe")
             files = gr.File(label="files", file_count="multiple")
             gr.Button().click(
-                endpoint(look.task, fields, room, visits),
+                endpoint(task, options, sessions, clients),
                 boxes,
-                [status, files],
-                api_name=look.name,
-                api_description=inspect.getdoc(look.task),
+                [recipe, files],
+                api_name=task.name(),
+                api_description=inspect.getdoc(task),
                 concurrency_id="model",
                 concurrency_limit=1,
             )
 
 
-def parameters(task: type) -> list[Field]:
-    """The fields of a task, and the files of its operator if it has one."""
-    fields = fields_of(task)
-    if any(field.name == "operator" for field in fields):
-        told = "files that the operator names, uploaded"
-        fields.append(Field(OPERATOR_FILES, "files", told, default=(), optional=True))
-    return fields
-
-
-def endpoint(task: type, fields: Sequence[Field], room: Room, visits: Visits) -> Any:
-    """What an endpoint does: tells how far it is, then gives the recipe and the files."""
+def endpoint(
+    task: type[Task], options: Sequence[Option], sessions: Sessions, clients: Clients
+) -> Any:
+    """The function of an endpoint: yields how far the run is, then the recipe and the files."""
 
     def run(request: gr.Request, *given: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-        name = f"api {secrets.token_hex(8)}"
-        visits.begin(str(request.session_hash))
+        names = [option.name for option in options]
+        uploads = [option.name for option in options if option.kind in ("file", "files")]
+        clients.begin(str(request.session_hash))
         try:
-            values = received(fields, given, room)
-            files = values.pop(OPERATOR_FILES, None) or []
-            job = room.desk.order(task, values, room.owner(request), files)
-            room.begin(request, name, job)
-            try:
-                for step in job.follow():
-                    told = {"stage": step.stage, "step": step.done, "total": step.total}
-                    yield {**told, "seconds": round(step.seconds, 2)}, None
-            finally:
-                room.end(request, name, job)
+            values = sessions.received(dict(zip(names, given, strict=True)), uploads)
+            with sessions.job(request, f"api {secrets.token_hex(8)}", task, values) as job:
+                for status in job.follow():
+                    steps = {"stage": status.stage, "step": status.done, "total": status.total}
+                    yield {**steps, "seconds": round(status.seconds, 2)}, None
+            stored = job.result
+            yield stored.recipe, [sessions.hand_out(*each) for each in stored.downloads]
         except Canceled as error:
             raise gr.Error("Canceled.", print_exception=False) from error
         except Exception as error:
-            raise gr.Error(room.told(error), print_exception=False) from error
+            raise gr.Error(sessions.message(error), print_exception=False) from error
         finally:
-            visits.end(str(request.session_hash))
-        kept = job.result
-        paths = [*kept.results, kept.folder / RECIPE]
-        copies = [room.hand_out(p, n) for p, n in zip(paths, names(kept, paths), strict=True)]
-        yield kept.recipe, copies
+            clients.end(str(request.session_hash))
 
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    asked = [inspect.Parameter("request", kind, annotation=gr.Request)]
-    # clients may leave out what has None here; the task knows its own defaults
-    empty = inspect.Parameter.empty
-    asked += [
-        inspect.Parameter(f.name, kind, default=empty if f.required else None) for f in fields
-    ]
-    run.__signature__ = inspect.Signature(asked)  # type: ignore[attr-defined]
+    kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    # clients may leave out what has None here; the task has its own defaults
+    defaults = {option.name: empty if option.required else None for option in options}
+    parameters = [inspect.Parameter("request", kind, annotation=gr.Request)]
+    parameters += [inspect.Parameter(n, kind, default=value) for n, value in defaults.items()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {"request": gr.Request}
     return run
 
 
-def received(fields: Sequence[Field], given: Sequence[Any], room: Room) -> dict[str, Any]:
-    """Field -> value, after a look at every file: it must be one that this server has received.
-
-    Raises:
-        InputError: it is another file of the server, or none.
-    """
-    values = dict(zip([field.name for field in fields], given, strict=True))
-    for field in fields:
-        value = values[field.name]
-        if field.kind in ("file", "files") and value:
-            several = value if isinstance(value, list) else [value]
-            paths = [room.uploaded(each) for each in several]
-            values[field.name] = paths if isinstance(value, list) else paths[0]
-    return values
-
-
-def _box(field: Field) -> Any:
-    """A component that only says what is wanted; what comes is read by `fields.read`."""
-    default = None if field.required else field.default
-    label = f"{field.name}: {field.help}"
-    match field.kind:
-        case "file" if field.name != "scene":
-            return gr.File(label=label, type="filepath")
+def _box(option: Option, task: type[Task]) -> Any:
+    """A component that describes an option; what comes is read by `Option.read`."""
+    default = None if option.required else option.default
+    label = f"{option.name}: {option.help}"
+    match option.kind:
         case "file" | "files":
-            return gr.File(label=label, type="filepath", file_count="multiple")
+            several = option.kind == "files" or is_scene(task, option.name)
+            count: Any = "multiple" if several else "single"
+            return gr.File(label=label, type="filepath", file_count=count)
         case "flag":
             return gr.Checkbox(bool(default), label=label)
-        case "number" if not field.choices:
-            return gr.Number(default, label=label, precision=0 if field.whole else None)
+        case "number" if not option.words:
+            return gr.Number(default, label=label, precision=0 if option.whole else None)
         case "choice":
-            choices = list(field.choices)
-            return gr.Dropdown(choices, value=default, label=label)
+            return gr.Dropdown(list(option.words), value=default, label=label)
         case "text":
             return gr.Textbox(default, label=label)
     return gr.JSON(label=label)
+
+
+@final
+class Clients:
+    """Removes the states that gradio keeps for programs, once these have their answer.
+
+    Gradio keeps the state of every component, 0.8 MiB, for each of the last 10,000 visitors, and
+    each program is one.
+
+    Args:
+        page: the blocks; they keep states once they are launched.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self._page, self._answered = page, set[str]()
+        self._lock = threading.Lock()
+
+    def begin(self, session: str) -> None:
+        """A request came: remove the states of those that have their answers by now."""
+        with self._lock:
+            answered, self._answered = self._answered - {session}, set()
+        for each in answered:
+            self._page.state_holder.session_data.pop(each, None)
+            self._page.state_holder.time_last_used.pop(each, None)
+
+    def end(self, session: str) -> None:
+        """An answer is about to be sent; until it is, gradio needs the state."""
+        with self._lock:
+            self._answered.add(session)

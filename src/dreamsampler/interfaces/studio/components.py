@@ -1,83 +1,94 @@
-"""A field as a component of the page, and its values on the way there and back."""
+"""An option as a component of the page, and its values on the way there and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
 from typing import Any
 
 import gradio as gr
 
-from dreamsampler.interfaces.studio.fields import Field
+from dreamsampler.methods.registry import Method, methods_of
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.options import Option
 
 PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif"]
+QUIET: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""For events that are answered at once and are no part of the HTTP interface."""
+MOST_LINES = 6
+"""Choices that are shown with a line each; more are a list that opens."""
 
 
-def component(field: Field, settings: Mapping[str, Any] | None = None, height: int = 240) -> Any:
-    """The component of a field; what it says is what the command line says.
+def methods(kind: type[Task]) -> dict[str, Method]:
+    """The methods of a task by their names; empty for a task without."""
+    return methods_of(kind.name())  # type: ignore[arg-type]
+
+
+def component(option: Option, kind: type[Task]) -> Any:
+    """The component of an option; its help is that of the command line.
 
     A number that may be left empty is a text box: gradio's own shows 0 where there is none.
 
     Args:
-        field: of a task.
-        settings: what the chosen preset takes where the field is left empty.
-        height: of pictures, in pixels.
+        option: of the task.
+        kind: the task.
     """
-    told: dict[str, Any] = {"label": field.label, "info": information(field)}
-    value = shown(field, None if field.required else field.default)
-    match field.kind:
+    labels: dict[str, Any] = {"label": option.label, "info": information(option)}
+    value = shown(option, None if option.required else option.default)
+    match option.kind:
         case "flag":
-            return gr.Checkbox(value, **told)
+            return gr.Checkbox(value, **labels)
         case "choice":
-            choices = [(said(word, line), word) for word, line in field.choices.items()]
-            if any(field.choices.values()):
-                return gr.Radio(choices, value=value, elem_classes="ds-lines", label=field.label)
-            return gr.Dropdown(choices, value=value, **told)
-        case "number" if not field.choices and not field.optional:
-            return _number(field, value, told)
+            lines = dict(option.about)
+            if option.name == "method":
+                lines = {name: method.use for name, method in methods(kind).items()}
+            choices = [(f"{w}: {line}" if line else str(w), w) for w, line in lines.items()]
+            if any(lines.values()) and len(lines) <= MOST_LINES:
+                return gr.Radio(choices, value=value, elem_classes="ds-lines", label=option.label)
+            return gr.Dropdown(choices, value=value, **labels)
+        case "number" if option.limits == (0, 1) and not (option.words or option.optional):
+            return gr.Slider(0, 1, value, step=0.05, **labels)
+        case "number" if not option.words and not option.optional:
+            least, most = option.limits or (None, None)
+            digits = 0 if option.whole else None
+            return gr.Number(value, precision=digits, minimum=least, maximum=most, **labels)
         case "number" | "numbers":
-            return gr.Textbox(value, placeholder=placeholder(field, settings or {}), **told)
+            hint = placeholder(option, methods(kind).get("default"))
+            return gr.Textbox(value, placeholder=hint, **labels)
         case "texts":
-            return gr.Textbox(value, lines=2, **told)
+            return gr.Textbox(value, lines=2, **labels)
+        case "file" if option.name not in kind.PICTURES:
+            label = "Scene: transforms.json, and the pictures that it names"
+            return gr.File(label=label, file_count="multiple", height=160)
         case "file":
             return gr.Image(
-                label=f"{field.label}: {field.help.partition(':')[0]}",
+                label=f"{option.label}: {option.help.partition(':')[0]}",
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "clipboard"],
-                height=height,
+                height=240,
                 buttons=[],
             )
         case "files":
-            label = f"{field.label}: {field.help}"
+            label = f"{option.label}: {option.help}"
             return gr.File(label=label, file_count="multiple", file_types=PICTURES, height=120)
-    return gr.Textbox(value, lines=1, max_lines=4, **told)
+    return gr.Textbox(value, lines=1, max_lines=4, **labels)
 
 
-def _number(field: Field, value: Any, told: dict[str, Any]) -> Any:
-    """A slider from 0 to 1, else a box."""
-    if field.limits == (0, 1):
-        return gr.Slider(0, 1, value, step=0.05, **told)
-    least, most = field.limits or (None, None)
-    whole = 0 if field.whole else None
-    return gr.Number(value, precision=whole, minimum=least, maximum=most, **told)
-
-
-def information(field: Field) -> str:
-    """Its help, and the range of its numbers unless that is none to speak of.
+def information(option: Option) -> str:
+    """Its help, and the range of its numbers unless that is very wide.
 
     Example:
-        >>> information(Field("gamma", "number", "weight", limits=(0.0, 100.0)))
+        >>> information(Option("gamma", "number", "weight", limits=(0.0, 100.0)))
         'Weight (0 to 100)'
     """
-    told = field.help[:1].upper() + field.help[1:]
-    least, most = field.limits or (0, inf)
-    return f"{told} ({least:g} to {most:g})" if most <= 10_000 else told
+    text = option.help[:1].upper() + option.help[1:]
+    least, most = option.limits or (0, inf)
+    return f"{text} ({least:g} to {most:g})" if most <= 10_000 else text
 
 
-def shown(field: Field, value: Any) -> Any:
+def shown(option: Option, value: Any) -> Any:
     """A value as its component shows it."""
-    match field.kind:
+    match option.kind:
         case "texts":
             return "\n".join([value] if isinstance(value, str) else value or [])
         case "numbers":
@@ -88,26 +99,14 @@ def shown(field: Field, value: Any) -> Any:
             return value or None
         case "files":
             return list(value) if value else None
-        case "number" if field.choices or field.optional:
+        case "number" if option.words or option.optional:
             return "" if value is None else str(value)
     return value
 
 
-def placeholder(field: Field, settings: Mapping[str, Any]) -> str | None:
+def placeholder(option: Option, method: Method | None) -> str | None:
     """What is taken where a number is left empty."""
-    value = settings.get(field.name)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:g}, as the preset has it"
-    if field.name in settings:
-        return "not in this preset"
-    return "automatic" if field.optional and field.kind == "number" else None
-
-
-def offered(field: Field, settings: Mapping[str, Any]) -> bool:
-    """Whether a preset has an option at all."""
-    return settings.get(field.name, ...) is not None
-
-
-def said(word: Any, line: str) -> str:
-    """A choice with when to take it."""
-    return f"{word}: {line}" if line else str(word)
+    value = None if method is None else method.settings.get(option.name)
+    if isinstance(value, int | float):
+        return f"{value:g}, as the method has it"
+    return "automatic" if option.optional and option.kind == "number" else None

@@ -1,4 +1,4 @@
-"""Operators without remembering their words: choose, set, add; the text box holds the result."""
+"""A form that writes operators: choose, set, add; the text box holds the result."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ from typing import Any
 
 import gradio as gr
 
+from dreamsampler.interfaces.studio.components import QUIET
 from dreamsampler.operators.spec import OPERATORS, Parameter, parse
+
+ABOUT = {
+    "blur": "out of focus",
+    "motion_blur": "camera shake",
+    "kernel": "a blur of your own, as a picture",
+    "downsample": "fewer pixels",
+    "mask": "lost pixels",
+    "grey": "no colors",
+    "color_matrix": "wrong colors",
+    "jpeg": "compression",
+}
+"""Operator -> what it does."""
 
 
 def operator_builder(target: Any) -> Any:
-    """A fold below an operator's text box.
+    """The form, below an operator's text box.
 
     Args:
-        target: the text box that is written to.
+        target: the text box.
 
     Returns:
         The component that holds the files an operator names.
     """
-    quiet: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
-        choices = [(f"{name}: {entry.title}", name) for name, entry in OPERATORS.items()]
+        choices = [(f"{name}: {ABOUT.get(name, name)}", name) for name in OPERATORS]
         first = next(iter(OPERATORS))
         choice = gr.Dropdown(choices, value=first, label="What was done to the picture")
         groups, boxes = [], []
-        for name, entry in OPERATORS.items():
+        for name, table in OPERATORS.items():
             with gr.Row(visible=name == first) as group:
-                boxes += [_box(key, parameter) for key, parameter in entry.parameters.items()]
+                boxes += [_box(key, parameter) for key, parameter in table.items()]
             groups.append(group)
         with gr.Row():
             add = gr.Button("Add", size="sm", min_width=60)
@@ -36,53 +48,51 @@ def operator_builder(target: Any) -> Any:
             file_count="multiple",
             height=100,
         )
-    heard = gr.Markdown("", elem_classes="ds-heard")
+    reading = gr.Markdown("")
     choice.change(
         lambda chosen: [gr.update(visible=name == chosen) for name in OPERATORS],
         choice,
         groups,
-        **quiet,
+        **QUIET,
     )
-    add.click(added, [target, choice, *boxes], [target, heard], **quiet)
-    clear.click(lambda: ["", ""], None, [target, heard], **quiet)
-    target.blur(understood, target, heard, **quiet)
+    add.click(added, [target, choice, *boxes], [target, reading], **QUIET)
+    clear.click(lambda: ["", ""], None, [target, reading], **QUIET)
+    target.blur(read_back, target, reading, **QUIET)
     return files
 
 
 def added(text: str, chosen: str, *values: Any) -> list[str]:
-    """The operator with one more step, and how it reads; or as it was, and what is wrong."""
-    given = iter(values)
-    told = {
-        name: {key: next(given) for key in entry.parameters} for name, entry in OPERATORS.items()
-    }
-    said = [f"{key}={value}" for key, value in told[chosen].items() if str(value or "").strip()]
-    step = f"{chosen}({', '.join(said)})" if said else chosen
-    before = "" if text.strip() in ("", "none") else f"{text.strip()} | "
+    """The operator with one more step, and how it is read; or as it was, and what is wrong."""
+    left = iter(values)
+    filled = {name: {key: next(left) for key in table} for name, table in OPERATORS.items()}
+    given = [f"{key}={value}" for key, value in filled[chosen].items() if str(value or "").strip()]
+    step = f"{chosen}({', '.join(given)})" if given else chosen
+    longer = step if text.strip() in ("", "none") else f"{text.strip()} | {step}"
     try:
-        return [str(parse(before + step)), understood(before + step)]
+        return [str(parse(longer)), read_back(longer)]
     except ValueError as error:
         return [text, f"⚠ {error}"]
 
 
-def understood(text: str) -> str:
+def read_back(text: str) -> str:
     """How an operator is read, or what is wrong with it."""
     if not (text or "").strip():
         return ""
     try:
-        described = parse(text)
+        operator = parse(text)
     except ValueError as error:
         return f"⚠ {error}"
-    found = f"; {', '.join(described.unknown)} will be found out" if described.unknown else ""
-    return f"Understood: `{described}`{found}"
+    unknown = f"; {', '.join(operator.unknown)} will be estimated" if operator.unknown else ""
+    return f"Understood: `{operator}`{unknown}"
 
 
 def _box(key: str, parameter: Parameter) -> Any:
     """The component of one argument."""
     if parameter.choices:
-        words = list(parameter.choices)
-        return gr.Dropdown(words, value=str(parameter.default), label=key, min_width=110)
-    free = parameter.fitted is not None
-    hint = "a number" + (", or ? to have it found out" if free else "")
+        return gr.Dropdown(
+            list(parameter.choices), value=str(parameter.default), label=key, min_width=110
+        )
+    hint = "a number" + (", or ? to have it estimated" if parameter.fitted is not None else "")
     if parameter.kind is str:
         hint = "the name of the file, which is uploaded below"
     if parameter.kind is tuple:

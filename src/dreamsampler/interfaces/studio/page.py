@@ -1,4 +1,4 @@
-"""The page: a tab for each task, and one for past runs."""
+"""The page: a tab for each task, and one for earlier runs."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.themes import Base, colors, sizes
 
-from dreamsampler.interfaces.studio.api import interfaces
-from dreamsampler.interfaces.studio.looks import LOOKS
-from dreamsampler.interfaces.studio.past import Past
+from dreamsampler.interfaces.studio.api import add_endpoints
+from dreamsampler.interfaces.studio.history import History
+from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.tab import Tab
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.studio.room import Room
+    from dreamsampler.interfaces.studio.session import Sessions
 
 TITLE = "DreamSampler Studio"
+_HERE = Path(__file__).parent
 _SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _FIXED = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
-def make_page(room: Room) -> gr.Blocks:
+def make_page(sessions: Sessions) -> gr.Blocks:
     """Everything that the browser shows, and the HTTP interface beside it.
 
     Args:
-        room: what the server shares.
+        sessions: of the server.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False) as page:
         gr.HTML(
             f'<header class="ds-head"><h1>DreamSampler <span>Studio</span></h1>'
-            f'<p class="ds-model" title="The loaded model">{escape(room.model)}</p></header>'
+            f'<p class="ds-model" title="The loaded model">{escape(sessions.model)}</p></header>'
         )
-        with gr.Tabs(elem_classes="ds-tabs") as tabs:
-            made: dict[str, Tab] = {}
-            for look in LOOKS:
-                with gr.Tab(look.title, id=look.name):
-                    made[look.name] = Tab(look, room)
+        with gr.Tabs(elem_classes="ds-tabs") as choice:
+            tabs: dict[str, Tab] = {}
+            for spec in TABS:
+                with gr.Tab(spec.title, id=spec.name):
+                    tabs[spec.name] = Tab(spec, sessions)
             with gr.Tab("Past runs", id="past") as past:
-                Past(room, made, tabs, past)
-        if room.card:
+                History(sessions, tabs, choice, past)
+        if sessions.card:
             with gr.Accordion("What the loaded model knows", open=False, elem_classes="ds-more"):
-                gr.Markdown(room.card)
-        interfaces(LOOKS, room, page)
+                gr.Markdown(sessions.card)
+        add_endpoints([spec.task for spec in TABS], sessions, page)
     return page
 
 
@@ -69,10 +70,9 @@ def theme() -> Any:
 
 def style() -> str:
     """The page's own rules; gradio scopes them to its container."""
-    return (Path(__file__).parent / "studio.css").read_text(encoding="utf-8")
+    return (_HERE / "studio.css").read_text(encoding="utf-8")
 
 
-def frame() -> str:
-    """Rules about that container itself, which go into the page's head."""
-    rules = (Path(__file__).parent / "frame.css").read_text(encoding="utf-8")
-    return f"<style>{rules}</style>"
+def head() -> str:
+    """Rules about that container itself, for the page's head."""
+    return f"<style>{(_HERE / 'container.css').read_text(encoding='utf-8')}</style>"

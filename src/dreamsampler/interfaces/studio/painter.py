@@ -21,7 +21,7 @@ from dreamsampler.files import InputError
 from dreamsampler.images.header import check_picture
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.studio.room import Room
+    from dreamsampler.interfaces.studio.session import Sessions
 
 COLORS = ((255, 59, 107), (47, 123, 255), (245, 179, 1), (23, 178, 106))
 """As in painter.js."""
@@ -43,27 +43,27 @@ def painter(label: str) -> Any:
     )
 
 
-def read_painting(value: Any, room: Room) -> dict[str, Any]:
+def read_painting(value: Any, sessions: Sessions) -> dict[str, Any]:
     """Picture, prompts and one mask for each color that was used, as the fields of `Inpaint`.
 
     Args:
-        value: what the page says.
-        room: whose uploads are taken, and where the masks are written.
+        value: JSON of the component.
+        sessions: has the uploads, and the folder for the masks.
 
     Raises:
         InputError: no picture, a picture that was not uploaded, a mask that is none, or a color
             without a prompt.
     """
     try:
-        said = json.loads(value or "{}")
-        place, mask = (said.get("picture") or {}).get("path"), said.get("mask")
-        prompts = [str(words).strip() for words in said.get("prompts") or []][: len(COLORS)]
+        painting = json.loads(value or "{}")
+        path, mask = (painting.get("picture") or {}).get("path"), painting.get("mask")
+        prompts = [str(words).strip() for words in painting.get("prompts") or []][: len(COLORS)]
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError("the painting cannot be read: reload the page") from error
-    if not place:
+    if not path:
         raise InputError("there is no picture yet: choose one to paint on")
-    picture = room.uploaded(place)
-    room.desk.limits.check_picture(picture)
+    picture = sessions.uploaded(path)
+    sessions.submissions.limits.check_picture(picture)
     masks = _masks(mask, check_picture(picture)) if mask else {}
     named = [words for words in prompts if words]
     if len(named) > 1:
@@ -72,7 +72,7 @@ def read_painting(value: Any, room: Room) -> dict[str, Any]:
                 raise InputError(f"the {NAMES[i]} mask has no prompt: write one, or erase it")
         unused = [words for i, words in enumerate(prompts) if words and i not in masks]
         named = [*(prompts[i] for i in masks), *unused]
-    folder = room.cache / f"masks-{secrets.token_hex(16)}"
+    folder = sessions.cache / f"masks-{secrets.token_hex(16)}"
     folder.mkdir(parents=True, mode=0o700)
     paths = []
     for i, each in masks.items():
@@ -82,25 +82,25 @@ def read_painting(value: Any, room: Room) -> dict[str, Any]:
 
 
 def show_painting(picture: str | None, masks: Sequence[Path], prompts: Sequence[str]) -> str:
-    """What the page is told so that it shows a picture, masks and prompts.
+    """The value of the component with a picture, masks and prompts.
 
     Args:
         picture: a file that was handed out.
         masks: white where something is painted.
         prompts: one a mask, or one for all.
     """
-    told: dict[str, Any] = {"picture": None, "mask": None, "prompts": list(prompts) or [""]}
+    value: dict[str, Any] = {"picture": None, "mask": None, "prompts": list(prompts) or [""]}
     if picture is not None:
-        told["picture"] = {"path": picture, "url": f"gradio_api/file={picture}"}
+        value["picture"] = {"path": picture, "url": f"gradio_api/file={picture}"}
     if masks:
-        told["mask"] = _PNG + base64.b64encode(_painted(masks)).decode()
-    return json.dumps(told)
+        value["mask"] = _PNG + base64.b64encode(_painted(masks)).decode()
+    return json.dumps(value)
 
 
-def _masks(mask: str, size_hw: tuple[int, int]) -> dict[int, Image.Image]:
+def _masks(data_url: str, size_hw: tuple[int, int]) -> dict[int, Image.Image]:
     """Color -> its mask at the size of the picture; nearest color, alpha above a half."""
     try:
-        data = base64.b64decode(mask.removeprefix(_PNG), validate=True)
+        data = base64.b64decode(data_url.removeprefix(_PNG), validate=True)
         with Image.open(BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height > 1.1 * MOST_PIXELS:
                 raise InputError("the mask is larger than any picture: paint it again")
@@ -109,15 +109,13 @@ def _masks(mask: str, size_hw: tuple[int, int]) -> dict[int, Image.Image]:
             )
     except InputError:
         raise
-    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+    except Exception as error:  # decoders of damaged files raise all kinds
         raise InputError("the mask cannot be read: paint it again") from error
     samples = np.asarray(painted).astype(np.int32)
-    away = [np.square(samples[..., :3] - np.array(color)).sum(-1) for color in COLORS]
-    nearest, there = np.stack(away).argmin(0), samples[..., 3] > 127
-    holes = {i: there & (nearest == i) for i in range(len(COLORS))}
-    return {
-        i: Image.fromarray(hole.astype(np.uint8) * 255) for i, hole in holes.items() if hole.any()
-    }
+    distances = [np.square(samples[..., :3] - np.array(color)).sum(-1) for color in COLORS]
+    nearest, opaque = np.stack(distances).argmin(0), samples[..., 3] > 127
+    masks = {i: opaque & (nearest == i) for i in range(len(COLORS))}
+    return {i: Image.fromarray(m.astype(np.uint8) * 255) for i, m in masks.items() if m.any()}
 
 
 def _painted(masks: Sequence[Path]) -> bytes:

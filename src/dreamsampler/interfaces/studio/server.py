@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.files import InputError, check_folder
 from dreamsampler.interfaces.errors import say
+from dreamsampler.tasks.recipe import describe_model
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.cli.command import Where
-    from dreamsampler.interfaces.studio.room import Room
+    from dreamsampler.interfaces.studio.session import Sessions
 
+MOST_PAGES = 200
+"""Pages whose state is kept: one that was left alone while so many others came has to be loaded
+again before its past runs can be clicked."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -96,72 +101,68 @@ def serve(studio: Studio, where: Where) -> None:
         studio: the server.
         where: the model.
     """
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     studio.check()
     if not studio.share_nothing:
         check_folder(studio.folder)
     with Bar() as bar:
         bar.stage(f"loading {where.model}")
-        prior = where.load()
-    with ExitStack() as last:
-        last.callback(
-            gc.freeze
-        )  # the interpreter would look through a million objects as it leaves
-        url = last.enter_context(opened(studio, prior))
+        model = where.load()
+    with ExitStack() as stack:
+        stack.callback(gc.freeze)  # the interpreter would go through a million objects at its exit
+        url = stack.enter_context(opened(studio, model))
         print(f"studio: {url} (Ctrl-C stops it)", flush=True)
         if not studio.share_nothing:
             say(f"runs are kept in {studio.folder}")
-        _wait()
+        threading.Event().wait()
 
 
 @contextmanager
-def opened(studio: Studio, prior: Any) -> Iterator[str]:
-    """A server with a loaded model; inside, it answers at the address that is given.
+def opened(studio: Studio, model: Any) -> Iterator[str]:
+    """A server with a loaded model; inside, it answers at the address that is yielded.
 
     Args:
-        studio: the server.
-        prior: the model.
+        studio: the options of the server.
+        model: the model.
 
     Raises:
         InputError: the port is taken.
     """
     _quiet()
     with ExitStack() as undo:
-        cache = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-")))
-        room = _room(studio, prior, cache.resolve())
-        before = os.environ.get("GRADIO_TEMP_DIR")
-        os.environ["GRADIO_TEMP_DIR"] = str(room.cache)
-        undo.callback(_restore, "GRADIO_TEMP_DIR", before)
+        folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-"))
+        sessions = _sessions(studio, model, Path(folder).resolve())
+        undo.enter_context(_environment("GRADIO_TEMP_DIR", str(sessions.cache)))
         from dreamsampler.interfaces.studio.page import make_page
 
-        page = make_page(room)
+        page = make_page(sessions)
         page.queue(max_size=studio.max_queue, default_concurrency_limit=8)
-        url = _launch(page, studio, room)
+        url = _launch(page, studio, sessions)
         undo.callback(page.close, verbose=False)
         yield url
 
 
-def _room(studio: Studio, prior: Any, folder: Path) -> Room:
-    from dreamsampler.interfaces.studio.desk import Desk
-    from dreamsampler.interfaces.studio.room import Room
-    from dreamsampler.interfaces.studio.shelf import Shelf
+def _sessions(studio: Studio, model: Any, folder: Path) -> Sessions:
+    from dreamsampler.interfaces.studio.run_store import RunStore
+    from dreamsampler.interfaces.studio.session import Sessions
+    from dreamsampler.interfaces.studio.submission import Submissions
     from dreamsampler.interfaces.studio.uploads import Limits
     from dreamsampler.interfaces.studio.worker import Worker
 
     cache = folder / "cache"
     cache.mkdir(mode=0o700)
-    shelf = Shelf(folder / "runs" if studio.share_nothing else studio.folder)
+    store = RunStore(folder / "runs" if studio.share_nothing else studio.folder)
     limits = Limits(round(studio.max_upload_mb * 1e6), round(studio.max_megapixels * 1e6))
-    dtype = str(getattr(prior, "dtype", "")).removeprefix("torch.")
-    name = Path(str(getattr(prior, "name", type(prior).__name__))).name
-    model = " · ".join(filter(None, [name, str(getattr(prior, "device", "")), dtype]))
-    desk = Desk(Worker(prior), shelf, limits)
-    return Room(desk, cache, studio.share_nothing, model, card(name), studio.debug)
+    loaded = describe_model(model)
+    name = Path(str(loaded["name"])).name
+    title = " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]]))
+    submissions = Submissions(Worker(model), store, limits)
+    return Sessions(submissions, cache, studio.share_nothing, title, card(name), studio.debug)
 
 
 def card(name: str) -> str:
-    """What the bundled model knows, as its card tells; nothing of other models.
+    """What the bundled model knows, from its card; empty for other models.
 
     Example:
         >>> card("sd15")
@@ -178,14 +179,17 @@ def card(name: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _launch(page: Any, studio: Studio, room: Room) -> str:
+def _launch(page: Any, studio: Studio, sessions: Sessions) -> str:
     from starlette.middleware import Middleware
 
     from dreamsampler.interfaces.studio.guard import Guard
-    from dreamsampler.interfaces.studio.page import frame, style, theme
-    from dreamsampler.interfaces.studio.visits import PAGES, under_way
+    from dreamsampler.interfaces.studio.page import head, style, theme
 
-    guards = [Middleware(Guard, cache=str(room.cache), runs=partial(under_way, page))]
+    def runs(event: str) -> bool:
+        """Whether a request to gradio's queue is worked on, rather than waiting or over."""
+        return any(each._id == event for jobs in page._queue.active_jobs for each in jobs or ())
+
+    guards = [Middleware(Guard, cache=str(sessions.cache), runs=runs)]
     started = partial(
         page.launch,
         server_name=studio.host,
@@ -195,24 +199,24 @@ def _launch(page: Any, studio: Studio, room: Room) -> str:
         share=False,
         quiet=True,
         prevent_thread_lock=True,
-        show_error=False,  # ours are messages; gradio's own may name places on the server
+        show_error=False,  # ours are messages; gradio's own may name folders of the server
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
-        max_file_size=room.desk.limits.bytes,
-        blocked_paths=[str(room.desk.shelf.root)],
-        state_session_capacity=PAGES,
+        max_file_size=sessions.submissions.limits.bytes,
+        blocked_paths=[str(sessions.submissions.store.root)],
+        state_session_capacity=MOST_PAGES,
         app_kwargs={"middleware": guards, "docs_url": None, "redoc_url": None},
         theme=theme(),
         css=style(),
-        head=frame(),
+        head=head(),
     )
     try:
         return started()[1]
-    except ValueError as error:  # gradio asks its own server three seconds long, then advises share
+    except ValueError as error:  # gradio asks its own server for 3 s, then advises share=True
         raise InputError(
             "the server does not answer on this machine: it is too busy (try again), or a proxy is "
             "set for its own address (set no_proxy=127.0.0.1)"
@@ -241,7 +245,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def _quiet() -> None:
-    """No request leaves the machine for gradio's or the hub's sake, and nothing is counted."""
+    """No request leaves the machine for gradio or the hub, and no statistics are kept."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_SHARE"] = "False"
     # a table of all requests that is summed up anew after each
@@ -250,15 +254,13 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
-def _wait() -> None:
-    """Until Ctrl-C or SIGTERM."""
-    import threading
-
-    threading.Event().wait()
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before

@@ -1,4 +1,4 @@
-"""Uploads: taken into the folder of a run under harmless names, if they are not too large."""
+"""Uploads: copied into the folder of a run under safe names, if they are not too large."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any, final
 
 from dreamsampler.files import InputError
 from dreamsampler.images.header import check_picture
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.options import options_of
 
 TRANSFORMS = re.compile(r"transforms(_train|_val|_test)?\.json")
-"""What describes the cameras of a scene."""
+"""The files that describe the cameras of a scene."""
 MOST_FILES = 512
 """Of one scene."""
 
@@ -22,7 +24,7 @@ MOST_FILES = 512
 @final
 @dataclass(frozen=True)
 class Limits:
-    """What one visitor may ask for.
+    """How much one submission may take.
 
     Args:
         bytes: of one file.
@@ -46,20 +48,31 @@ class Limits:
             )
 
 
-def take(upload: Path | str, folder: Path, limits: Limits, name: str | None = None) -> Path:
+def is_scene(kind: type[Task], name: str) -> bool:
+    """Whether an option of a task is a folder of views, of which a browser sends the files.
+
+    Example:
+        >>> from dreamsampler import Edit, Reconstruct
+        >>> is_scene(Edit, "image"), is_scene(Reconstruct, "image")
+        (False, True)
+    """
+    return options_of(kind)[name].kind == "file" and name not in kind.PICTURES
+
+
+def copy(upload: Path | str, folder: Path, limits: Limits, name: str | None = None) -> Path:
     """Copy an uploaded file into a folder.
 
     Args:
         upload: a file that the server itself has received.
         folder: where to; it is made.
         limits: on its bytes.
-        name: what to call it; by default as it was called.
+        name: of the copy; by default that of the upload.
 
     Raises:
         InputError: it is too large, or another one of that name is there.
     """
     upload = Path(upload)
-    target = folder / (name or harmless(upload.name))
+    target = folder / (name or safe_name(upload.name))
     if upload.stat().st_size > limits.bytes:
         raise InputError(
             f"{upload.name} is larger than {limits.bytes / 1e6:g} MB, which is the most here"
@@ -71,11 +84,11 @@ def take(upload: Path | str, folder: Path, limits: Limits, name: str | None = No
     return target
 
 
-def harmless(name: str) -> str:
-    """A file name without folders, hidden starts or odd signs.
+def safe_name(name: str) -> str:
+    """A file name without folders, leading dots or odd signs.
 
     Example:
-        >>> harmless("../.my cat?.png")
+        >>> safe_name("../.my cat?.png")
         'my cat-.png'
     """
     kept = re.sub(r"[^\w .()+-]", "-", Path(name.replace("\\", "/")).name).lstrip(". ")
@@ -83,8 +96,8 @@ def harmless(name: str) -> str:
     return f"{stem or 'file'}{suffix}"
 
 
-def take_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> Path:
-    """Copy the files of a scene where its transforms.json expects them.
+def copy_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> Path:
+    """Copy the files of a scene to where its transforms.json expects them.
 
     Browsers send files without their folders: a frame called "images/view_000.png" is matched with
     the upload called view_000.png.
@@ -103,18 +116,18 @@ def take_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> P
         raise InputError("a scene needs its transforms.json: upload it together with the pictures")
     if len(given) > MOST_FILES:
         raise InputError(f"{len(given)} files are too many: {MOST_FILES} is the most")
-    wanted = {relative for name in tables for relative in _named(given[name])}
+    named = {relative for name in tables for relative in _named(given[name])}
     for name in tables:
-        take(given[name], folder, limits, name)
-    for relative in sorted(wanted):
-        place = Path(relative)
-        if place.is_absolute() or ".." in place.parts or "\\" in relative:
+        copy(given[name], folder, limits, name)
+    for relative in sorted(named):
+        path = Path(relative)
+        if path.is_absolute() or ".." in path.parts or "\\" in relative:
             raise InputError(f"{relative} leaves the folder of its scene: name pictures inside it")
-        upload = given.get(place.name) or given.get(f"{place.name}.png")
+        upload = given.get(path.name) or given.get(f"{path.name}.png")
         if upload is None:
-            raise InputError(f"transforms.json names {place.name}, which was not uploaded")
+            raise InputError(f"transforms.json names {path.name}, which was not uploaded")
         limits.check_picture(upload)
-        take(upload, folder / place.parent, limits, upload.name)
+        copy(upload, folder / path.parent, limits, upload.name)
     return folder
 
 

@@ -1,44 +1,51 @@
-"""One thread that owns the model: runs follow one another, are watched, and stop when told to."""
+"""One thread that owns the model: jobs run one after the other, and can be canceled."""
 
 from __future__ import annotations
 
-import ctypes
 import queue
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, final
+from typing import TYPE_CHECKING, Any, final
+
+from dreamsampler.cancel import Canceled, check_canceled
+from dreamsampler.tasks.base import Progress, ProgressCallback, Task
+from dreamsampler.tasks.execute import Written, execute
 
 if TYPE_CHECKING:
     from dreamsampler.maths import Image
-    from dreamsampler.tasks.base import Run, Task
+    from dreamsampler.models.prior import Prior
 
 PREVIEW_SIDE = 512
 """Longest side of a preview, in pixels."""
 PREVIEW_EVERY, PREVIEW_SHARE = 0.25, 0.15
-"""Previews come at most so many seconds apart, and take at most this share of the time."""
-
-
-@final
-class Canceled(BaseException):
-    """A run was told to stop; no Exception, so that nothing on its way takes it for a fault."""
+"""Seconds between previews, at least, and the share of the time they may take, at most."""
+QUEUED = "waiting for its turn"
+STAGES = {
+    "read": "reading and encoding",
+    "fit": "fit",
+    "step": "step",
+    "decode": "decoding and writing",
+    "write": "decoding and writing",
+}
+"""Stage of a run -> what visitors read."""
+_PACKAGE = str(Path(__file__).parents[2])
 
 
 @final
 @dataclass(frozen=True)
-class Progress:
-    """How far a run is.
+class Status:
+    """How far a job is.
 
     Args:
-        stage: what goes on, in words.
-        done: steps taken.
-        total: steps there will be; 0 while that is unknown.
-        seconds: since the run began.
+        stage: in words.
+        done: steps so far.
+        total: how many there will be; 0 while that is unknown.
+        seconds: since the job was started.
         preview: the clean estimate as a JPEG, if there is one.
     """
 
@@ -52,60 +59,111 @@ class Progress:
 @final
 @dataclass(eq=False)
 class Job:
-    """One run, asked for, under way or over.
+    """A submitted task: queued, running or over.
 
     Args:
-        task: what is asked for.
-        finish: is given the finished run, and how long loading and running took; what it returns
-            is the result.
-        clean: is called if there will be no result.
-        notes: our own warnings, as they came.
+        task: what is run.
+        output: the file or folder to write.
+        finish: takes what was written and the package's own warnings, returns the job's result.
+        discard: called if there will be no result.
+        edit_recipe: see `execute`.
     """
 
     task: Task
-    finish: Callable[[Run, Job], Any]
-    clean: Callable[[], None]
-    notes: list[str] = field(default_factory=list)
+    output: Path
+    finish: Callable[[Written, list[str]], Any]
+    discard: Callable[[], None] = lambda: None
+    edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     result: Any = None
     error: BaseException | None = None
-    canceled: bool = False
     over: bool = False
-    progress: Progress = Progress("waiting for its turn")
-    began: float | None = None
+    status: Status = Status(QUEUED)
+    canceled: threading.Event = field(default_factory=threading.Event)
+    _started: float | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def follow(self, beat: float = 0.5) -> Iterator[Progress]:
-        """How far it is, whenever that changes and at every beat; closing this cancels nothing.
+    def follow(self, interval: float = 0.5) -> Iterator[Status]:
+        """The status, on every change and at least once per interval; closing this cancels nothing.
 
         Raises:
-            Canceled: it was.
+            Canceled: the job was canceled.
             BaseException: what it failed with.
         """
-        seen: Progress | None = None
+        seen: Status | None = None
         while True:
             with self._changed:
-                if self.progress is seen and not self.over:
-                    self._changed.wait(beat)
-                step, over = self.progress, self.over
+                if self.status is seen and not self.over:
+                    self._changed.wait(interval)
+                seen, over = self.status, self.over
             if over:
                 break
-            seen = step
-            since = 0.0 if self.began is None else time.perf_counter() - self.began
-            yield replace(step, seconds=since)
+            seconds = 0.0 if self._started is None else time.perf_counter() - self._started
+            yield replace(seen, seconds=seconds)
         if self.error is not None:
             raise self.error
 
-    def tell(self, progress: Progress) -> None:
-        """Say how far it is; only the newest is kept."""
+    def cancel(self) -> None:
+        """End the job: at once in the queue, else at its next step or iteration."""
         with self._changed:
-            self.progress = progress
+            self.canceled.set()
+            if self._started is not None or self.over:
+                return
+            self.error, self.over = Canceled(), True
             self._changed.notify_all()
+        self.discard()
 
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Say that it is over."""
+    def run(self, model: Prior) -> None:
+        """Run the task, unless the job was canceled in the queue."""
         with self._changed:
+            if self.over:
+                return
+            self._started = time.perf_counter()
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                written = execute(
+                    self.task,
+                    model,
+                    self.output,
+                    progress=self._reporter(),
+                    cancel=self.canceled,
+                    edit_recipe=self.edit_recipe,
+                )
+                own = [str(w.message) for w in caught if w.filename.startswith(_PACKAGE)]
+                result = self.finish(written, list(dict.fromkeys(own)))
+            self._end(result)
+        except BaseException as error:
+            self.discard()
+            self._end(error=error)
+
+    def _end(self, result: Any = None, error: BaseException | None = None) -> None:
+        with self._changed:
+            if error is None and self.canceled.is_set():
+                raise Canceled
             self.result, self.error, self.over = result, error, True
             self._changed.notify_all()
+
+    def _reporter(self) -> ProgressCallback:
+        """A callback that keeps the newest status, with a preview now and then."""
+        shown, cost, preview = -PREVIEW_EVERY, 0.0, None
+
+        def report(progress: Progress) -> None:
+            nonlocal shown, cost, preview
+            check_canceled()
+            run, step, start = progress.run, progress.step, time.perf_counter()
+            if run is not None and step is not None:
+                due = start - shown >= max(PREVIEW_EVERY, cost / PREVIEW_SHARE)
+                if due or progress.done == progress.total:
+                    preview = as_jpeg(run.preview(step))
+                    shown, cost = time.perf_counter(), time.perf_counter() - start
+            stage = STAGES[progress.stage]
+            if progress.stage == "step" and not progress.done:
+                stage = "first step"
+            with self._changed:
+                self.status = Status(stage, progress.done, progress.total, preview=preview)
+                self._changed.notify_all()
+
+        return report
 
 
 @final
@@ -113,116 +171,28 @@ class Worker:
     """The thread that runs jobs, one after the other, on one loaded model.
 
     Args:
-        prior: the model.
+        model: the model.
     """
 
-    def __init__(self, prior: Any) -> None:
-        self.prior = prior
+    def __init__(self, model: Prior) -> None:
+        self.model = model
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._inside: Job | None = None
-        self._thread = threading.Thread(target=self._loop, name="studio-worker", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._loop, name="studio-worker", daemon=True).start()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the line."""
+        """Put a job at the end of the queue."""
         self._jobs.put(job)
-
-    def cancel(self, job: Job) -> None:
-        """Stop a job at its next line of Python, wherever that is; one that is over stays as it is.
-
-        Steps are a fraction of a second apart, but reading, first guesses and fits of paths or
-        fields have loops of their own, some of them a minute long, which ask nobody. So the
-        exception is set from outside. Every loop of the house is Python between two tensor
-        operations, and files are written whole or not at all, so that no place is a bad one.
-        """
-        if job.canceled or job.over:
-            return
-        job.canceled = True
-        if self._inside is job and self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(Canceled)
-            )
 
     def _loop(self) -> None:
         while True:
-            with suppress(Canceled):  # one that came a moment too late
-                self._one(self._jobs.get())
-
-    def _one(self, job: Job) -> None:
-        while not job.over:
-            try:
-                if job.canceled:
-                    raise Canceled
-                self._inside = job
-                with noted(job.notes):
-                    result = self._run(job)
-                self._inside = None
-                job.end(result)
-            except Canceled as error:
-                self._inside = None
-                if job.canceled:
-                    job.clean()
-                    job.end(error=error)
-            except BaseException as error:
-                self._inside = None
-                job.clean()
-                job.end(error=error)
-
-    def _run(self, job: Job) -> Any:
-        from dreamsampler.tasks.base import Fits
-
-        job.began = time.perf_counter()
-
-        def tell(stage: str, done: int = 0, total: int = 0, preview: bytes | None = None) -> None:
-            job.tell(Progress(stage, done, total, preview=preview))
-
-        tell("reading and encoding")
-        run = job.task.start(self.prior)
-        if isinstance(run, Fits):
-            for count in run.fitting():
-                tell("fit", count, run.fits)
-        tell("first step")
-        shown, cost, preview = -PREVIEW_EVERY, 0.0, None
-        for count, step in enumerate(run, 1):
-            start = time.perf_counter()
-            if start - shown >= max(PREVIEW_EVERY, cost / PREVIEW_SHARE) or count == run.total:
-                preview = as_jpeg(run.preview(step))
-                shown, cost = time.perf_counter(), time.perf_counter() - start
-            tell("step", count, run.total, preview)
-        tell("decoding and writing", run.total, run.total, preview)
-        run.pictures()
-        return job.finish(run, job)
-
-
-@contextmanager
-def noted(notes: list[str]) -> Iterator[None]:
-    """Inside, our own warnings are added to a list, once each, and others are left out."""
-    package = str(Path(__file__).parents[2])
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        if filename.startswith(package) and str(message) not in notes:
-            notes.append(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show
-        yield
+            self._jobs.get().run(self.model)
 
 
 def as_jpeg(pictures: Image) -> bytes:
     """The first of some pictures, (b, 3, h, w) in [-1, 1], small and as a JPEG."""
-    import PIL.Image
+    from dreamsampler.images.save import as_pil
 
-    one = pictures.detach()[0].float().nan_to_num(0.0).clamp(-1, 1)
-    samples = ((one + 1) * 127.5).round().byte().cpu().permute(1, 2, 0).numpy()
-    image, file = PIL.Image.fromarray(samples), BytesIO()
+    image, file = as_pil(pictures[0].detach().float().nan_to_num(0.0) / 2 + 0.5), BytesIO()
     image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     image.save(file, "JPEG", quality=85)
     return file.getvalue()

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, final
+from collections.abc import Iterator
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dreamsampler.guidance import cfg, conditional
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import composite, open_mask, open_picture
-from dreamsampler.maths import Image, Latent, Level, Step, generators
-from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit, ledits
-from dreamsampler.models import ModelError, word_tokens
-from dreamsampler.models.attention import check_attention
-from dreamsampler.models.counting import stands_for
+from dreamsampler.maths import Image, Latent, Step, generators
+from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models.features import Seen, clip_features, encoder_features
-from dreamsampler.models.prior import Prior, scale_for
+from dreamsampler.models.prior import Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
-from dreamsampler.regularizers.parse import OWN
-from dreamsampler.samplers import flow_shifted
+from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.edit.options import EditOptions
-
-LEDITS_THRESHOLD = 0.7
-"""Share of a picture that each of the two masks of LEDITS++ leaves out (docs/benchmarks.md)."""
 
 
 @final
@@ -47,36 +39,29 @@ class EditRun(Run[EditOptions]):
 
     def _method(self, z_src: Latent) -> tuple[Iterator[Step], int]:
         """The steps of the method, and how many they are."""
-        task, chosen, prior = self.task, self.task.settings, self.model
-        null, wanted = prior.condition(task.negative_prompt), prior.condition(task.prompt)
-        steps, regularize = chosen["num_inference_steps"], self._regularizer(z_src)
-        if task.method == "dreamsampler":
-            weight = chosen.get("gamma") or 0.0
-            walk = dreamsampler(prior, z_src, wanted, null, steps, weight, regularize=regularize)
-            return walk, 2 * steps
-        there = null if task.source_prompt is None else prior.condition(task.source_prompt)
-        if _words(task.source_prompt) == _words(task.prompt):
-            there = wanted  # one object: it cancels to the last bit
-        scale = scale_for(prior, task.guidance_scale, chosen.get("guidance_scale"))
-        levels, rng = edit_levels(prior, chosen), generators(self.seeds)
-        target = cfg(prior, wanted, null, scale)
-        if not levels:
-            return iter(()), 0
-        if task.method == "ledits":
-            how, told = (levels, rng, scale, LEDITS_THRESHOLD), _tokens(prior, task.prompt)
-            walk = ledits(prior, z_src, wanted, null, *how, words=told, regularize=regularize)
-        elif task.method == "flowedit":
-            own = scale_for(prior, task.source_guidance_scale, chosen.get("source_guidance_scale"))
-            source = cfg(prior, there, null, own)
-            walk = flow_edit(target, source, z_src, levels, rng, regularize=regularize)
-        else:  # a negative prompt shall act where the other two agree as well
-            by = conditional(prior, wanted) if task.negative_prompt is None else None
-            source = conditional(prior, there)
-            walk = anchored_edit(target, source, z_src, levels, rng, by=by, regularize=regularize)
-        return walk, len(levels)
+        task, model = self.task, self.model
+        null, condition = model.condition(task.negative_prompt), model.condition(task.prompt)
+        source = null
+        if task.source_prompt is not None:
+            same = task.source_prompt.split() == task.prompt.split()
+            # one object: it cancels to the last bit
+            source = condition if same else model.condition(task.source_prompt)
+        return task.start_method(
+            EditInputs(
+                model,
+                z_src,
+                condition,
+                source,
+                null,
+                generators(self.seeds),
+                prompts=[(task.source_prompt or "", task.prompt)] * len(self.seeds),
+                regularize=self._regularizer(z_src),
+                negative=task.negative_prompt is not None,
+            )
+        )
 
     def _regularizer(self, z_src: Latent) -> Regularizer:
-        """What was asked for besides the prompt, then what must stay."""
+        """The regularizers of the task, then the mask."""
         maps: list[Regularizer] = []
         if self.task.regularizers is not None:
             pictures = self.task.regularizers.build(self._reference, self._sees)
@@ -95,52 +80,23 @@ class EditRun(Run[EditOptions]):
 
     def _sees(self, network: str) -> Seen:
         """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
-        return encoder_features(self.model) if network == OWN else clip_features(network)
+        return encoder_features(self.model) if network == AUTOENCODER else clip_features(network)
 
     def _decoded(self) -> list[Tensor]:
         flat = self.source.flat()
-        if self.last is None:  # strength 0: nothing was asked to change
+        if self.last is None:  # strength 0: nothing changes
             return [self.source.rgb.clone() for _ in self.seeds]
-        whole = self.task.method == "dreamsampler"
-        finals: list[Tensor] = []
-        with torch.no_grad():
-            origin = None if whole else self.model.decode(self._z_src)
-            for z0 in self.last.z0.split(1):
-                decoded = self.model.decode(z0)
-                picture = assemble(flat, decoded, origin, self.fit)
-                if self.mask is not None:
-                    picture = composite(flat, picture, self.mask)
-                finals.append(self._given_back(picture))
-        return finals
+        keeps = self.task.chosen.keeps_pixels
+        origin = self.model.decode(self._z_src) if keeps else None
+        results: list[Tensor] = []
+        for z0 in self.last.z0.split(1):
+            picture = assemble(flat, self.model.decode(z0), origin, self.fit)
+            if self.mask is not None:
+                picture = composite(flat, picture, self.mask)
+            results.append(self._with_alpha(picture))
+        return results
 
-    def _given_back(self, flat: Tensor) -> Tensor:
+    def _with_alpha(self, flat: Tensor) -> Tensor:
         """Under the source's alpha; what did not change keeps the source's own samples."""
         same = flat == self.source.flat()
         return torch.where(same, self.source.rgb, self.source.unflat(flat))
-
-
-def _words(prompt: str | None) -> list[str] | None:
-    return None if prompt is None else prompt.split()
-
-
-def edit_levels(prior: Prior, chosen: Mapping[str, Any]) -> list[Level]:
-    """Levels of an edit: spaced in flow time from the strength down, so that models agree.
-
-    Args:
-        prior: whose schedule.
-        chosen: how many levels; the flow time u = sigma / (alpha + sigma) of the first, 0 for no
-            level at all; their spacing.
-    """
-    strength, steps = chosen.get("strength") or 0.0, chosen["num_inference_steps"]
-    shift: float = chosen.get("shift", 1.0)
-    return flow_shifted(prior.schedule, steps, start=strength, shift=shift) if strength > 0 else []
-
-
-def _tokens(prior: Prior, prompt: str) -> Tensor | None:
-    """Where the prompt's words are; None for a model that only counts: seeing costs nothing."""
-    real = stands_for(prior)
-    try:
-        check_attention(real or prior)
-    except ModelError as error:
-        raise ModelError(f"method ledits: {error}, or take the default method") from error
-    return None if real is not None else word_tokens(prior, [prompt])

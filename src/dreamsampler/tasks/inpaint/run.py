@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dreamsampler.guidance import cfg, regional, shares
+from dreamsampler.guidance import shares
 from dreamsampler.images.crop import Window
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
-from dreamsampler.maths import Latent, Rng, Step, draw, generators
-from dreamsampler.methods import anchored_inpainting, dreamsampler_inpainting
-from dreamsampler.models.prior import Condition, Inpainting, Prior, scale_for
-from dreamsampler.samplers import flow_shifted
+from dreamsampler.maths import Latent, generators
+from dreamsampler.methods.inputs import InpaintInputs
+from dreamsampler.models.prior import Condition, Inpainting, Prior
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.inpaint.hole import filled, open_hole, own_hole, warn_unseen, widened
 from dreamsampler.tasks.inpaint.options import InpaintOptions
-
-PAPER_NOISE = 0.01
-"""Standard deviation of the noise that the published program adds to what it knows, in [-1, 1]."""
 
 
 @final
@@ -49,8 +44,19 @@ class InpaintRun(Run[InpaintOptions]):
         size_hw = (self.window.height, self.window.width)
         self.fit = Fit.to(size_hw, model.native_size, model.multiple, task.size)
         with self.timed("encode"), torch.no_grad():
-            method = self._published if task.method == "dreamsampler" else self._anchored
-            self.begin(*method(generators(self.seeds)))
+            prompts = list(task.prompt) * (len(self.masks) if len(task.prompt) == 1 else 1)
+            inputs = InpaintInputs(
+                model,
+                self._shown,
+                filled(self._shown, self._hole),
+                [self.window.cut(mask) for mask in self.masks],
+                prompts,
+                [self._condition(prompt) for prompt in prompts],
+                self._condition(task.negative_prompt),
+                self.fit,
+                generators(self.seeds),
+            )
+            self.begin(*task.start_method(inputs))
 
     @property
     def canvas(self) -> Picture:
@@ -70,54 +76,13 @@ class InpaintRun(Run[InpaintOptions]):
             report["edge"] = max(jump(each, self.mask) for each in self._pictures)
         return report
 
-    def _prompts(self) -> list[str]:
-        prompts = list(self.task.prompt)
-        return prompts * len(self.masks) if len(prompts) == 1 else prompts
-
-    def _anchored(self, rng: Rng) -> tuple[Iterator[Step], int]:
-        """The default method, and its number of steps.
-
-        A cell is painted as strongly as its mean, times the share of it that is hole: what the
-        hole only touches is freed late, when shapes are settled, so that they keep inside of it.
-        """
-        task, chosen, prior = self.task, self.task.settings, self.model
-        null = self._told(task.negative_prompt)
-        scale = scale_for(prior, task.guidance_scale, chosen["guidance_scale"])
-        targets = [cfg(prior, self._told(words), null, scale) for words in self._prompts()]
-        places = [self._cells(mask) for mask in self.masks]
-        one = len(set(task.prompt)) == 1
-        denoise = targets[0] if one else regional(targets, places)
-        z_src = prior.encode(self.fit.down(filled(self._shown, self._hole)[None]))
-        z_src = z_src.repeat(len(rng), 1, 1, 1)
-        levels = flow_shifted(prior.schedule, chosen["num_inference_steps"])
-        strength = self._cells(self.mask) * self._cells((self.mask > 0).to(self.mask))
-        share = chosen.get("fresh") or 0.0
-        walk = anchored_inpainting(denoise, z_src, strength, levels, rng, share)
-        return walk, len(levels)
-
-    def _published(self, rng: Rng) -> tuple[Iterator[Step], int]:
-        """The published method, with whole cells and weights that sum to at most 1."""
-        prior, steps = self.model, self.task.settings["num_inference_steps"]
-        null = self._told(None)
-        known = 1 - self.fit.mask_to_latent(self._hole, 1, touched=True)
-        x = self.fit.down(self._shown[None]).repeat(len(rng), 1, 1, 1)
-        y = known * (x + PAPER_NOISE * draw(x, rng))
-        places = shares([self._cells(mask, touched=True) for mask in self.masks])
-        pairs = zip(self._prompts(), places, strict=True)
-        holes = [(self._told(words), place) for words, place in pairs]
-        return dreamsampler_inpainting(prior, y, known, holes, null, rng, steps), 2 * steps
-
-    def _told(self, words: str | None) -> Condition:
+    def _condition(self, prompt: str | None) -> Condition:
         """A prompt; a network for inpainting is also shown the picture without its holes."""
-        condition = self.model.condition(words)
+        condition = self.model.condition(prompt)
         if not isinstance(self.model, Inpainting) or not self.model.inpaints:
             return condition
         hole = self.fit.mask_to_latent(self._hole, 1, touched=True)
         return self.model.under(condition, self.fit.down(self._shown[None]), hole)
-
-    def _cells(self, mask: Tensor, *, touched: bool = False) -> Tensor:
-        """A mask of the canvas in the window's latent cells, (1, 1, h, w)."""
-        return self.fit.mask_to_latent(self.window.cut(mask), self.model.factor, touched=touched)
 
     def _decoded(self) -> list[Tensor]:
         assert self.last is not None

@@ -24,8 +24,8 @@ from dreamsampler.guidance import Guided, cfg, conditional
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Image, Latent, Level, Step, generators
-from dreamsampler.methods.reconstruction import MIRRORED, Stage, by_view, fitted, reconstruct
-from dreamsampler.methods.restoration import restarts
+from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
+from dreamsampler.methods.restore.default import FLIPS, restarts
 from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators import Mask, compose, is_linear
 from dreamsampler.regularizers.measurement import Measurement
@@ -157,7 +157,7 @@ class ReconstructRun(Run[ReconstructOptions]):
     def _corrected(self, pictures: Tensor, belief: float) -> Tensor:
         """The pictures nearest to the model's that explain the views; new views as they are."""
         count = len(self.views.cameras)
-        explained = self._data.explained(pictures[:count], belief)
+        explained = self._data.prox(pictures[:count], belief)
         return torch.cat([explained, pictures[count:]]).clamp(0, 1)
 
     @property
@@ -235,7 +235,7 @@ class ReconstructRun(Run[ReconstructOptions]):
     def preview(self, step: Step) -> Image:
         """The model's estimate of the first view, in [-1, 1] at the model's size."""
         first = len(self._levels(self.total)[0])
-        return preview_of(self.model, step.z0[:1]).flip(MIRRORED[step.index >= first])
+        return preview_of(self.model, step.z0[:1]).flip(FLIPS[step.index >= first])
 
     def rendered(self, camera: Camera) -> tuple[Tensor, Tensor]:
         """What a camera sees: a picture (3, h, w) in [0, 1], and depths (1, h, w) in world units.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -55,16 +56,23 @@ class RestoreOptions(OperatorTask, MethodTask):
         "size": (16, 8192),
     }
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The method's settings, with the options that were given in their place."""
+        more = {"adaptive_negation": True} if self.adaptive_negation else {}
+        return {**super().settings, **more}
+
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
         super().check()
         if self.adaptive_negation:
             self._check_negation()
         linear = all(step.name != "jpeg" for step in self.description.steps)
-        if not linear and self.method in ("treg", "psld", "dreamsampler"):
+        if self.chosen.linear and not linear:
+            others = [n for n, each in methods_of("restore").items() if not each.linear]
             raise InputError(
-                f"method {self.method} needs a linear operator, and jpeg is not: take default, "
-                "flowdps or dps"
+                f"method {self.method} needs a linear operator, and jpeg is not: take one of "
+                f"{', '.join(others)}"
             )
 
     def check_negative_prompt(self) -> None:
@@ -75,7 +83,7 @@ class RestoreOptions(OperatorTask, MethodTask):
         super().check_negative_prompt()
 
     def _check_negation(self) -> None:
-        if self.method != "treg":
+        if "adaptive_negation" not in self.chosen.settings:
             raise InputError(
                 f"adaptive_negation is a part of method treg, which {self.method} does not have"
             )

@@ -10,23 +10,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from dreamsampler.guidance import Guided, Negation, cfg, conditional
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, open_picture
-from dreamsampler.maths import Denoiser, Image, Latent, Level, Rng, Step, generators
-from dreamsampler.methods.restoration import (
-    Found,
-    averaged_restoration,
-    dps,
-    dreamsampler_restoration,
-    flowdps,
-    restarts,
-    treg,
-)
-from dreamsampler.models.prior import Prior, preview_of, scale_for
+from dreamsampler.maths import Image, Latent, Step, generators
+from dreamsampler.methods.inputs import Axes, RestoreInputs
+from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.regularizers.measurement import Measurement
-from dreamsampler.samplers import flow_shifted, trailing
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import (
     BELIEF,
@@ -42,9 +32,7 @@ from dreamsampler.tasks.data_consistency import (
 from dreamsampler.tasks.restore.options import RestoreOptions
 
 REFIT = 3
-"""Levels between two fits of what the operator leaves open; walks on the mirror image have none."""
-MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
-"""Axes along which the pictures of the walks of the default preset are turned, in turn."""
+"""Levels between two fits of the unknown numbers of an operator; none on the mirror image."""
 SPREAD_WHITES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Deviations over the samples that the picture of the spread may show as white."""
 
@@ -57,29 +45,29 @@ class RestoreRun(Run[RestoreOptions]):
         described: the operator, with what has been fitted so far in it.
         data: operator, measurement and noise, as they are known by now.
         guess: the first guess, (1, 3, h, w) in [0, 1]; no model took part in it.
+        inputs: what the method got, and what it leaves behind.
     """
 
     def __init__(self, task: RestoreOptions, model: Prior) -> None:
         super().__init__(task, model, [task.seed + i for i in range(task.num_images)])
         self.source = open_picture(task.image)
-        self._found: Found | None = None
-        self._views: list[Measurement] = []
-        self._turned: list[tuple[int, ...]] = []
         with self.timed("encode"), torch.no_grad():
             self.data = self._measurement()
             self.guess = first_guess(self.data.of_row(0))
             self.fit = Fit.to(self.data.size, model.native_size, model.multiple, task.size)
             # what the model is too small to see; nothing at its own size
             self._fine = self.guess - self.fit.up(self.fit.down(self.guess))
-            self.begin(*self._method())
+            self.inputs = self._inputs()
+            self.begin(*task.start_method(self.inputs))
 
     def _measurement(self) -> Measurement:
-        asked = self.task.description
-        size_hw, depth = asked.input_size(self.source.size), self.source.depth
-        self.described = asked
-        if asked.unknown:
+        description = self.task.description
+        size_hw, depth = description.input_size(self.source.size), self.source.depth
+        self.described = description
+        if description.unknown:
             flat = self.source.flat()[None]
-            self.described = guess_parameters(asked, flat, noise_of(flat, self.task.noise, depth))
+            noise = noise_of(flat, self.task.noise, depth)
+            self.described = guess_parameters(description, flat, noise)
         op = self.described.build(size_hw)
         y = measurement_of(self.source, op, size_hw)
         seen = op.A(y.new_ones(1, 3, *size_hw)) > 0.5
@@ -87,7 +75,7 @@ class RestoreRun(Run[RestoreOptions]):
         rows = y.expand(len(self.seeds), -1, -1, -1)
         return Measurement(op, rows, noise, self._show, self._hide)
 
-    def _show(self, z: Latent, axes: tuple[int, ...] = ()) -> Tensor:
+    def _show(self, z: Latent, axes: Axes = ()) -> Tensor:
         """Latent to picture in [0, 1] at full size; not clamped, so that gradients live.
 
         Args:
@@ -96,70 +84,38 @@ class RestoreRun(Run[RestoreOptions]):
         """
         return self.fit.up(self.model.decode(z), clamp=False).flip(axes) + self._fine
 
-    def _hide(self, x: Tensor, axes: tuple[int, ...] = ()) -> Latent:
+    def _hide(self, x: Tensor, axes: Axes = ()) -> Latent:
         return self.model.encode(self.fit.down(x.flip(axes)))
 
-    def _axes(self, step: Step) -> tuple[int, ...]:
-        """Along which axes a moment's latent is that of the mirror image."""
-        return self._turned[step.index] if self._turned else ()
+    def _inputs(self) -> RestoreInputs:
+        """What the method gets."""
+        task, model = self.task, self.model
+        prompted = bool((task.prompt or "").strip())
 
-    def _method(self) -> tuple[Iterator[Step], int]:
-        """The steps of the method, and how many they are."""
-        task, chosen, prior = self.task, self.task.settings, self.model
-        rng, steps = generators(self.seeds), chosen["num_inference_steps"]
-        if task.method == "dreamsampler":
-            told, null = prior.condition(task.prompt), prior.condition(None)
-            walk = dreamsampler_restoration(prior, self.data, told, null, rng, steps)
-            return walk, 2 * steps
-        denoise = self._denoise(scale_for(prior, task.guidance_scale, chosen.get("guidance_scale")))
-        if task.method == "default":
-            return self._averaged(denoise, rng)
-        z = self._hide(self.guess).repeat(len(rng), 1, 1, 1)
-        if task.method == "flowdps":
-            levels = flow_shifted(prior.schedule, steps, shift=3.0)
-            return flowdps(denoise, self.data, z, levels, rng), len(levels)
-        levels = trailing(prior.schedule, steps)
-        if task.method == "treg":
-            return treg(denoise, self.data, z, levels, rng), len(levels)
-        gluing = 0.1 if task.method == "psld" else 0.0
-        return dps(denoise, self.data, z, levels, rng, gluing=gluing), len(levels)
+        def view(axes: Axes) -> Measurement:
+            show, hide = partial(self._show, axes=axes), partial(self._hide, axes=axes)
+            return replace(self.data, show=show, hide=hide)
 
-    def _averaged(self, denoise: Denoiser, rng: Rng) -> tuple[Iterator[Step], int]:
-        """The default method: walks on the picture and its mirror image in turn."""
-        chosen = self.task.settings
-        first, *others = chosen["starts"] or (1.0,)
-        starts = [first if guessable(self.data.op, self.data.size) else 1.0, *others]
-        walks = restarts(self.model.schedule, chosen["num_inference_steps"], starts)
-        turned = [MIRRORED[i % len(MIRRORED)] for i in range(len(walks))]
-        self._turned = [axes for axes, walk in zip(turned, walks, strict=True) for _ in walk]
-        self._views = [
-            replace(
-                self.data, show=partial(self._show, axes=axes), hide=partial(self._hide, axes=axes)
-            )
-            for axes in turned
-        ]
-        self._found, rate = Found(self.guess), chosen["spread"]
+        return RestoreInputs(
+            model,
+            self.data,
+            self.guess,
+            model.condition(task.prompt) if prompted else None,
+            model.condition(task.negative_prompt),
+            generators(self.seeds),
+            view,
+            coarse=guessable(self.data.op, self.data.size),
+        )
 
-        def spread(level: Level) -> float:
-            return rate * level.flow
-
-        walk = averaged_restoration(denoise, self._views, self._found, walks, rng, spread=spread)
-        return walk, len(self._turned)
-
-    def _denoise(self, scale: float) -> Guided | Negation:
-        null = self.model.condition(self.task.negative_prompt)
-        if not (self.task.prompt or "").strip():
-            return conditional(self.model, null)
-        told = self.model.condition(self.task.prompt)
-        if self.task.adaptive_negation:
-            return Negation(self.model, told, null, scale)
-        return cfg(self.model, told, null, scale)
+    def _axes(self, step: Step) -> Axes:
+        """Axes along which the latent of a step is that of the mirror image."""
+        return self.inputs.axes[step.index] if self.inputs.axes else ()
 
     def __iter__(self) -> Iterator[Step]:
-        """Run; every moment after its step. Unknowns of the operator are fitted between steps."""
+        """The steps; numbers of the operator that are unknown are fitted between them."""
         for step in super().__iter__():
             due = step.index % REFIT == REFIT - 1
-            # of the mirror image a model may believe less than of the picture
+            # a model may know less of the mirror image than of the picture
             if self.task.description.unknown and due and not self._axes(step):
                 with torch.no_grad(), self.timed("fit"):
                     self._refit(self._show(step.estimate.z0).clamp(0, 1))
@@ -167,34 +123,31 @@ class RestoreRun(Run[RestoreOptions]):
 
     def _refit(self, x: Tensor) -> None:
         known = [dict(step.values) for step in self.described.steps]
-        asked = [dict(step.values) for step in self.task.description.steps]
+        unknown = [dict(step.values) for step in self.task.description.steps]
         near = [
             float(old[name])  # type: ignore[arg-type]  # what was unknown is a number now
-            for old, new in zip(known, asked, strict=True)
+            for old, new in zip(known, unknown, strict=True)
             for name, value in new.items()
             if value is None
         ]
         self.described = fit_parameters(self.task.description, self.data.y, x, near=near)
         op = self.described.build(self.data.size)
-        for view in (self.data, *self._views):
+        for view in (self.data, *self.inputs.views):
             view.op = op
 
     def preview(self, step: Step) -> Image:
-        """What a moment's clean latent looks like, in [-1, 1] at the model's size."""
+        """What a step's clean latent looks like, in [-1, 1] at the model's size."""
         return preview_of(self.model, step.z0).flip(self._axes(step))
 
     def _decoded(self) -> list[Tensor]:
         assert self.last is not None
-        shown = self._show(self.last.z0) if self._found is None else self._best()
-        one = self.data.of_row(0)
-        belief = ROUGH if self._found is None else BELIEF
-        return [closed(one, x, belief=belief)[0] for x in shown.split(1)]
-
-    def _best(self) -> Tensor:
-        """What the walks of the default preset have found."""
-        assert self._found is not None
-        known = guessable(self.data.op, self.data.size)
-        return steadied(self._found.mean, self.guess) if known else self._found.mean
+        one, mean, belief = self.data.of_row(0), self.inputs.mean, ROUGH
+        if mean is None:
+            found = self._show(self.last.z0)
+        else:
+            found, belief = mean.mean, BELIEF
+            found = steadied(found, self.guess) if self.inputs.coarse else found
+        return [closed(one, x, belief=belief)[0] for x in found.split(1)]
 
     def mean(self) -> Tensor:
         """The mean of the samples, (3, h, w)."""
@@ -219,13 +172,13 @@ class RestoreRun(Run[RestoreOptions]):
         shown as white in OUT-spread: of `SPREAD_WHITES` the first that few pixels exceed).
         """
         consistency = DataConsistency.of(self.data.of_row(0), self.mean()[None])
-        told = consistency.summary()
+        report = consistency.summary()
         if self.task.description.unknown:
-            told["operator"] = str(self.described)
+            report["operator"] = str(self.described)
         if len(self.seeds) > 1:
-            told["spread"] = round(float(self.spread().mean()), 5)
-            told["spread_white"] = self._white()
-        return told
+            report["spread"] = round(float(self.spread().mean()), 5)
+            report["spread_white"] = self._white()
+        return report
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
         """The pictures; of several also their mean and spread."""

@@ -1,0 +1,156 @@
+"""The model of a recipe, as it is found here: its files by their names, and how it was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, final
+
+from dreamsampler.files import InputError, sha256
+from dreamsampler.interfaces.model_options import ADDED, ModelOptions
+
+LOADED = {"distilled": str, "tiling": int, "variant": str}
+"""Options of loading that change a picture, as recipes have them, and their types."""
+
+
+@final
+@dataclass(frozen=True)
+class RecipeModel:
+    """What differs from the model of a recipe; what is left out is as in the recipe."""
+
+    model: str | None = None
+    """where the model is now, if it was moved"""
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """another precision of the networks than in the recipe"""
+    device: str | None = None
+    """another device than in the recipe, such as cpu"""
+    revision: str | None = None
+    """another branch, tag or commit of a hub model than in the recipe"""
+    lora: tuple[str, ...] = ()
+    """where a LoRA of the recipe is now, if it was moved; FILE=STRENGTH for another strength"""
+    textual_inversion: tuple[Path, ...] = ()
+    """where a learned word of the recipe is now, if it was moved"""
+    config: str | None = None
+    """for a .safetensors file only: folder, alias or hub id of its configuration and tokenizer"""
+    variant: str | None = None
+    """other files of a hub model than in the recipe, such as fp16"""
+    distilled: Literal["turbo", "lcm", "lightning", "schnell", "none"] | None = None
+    """another way in which the model came to need few steps than in the recipe"""
+    tiling: int | None = None
+    """another side of the tiles in which pictures are encoded and decoded than in the recipe"""
+    offload: Literal["model", "sequential"] | None = None
+    """weights wait in main memory: whole networks, or layer by layer (least memory, slow)"""
+    local_files_only: bool = False
+    """never ask the network for a model"""
+
+    def options(self, recorded: Any, beside: Path) -> ModelOptions:
+        """How to load the model of a recipe.
+
+        Args:
+            recorded: what the recipe has under "model".
+            beside: a folder in which added files may lie.
+
+        Raises:
+            InputError: a file that was added to the model is not here.
+        """
+        recorded = recorded if isinstance(recorded, dict) else {}
+        model = self.model or str(recorded.get("name") or "iconic")
+        commit = str(recorded.get("revision") or "")
+        hub = not Path(model).exists() and model != "iconic" and len(commit) == 40
+        dtype: Any = self.dtype or recorded.get("dtype")
+        loaded: dict[str, Any] = {
+            name: getattr(self, name) or (value if type(value) is kind else None)
+            for name, kind in LOADED.items()
+            for value in [recorded.get(name)]
+        }
+        lora, words = (_added(recorded, kind, getattr(self, kind), beside) for kind in ADDED)
+        return ModelOptions(
+            model=model,
+            dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
+            device=self.device or _device(recorded.get("device")),
+            revision=self.revision or (commit if hub else None),
+            lora=tuple(_with_strength(*each) for each in lora),
+            textual_inversion=tuple(Path(path) for path, _ in words),
+            config=self.config,
+            **loaded,
+            offload=self.offload,
+            local_files_only=self.local_files_only,
+        )
+
+
+def added_in_words(files: Any) -> str:
+    """What was added to a model, in words.
+
+    Example:
+        >>> added_in_words([{"name": "a.safetensors", "sha256": "0123456789ab", "strength": 0.7}])
+        'a.safetensors (01234567) at 0.7'
+    """
+    if not isinstance(files, list):
+        return "none" if files is None else str(files)
+    names = []
+    for each in (file for file in files if isinstance(file, dict)):
+        strength = f" at {each['strength']:g}" if _is_number(each.get("strength")) else ""
+        names.append(f"{each.get('name')} ({str(each.get('sha256'))[:8]}){strength}")
+    return ", ".join(names) or "none"
+
+
+def _added(
+    recorded: Mapping[str, Any], kind: str, given: Sequence[Any], beside: Path
+) -> list[tuple[str, Any]]:
+    """The files of a kind as they are found here, with the strengths in the recipe."""
+    files: Any = recorded.get(kind)
+    files = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+    unused = [str(each) for each in given]
+    found: list[tuple[str, Any]] = []
+    for each in files:
+        name = Path(str(each.get("name"))).name
+        path = _match(name, str(each.get("sha256")), unused)
+        if path is not None:
+            unused.remove(path)
+        else:
+            near = [folder / name for folder in (beside, Path()) if (folder / name).is_file()]
+            if not near:
+                raise InputError(
+                    f"the recipe was made with the {ADDED[kind]} {name}, which is not here: pass "
+                    f"--{kind.replace('_', '-')} and where it is"
+                )
+            path = str(near[0])
+        found.append((path, each.get("strength")))
+    return [*found, *((path, None) for path in unused)]
+
+
+def _match(name: str, digest: str, paths: Sequence[str]) -> str | None:
+    """The path with that file name, else the one with that content."""
+    files = {path: Path(path.rpartition("=")[0] or path) for path in paths}
+    for path, file in files.items():
+        if name in (file.name, Path(path).name):
+            return path
+    for path, file in files.items():
+        if file.is_file() and sha256(file) == digest:
+            return path
+    return None
+
+
+def _with_strength(path: str, strength: Any) -> str:
+    """FILE=STRENGTH, unless the path has a strength already."""
+    if path.lower().endswith(".safetensors") and _is_number(strength):
+        return f"{path}={strength}"
+    return path
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _device(recorded: Any) -> str | None:
+    """The recipe's device if it is here, else the best one there is."""
+    import torch
+
+    kind, _, index = str(recorded or "").partition(":")
+    if kind == "cuda" and torch.cuda.is_available():
+        few = index.isdigit() and int(index) >= torch.cuda.device_count()
+        return "cuda" if few else str(recorded)
+    if kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available()):
+        return str(recorded)
+    return None

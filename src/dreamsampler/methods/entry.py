@@ -1,0 +1,120 @@
+"""What is known of a method: its function, its published settings, and when to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+if TYPE_CHECKING:
+    from dreamsampler.methods.inputs import Steps
+    from dreamsampler.models.prior import Prior
+
+MethodTask: TypeAlias = Literal["edit", "inpaint", "restore"]
+Prompt: TypeAlias = Literal["used", "needed", "unused"]
+
+
+@final
+@dataclass(frozen=True)
+class Method:
+    """One method of one task.
+
+    Args:
+        name: what a task takes as `method`.
+        title: its name in tables.
+        task: edit, inpaint or restore.
+        function: "module:function", loaded on first use; it takes the task's inputs
+            (`methods.inputs`) and settings, and returns the steps and their number.
+        settings: option -> published value, None where the method decides. An option that is not
+            in it is one the method does not have.
+        paper: authors, title, venue (arXiv id).
+        use: when to use it.
+        evaluations: of the network, an image, at these settings; the most where a search may end
+            earlier.
+        draws: whether it draws noise, so that seeds make different pictures.
+        source_prompt: whether it uses the source prompt, or cannot do without.
+        negative_prompt: whether it uses a negative prompt.
+        attention: whether it needs attention maps, which UNets have.
+        table: whether it needs a schedule with a table of alphas_cumprod.
+        linear: whether it needs a linear operator.
+        keeps_pixels: whether pixels of the source that did not change are put back at the end.
+
+    Example:
+        >>> from dreamsampler.methods import method
+        >>> method("edit", "sdedit").settings["num_inference_steps"]
+        50
+    """
+
+    name: str
+    title: str
+    task: MethodTask
+    function: str
+    settings: Mapping[str, Any]
+    paper: str
+    use: str
+    evaluations: int
+    draws: bool = field(default=True, kw_only=True)
+    source_prompt: Prompt = field(default="unused", kw_only=True)
+    negative_prompt: Prompt = field(default="used", kw_only=True)
+    attention: bool = field(default=False, kw_only=True)
+    table: bool = field(default=False, kw_only=True)
+    linear: bool = field(default=False, kw_only=True)
+    keeps_pixels: bool = field(default=True, kw_only=True)
+
+    def load(self) -> Callable[[Any, Mapping[str, Any]], Steps]:
+        """The function: (inputs, settings) -> (iterator of steps, number of steps)."""
+        return resolve_name(self.function)
+
+    def options(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings with a caller's choices in place.
+
+        Raises:
+            ValueError: an option that the method does not have.
+        """
+        unknown = [name for name in chosen if name not in self.settings]
+        if unknown:
+            has = ", ".join(self.settings)
+            raise ValueError(f"method {self.name} has no {unknown[0]}; it has {has}")
+        return {**self.settings, **chosen}
+
+    def start(self, inputs: Any, chosen: Mapping[str, Any] | None = None) -> Steps:
+        """The steps, and how many there are; none at strength 0.
+
+        Args:
+            inputs: the task's (`methods.inputs`).
+            chosen: options in place of the published ones.
+
+        Raises:
+            ValueError: an option that the method does not have, or a model it cannot use.
+        """
+        settings = self.options(chosen or {})
+        if settings.get("strength") == 0:
+            return iter(()), 0
+        self.check_model(inputs.prior)
+        return self.load()(inputs, settings)
+
+    def check_model(self, prior: Prior) -> None:
+        """Refuse a model that the method cannot use.
+
+        Raises:
+            ModelError: a network without attention maps for a method that needs them.
+        """
+        if not self.attention:
+            return
+        from dreamsampler.models import ModelError
+        from dreamsampler.models.attention import check_attention
+        from dreamsampler.models.counting import stands_for
+
+        try:
+            check_attention(stands_for(prior) or prior)
+        except ModelError as error:
+            raise ModelError(f"method {self.name}: {error}, or take the default method") from error
+
+
+PAPER = "Kim, Park & Ye, DreamSampler, ECCV 2024 (arXiv:2403.11415)"
+OURS = "this package"
+DPS = "Chung et al., Diffusion posterior sampling, ICLR 2023 (arXiv:2209.14687)"
+PSLD = "Rout et al., PSLD, NeurIPS 2023 (arXiv:2307.00619)"
+TREG = "Kim et al., TReg (arXiv:2311.15658)"
+FLOWDPS = "Kim, Kim & Ye, FlowDPS (arXiv:2503.08136)"

@@ -1,0 +1,164 @@
+"""Jobs: one after the other, canceled in the queue or anywhere in a run."""
+
+import threading
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+import torch
+
+from dreamsampler.cancel import Canceled, check_canceled
+from dreamsampler.images.picture import Picture
+from dreamsampler.interfaces.studio.run_store import RunStore
+from dreamsampler.interfaces.studio.submission import Submissions
+from dreamsampler.interfaces.studio.uploads import Limits
+from dreamsampler.interfaces.studio.worker import Job, Worker
+from dreamsampler.tasks.base import Run, Task
+
+LOCK, ENTERED = threading.Lock(), threading.Event()
+STAGES = ("read", "fit", "step", "decode", "write")
+
+
+def loop(until_canceled):
+    """A loop of a solver or a fit, with a lock held; returns at once unless it shall not."""
+    if until_canceled:
+        with LOCK:
+            ENTERED.set()
+            while True:
+                check_canceled()
+                time.sleep(0.001)
+
+
+class ScriptedRun(Run):
+    """One fit, one step and one picture, of which one may take for ever."""
+
+    def __init__(self, task):
+        super().__init__(task, None, [0])
+        loop(task.stage == "read")
+        self.source, self.fit_total = Picture(torch.zeros(3, 16, 16)), 1
+        self.begin(self._one_step(), 1)
+
+    def fitting(self):
+        loop(self.task.stage == "fit")
+        yield 1
+
+    def _one_step(self):
+        loop(self.task.stage == "step")
+        yield SimpleNamespace(z0=torch.zeros(1, 3, 16, 16))
+
+    def preview(self, step):
+        return step.z0
+
+    def _decoded(self):
+        loop(self.task.stage == "decode")
+        return [self.source.rgb]
+
+    def save(self, path, recipe=None):
+        written = super().save(path, recipe)
+        loop(self.task.stage == "write")
+        return written
+
+
+@dataclass(frozen=True)
+class Scripted(Task):
+    """A task that does nothing, or the same thing until it is canceled."""
+
+    stage: str = ""
+    """where"""
+
+    USES_MODEL: ClassVar[bool] = False
+
+    def check_files(self):
+        return 16, 16
+
+    def inputs(self):
+        return []
+
+    def start(self, model):
+        return ScriptedRun(self)
+
+
+@pytest.fixture
+def submissions(tmp_path):
+    ENTERED.clear()
+    return Submissions(Worker(None), RunStore(tmp_path), Limits(10**6, 10**6))
+
+
+def submit(submissions, stage=""):
+    return submissions.submit(Scripted, {"stage": stage}, "ada")
+
+
+def files(submissions):
+    return [path for path in submissions.store.root.rglob("*") if path.is_file()]
+
+
+def assert_canceled(job):
+    with pytest.raises(Canceled):
+        list(job.follow())
+
+
+def test_a_job_reports_every_stage_and_is_stored(submissions):
+    run = submit(submissions, "read")
+    job = submit(submissions)
+    seen, follower = [], job.follow(0.01)
+    seen.append(next(follower))
+    run.cancel()
+    seen += follower
+    assert seen[0].stage == "waiting for its turn"
+    assert seen[-1].stage == "decoding and writing"
+    assert (seen[-1].done, seen[-1].total) == (1, 1)
+    assert [run.name for run in submissions.store.runs("ada")] == [job.result.name]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cancel_ends_a_run_anywhere_and_frees_its_locks(submissions, stage):
+    """Nothing of it is left, and the next job runs."""
+    job, following = submit(submissions, stage), submit(submissions)
+    assert ENTERED.wait(10)
+    job.cancel()
+    assert_canceled(job)
+    assert LOCK.acquire(timeout=10)
+    LOCK.release()
+    list(following.follow())
+    assert submissions.store.runs("ada") == [following.result]
+    assert {path.parent for path in files(submissions)} == {following.result.folder}
+
+
+def test_a_queued_job_is_canceled_at_once_and_ends_no_other(submissions):
+    first, second, third = (submit(submissions, stage) for stage in ("step", "", ""))
+    assert ENTERED.wait(10)
+    second.cancel()
+    assert second.over
+    assert not first.over
+    assert_canceled(second)
+    first.cancel()
+    assert_canceled(first)
+    list(third.follow())
+    assert [run.name for run in submissions.store.runs("ada")] == [third.result.name]
+
+
+def test_a_job_canceled_before_its_end_has_no_result(tmp_path):
+    """Even in the very last moment; later nothing changes."""
+    discarded = []
+    job = Job(
+        Scripted(),
+        tmp_path / "late.png",
+        lambda written, notes: job.cancel(),
+        lambda: discarded.append(1),
+    )
+    job.run(None)
+    assert_canceled(job)
+    assert discarded == [1]
+    job = Job(Scripted(), tmp_path / "done.png", lambda written, notes: written.outputs)
+    job.run(None)
+    job.cancel()
+    list(job.follow())
+    assert job.result == [tmp_path / "done.png"]
+
+
+def test_what_fails_is_raised_where_it_is_followed(submissions):
+    submissions.worker.submit(job := Job(Scripted(), submissions.store.root, lambda *_: None))
+    with pytest.raises(OSError, match="png"):
+        list(job.follow())

@@ -1,0 +1,1 @@
+"""The autoencoder: its pictures, its network, its trainer, its figures."""

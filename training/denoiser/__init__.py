@@ -1,0 +1,1 @@
+"""The denoiser and its text encoder: latents, trainer, samples, export."""

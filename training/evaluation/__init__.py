@@ -1,0 +1,1 @@
+"""A model measured by what it is used for: `python -m training.evaluation`."""
