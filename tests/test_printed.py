@@ -10,7 +10,7 @@ from pathlib import Path
 from test_docs import PAGES, ROOT, TEXTS
 
 from dreamsampler.interfaces.cli import main as cli
-from dreamsampler.tasks.options import task_of
+from dreamsampler.tasks.from_values import task_of
 
 FENCE = re.compile(r"(<!--([^\n]*)-->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
 TYPED = re.compile(r"(?:\$ )?(?:\w+=\S+ )*(dreamsampler|make|pip|python|source)(?: |$)")
