@@ -19,12 +19,7 @@ _LOCK = threading.Lock()
 
 
 def values_of(example: Example, folder: Path) -> dict[str, Any]:
-    """Option -> value, files among them.
-
-    Args:
-        example: which one.
-        folder: where missing files are made.
-    """
+    """Option -> value, files among them; those that are missing are made in a folder."""
     values = dict(example.values)
     folder.mkdir(parents=True, exist_ok=True)
     with _LOCK:

@@ -31,7 +31,7 @@ class History:
     Args:
         sessions: have the runs.
         tabs: task -> its tab, which settings are loaded into.
-        choice: all tabs, of which one is shown.
+        choice: all tabs.
         own: this one; its list is read again whenever it is chosen.
     """
 
