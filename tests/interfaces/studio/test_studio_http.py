@@ -59,11 +59,11 @@ def call(url, name, data):
     """What curl does: post, then read the stream of events to its end; the last event."""
     status, _, body = get(url, f"/gradio_api/call/v2/{name}", "POST", json.dumps(data).encode())
     if status != 200:
-        return status, body.decode(), b""
+        return status, body.decode(), ""
     _, _, stream = get(url, f"/gradio_api/call/{name}/{json.loads(body)['event_id']}")
     *_, last = [part for part in stream.decode().split("\n\n") if part.strip()]
     event, _, text = last.partition("\n")
-    return event.removeprefix("event: "), text.removeprefix("data: "), stream
+    return event.removeprefix("event: "), text.removeprefix("data: "), stream.decode()
 
 
 def file_data(path):

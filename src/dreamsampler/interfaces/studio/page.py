@@ -34,8 +34,8 @@ def make_page(sessions: Sessions) -> gr.Blocks:
             for spec in TABS:
                 with gr.Tab(spec.title, id=spec.name):
                     tabs[spec.name] = Tab(spec, sessions)
-            with gr.Tab("Past runs", id="past") as past:
-                History(sessions, tabs, choice, past)
+            with gr.Tab("History", id="history") as history:
+                History(sessions, tabs, choice, history)
         if sessions.card:
             with gr.Accordion("What the loaded model knows", open=False, elem_classes="ds-more"):
                 gr.Markdown(sessions.card)

@@ -151,7 +151,9 @@ def _complete(folder: Path) -> StoredRun | None:
     """A run that can be shown; None for one under way or damaged."""
     run = StoredRun(folder)
     try:
-        complete = isinstance(run.recipe["options"], dict) and run.results[0].exists()
+        recipe = run.recipe
+        complete = isinstance(recipe["options"], dict) and bool(recipe["task"])
+        complete = complete and run.results[0].exists()
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
     return run if complete else None

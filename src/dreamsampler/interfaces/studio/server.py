@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 200
 """Pages whose state is kept: one that was left alone while so many others came has to be loaded
-again before its past runs can be clicked."""
+again before a run of its history can be clicked."""
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_SHARE": "False",
@@ -60,7 +60,7 @@ class Studio:
     max_megapixels: float = 16.0
     """largest picture, going in or coming out"""
     max_queue: int = 64
-    """how many runs may wait; more are told to come back later"""
+    """how many runs may wait; more are refused"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
