@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsampler.interfaces.cli.demo.show import PICTURES
 from dreamsampler.interfaces.studio.uploads import safe_name
 from dreamsampler.tasks import Degrade, MakeScene
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.studio.specs import Example
 
+PICTURES = Path(str(files("dreamsampler.interfaces.cli.demo")))
 SIDE = 128
 """Of pictures that are degraded, in pixels: what the bundled model knows."""
 _LOCK = threading.Lock()

@@ -104,7 +104,12 @@ class Studio:
 
 
 def serve(studio: Studio, where: Where) -> None:
-    """Check, load the model, serve until Ctrl-C, clean up."""
+    """Check, load the model, serve until Ctrl-C, clean up.
+
+    Args:
+        studio: the server.
+        where: the model.
+    """
     from dreamsampler.interfaces.cli.progress import Bar
 
     studio.check()
