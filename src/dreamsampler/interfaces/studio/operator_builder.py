@@ -23,14 +23,7 @@ ABOUT = {
 
 
 def operator_builder(target: Any) -> Any:
-    """The form, below an operator's text box.
-
-    Args:
-        target: the text box.
-
-    Returns:
-        The component that holds the files an operator names.
-    """
+    """The form, below an operator's text box; returns the component of the operator's files."""
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
         choices = [(f"{name}: {ABOUT.get(name, name)}", name) for name in OPERATORS]
         first = next(iter(OPERATORS))
