@@ -158,7 +158,7 @@ class Item:
         subject = Drawing(
             graphic, run._energy, walks.encode, walks.decode, update_steps=task.inner_steps
         )
-        subject.belief = LEAST
+        subject.spread = LEAST
         levels = random_levels(self.bench.prior.schedule, task.num_inference_steps, rng[0])
         eps = draw(subject.latent(), rng)
         for _ in dream(walks._guided(), subject, levels, eps, renoise=fresh(1.0, rng)):

@@ -140,7 +140,7 @@ def distilled(run: ReconstructRun) -> Iterator[Step]:
     levels = random_levels(run.prior.schedule, task.num_inference_steps, own)
 
     def believed(z0: Latent, step: Step) -> Latent:
-        film.belief = _spread(step.level)
+        film.spread = _spread(step.level)
         return z0
 
     eps, denoise = draw(film.latent(), rng), by_view(run._guided())

@@ -111,7 +111,7 @@ WRONG = {
     "blur)2(": "a bracket has no partner",
     "blur('2)": "the quote ' has no partner",
     "blur 2": "cannot be read",
-    "blur(2) downsample(4)": "a | was wanted",
+    "blur(2) downsample(4)": "write |",
     "blur(2)|": "an empty place",
     "|": "an empty place",
     "blur(2,)": "an argument of blur is empty",

@@ -539,7 +539,7 @@ def test_a_pale_wall_is_no_fog(tmp_path):
         run = quick(tmp_path, beta=0.0, steps=80, solid=solid).start(prior).run()
         inside = run.views.solid(1.0)
         assert 0.05 < float(inside.mean()) < 0.5
-        passed = torch.stack([1 - run.film.seen(i).opacity for i in range(5)]).detach()
+        passed = torch.stack([1 - run.film.rendering(i).opacity for i in range(5)]).detach()
         return float((passed * inside.flatten(1)).sum() / inside.sum())
 
     fog, wall = light(False), light(True)

@@ -30,7 +30,7 @@ DULL: Final = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 @final
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles in space, seen from outside counterclockwise.
+    """Triangles in space, counterclockwise from outside.
 
     Args:
         vertices: (v, 3), float64.
@@ -71,7 +71,7 @@ class Mesh:
 def _tetrahedra() -> np.ndarray:
     """Corners (x, y, z in {0, 1}) of the six tetrahedra of a cell, [6, 4, 3], all right-handed.
 
-    Each walks from (0, 0, 0) to (1, 1, 1) along the axes, in one of their six orders.
+    Each is a path from (0, 0, 0) to (1, 1, 1) along the axes, in one of their six orders.
     """
     found = []
     for order in permutations(range(3)):
@@ -159,9 +159,9 @@ def _cut(four: np.ndarray, above: np.ndarray) -> list[np.ndarray]:
 
 @torch.no_grad()
 def surface(grid: Grid, opacity: float = 0.5) -> Mesh:
-    """The mesh around what is dense: where a voxel's opacity passes a level, colored by the field.
+    """The mesh of the surface where the opacity of a voxel passes a level, colored by the field.
 
-    Color that depends on the direction is taken as it is seen from straight above the surface.
+    Color that depends on the direction is taken along the inward normal.
 
     Args:
         grid: the field.
@@ -199,8 +199,8 @@ def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def glb(mesh: Mesh) -> bytes:
     """A mesh as a binary glTF file: positions, normals, linear colors per vertex, no lights.
 
-    Colors are what the field radiates, so the material is unlit (KHR_materials_unlit); viewers
-    that do not know that shade them once more. An empty mesh becomes an empty scene.
+    Colors are emitted light, so the material is unlit (KHR_materials_unlit); viewers without that
+    extension shade them once more. An empty mesh becomes an empty scene.
 
     Args:
         mesh: in Blender's axes; it is turned into glTF's, where y is up.

@@ -159,7 +159,7 @@ class VectorizeRun:
         assert self.graphic is not None
         drawing, walk = self._walks.distilled(self.graphic, self._energy)
         for step in walk:
-            self._shown[index], self._believed = still(self.graphic), drawing.believed
+            self._shown[index], self._believed = still(self.graphic), drawing.target_picture
             yield replace(step, index=index)
             index += 1
 
