@@ -148,7 +148,7 @@ def distilled(task: Reconstruct, prior: Any) -> list[Tensor]:
     }
 
     def spread(z0: Latent, step: Step) -> Latent:
-        field.belief = max(0.5 * step.level.flow, 0.02)  # as the task
+        field.spread = max(0.5 * step.level.flow, 0.02)  # as the task
         return z0
 
     denoise, eps = by_view([denoisers[word] for word in words]), draw(field.latent(), rng)

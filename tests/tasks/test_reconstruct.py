@@ -486,7 +486,7 @@ def test_views_walk_alone_and_the_field_follows_where_they_end(blocks):
     assert moved[1:] == [False, True, False, True], moved
     assert turned == [()] * 3 + [(-1,)] * 2
     for operator, first in (("none", 0.1), ("blur(sigma=1)", 0.3)):  # whole, sharp views say it all
-        walks = quick(blocks, operator=operator).start(prior)._walks(5)
+        walks = quick(blocks, operator=operator).start(prior)._levels(5)
         starts = [walk[0].flow for walk in walks]
         assert starts == pytest.approx([first, 2 / 3 * first], rel=0.05)
 
@@ -541,7 +541,7 @@ def test_a_pale_wall_is_no_fog(tmp_path):
         run = quick(tmp_path, beta=0.0, fit_steps=80, solid=solid).start(prior).run()
         inside = run.views.solid(1.0)
         assert 0.05 < float(inside.mean()) < 0.5
-        passed = torch.stack([1 - run.field.seen(i).opacity for i in range(5)]).detach()
+        passed = torch.stack([1 - run.field.rendering(i).opacity for i in range(5)]).detach()
         return float((passed * inside.flatten(1)).sum() / inside.sum())
 
     fog, wall = light(False), light(True)

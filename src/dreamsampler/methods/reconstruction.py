@@ -73,11 +73,11 @@ def fitted(film: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
         size = cubic_size(box, stage.resolution)
         grid = film.grid.resampled(size, box)
         grid.count_in(DENSE / grid.voxel)
-        film.adopt(grid, everywhere=number == 0)
+        film.set_grid(grid, everywhere=number == 0)
         for step in range(stage.steps):
             if step == stage.steps // 2:
-                film.slow(0.4)
-                film.search(False)
+                film.scale_rates(0.4)
+                film.set_everywhere(False)
             film.step()
             count += 1
             yield count
@@ -173,8 +173,8 @@ def reconstruct(
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
     def explained(z0: Latent, step: Step) -> Latent:
-        film.belief = weigh(spread, step.level)
-        return film.explained(z0)
+        film.spread = weigh(spread, step.level)
+        return film.consistent(z0)
 
     done = 0
     for number, levels in enumerate(walks):

@@ -76,7 +76,7 @@ def vectorize(
     def trusted(z0: Latent, step: Step) -> Latent:
         """The estimate as it is; the drawing learns how far to believe it."""
         if spread is not None:
-            drawing.belief = max(weigh(spread, step.level), LEAST_BELIEF)
+            drawing.spread = max(weigh(spread, step.level), LEAST_BELIEF)
         return z0
 
     eps = draw(drawing.latent(), rng)
