@@ -94,6 +94,6 @@ def test_rows_do_not_know_each_other():
     torch.testing.assert_close(guided(Z, LEVEL).z0[:1], guided(Z[:1], LEVEL).z0)
 
 
-def test_two_priors_cannot_be_asked_together():
+def test_two_priors_cannot_share_a_batch():
     with pytest.raises(ValueError, match="share one prior"):
         predict_batch([(conditional(mixture(), 1), Z), (conditional(mixture(), 2), Z)], LEVEL)
