@@ -10,8 +10,9 @@ from tiny import TINY, latents
 from dreamsampler.guidance import cfg
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import RectifiedFlow, generators
-from dreamsampler.methods import METHODS, EditInputs, InpaintInputs, RestoreInputs, sdedit
-from dreamsampler.methods.registry import method, methods_of
+from dreamsampler.methods import sdedit
+from dreamsampler.methods.inputs import EditInputs, InpaintInputs, RestoreInputs
+from dreamsampler.methods.registry import METHODS, method, methods_of
 from dreamsampler.models import GaussianMixture, ModelError, changed_tokens, word_tokens
 from dreamsampler.models.counting import counting_prior
 from dreamsampler.models.few_steps import FewSteps

@@ -207,6 +207,8 @@ class RunningMean:
     Attributes:
         mean: (b, 3, h, w), not clamped.
         count: how many were added.
+
+    Source: see `averaged_restoration`.
     """
 
     def __init__(self, first: Tensor) -> None:

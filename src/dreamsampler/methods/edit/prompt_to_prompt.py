@@ -15,7 +15,7 @@ from dreamsampler.guidance import cfg, conditional, quantile_mask, token_attenti
 from dreamsampler.guidance.negation import check_movable, check_two_prompts
 from dreamsampler.maths import Estimate, Latent, Level, Step
 from dreamsampler.methods.edit.ddim_inversion import inverted
-from dreamsampler.methods.edit.null_text import NullText, Search
+from dreamsampler.methods.edit.null_text_inversion import NullText, Search
 from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.models import align, changed_tokens
 from dreamsampler.models.alignment import Alignment

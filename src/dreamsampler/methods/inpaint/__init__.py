@@ -1,83 +1,74 @@
 """Inpainting methods: one file each, and one entry below."""
 
+from functools import partial
+
 from dreamsampler.methods.entry import DPS, FLOWDPS, OURS, PAPER, PSLD, TREG, Method
 
+_method = partial(Method, "inpaint")
 METHODS: tuple[Method, ...] = (
-    Method(
+    _method(
         "default",
         "DreamSampler",
-        "inpaint",
-        "dreamsampler.methods.inpaint.default:run",
         {"num_inference_steps": 20, "guidance_scale": 5.0, "fresh": 0.5},
         OURS,
         "begin with it",
         40,
     ),
-    Method(
+    _method(
         "blended_diffusion",
         "blended latent diffusion",
-        "inpaint",
-        "dreamsampler.methods.inpaint.blended_diffusion:run",
         {"num_inference_steps": 50, "guidance_scale": 7.5},
         "Avrahami et al., Blended latent diffusion, SIGGRAPH 2023 (arXiv:2206.02779)",
         "the common way, to compare with",
         100,
     ),
-    Method(
+    _method(
         "repaint",
         "RePaint, jumps of one",
-        "inpaint",
-        "dreamsampler.methods.inpaint.repaint:run",
         {"num_inference_steps": 25, "guidance_scale": 7.5, "visits": 10},
         "Lugmayr et al., RePaint, CVPR 2022 (arXiv:2201.09865)",
         "the hole agrees well with its surroundings; slow",
         482,
     ),
-    Method(
+    _method(
         "dps",
         "DPS",
-        "inpaint",
-        "dreamsampler.methods.restore.dps:run",
         {"num_inference_steps": 200, "guidance_scale": 1.0, "gluing": 0.0},
         DPS,
         "to compare with; slow",
         200,
+        function="dreamsampler.methods.restore.dps:run",
     ),
-    Method(
+    _method(
         "psld",
         "PSLD",
-        "inpaint",
-        "dreamsampler.methods.restore.dps:run",
         {"num_inference_steps": 200, "guidance_scale": 1.0, "gluing": 0.1},
         PSLD,
         "to compare with; slow",
         200,
+        function="dreamsampler.methods.restore.dps:run",
     ),
-    Method(
+    _method(
         "treg",
         "TReg",
-        "inpaint",
-        "dreamsampler.methods.restore.treg:run",
         {"num_inference_steps": 50, "guidance_scale": 7.5},
         TREG,
         "to compare with",
         100,
+        function="dreamsampler.methods.restore.treg:run",
     ),
-    Method(
+    _method(
         "flowdps",
         "FlowDPS",
-        "inpaint",
-        "dreamsampler.methods.restore.flowdps:run",
         {"num_inference_steps": 28, "guidance_scale": 2.0, "shift": 3.0},
         FLOWDPS,
         "to compare with",
         56,
+        function="dreamsampler.methods.restore.flowdps:run",
     ),
-    Method(
+    _method(
         "dreamsampler",
         "DreamSampler, paper",
-        "inpaint",
-        "dreamsampler.methods.inpaint.dreamsampler:run",
         {"num_inference_steps": 200},
         PAPER,
         "as published, to compare with; many times slower",

@@ -1,66 +1,58 @@
 """Restoration methods: one file each, and one entry below."""
 
+from functools import partial
+
 from dreamsampler.methods.entry import DPS, FLOWDPS, OURS, PAPER, PSLD, TREG, Method
 
+_method = partial(Method, "restore")
 METHODS: tuple[Method, ...] = (
-    Method(
+    _method(
         "default",
         "DreamSampler",
-        "restore",
-        "dreamsampler.methods.restore.default:run",
         {"num_inference_steps": 20, "guidance_scale": 1.0}
         | {"starts": (0.3, 0.2, 0.2, 0.2), "spread": 0.5},
         OURS,
         "best measured, for any operator",
         20,
     ),
-    Method(
+    _method(
         "treg",
         "TReg",
-        "restore",
-        "dreamsampler.methods.restore.treg:run",
         {"num_inference_steps": 50, "guidance_scale": 7.5, "adaptive_negation": False},
         TREG,
         "follows its prompt most; for linear operators",
         100,
         linear=True,
     ),
-    Method(
+    _method(
         "flowdps",
         "FlowDPS",
-        "restore",
-        "dreamsampler.methods.restore.flowdps:run",
         {"num_inference_steps": 28, "guidance_scale": 2.0, "shift": 3.0},
         FLOWDPS,
         "for any operator",
         56,
     ),
-    Method(
+    _method(
         "dps",
         "DPS",
-        "restore",
-        "dreamsampler.methods.restore.dps:run",
         {"num_inference_steps": 200, "guidance_scale": 1.0, "gluing": 0.0},
         DPS,
         "its samples have the truest spread; slow, for any operator",
         200,
     ),
-    Method(
+    _method(
         "psld",
         "PSLD",
-        "restore",
-        "dreamsampler.methods.restore.dps:run",
         {"num_inference_steps": 200, "guidance_scale": 1.0, "gluing": 0.1},
         PSLD,
         "DPS with a gluing term; slow, for linear operators",
         200,
         linear=True,
+        function="dreamsampler.methods.restore.dps:run",
     ),
-    Method(
+    _method(
         "dreamsampler",
         "DreamSampler, paper",
-        "restore",
-        "dreamsampler.methods.restore.dreamsampler:run",
         {"num_inference_steps": 200},
         PAPER,
         "the published alternation, to compare with; slow, for linear operators",
