@@ -27,14 +27,14 @@ def test_every_moment_explains_its_own_latent():
 
 
 def test_stopping_is_cancelling():
-    asked = []
+    levels = []
 
     def denoise(z, level):
-        asked.append(level)
+        levels.append(level)
         return conditional(mixture(), None)(z, level)
 
     list(islice(dream(denoise, LatentVariable(normal(1, 2)), LEVELS, normal(1, 2)), 2))
-    assert asked == LEVELS[:2]
+    assert denoise == LEVELS[:2]
 
 
 def test_a_moment_cannot_be_changed():
@@ -69,8 +69,8 @@ def test_held_noise_stays():
 
 def test_no_graph_survives_a_step():
     z = normal(1, 2).requires_grad_()
-    moments = list(dream(conditional(mixture(), None), LatentVariable(z), LEVELS, z))
-    assert not any(step.z0.requires_grad or step.z.requires_grad for step in moments)
+    taken = list(dream(conditional(mixture(), None), LatentVariable(z), LEVELS, z))
+    assert not any(step.z0.requires_grad or step.z.requires_grad for step in taken)
 
 
 def test_a_run_without_steps_says_so():

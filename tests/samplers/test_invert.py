@@ -54,15 +54,15 @@ def test_the_exact_inversion_edits_under_another_prompt():
 
 
 def test_leapfrog_is_its_published_update():
-    prior, walk = gaussian(), levels(8)
+    prior, falling = gaussian(), levels(8)
     denoise = conditional(prior, None)
-    run = list(dream(leapfrog(denoise, walk), LatentVariable(0 * Z_SRC), walk, Z_SRC))
+    run = list(dream(leapfrog(denoise, falling), LatentVariable(0 * Z_SRC), falling, Z_SRC))
 
     def ddim(current, level):
         seen = denoise(current.z, current.level)
         return level.alpha * seen.z0 + level.sigma * seen.eps
 
-    for i in range(1, len(walk) - 1):
+    for i in range(1, len(falling) - 1):
         before, current, after = run[i - 1], run[i], run[i + 1]
         step = before.z + ddim(current, after.level) - ddim(current, before.level)
         torch.testing.assert_close(after.z, step)
