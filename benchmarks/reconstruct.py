@@ -114,8 +114,8 @@ def _mirrored(data: Measurement, run: ReconstructRun, axes: tuple[int, ...]) -> 
     """The measurement as a latent of the mirror image sees it."""
     return replace(
         data,
-        show=lambda z: run._decode(z).flip(axes),
-        hide=lambda x: run._encode(x.flip(axes)),
+        decode=lambda z: run._decode(z).flip(axes),
+        encode=lambda x: run._encode(x.flip(axes)),
     )
 
 

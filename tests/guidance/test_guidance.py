@@ -24,7 +24,7 @@ class Counting:
         return self.inner.predict(z, level, conditions)
 
 
-def test_all_conditions_of_a_step_are_asked_in_one_call():
+def test_all_conditions_of_a_step_are_evaluated_in_one_call():
     prior = Counting()
     cfg(prior, 1, None, 3.0)(Z, LEVEL)
     assert prior.calls == [[None, 1]]

@@ -124,7 +124,7 @@ def test_an_image_encoder_of_ones_own():
     assert similar(z0, step, negation.null) < before
 
 
-def test_tregs_walk_moves_the_null_after_every_level():
+def test_treg_moves_the_null_after_every_level():
     prior = Teller()
     y = normal(1, 1, 2, 2, seed=5).float()
     data = Measurement(GaussianBlur(1.0), y, 0.1, lambda z: z, lambda x: x)

@@ -116,7 +116,7 @@ def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
     close(finish(run).z0, z0)
 
 
-def test_an_edit_without_a_pull_comes_back_the_closer_the_more_steps(prior, rng):
+def test_an_edit_of_gamma_0_comes_back_the_closer_the_more_steps(prior, rng):
     source = torch.randn(20, 2, generator=rng, dtype=torch.float64)
     far = []
     for steps in (20, 40, 80):

@@ -239,7 +239,7 @@ def test_the_default_never_moves_what_is_known(share):
     assert not torch.allclose(taken[-1].z0[:, 1], z_src[:, 1], atol=0.1)
 
 
-def test_the_noise_of_what_is_known_is_held_and_has_unit_variance():
+def test_the_noise_of_what_is_known_stays_and_has_unit_variance():
     taken, _ = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64))
     for step in taken:
         assert torch.equal(step.noise[:, 0], taken[0].noise[:, 0])

@@ -90,7 +90,7 @@ def test_it_is_the_published_update(prior):
 
 
 def test_without_words_it_is_what_it_was_bit_for_bit(prior):
-    """The version without attention, written out; it needs no attention maps, so any network will do."""
+    """The version without attention maps, written out; any network will do."""
     z_src, (condition, null), levels = setup(prior, rows=2)
     word, empty = conditional(prior, condition), conditional(prior, null)
 
@@ -175,7 +175,7 @@ def test_nothing_stays_in_the_network(prior):
 
 @pytest.mark.parametrize(("sides", "shape"), [((8, 8), (16, 16)), ((4, 6), (13, 20))])
 @pytest.mark.parametrize("threshold", [0.7, 0.9])
-def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
+def test_masks_have_the_share_of_their_threshold(sides, shape, threshold):
     rng = torch.Generator().manual_seed(0)
     maps = torch.rand(3, 5, *sides, generator=rng)
     words = torch.tensor([[0.0, 1, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])

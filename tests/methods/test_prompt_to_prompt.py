@@ -93,7 +93,7 @@ def test_maps_hold_an_edit_nearer_to_the_source_pass(prior):
     assert off[1] < off[0]
 
 
-def test_it_walks_the_null_texts_of_its_own_inversion(prior):
+def test_it_takes_the_null_texts_of_its_own_inversion(prior):
     """Without maps the way down is that of null-text inversion, to the last bit."""
     z_src, conditions, words, levels = setup(prior)
     how = {"cross_share": 0.0, "self_share": 0.0, "inner_steps": 2}

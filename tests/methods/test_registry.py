@@ -40,11 +40,15 @@ def inputs_of(each, prior, seed=3, cells=8, **more):
         pair = [mask], ["a dog"], [condition]
         return InpaintInputs(prior, x, x, *pair, null, fit, rng)
     op = GaussianBlur(2.0)
-    show, hide = (lambda z: (prior.decode(z) + 1) / 2), (lambda x: prior.encode(2 * x - 1))
-    data = Measurement(op, op.A(x[None]), 0.02, show, hide)
+    decode, encode = (lambda z: (prior.decode(z) + 1) / 2), (lambda x: prior.encode(2 * x - 1))
+    data = Measurement(op, op.A(x[None]), 0.02, decode, encode)
 
     def view(axes):
-        return replace(data, show=lambda z: show(z).flip(axes), hide=lambda x: hide(x.flip(axes)))
+        mirrored = {
+            "decode": lambda z: decode(z).flip(axes),
+            "encode": lambda x: encode(x.flip(axes)),
+        }
+        return replace(data, **mirrored)
 
     return RestoreInputs(prior, data, x[None], condition, null, rng, view, coarse=True)
 

@@ -248,9 +248,9 @@ def turned(x):
     return x.flip(-1)
 
 
-def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
+def test_each_pass_begins_at_the_mean_of_those_before_in_another_view():
     data, passes = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
-    mirror = replace(data, show=turned, hide=turned)
+    mirror = replace(data, decode=turned, encode=turned)
     mean, rng = RunningMean(MU), generators(5, 2)
     denoise = conditional(PRIOR, None)
     run = averaged_restoration(denoise, [data, mirror, data], mean, passes, rng, spread=spread_of)
@@ -264,7 +264,7 @@ def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
     assert mean.count == 3
 
 
-def test_noise_is_kept_within_a_walk_and_drawn_for_each():
+def test_noise_is_kept_within_a_pass_and_drawn_for_each():
     data, passes = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
     run = averaged_restoration(
         conditional(PRIOR, None),

@@ -241,7 +241,7 @@ def test_the_smooth_part_solves_its_equation():
 
 @pytest.mark.parametrize("by", ["style", "content"])
 def test_a_step_is_polyaks_and_ends_where_the_reference_is_met(by):
-    """Written out for one row: x - share 2 R / |g|^2 g; its size is limited, at the end it is zero."""
+    """Written out for one row: x - share 2 R / |g|^2 g; its size is limited, 0 at the end."""
     ref = torch.nn.functional.interpolate(REFERENCE, (4, 4), mode="bilinear", antialias=True)
 
     def statistics(x):

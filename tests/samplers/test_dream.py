@@ -63,7 +63,7 @@ def test_a_batch_of_two_is_two_batches_of_one():
     )
 
 
-def test_held_noise_stays():
+def test_noise_under_hold_stays():
     assert all(torch.equal(step.noise, normal(4, 2)) for step in run(renoise=hold))
 
 

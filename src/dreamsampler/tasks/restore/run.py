@@ -163,7 +163,9 @@ class RestoreRun:
         self._turned = [axes for axes, walk in zip(turned, walks, strict=True) for _ in walk]
         self._views = [
             replace(
-                self.data, show=partial(self._show, axes=axes), hide=partial(self._hide, axes=axes)
+                self.data,
+                decode=partial(self._show, axes=axes),
+                encode=partial(self._hide, axes=axes),
             )
             for axes in turned
         ]
