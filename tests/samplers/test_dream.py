@@ -17,7 +17,7 @@ def run(batch=4, **how):
     return dream(conditional(mixture(), None), LatentVariable(0 * z), LEVELS, z, **how)
 
 
-def test_every_moment_explains_its_own_latent():
+def test_every_step_explains_its_own_latent():
     for step in run():
         torch.testing.assert_close(
             step.z, step.level.alpha * step.before + step.level.sigma * step.noise
@@ -37,7 +37,7 @@ def test_stopping_is_cancelling():
     assert denoise == LEVELS[:2]
 
 
-def test_a_moment_cannot_be_changed():
+def test_a_step_cannot_be_changed():
     with pytest.raises(AttributeError):
         next(run()).index = 7
 

@@ -20,9 +20,9 @@ from dreamsampler.regularizers.regularizer import Regularizer
 class Measurement:
     """A measured picture, y = A(x) + noise, where a clean latent stands for x = decode(z0).
 
-    Pictures are in [0, 1] here, as operators take them, and of any size: `decode` and `encode` convert
-    between the model's canvas and the size that was measured. Not frozen, so that an unknown
-    parameter of A can be fitted again during a run.
+    Pictures are in [0, 1] here, as operators take them, and of any size: `decode` and `encode`
+    convert between the model's canvas and the size that was measured. Not frozen, so that an
+    unknown parameter of A can be fitted again during a run.
 
     Args:
         op: A.
