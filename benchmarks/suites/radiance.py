@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, final
 
 import torch
+from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from torch import Tensor
 
 from benchmarks.metrics import psnr, read, ssim
@@ -23,7 +24,6 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.save import save_picture
 from dreamsampler.maths import Latent, Step, draw, fresh, generators
 from dreamsampler.methods.reconstruction import MIRRORED, by_view
-from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from dreamsampler.operators import Mask, compose
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import dream, finish, random_levels

@@ -221,12 +221,10 @@ def test_what_the_model_believes_arrives_where_the_data_leave_room(blocks, tmp_p
             "fit_steps": 30,
             "update_steps": 10,
             "strength": 0.9,
-            "beta": beta,
             "noise": 0.01,
         }
-        return float(
-            torch.stack(quick(scene, beta=beta, **options).start(black).run().pictures()).mean()
-        )
+        pictures = quick(scene, beta=beta, **options)(black).run.pictures()
+        return float(torch.stack(pictures).mean())
 
     lost = [light(tmp_path, beta) for beta in (1e-6, 0.1, 1.0)]
     assert lost[0] > lost[1] + 0.01 > lost[2] + 0.02

@@ -20,7 +20,7 @@ from dreamsampler.interfaces.errors import say
 from dreamsampler.tasks.recipe import describe_model
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.command import Where
+    from dreamsampler.interfaces.model_options import ModelOptions
     from dreamsampler.interfaces.studio.session import Sessions
 
 MOST_PAGES = 200
@@ -103,7 +103,7 @@ class Studio:
         return Path(home) / "dreamsampler" / "studio"
 
 
-def serve(studio: Studio, where: Where) -> None:
+def serve(studio: Studio, where: ModelOptions) -> None:
     """Check, load the model, serve until Ctrl-C, clean up.
 
     Args:
