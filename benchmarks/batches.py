@@ -1,4 +1,4 @@
-"""Small batches for the suites kills, faults, throughput, and what must be true of their results."""
+"""Batches for the suites kills, faults and throughput, and what must be true of their results."""
 
 from __future__ import annotations
 
