@@ -32,7 +32,7 @@ from dreamsampler.models.folder import (
     networks,
     part_dtype,
 )
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import read_json
 
 _WORDS = 512

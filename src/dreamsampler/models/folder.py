@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.families import FAMILIES, StableDiffusion
 from dreamsampler.models.family import FamilyKind
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import fingerprint, pickles, read_header, read_json, weight_files
 
@@ -207,17 +208,16 @@ def class_of(folder: Path, kind: FamilyKind, part: str) -> Any:
     if is_text(part):
         entry = read_json(folder / "model_index.json").get(part)
         name = entry[1] if isinstance(entry, list) and len(entry) == 2 else allowed[0]
-        import transformers as library
     else:
         name = read_json(folder / part / "config.json").get("_class_name", allowed[0])
-        import diffusers as library
     if name not in allowed:
         raise ModelError(f"{folder / part} is a {name}, but must be {' or '.join(allowed)}")
-    return getattr(library, name)
+    return getattr(import_module("transformers" if is_text(part) else "diffusers"), name)
 
 
 def load_small(folder: Path, kind: FamilyKind) -> dict[str, Any]:
     """The parts without weights: tokenizers and scheduler."""
+    import diffusers
     import transformers
 
     config = read_json(folder / "scheduler/scheduler_config.json")
@@ -231,9 +231,7 @@ def load_small(folder: Path, kind: FamilyKind) -> dict[str, Any]:
         if kind.flow:
             small["scheduler"] = SimpleNamespace(config=config)  # only its numbers are read
         else:
-            from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-            small["scheduler"] = DDIMScheduler.from_config(config)  # only its table is read
+            small["scheduler"] = diffusers.DDIMScheduler.from_config(config)  # its table is read
     except Exception as error:
         raise ModelError(f"tokenizer or scheduler in {folder}: {one_line(error)}") from None
     return small
@@ -249,10 +247,17 @@ def part_dtype(folder: Path, part: str, dtype: torch.dtype) -> torch.dtype:
 
 def _load(cls: Any, folder: Path, options: dict[str, Any]) -> nn.Module:
     """One network with every weight in place, or ModelError."""
+    from diffusers.models.modeling_utils import no_init_weights
+
     try:
-        model, info = cls.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
-        )
+        with no_init_weights():
+            model, info = cls.from_pretrained(
+                folder,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **options,
+            )
     except Exception as error:
         raise ModelError(f"{folder} cannot be loaded: {one_line(error)}") from None
     if missing := sorted(info["missing_keys"]):

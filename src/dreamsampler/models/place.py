@@ -8,8 +8,8 @@ import torch
 
 from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.errors import ModelError
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.models.quiet import quiet
 
 
 def move(

@@ -10,7 +10,7 @@ import torch
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.hub import Hub
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import refuse_pickle
 
 _FILES = ["config.json", "diffusion_pytorch_model.safetensors"]

@@ -15,8 +15,8 @@ from dreamsampler.models.families import StableDiffusion, StableDiffusionXL
 from dreamsampler.models.family import FamilyKind
 from dreamsampler.models.folder import check_configs, has_configs, load_small, networks, part_dtype
 from dreamsampler.models.hub import Hub, download_configs
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.models.quiet import quiet
 from dreamsampler.models.support import SUPPORTED
 from dreamsampler.models.weights import read_header
 
