@@ -91,7 +91,7 @@ class Job:
 
     def ours(self, picture: bool = False) -> Tensor:
         """The house's loop."""
-        scale = SCALE if self.prior.family.guidance != "baked" else 1.0
+        scale = SCALE if self.prior.family.guidance != "distilled" else 1.0
         z0 = finish(ddim(self.prior, self.words, self.null, self.eps, self.levels, scale)).z0
         with torch.no_grad():
             return (self.prior.decode(z0) / 2 + 0.5).clamp(0, 1) if picture else z0

@@ -71,8 +71,8 @@ def prior_of(shape: str, width: int) -> NetworkPrior:
     table = DDIMScheduler(**SCHEDULER).alphas_cumprod.tolist()
     family.schedule, family.target = VariancePreserving(tuple(table)), "epsilon"
     family.latent_channels, family.cells, family.native_cells = 4, 8, 64
-    family.guidance, family.default_scale, family.framing, family._factor = "free", 5.0, None, 8
-    family._told_sizes = None
+    family.guidance, family.default_scale, family.framing, family._factor = "cfg", 5.0, None, 8
+    family._last_sizes = None
     for parameter in family.network.parameters():
         parameter.requires_grad_(False)
     return NetworkPrior(family, Codec(AutoencoderTiny()), name=shape, owned=True)

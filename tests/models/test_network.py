@@ -52,13 +52,15 @@ def test_an_inpainting_network_sees_what_is_known():
     mask[..., :32] = 1
     z, cat = noise(prior, 2), prior.condition("a cat")
     with torch.no_grad():
-        shown = prior.under(cat, x, mask)
-        one, two = prior.predict(z, prior.schedule(0.5), [shown, prior.under(cat, -x, mask)])
-        assert shown.beside.shape == (1, 5, 8, 8)
-        assert torch.equal(shown.beside[0, 0, 0], torch.tensor([1.0] * 4 + [0.0] * 4))
+        shown = prior.inpainting_condition(cat, x, mask)
+        one, two = prior.predict(
+            z, prior.schedule(0.5), [shown, prior.inpainting_condition(cat, -x, mask)]
+        )
+        assert shown.extra_channels.shape == (1, 5, 8, 8)
+        assert torch.equal(shown.extra_channels[0, 0, 0], torch.tensor([1.0] * 4 + [0.0] * 4))
     assert distance(one.z0, two.z0) > 1e-4
     with pytest.raises(ModelError, match="no inpainting network"):
-        prior_of("sd15").under(cat, x, mask)
+        prior_of("sd15").inpainting_condition(cat, x, mask)
 
 
 def test_latents_of_odd_sides_are_refused_where_tokens_are_of_two_cells():

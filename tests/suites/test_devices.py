@@ -12,7 +12,6 @@ from benchmarks.suites.inpainting import Inpainting
 from benchmarks.suites.records import png
 from benchmarks.suites.run import identity
 from dreamsampler import from_pretrained
-from dreamsampler.models.place import move
 
 MIXED = {
     "editing": ["null-text inversion", "Prompt-to-Prompt", "DDS", "FlowEdit", "DreamSampler"],
@@ -40,7 +39,7 @@ def test_tensors_of_two_devices_do_not_meet():
 def test_rows_are_measured_where_the_model_lies_on_a_device(name):
     prior = from_pretrained(TINY, device="cpu")
     with far_away() as where:
-        move(prior, where)
+        prior.to(where)
         assert next(prior.network.parameters()).device == where == prior.device
         suite, identified = SUITES[name](prior), identity(prior)
         assert len(identified["weights"]) == 16

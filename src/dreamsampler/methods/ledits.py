@@ -9,8 +9,7 @@ from torch import Tensor
 from dreamsampler.guidance import attention_mask, conditional, largest, together
 from dreamsampler.maths import Estimate, Latent, Level, Rng, Step
 from dreamsampler.methods.inversion import replayed
-from dreamsampler.models.attention import check_attention, watched
-from dreamsampler.models.attention_maps import Maps
+from dreamsampler.models.attention import AttentionMaps, attention_control, check_attention
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.regularizers import Regularizer, chain
 
@@ -77,8 +76,8 @@ def ledits(
             seen, nothing, src = together(asked, level)
             mask = None
         else:
-            maps = Maps(slice(0, len(z)), (z.shape[2], z.shape[3]))
-            with watched(prior, maps):
+            maps = AttentionMaps(slice(0, len(z)), (z.shape[2], z.shape[3]))
+            with attention_control(prior, maps=maps):
                 seen, nothing, src = together(asked, level)
             mask = attention_mask(maps.mean, words, threshold, (z.shape[2], z.shape[3])).to(z)
         if mask is None or level.t <= LATE:

@@ -15,8 +15,12 @@ from dreamsampler.guidance.negation import check_asked, check_movable
 from dreamsampler.maths import Estimate, Latent, Level, Step
 from dreamsampler.methods.null_text import NullText, Search, inverted
 from dreamsampler.models.alignment import Alignment
-from dreamsampler.models.attention import Injection, check_attention, injected
-from dreamsampler.models.attention_maps import Maps
+from dreamsampler.models.attention import (
+    AttentionMaps,
+    Injection,
+    attention_control,
+    check_attention,
+)
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.samplers import dream
 
@@ -205,9 +209,13 @@ class SideBySide:
         b, cells = len(z), z[0, 0].numel() // 4 if step < self._itself else 0
         rows = slice(2 * b, 3 * b), slice(3 * b, 4 * b)
         words = self.words if step < self._cross else None
-        maps = None if self.blend is None else Maps(slice(2 * b, 4 * b), (z.shape[2], z.shape[3]))
+        maps = (
+            None
+            if self.blend is None
+            else AttentionMaps(slice(2 * b, 4 * b), (z.shape[2], z.shape[3]))
+        )
         asked = [null, null, self.there, self.wanted]
-        with injected(self.prior, Injection(*rows, words, cells), maps):
+        with attention_control(self.prior, Injection(*rows, words, cells), maps):
             seen = self.prior.predict([z_src, z, z_src, z], level, asked)
         self._source = src = self._guided(seen[0], seen[2])
         tgt = self._guided(seen[1], seen[3])

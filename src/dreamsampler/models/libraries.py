@@ -10,9 +10,9 @@ import importlib.util
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, final
 
 COMPILER = "torch._dynamo"
 
@@ -67,6 +67,7 @@ def fast_imports() -> Iterator[None]:
             gc.enable()
 
 
+@final
 class _Compiler(ModuleType):
     """torch._dynamo with three decorators; any other name loads the real package."""
 
@@ -78,12 +79,12 @@ class _Compiler(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(_compiler(), name)
+        return getattr(_real_compiler(), name)
 
     @staticmethod
-    def allow_in_graph(made: Any) -> Any:
+    def allow_in_graph(decorated: Any) -> Any:
         """Nothing, as in diffusers without a compiler: such a class is traced into."""
-        return made
+        return decorated
 
     @staticmethod
     def assume_constant_result(function: Any) -> Any:
@@ -93,21 +94,21 @@ class _Compiler(ModuleType):
 
     @staticmethod
     def disable(
-        function: Callable[..., Any] | None = None, recursive: bool = True, **options: Any
-    ) -> Callable[..., Any]:
-        """The function, disabled by the real one when it is first called."""
+        function: Any = None, recursive: bool = True, *, reason: Any = None, wrapping: bool = True
+    ) -> Any:
+        """The function, disabled by the real one at each call."""
+        del reason, wrapping
         if function is None:
-            return functools.partial(_Compiler.disable, recursive=recursive, **options)
+            return functools.partial(_Compiler.disable, recursive=recursive)
 
         @functools.wraps(function)
-        def late(*args: Any, **kwargs: Any) -> Any:
-            return _compiler().disable(function, recursive, **options)(*args, **kwargs)
+        def _disabled(*args: Any, **kwargs: Any) -> Any:
+            return _real_compiler().disable(function, recursive)(*args, **kwargs)
 
-        return late
+        return _disabled
 
 
-def _compiler() -> Any:
-    """The real package."""
+def _real_compiler() -> Any:
     if isinstance(sys.modules.get(COMPILER), _Compiler):
         del sys.modules[COMPILER]
     return importlib.import_module(COMPILER)

@@ -25,7 +25,6 @@ from dreamsampler.interfaces.pipelines.output import (
 )
 from dreamsampler.models.load import from_pipe, from_pretrained
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.models.place import move
 
 if TYPE_CHECKING:
     from dreamsampler.maths import Step
@@ -166,7 +165,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
                 dtype = each
             else:
                 device = each
-        move(self.prior, device, dtype)
+        self.prior.to(device=device, dtype=dtype)
         return self
 
     @property

@@ -25,8 +25,8 @@ from dreamsampler.maths import Image, Latent, Level, Step, generators
 from dreamsampler.methods import anchored_edit, dreamsampler, flow_edit, ledits
 from dreamsampler.models import ModelError, word_tokens
 from dreamsampler.models.attention import check_attention
-from dreamsampler.models.counting import stands_for
-from dreamsampler.models.features import Seen, clip_features, encoder_features
+from dreamsampler.models.counting import counted_family
+from dreamsampler.models.features import Features, clip_features, encoder_features
 from dreamsampler.models.prior import preview_of, scale_for
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import OWN
@@ -132,7 +132,7 @@ class EditRun:
         size = [max(1, round(share * n)) for n in x.shape[-2:]]
         return 2 * functional.interpolate(x, size, mode="nearest-exact") - 1
 
-    def _sees(self, network: str) -> Seen:
+    def _sees(self, network: str) -> Features:
         """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
         return encoder_features(self.prior) if network == OWN else clip_features(network)
 
@@ -228,7 +228,7 @@ def edit_levels(prior: Prior, chosen: Settings) -> list[Level]:
 
 def _tokens(prior: Prior, prompt: str) -> Tensor | None:
     """Where the prompt's words are; None for a model that only counts: seeing costs nothing."""
-    real = stands_for(prior)
+    real = counted_family(prior)
     try:
         check_attention(real or prior)
     except ModelError as error:

@@ -144,7 +144,7 @@ class InpaintRun:
         if not isinstance(self.prior, Inpainting) or not self.prior.inpaints:
             return condition
         hole = self.fit.mask_to_latent(self._hole, 1, touched=True)
-        return self.prior.under(condition, self.fit.down(self._shown[None]), hole)
+        return self.prior.inpainting_condition(condition, self.fit.down(self._shown[None]), hole)
 
     def _cells(self, mask: Tensor, *, touched: bool = False) -> Tensor:
         """A mask of the canvas in the window's latent cells, (1, 1, h, w)."""
