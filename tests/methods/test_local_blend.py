@@ -198,7 +198,7 @@ def test_weights_of_words_multiply_their_maps(prior):
 
     def kept(self, *asked):
         found = own(self, *asked)
-        if self._cross:
+        if self.cross:
             seen.append(found.view(4, -1, *found.shape[1:]))
         return found
 

@@ -34,7 +34,7 @@ def seen(prior, injection):
 
     def watched(self, *told):
         found = own(self, *told)
-        maps.append((self._cross, found.view(2, -1, *found.shape[1:])))
+        maps.append((self.cross, found.view(2, -1, *found.shape[1:])))
         return found
 
     with pytest.MonkeyPatch.context() as patch:

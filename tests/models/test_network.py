@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conformance import distance, noise, prior_of
+from conformance import distance, loaded, noise, plain, prior_of
 
 from dreamsampler.maths import Level, VariancePreserving
 from dreamsampler.models.errors import ModelError
@@ -72,3 +72,20 @@ def test_latents_of_odd_sides_are_refused_where_tokens_are_of_two_cells():
 def test_two_versions_at_once_are_refused():
     with pytest.raises(ModelError, match="leave one out"):
         from_pretrained("sdxl@abc", revision="def", device="cpu", local_files_only=True)
+
+
+def test_it_moves_to_a_precision_and_back():
+    prior, z = loaded("sd15"), noise(plain("sd15"), 1)
+    level = prior.schedule(0.5)
+    assert prior.to(torch.bfloat16) is prior
+    assert prior.dtype == prior.vae.dtype == torch.bfloat16
+    with torch.no_grad():
+        (low,) = prior.predict(z, level, [prior.condition("a cat")])
+        prior.to("cpu", torch.float32)
+        (full,) = prior.predict(z, level, [prior.condition("a cat")])
+    assert 0 < distance(low.z0, full.z0) < 0.05
+    assert prior.to(dtype="bf16").to(device="cpu").dtype == torch.bfloat16
+    with pytest.raises(ModelError, match="slow and inexact on a CPU"):
+        prior.to(torch.float16)
+    with pytest.raises(ModelError, match="leave them there"):
+        loaded("sd15", offload="model").to(torch.float32)

@@ -206,44 +206,40 @@ class _Processor:
 
 
 @final
+@dataclass(frozen=True)
 class _Layer:
     """An attention layer whose maps are injected and recorded; all else is the layer's."""
 
-    def __init__(
-        self,
-        attn: nn.Module,
-        rows: int,
-        injection: Injection | None,
-        cross: bool,
-        maps: AttentionMaps | None,
-    ) -> None:
-        self._attn, self._rows, self._injection, self._cross = attn, rows, injection, cross
-        self._maps = maps
+    attn: Any
+    rows: int
+    injection: Injection | None
+    cross: bool
+    maps: AttentionMaps | None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._attn, name)
+        return getattr(self.attn, name)
 
     def get_attention_scores(self, *inputs: Any) -> Tensor:
         """The maps, (rows heads, positions, tokens), after injection."""
-        maps: Tensor = self._attn.get_attention_scores(*inputs)  # pyright: ignore[reportCallIssue]
-        by_row = maps.view(self._rows, -1, *maps.shape[1:])
-        if self._injection is not None:
-            by_row = self._inject(by_row, self._injection)
-        if self._maps is not None:
-            self._maps.add(by_row)
-        return by_row.view_as(maps)
+        scores: Tensor = self.attn.get_attention_scores(*inputs)
+        by_row = scores.view(self.rows, -1, *scores.shape[1:])
+        if self.injection is not None:
+            by_row = _inject(by_row, self.injection, self.cross)
+        if self.maps is not None:
+            self.maps.add(by_row)
+        return by_row.view_as(scores)
 
-    def _inject(self, maps: Tensor, injection: Injection) -> Tensor:
-        """(rows, heads, positions, tokens) with the source's maps in the target's rows."""
-        injected = maps[injection.source]
-        if self._cross and injection.alignment is not None:
-            alignment = injection.alignment
-            tokens, share = alignment.tokens.to(maps), alignment.share.to(maps)
-            shared = torch.einsum("bhps,bst->bhpt", injected, tokens)
-            a = share[:, None, None, :]
-            injected = a * shared + (1 - a) * maps[injection.target]
-            if alignment.weight is not None:
-                injected = injected * alignment.weight.to(maps)[:, None, None, :]
-        changed = maps.clone()
-        changed[injection.target] = injected
-        return changed
+
+def _inject(maps: Tensor, injection: Injection, cross: bool) -> Tensor:
+    """(rows, heads, positions, tokens) with the source's maps in the target's rows."""
+    injected = maps[injection.source]
+    if cross and (alignment := injection.alignment) is not None:
+        tokens, share = alignment.tokens.to(maps), alignment.share.to(maps)
+        shared = torch.einsum("bhps,bst->bhpt", injected, tokens)
+        a = share[:, None, None, :]
+        injected = a * shared + (1 - a) * maps[injection.target]
+        if alignment.weight is not None:
+            injected = injected * alignment.weight.to(maps)[:, None, None, :]
+    changed = maps.clone()
+    changed[injection.target] = injected
+    return changed

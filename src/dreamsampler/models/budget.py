@@ -61,6 +61,13 @@ class Part:
     parameters: int
     memory: int
 
+    @staticmethod
+    def of(name: str, module: nn.Module) -> Part:
+        """That of a module."""
+        weights = list(module.parameters())
+        memory = sum(weight.numel() * weight.element_size() for weight in weights)
+        return Part(name, sum(weight.numel() for weight in weights), memory)
+
 
 @final
 @dataclass(frozen=True)
@@ -152,16 +159,16 @@ class MetaModel:
         gradient_checkpointing: bool = False,
         tiling: int | None = None,
     ) -> Budget:
-        """What runs of a size take.
+        """What runs of a size, in pixels, take.
 
         Args:
             rows: images times prompts in one forward of the network.
-            height: of the picture in the model, in pixels.
+            height: of the picture in the model.
             width: likewise.
             images: pictures that are encoded or decoded at a time.
             gradients: whether the loop takes gradients through network and decoder.
             gradient_checkpointing: see `MemoryOptions`.
-            tiling: see `MemoryOptions`; one tile is counted, and the tensors that all are added to.
+            tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
         """
         codec, channels = Codec(self.parts["vae"]), self.family.latent_channels
         tile = [min(side, tiling or side) for side in (height, width)]
@@ -182,7 +189,7 @@ class MetaModel:
 
         return Budget(
             self.kind.title,
-            tuple(_part(name, module) for name, module in self.parts.items()),
+            tuple(Part.of(name, module) for name, module in self.parts.items()),
             _peak(forward, z, gradients),
             int(_WORKSPACE * _peak(codec.encode, x, False)) + 8 * latents,
             int(_WORKSPACE * _peak(codec.decode, one, gradients)) + 4 * (6 * images + 1) * pixels,
@@ -215,12 +222,6 @@ def _on_meta(folder: Path, kind: type[Family], part: str) -> nn.Module:
             return cls.from_config(cls.load_config(folder / part, local_files_only=True)).eval()
     except Exception as error:
         raise ModelError(f"{folder / part}/config.json: {one_line(error)}") from None
-
-
-def _part(name: str, module: nn.Module) -> Part:
-    weights = list(module.parameters())
-    memory = sum(weight.numel() * weight.element_size() for weight in weights)
-    return Part(name, sum(weight.numel() for weight in weights), memory)
 
 
 def _peak(run: Callable[[Tensor], Tensor], given: Tensor, gradients: bool) -> int:

@@ -98,14 +98,7 @@ class Codec:
         return (1.0 if scale is None else scale), (shift or 0.0)
 
     def _by_tiles(self, x: Tensor, apply: Callable[[Tensor], Tensor], up: int, down: int) -> Tensor:
-        """A map of pictures, tile by tile where they are larger than a tile.
-
-        Args:
-            x: what is mapped.
-            apply: the map.
-            up: how many times larger its results are.
-            down: how many times smaller.
-        """
+        """A map whose results are `up` times larger, or `down` times smaller, tile by tile."""
         side = (self.tiling or 0) if down > 1 else (self.tiling or 0) // self.factor
         if self.tiling is None or max(x.shape[2:]) <= side:
             return apply(x)

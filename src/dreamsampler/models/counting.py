@@ -105,17 +105,7 @@ def counted_family(prior: Any) -> Family | None:
 def counting_prior(
     family: Family, factor: int, name: str, few: FewSteps
 ) -> tuple[NetworkPrior, Tally]:
-    """A prior with a family's sizes, schedule and guidance, and no network.
-
-    Args:
-        family: the real one; its network is not called.
-        factor: pixels per cell.
-        name: of the model.
-        few: how it was distilled.
-
-    Returns:
-        The prior, whose evaluations count as ever, and what else a run needed.
-    """
+    """A prior with a family's sizes, schedule and guidance but no network, and its count."""
     tally = Tally()
     counting: Any = _CountingFamily(family, tally)
     codec: Any = _CountingCodec(factor, family.latent_channels, tally)

@@ -101,14 +101,7 @@ def batch_conditions(
     device: torch.device,
     dtype: torch.dtype,
 ) -> TextInputs:
-    """Conditions, each for so many rows, as one batch.
-
-    Args:
-        conditions: one per group of rows.
-        rows: how many rows of the batch each condition serves.
-        device: of the network.
-        dtype: of the network.
-    """
+    """Conditions, each for so many rows of the batch, as the inputs of a network."""
     pairs = [(c.to(device, dtype), n) for c, n in zip(conditions, rows, strict=True)]
     longest = max(c.embeddings.shape[1] for c, _ in pairs)
 
@@ -163,7 +156,7 @@ class ConditionCache:
         device: torch.device,
         dtype: torch.dtype,
     ) -> TextInputs:
-        """Conditions, each for so many rows, as one batch."""
+        """See `batch_conditions`."""
         key = (*rows, device, dtype)
         same = key == self._key and all(
             a is b for a, b in zip(self._conditions, conditions, strict=True)

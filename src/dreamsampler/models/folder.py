@@ -149,17 +149,10 @@ def load_folder(
     variant: str | None = None,
     text_only: bool = False,
 ) -> dict[str, Any]:
-    """The parts of a checked folder by their names, on the CPU, in a dtype.
+    """The parts of a checked folder by their names, or only its text encoders, on the CPU.
 
-    The autoencoder stays in float32 where float16 was given and its configuration says
-    force_upcast, because its activations overflow.
-
-    Args:
-        folder: of the model.
-        kind: its family.
-        dtype: what its networks shall compute in.
-        variant: "fp16" for files named *.fp16.safetensors.
-        text_only: only the text encoders.
+    In float16, an autoencoder whose configuration says force_upcast stays in float32, because its
+    activations overflow.
     """
     with quiet():
         parts = {} if text_only else load_small(folder, kind)

@@ -62,9 +62,9 @@ class Hub:
         Args:
             repositories: ids with the same content, in order.
             complete: whether a cached snapshot has everything.
-            download: downloads one repository; ModelError ends the search.
-            small: files that a cached repository must have to be considered.
-            pins: the commit of each repository that has one, where there is no `revision`.
+            download: of one repository; ModelError ends the search.
+            small: files of every snapshot.
+            pins: the commits of pinned repositories, where there is no `revision`.
 
         Raises:
             ModelError: not in the cache, and not available on the hub.

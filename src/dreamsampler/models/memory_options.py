@@ -50,13 +50,7 @@ class MemoryOptions:
             )
 
     def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device) -> None:
-        """Freeze networks, set their layout, and bring them to their device.
-
-        Args:
-            parts: name -> network.
-            denoiser: the name of the denoiser.
-            device: where they compute.
-        """
+        """Freeze networks, given by their names, set their layout, and bring them to a device."""
         for name, part in parts.items():
             part.eval().requires_grad_(False)
             if name in (denoiser, "vae") and self._has_channels_last(part):

@@ -168,10 +168,7 @@ class NetworkPrior:
             torch.bfloat16
         """
         for each in where:
-            if isinstance(each, torch.dtype):
-                dtype = each
-            else:
-                device = each
+            device, dtype = (device, each) if isinstance(each, torch.dtype) else (each, dtype)
         target = self.device if device is None else choose_device(device)
         kind = self.dtype if dtype is None else choose_dtype(dtype, target)
         if self.dtype == torch.float16:
@@ -227,11 +224,6 @@ class NetworkPrior:
             embedded:  condition, w being an input; against a negative prompt as cfg
             distilled: condition, and w must be 1; against a negative prompt as cfg
 
-        Args:
-            condition: of the prompt.
-            null: of the negative or null prompt.
-            scale: w, diffusers' guidance_scale.
-
         Raises:
             ModelError: w other than 1 without a negative prompt, of a network with distilled
                 guidance; a scale that changes with the level, of one with an embedded scale.
@@ -255,7 +247,7 @@ class NetworkPrior:
         return [(condition, 1.0)]
 
     def usual_scale(self, scale: float) -> float:
-        """The guidance scale by default: the model's, if it has its own, else the task's."""
+        """The guidance scale by default: the model's, if it has its own, else this."""
         return scale if self.family.guidance == "cfg" else self.family.default_scale
 
     @property
@@ -289,10 +281,7 @@ class NetworkPrior:
     ) -> list[Estimate]:
         """Estimates under several conditions, in one batched forward of the network.
 
-        Args:
-            z: one latent batch for all conditions, or one batch per condition.
-            level: of all of them.
-            conditions: each serves its whole batch.
+        See `Prior.predict`.
 
         Raises:
             NetworkError: the output is NaN or infinity; on CUDA that is found by the next call of

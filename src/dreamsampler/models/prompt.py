@@ -46,9 +46,9 @@ def tokenize(
     Args:
         prompt: the words.
         tokenizer: of the text encoder.
-        length: how many tokens fit, with those that a template and the tokenizer add.
+        length: how many tokens fit, with those of template and tokenizer.
         template: puts the words into the text that the encoder was trained with.
-        padding: "max_length" to fill up with padding, False for as many tokens as needed.
+        padding: as in transformers.
     """
     truncated = truncated_words(prompt, tokenizer, length, template)
     limit = length - len(tokenizer(template("")).input_ids)
@@ -67,14 +67,7 @@ def clip_tokens(prompt: str, tokenizer: Any, text_encoder: Any) -> Tokens:
 def run_encoder(
     encoder: Any, tokens: Tokens, mask: Tensor | None = None, hidden_states: bool = False
 ) -> Any:
-    """A text encoder's output for a prompt, outside of any graph, so that it can be kept.
-
-    Args:
-        encoder: of transformers.
-        tokens: the prompt.
-        mask: the encoder's attention mask.
-        hidden_states: whether the output has the states of all layers.
-    """
+    """A text encoder's output for a prompt, outside of any graph, so that it can be kept."""
     device = device_of(encoder)
     options: dict[str, Any] = {"output_hidden_states": True} if hidden_states else {}
     if mask is not None:

@@ -111,13 +111,8 @@ def find_config(path: Path, header: Mapping[str, Any], config: str | None, hub: 
 
     In this order: the given one, the folder that the file lies in, the hub's cache, the network.
 
-    Args:
-        path: the checkpoint.
-        header: its header.
-        config: a folder, an alias or a hub id; None for sdxl where there are two text encoders,
-            else by the width of the one: 768 means sd15 and 1024 sd21, of which some
-            predict v and some epsilon (`detect_target`).
-        hub: options of the hub.
+    Without a config, two text encoders mean sdxl; of one, a width of 768 means sd15 and 1024 sd21,
+    of which some predict v and some epsilon (`detect_target`).
 
     Raises:
         ModelError: there is none; the message says how to get one.
@@ -191,13 +186,7 @@ def load_file(
 ) -> dict[str, Any]:
     """The parts of a checked checkpoint file, by their names.
 
-    Args:
-        path: the checkpoint.
-        dtype: what its networks shall compute in.
-        config: the folder of `find_config`.
-        kind: its family.
-        channels: input channels of its UNet; the configuration may be of a model that does not
-            paint.
+    The input channels of its UNet are given, since the configuration may be of another model.
     """
     with quiet():
         import diffusers
