@@ -20,7 +20,7 @@ from texts import (
     t5_tokenizer,
 )
 
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 
 SD = {
     "beta_start": 0.00085,

@@ -189,16 +189,16 @@ def test_weights_of_words_multiply_their_maps(prior):
     weights = token_weights(prior, [PAIR[1]], [{"dog": -1.5}])
     dog = (weights[0] == -1.5).nonzero().flatten().tolist()
     assert dog and weights[0].sum() == len(weights[0]) - 2.5 * len(dog)
-    seen, own = [], attention._Watched.get_attention_scores
+    seen, own = [], attention._Layer.get_attention_scores
 
     def kept(self, *denoise):
         result = own(self, *denoise)
-        if self._words is not None:
+        if self.cross:
             seen.append(result.view(4, -1, *result.shape[1:]))
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention._Watched, "get_attention_scores", kept)
+        patch.setattr(attention._Layer, "get_attention_scores", kept)
         weighed = finish(edit(prior, z_src, conditions, words, levels, weights=weights)).z0
     assert len(seen) == 4 * sum(name.endswith("attn2.processor") for name in own_names(prior))
     for maps in seen:

@@ -1,5 +1,6 @@
 """The priors that every contract is held against, made from a 4 MB model of random weights."""
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -38,14 +39,26 @@ def tiny():
     return from_pretrained(TINY, device="cpu")
 
 
-@pytest.fixture
-def pipe():
-    """A diffusers pipeline of the tiny model, as a user has it."""
+@pytest.fixture(scope="session")
+def opened():
+    """A diffusers pipeline of the tiny model; read only."""
     return open_pipe(TINY)
 
 
+@pytest.fixture
+def pipe(opened):
+    """A copy of it, as a user has it."""
+    return type(opened)(**copy.deepcopy(opened.components), requires_safety_checker=False)
+
+
+@pytest.fixture(scope="session")
+def iconic():
+    """The bundled model, in float32 on the CPU."""
+    return from_pretrained("iconic", device="cpu")
+
+
 @pytest.fixture(scope="session", params=["mixture", "tiny", "tiny-v", "from_pipe", "iconic"])
-def prior(request, tiny, v_folder):
+def prior(request, tiny, v_folder, opened, iconic):
     """One of all priors."""
     if request.param == "mixture":
         means = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -55,8 +68,8 @@ def prior(request, tiny, v_folder):
     if request.param == "tiny-v":
         return from_pretrained(v_folder, device="cpu")
     if request.param == "from_pipe":
-        return from_pipe(open_pipe(TINY))
-    return from_pretrained("iconic", device="cpu")
+        return from_pipe(opened)
+    return iconic
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import conformance
 import pytest
 import torch
-from conformance import distance, folder_of, loaded, noise
+from conformance import distance, folder_of, loaded, noise, plain
 from safetensors.torch import save_file
 
 from dreamsampler.models.errors import ModelError
@@ -39,8 +39,7 @@ def kohya(place, down, up):
 
 @pytest.mark.parametrize("naming", [dotted, processors, kohya])
 def test_a_lora_adds_its_product(naming, tmp_path):
-    plain = loaded("sd15")
-    weight = plain.network.get_submodule(PLACE).weight
+    weight = plain("sd15").network.get_submodule(PLACE).weight
     down, up = matrices(weight.shape[1])
     save_file(naming(PLACE, down, up), tmp_path / "style.safetensors")
     full = loaded("sd15", lora=[tmp_path / "style.safetensors"])
@@ -53,8 +52,7 @@ def test_a_lora_adds_its_product(naming, tmp_path):
 
 
 def test_a_lora_of_a_convolution(tmp_path):
-    plain = loaded("sd15")
-    weight = plain.network.conv_in.weight
+    weight = plain("sd15").network.conv_in.weight
     down, up = torch.randn(RANK, *weight.shape[1:]), torch.randn(len(weight), RANK, 1, 1)
     save_file(dotted("conv_in", down, up), tmp_path / "a.safetensors")
     got = loaded("sd15", lora=[tmp_path / "a.safetensors"]).network.conv_in.weight
@@ -72,7 +70,7 @@ def test_a_lora_of_the_text_encoder_changes_what_is_read(tmp_path):
     changed = loaded("sd15", **options)
     again = loaded("sd15", **options, release_text_encoders=True)
     cat = changed.condition("a cat").embeddings
-    assert distance(cat, loaded("sd15").condition("a cat").embeddings) > 1e-4
+    assert distance(cat, plain("sd15").condition("a cat").embeddings) > 1e-4
     z = noise(again, 1)
     with torch.no_grad():
         again.predict(z, again.schedule(0.5), [again.condition("a dog")])
@@ -82,7 +80,7 @@ def test_a_lora_of_the_text_encoder_changes_what_is_read(tmp_path):
 
 def test_a_lora_of_a_transformer(tmp_path):
     place = "transformer_blocks.0.attn.to_q"
-    weight = loaded("flux-schnell").network.get_submodule(place).weight
+    weight = plain("flux-schnell").network.get_submodule(place).weight
     down, up = matrices(weight.shape[1], len(weight))
     file = {f"transformer.{place}.lora_A.weight": down, f"transformer.{place}.lora_B.weight": up}
     save_file(file, tmp_path / "a.safetensors")
@@ -93,7 +91,7 @@ def test_a_lora_of_a_transformer(tmp_path):
 def test_a_lora_with_the_names_of_sdxls_own_program(tmp_path):
     """Its input block 3 is the second level's first layer, in this model of one layer a level."""
     place = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k"
-    weight = loaded("sdxl").network.get_submodule(place).weight
+    weight = plain("sdxl").network.get_submodule(place).weight
     down, up = matrices(weight.shape[1], len(weight))
     file = kohya("input_blocks.3.1.transformer_blocks.0.attn1.to_k", down, up)
     save_file(file, tmp_path / "a.safetensors")
@@ -103,7 +101,7 @@ def test_a_lora_with_the_names_of_sdxls_own_program(tmp_path):
 
 def test_a_lora_with_the_names_of_fluxs_own_program(tmp_path):
     place = "transformer_blocks.0.attn.to_out.0"
-    weight = loaded("flux-dev").network.get_submodule(place).weight
+    weight = plain("flux-dev").network.get_submodule(place).weight
     down, up = matrices(weight.shape[1], len(weight))
     save_file(kohya("double_blocks.0.img_attn.proj", down, up), tmp_path / "a.safetensors")
     got = loaded("flux-dev", lora=[tmp_path / "a.safetensors"]).network.get_submodule(place).weight
@@ -156,10 +154,10 @@ def test_a_learned_word_of_two_encoders(tmp_path):
         {"clip_l": torch.randn(1, 32), "clip_g": torch.randn(1, 48)}, tmp_path / "xyz.safetensors"
     )
     prior = loaded("sdxl", textual_inversion=[tmp_path / "xyz.safetensors"])
-    plain = loaded("sdxl")
-    one, two = (p.condition("an xyz") for p in (prior, plain))
+    other = plain("sdxl")
+    one, two = (p.condition("an xyz") for p in (prior, other))
     assert distance(one.embeddings, two.embeddings) > 1e-3
-    assert distance(prior.condition("a dog").pooled, plain.condition("a dog").pooled) < 1e-5
+    assert distance(prior.condition("a dog").pooled, other.condition("a dog").pooled) < 1e-5
 
 
 def test_a_learned_word_of_another_model(tmp_path):

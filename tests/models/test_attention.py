@@ -8,7 +8,7 @@ from oracles import mixture
 from tiny import latents
 
 from dreamsampler.models import ModelError, align
-from dreamsampler.models.attention import Injection, check_attention, injected
+from dreamsampler.models.attention import Injection, attention_control, check_attention
 
 UNETS = ["sd15", "sd21-v", "sdxl"]
 FIRST, SECOND = slice(0, 1), slice(1, 2)
@@ -22,7 +22,7 @@ def asked(prior, injection=None, z=None):
     told = [prior.condition("a cat"), prior.condition("a dog")]
     if injection is None:
         return prior.predict([z[:1], z[1:]], level, told)
-    with injected(prior, injection):
+    with attention_control(prior, injection):
         return prior.predict([z[:1], z[1:]], level, told)
 
 
@@ -30,15 +30,15 @@ def seen(prior, injection):
     """The maps of every layer as they are used: name -> (rows, heads, places, tokens)."""
     from dreamsampler.models import attention
 
-    maps, own = [], attention._Watched.get_attention_scores
+    maps, own = [], attention._Layer.get_attention_scores
 
     def watched(self, *told):
         found = own(self, *told)
-        maps.append((self._words is not None, found.view(2, -1, *found.shape[1:])))
+        maps.append((self.cross, found.view(2, -1, *found.shape[1:])))
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention._Watched, "get_attention_scores", watched)
+        patch.setattr(attention._Layer, "get_attention_scores", watched)
         asked(prior, injection)
     return maps
 
@@ -94,7 +94,7 @@ def test_the_processors_are_back_afterwards_and_after_an_error():
     assert all(prior.network.attn_processors[n] is each for n, each in own.items())
     with (
         pytest.raises(RuntimeError, match="halt"),
-        injected(prior, Injection(FIRST, SECOND, words)),
+        attention_control(prior, Injection(FIRST, SECOND, words)),
     ):
         assert all(prior.network.attn_processors[n] is not each for n, each in own.items())
         raise RuntimeError("halt")
@@ -136,13 +136,6 @@ def pairs(words, row=0):
     return {
         j: tokens[:, j].nonzero().flatten().tolist() for j in range(len(share)) if share[j] == 1
     }
-
-
-@pytest.fixture(scope="module")
-def iconic():
-    from dreamsampler.models.load import from_pretrained
-
-    return from_pretrained("iconic", device="cpu")
 
 
 def test_words_are_replaced_one_by_one(iconic):

@@ -8,9 +8,7 @@ from oracles import mixture
 from tiny import latents
 
 from dreamsampler.models import ModelError, word_tokens
-from dreamsampler.models.attention import watched
-from dreamsampler.models.attention_maps import Maps
-from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.attention import AttentionMaps, attention_control
 
 
 def scores(places, value=1.0, rows=2):
@@ -27,8 +25,8 @@ def test_seen_maps_are_the_networks_own_and_nothing_changes(name, sides):
     ask = lambda: prior.predict([z, z], prior.schedule(0.6), told)
     own, before = dict(prior.network.attn_processors), ask()
     wanted = cross_maps(prior, ask)
-    maps = Maps(slice(1, 3), sides)
-    with watched(prior, maps):
+    maps = AttentionMaps(slice(1, 3), sides)
+    with attention_control(prior, maps=maps):
         after = ask()
     for old, new in zip(before, after, strict=True):
         torch.testing.assert_close(new.eps, old.eps, rtol=0, atol=1e-4)
@@ -44,46 +42,41 @@ def test_seen_maps_are_the_networks_own_and_nothing_changes(name, sides):
 
 
 def test_of_several_resolutions_the_one_nearest_to_a_quarter_of_the_side_is_averaged():
-    maps = Maps(slice(0, 1), (64, 64))
+    maps = AttentionMaps(slice(0, 1), (64, 64))
     for places, value in ((64**2, 9.0), (16**2, 1.0), (32**2, 9.0), (16**2, 3.0), (8**2, 9.0)):
-        maps.see(scores(places, value))
+        maps.add(scores(places, value))
     assert torch.equal(maps.mean, torch.full((1, 5, 16, 16), 2.0))
-    odd = Maps(slice(0, 2), (5, 7))
+    odd = AttentionMaps(slice(0, 2), (5, 7))
     for places in (35, 12, 4):  # 5 x 7, 3 x 4, 2 x 2
-        odd.see(scores(places))
+        odd.add(scores(places))
     assert odd.mean.shape == (2, 5, 2, 2)
-    two = Maps(slice(0, 2), (8, 8))
-    two.see(scores(1))
-    two.see(scores(16))  # as far from 4 places as 1 is
+    two = AttentionMaps(slice(0, 2), (8, 8))
+    two.add(scores(1))
+    two.add(scores(16))  # as far from 4 places as 1 is
     assert two.mean.shape == (2, 5, 4, 4), "of two that are as near, the finer one"
-    none = Maps(slice(0, 1), (8, 8))
-    none.see(scores(77))
+    none = AttentionMaps(slice(0, 1), (8, 8))
+    none.add(scores(77))
     with pytest.raises(ModelError, match="no cross-attention in its down and up blocks"):
         none.mean  # noqa: B018
 
 
-@pytest.fixture(scope="module")
-def iconic():
-    return from_pretrained("iconic", device="cpu")
-
-
 def test_the_bundled_model_is_watched_at_its_only_resolution(iconic):
     z = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
-    maps = Maps(slice(0, 1), (16, 16))
-    with watched(iconic, maps):
+    maps = AttentionMaps(slice(0, 1), (16, 16))
+    with attention_control(iconic, maps=maps):
         iconic.predict(z, iconic.schedule(0.4), [iconic.condition("dog face")])
     assert maps.mean.shape == (1, 24, 8, 8)
 
 
 def test_processors_come_back_after_an_error():
     prior = prior_of("sd15")
-    own, maps = dict(prior.network.attn_processors), Maps(slice(0, 1), (8, 8))
-    with pytest.raises(ValueError, match="a latent is"), watched(prior, maps):
+    own, maps = dict(prior.network.attn_processors), AttentionMaps(slice(0, 1), (8, 8))
+    with pytest.raises(ValueError, match="a latent is"), attention_control(prior, maps=maps):
         assert all(prior.network.attn_processors[n] is not each for n, each in own.items())
         prior.predict(torch.zeros(1, 7, 8, 8), prior.schedule(0.5), [prior.condition("a")])
     assert all(prior.network.attn_processors[n] is each for n, each in own.items())
     for other in (mixture(), prior_of("flux-dev")):
-        with pytest.raises(ModelError, match="leave it out"), watched(other, maps):
+        with pytest.raises(ModelError, match="leave it out"), attention_control(other, maps=maps):
             pass
 
 
@@ -114,8 +107,8 @@ def test_tokens_of_words(iconic):
 def test_maps_need_no_graph():
     prior = prior_of("sd15")
     z = latents(prior, 1).requires_grad_(True)
-    maps = Maps(slice(0, 1), (8, 8))
-    with watched(prior, maps):
+    maps = AttentionMaps(slice(0, 1), (8, 8))
+    with attention_control(prior, maps=maps):
         seen = prior.predict(z, prior.schedule(0.4), [prior.condition("a dog")])[0]
     seen.z0.square().sum().backward()
     assert z.grad is not None and z.grad.abs().sum() > 0 and not maps.mean.requires_grad

@@ -8,7 +8,7 @@ from tiny import TINY
 from torch import nn
 
 from dreamsampler.models import ModelError
-from dreamsampler.models.features import clip_features, encoder_features, features_of
+from dreamsampler.models.features import clip_features, encoder_features, layer_features
 from dreamsampler.models.load import from_pretrained
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -28,17 +28,17 @@ def looks(see):
 
 def test_any_layers_of_any_network():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
-    layers = looks(features_of([network[0], network[2]], network))
+    layers = looks(layer_features([network[0], network[2]], network))
     assert torch.equal(layers[0], network[0](X)) and torch.equal(layers[1], network(X))
     assert not network[0]._forward_hooks, "nothing is left behind"
     with pytest.raises(ModelError, match="at least one module"):
-        features_of([], network)
+        layer_features([], network)
 
     def halt(x):
         raise RuntimeError("halt")
 
     with pytest.raises(RuntimeError, match="halt"):
-        features_of([network[0]], halt)(X)
+        layer_features([network[0]], halt)(X)
     assert not network[0]._forward_hooks
 
 

@@ -10,8 +10,11 @@ import pytest
 import torch
 from tiny import TINY
 
+from dreamsampler.models import load
 from dreamsampler.models.alias import ALIASES, PINS, commits, repositories
 from dreamsampler.models.errors import ModelError
+from dreamsampler.models.families import StableDiffusion
+from dreamsampler.models.folder import load_folder
 from dreamsampler.models.load import from_pretrained
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -67,13 +70,19 @@ def made(cls, text):
     return error
 
 
+@pytest.fixture(scope="module")
+def parts():
+    return load_folder(TINY, StableDiffusion, torch.float32)
+
+
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """Make a hub of our own stand in for the network."""
+def hub(tmp_path, monkeypatch, parts):
+    """A hub of our own in the place of the network; weights are read once for all tests."""
     import huggingface_hub
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(load, "load_folder", lambda *_, **__: dict(parts))
     real = huggingface_hub.snapshot_download
 
     def put(**options):
@@ -315,11 +324,11 @@ def test_the_weights_of_every_part_are_fetched_and_no_others(tmp_path):
 
     from dreamsampler.models.families import Flux, StableDiffusion3
     from dreamsampler.models.folder import networks
-    from dreamsampler.models.hub import _weights
+    from dreamsampler.models.hub import weight_patterns
 
     parts = networks(Flux, folder_of("flux-dev"))
     assert parts == ["transformer", "vae", "text_encoder", "text_encoder_2"]
-    patterns = _weights(parts, "fp16")
+    patterns = weight_patterns(parts, "fp16")
     assert "transformer/diffusion_pytorch_model.fp16.safetensors" in patterns
     assert "text_encoder_2/model.fp16.safetensors" in patterns
     assert not any(".bin" in pattern or pattern.startswith("flux1") for pattern in patterns)

@@ -42,10 +42,36 @@ def test_the_package_brings_a_model():
     assert len(prior.revision) == 16
 
 
-def test_importing_the_loader_imports_no_heavy_library():
-    heavy = "{'diffusers', 'transformers', 'huggingface_hub', 'accelerate'}"
-    code = f"import sys, dreamsampler.models.load; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+START = """
+import json, sys, time
+import dreamsampler.models.load as load
+loader, start = list(sys.modules), time.process_time()
+model = load.from_pretrained(device="cpu")
+loaded, seconds = list(sys.modules), time.process_time() - start
+import torch
+from dreamsampler.models.libraries import fast_imports
+with fast_imports():
+    add = torch.compiler.disable(lambda x: x + 1)
+late = "torch._dynamo" not in sys.modules
+args = torch.ones(1, 8, 16, 16), torch.tensor(3), model.condition("cat").embeddings
+compiled = torch.compile(model.network, backend="eager")
+with torch.no_grad():
+    same = torch.equal(compiled(*args).sample, model.network(*args).sample)
+json.dump([loader, loaded, seconds, late, add(1), same], sys.stdout)
+"""
+
+
+def test_start_up_imports_what_the_model_needs():
+    """The loader imports no library, and the bundled model no compiler; others still can."""
+    run = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    loader, loaded, seconds, late, two, same = json.loads(run.stdout)
+    assert not {"diffusers", "transformers", "huggingface_hub", "accelerate"} & set(loader)
+    assert {"diffusers", "transformers"} <= set(loaded)
+    heavy = ("torch._dynamo", "torch._inductor", "torchvision", "scipy", "sklearn", "pandas")
+    assert not {*heavy, "diffusers.pipelines.pipeline_utils"} & set(loaded)
+    assert late and two == 2 and same
+    print(f"imports and weights of the bundled model: {seconds:.1f} s of processor time")  # noqa: T201
 
 
 def test_loading_is_silent_and_leaves_logging_as_it_was(tiny_folder, capfd):
@@ -215,8 +241,8 @@ def test_files_that_are_not_whole(own_folder):
         b"not a model at all": "no safetensors header",
         whole[: len(whole) // 2]: "bytes long instead of",
         whole + b"more": "bytes long instead of",
-        (20).to_bytes(8, "little") + b'{"a": {"shape": 1}}x': "makes no sense",
-        (4).to_bytes(8, "little") + b"[1]]": "makes no sense",
+        (20).to_bytes(8, "little") + b'{"a": {"shape": 1}}x': "is invalid",
+        (4).to_bytes(8, "little") + b"[1]]": "is invalid",
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n": "git lfs pull",
     }
     for content, word in damaged.items():

@@ -7,7 +7,7 @@ from conformance import SCALE, noise, packed, pipeline, prior_of
 
 from dreamsampler import finish
 from dreamsampler.methods import ddim
-from dreamsampler.models.budget import counted
+from dreamsampler.models.budget import count_memory
 from dreamsampler.samplers import trailing
 
 
@@ -17,13 +17,13 @@ def test_it_holds_at_most_what_the_pipeline_holds(name):
     z = noise(prior, 2, 16, 16)
     side = 16 * prior.factor
     words = {"prompt": ["a cat"] * 2, "height": side, "width": side, "num_inference_steps": 2}
-    if prior.family.guidance == "free":
+    if prior.family.guidance == "cfg":
         words |= {"negative_prompt": ["dog"] * 2, case.scale: SCALE}
-    with counted(shapes_only=False) as theirs:
+    with count_memory(meta=False) as theirs:
         pipe(**words, latents=packed(name, pipe, z.clone()), output_type="pt")
-    with counted(shapes_only=False) as ours, torch.no_grad():
+    with count_memory(meta=False) as ours, torch.no_grad():
         cat, dog = prior.condition("a cat"), prior.condition("dog")
-        null = dog if prior.family.guidance == "free" else prior.condition(None)
+        null = dog if prior.family.guidance == "cfg" else prior.condition(None)
         levels = trailing(prior.schedule, 2, start=0.97)
         prior.decode(finish(ddim(prior, cat, null, z, levels, SCALE)).z0)
-    assert ours.most <= 1.01 * theirs.most, f"{ours.most} bytes, the pipeline {theirs.most}"
+    assert ours.peak <= 1.01 * theirs.peak, f"{ours.peak} bytes, the pipeline {theirs.peak}"

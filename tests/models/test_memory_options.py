@@ -1,8 +1,8 @@
-"""What makes a model fit: each means does what it says, and changes nothing else."""
+"""Memory options: each does what it says, and changes nothing else."""
 
 import pytest
 import torch
-from conformance import distance, folder_of, loaded, noise
+from conformance import distance, folder_of, loaded, noise, plain
 from torch import nn
 
 from dreamsampler.models.codec import OVERLAP, Codec
@@ -10,8 +10,8 @@ from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import from_pretrained
 
 
-def said(prior, t=0.5):
-    """What a prior answers, and its gradient."""
+def outputs(prior, t=0.5):
+    """A decoded estimate, and its gradient."""
     z = noise(prior, 1).requires_grad_()
     (estimate,) = prior.predict(z, prior.schedule(t), [prior.condition("a cat")])
     x = prior.decode(estimate.z0)
@@ -20,8 +20,8 @@ def said(prior, t=0.5):
 
 
 @pytest.fixture(scope="module")
-def plain():
-    return said(loaded("sdxl"))
+def reference():
+    return outputs(plain("sdxl"))
 
 
 def tiny_autoencoder():
@@ -40,29 +40,29 @@ def tiny_autoencoder():
 
 
 @pytest.mark.parametrize("offload", ["model", "sequential"])
-def test_offloading_changes_nothing_but_where_weights_wait(offload, plain):
+def test_offloading_changes_nothing_but_where_weights_wait(offload, reference):
     prior = loaded("sdxl", offload=offload)
     resting = next(prior.network.parameters()).device.type
     assert resting == {"model": "cpu", "sequential": "meta"}[offload]
     assert hasattr(prior.network, "_hf_hook") and hasattr(prior.vae, "_hf_hook")
-    x, gradient = said(prior)
-    assert distance(x, plain[0]) < 1e-5 and distance(gradient, plain[1]) < 1e-4
+    x, gradient = outputs(prior)
+    assert distance(x, reference[0]) < 1e-5 and distance(gradient, reference[1]) < 1e-4
 
 
-def test_text_encoders_leave_and_come_back(plain):
+def test_text_encoders_leave_and_come_back(reference):
     prior = loaded("sdxl", release_text_encoders=True)
     assert len(prior.family.encoders) == 2
-    x, _ = said(prior)
+    x, _ = outputs(prior)
     assert prior.family.encoders == {}
-    assert torch.equal(x, plain[0])
+    assert torch.equal(x, reference[0])
     prior.condition("a cat")  # remembered
     assert prior.family.encoders == {}
     late = prior.condition("a dog")
     assert len(prior.family.encoders) == 2
-    assert late == loaded("sdxl").condition("a dog")
+    assert late == plain("sdxl").condition("a dog")
 
 
-def test_gradient_checkpointing_keeps_less_and_gives_the_same_gradient(plain):
+def test_gradient_checkpointing_keeps_less_and_gives_the_same_gradient(reference):
     def kept(prior):
         held = {}
 
@@ -76,16 +76,16 @@ def test_gradient_checkpointing_keeps_less_and_gives_the_same_gradient(plain):
         return sum(held.values())
 
     prior = loaded("sdxl", gradient_checkpointing=True)
-    x, gradient = said(prior)
-    assert distance(x, plain[0]) < 1e-5 and distance(gradient, plain[1]) < 1e-4
-    assert kept(prior) < 0.7 * kept(loaded("sdxl"))
+    x, gradient = outputs(prior)
+    assert distance(x, reference[0]) < 1e-5 and distance(gradient, reference[1]) < 1e-4
+    assert kept(prior) < 0.7 * kept(plain("sdxl"))
 
 
-def test_channels_last_is_a_layout(plain):
+def test_channels_last_is_a_layout(reference):
     prior = loaded("sdxl", channels_last=True)
     weight = prior.network.conv_in.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
-    assert distance(said(prior)[0], plain[0]) < 1e-4
+    assert distance(outputs(prior)[0], reference[0]) < 1e-4
     assert loaded("sdxl", dtype="bfloat16").network.conv_in.weight.is_contiguous(
         memory_format=torch.channels_last
     )
@@ -111,11 +111,11 @@ def test_what_cannot_be_meant_is_refused():
 
 def test_tiles_of_an_autoencoder_without_global_layers_are_exact():
     vae = tiny_autoencoder()
-    whole, tiled = Codec(vae), Codec(vae, tiling=512)
+    whole, tiled = Codec(vae), Codec(vae, tiling=256)
     assert whole.factor == 4
     rng = torch.Generator().manual_seed(0)
-    z = torch.randn(1, 4, 140, 200, generator=rng)
-    x = torch.rand(1, 3, 560, 800, generator=rng) * 2 - 1
+    z = torch.randn(1, 4, 70, 100, generator=rng)
+    x = torch.rand(1, 3, 280, 400, generator=rng) * 2 - 1
     with torch.no_grad():
         assert distance(tiled.decode(z), whole.decode(z)) < 1e-5
         assert distance(tiled.encode(x), whole.encode(x)) < 1e-5
@@ -123,9 +123,9 @@ def test_tiles_of_an_autoencoder_without_global_layers_are_exact():
 
 def test_tiles_pass_gradients():
     vae = tiny_autoencoder()
-    z = torch.randn(1, 4, 130, 160, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(1, 4, 66, 80, generator=torch.Generator().manual_seed(0))
     gradients = []
-    for tiling in (None, 512):
+    for tiling in (None, 256):
         free = z.clone().requires_grad_()
         Codec(vae, tiling).decode(free).pow(2).mean().backward()
         gradients.append(free.grad)
@@ -135,9 +135,9 @@ def test_tiles_pass_gradients():
 def test_tiles_hold_one_tile_of_activations_at_a_time():
     """Saved for the way back: whole, all of them; in tiles, each tile's input alone."""
     vae = tiny_autoencoder()
-    z = torch.randn(1, 4, 128, 128, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    z = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     sizes = []
-    for tiling in (None, 128):
+    for tiling in (None, 64):
         held = {}
 
         def hold(tensor, held=held):
@@ -152,8 +152,8 @@ def test_tiles_hold_one_tile_of_activations_at_a_time():
 
 def test_tiles_of_an_autoencoder_with_global_layers_are_near():
     """Normalization and attention see a tile instead of the picture: near, and not the same."""
-    whole, tiled = loaded("sd15"), loaded("sd15", tiling=256)
-    z = noise(whole, 1, 48, 48)
+    whole, tiled = plain("sd15"), loaded("sd15", tiling=128)
+    z = noise(whole, 1, 24, 24)
     with torch.no_grad():
         a, b = whole.decode(z), tiled.decode(z)
     assert a.shape == b.shape
@@ -161,8 +161,8 @@ def test_tiles_of_an_autoencoder_with_global_layers_are_near():
 
 
 def test_a_picture_of_one_tile_is_not_cut():
-    whole, tiled = loaded("sd15"), loaded("sd15", tiling=256)
-    z = noise(whole, 1, 32, 24)
+    whole, tiled = plain("sd15"), loaded("sd15", tiling=128)
+    z = noise(whole, 1, 16, 12)
     with torch.no_grad():
         assert torch.equal(tiled.decode(z), whole.decode(z))
     assert 0 < OVERLAP < 0.5
@@ -174,9 +174,9 @@ def test_previews_come_from_a_tiny_autoencoder(tmp_path):
     z = noise(prior, 1)
     assert prior.preview(z).shape == (1, 3, 32, 32)
     assert torch.equal(prior.preview(z), Codec(tiny_autoencoder()).decode(z))
-    plain = loaded("sd15")
+    without = plain("sd15")
     with torch.no_grad():
-        assert torch.equal(plain.preview(z), plain.decode(z))
+        assert torch.equal(without.preview(z), without.decode(z))
     with pytest.raises(ModelError, match="no tiny autoencoder"):
         from_pretrained(folder_of("sd15"), device="cpu", preview=folder_of("sd15"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conformance import distance, noise, prior_of
+from conformance import distance, loaded, noise, plain, prior_of
 
 from dreamsampler.maths import Level, VariancePreserving
 from dreamsampler.models.errors import ModelError
@@ -52,13 +52,15 @@ def test_an_inpainting_network_sees_what_is_known():
     mask[..., :32] = 1
     z, cat = noise(prior, 2), prior.condition("a cat")
     with torch.no_grad():
-        shown = prior.under(cat, x, mask)
-        one, two = prior.predict(z, prior.schedule(0.5), [shown, prior.under(cat, -x, mask)])
-        assert shown.beside.shape == (1, 5, 8, 8)
-        assert torch.equal(shown.beside[0, 0, 0], torch.tensor([1.0] * 4 + [0.0] * 4))
+        shown = prior.inpainting_condition(cat, x, mask)
+        one, two = prior.predict(
+            z, prior.schedule(0.5), [shown, prior.inpainting_condition(cat, -x, mask)]
+        )
+        assert shown.extra_channels.shape == (1, 5, 8, 8)
+        assert torch.equal(shown.extra_channels[0, 0, 0], torch.tensor([1.0] * 4 + [0.0] * 4))
     assert distance(one.z0, two.z0) > 1e-4
     with pytest.raises(ModelError, match="no inpainting network"):
-        prior_of("sd15").under(cat, x, mask)
+        prior_of("sd15").inpainting_condition(cat, x, mask)
 
 
 def test_latents_of_odd_sides_are_refused_where_tokens_are_of_two_cells():
@@ -70,3 +72,20 @@ def test_latents_of_odd_sides_are_refused_where_tokens_are_of_two_cells():
 def test_two_versions_at_once_are_refused():
     with pytest.raises(ModelError, match="leave one out"):
         from_pretrained("sdxl@abc", revision="def", device="cpu", local_files_only=True)
+
+
+def test_it_moves_to_a_precision_and_back():
+    prior, z = loaded("sd15"), noise(plain("sd15"), 1)
+    level = prior.schedule(0.5)
+    assert prior.to(torch.bfloat16) is prior
+    assert prior.dtype == prior.vae.dtype == torch.bfloat16
+    with torch.no_grad():
+        (low,) = prior.predict(z, level, [prior.condition("a cat")])
+        prior.to("cpu", torch.float32)
+        (full,) = prior.predict(z, level, [prior.condition("a cat")])
+    assert 0 < distance(low.z0, full.z0) < 0.05
+    assert prior.to(dtype="bf16").to(device="cpu").dtype == torch.bfloat16
+    with pytest.raises(ModelError, match="slow and inexact on a CPU"):
+        prior.to(torch.float16)
+    with pytest.raises(ModelError, match="leave them there"):
+        loaded("sd15", offload="model").to(torch.float32)

@@ -7,7 +7,7 @@ import torch
 
 from dreamsampler.models.errors import PromptTruncated
 from dreamsampler.models.load import from_pipe
-from dreamsampler.models.prompt import lost_words, spell_out
+from dreamsampler.models.prompt import expand_learned_words, truncated_words
 
 
 def test_a_prompt_that_fits_is_silent_and_equals_the_pipelines(tiny, pipe):
@@ -31,7 +31,7 @@ def test_the_lost_words_are_named(tiny, pipe):
 
 def test_what_is_kept_fits_and_one_word_more_does_not(tiny):
     words = [f"word{n}" for n in range(60)]
-    lost = lost_words(" ".join(words), tiny.family.tokenizer, 77).split()
+    lost = truncated_words(" ".join(words), tiny.family.tokenizer, 77).split()
     kept = words[: -len(lost)]
     assert kept + lost == words
     count = lambda part: len(tiny.family.tokenizer(" ".join(part)).input_ids)
@@ -39,7 +39,7 @@ def test_what_is_kept_fits_and_one_word_more_does_not(tiny):
 
 
 def test_a_script_without_spaces(tiny):
-    assert lost_words("x" * 100 + "yz", tiny.family.tokenizer, 77).endswith("yz")
+    assert truncated_words("x" * 100 + "yz", tiny.family.tokenizer, 77).endswith("yz")
 
 
 def test_the_warning_points_at_the_caller(tiny):
@@ -55,7 +55,9 @@ def test_learned_words_of_several_vectors(pipe):
     with torch.no_grad():
         wanted, _ = pipe.encode_prompt("a <thing> sat", "cpu", 1, False)
         once, _ = pipe.encode_prompt("a sat", "cpu", 1, False)
-    assert spell_out("a <thing> sat", pipe.tokenizer) == "a <thing> <thing>_1 <thing>_2 sat"
+    assert (
+        expand_learned_words("a <thing> sat", pipe.tokenizer) == "a <thing> <thing>_1 <thing>_2 sat"
+    )
     assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
     assert not torch.allclose(wanted, once)
 

@@ -14,7 +14,7 @@ from dreamsampler.models.alias import PINS
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.load import from_pretrained
-from dreamsampler.models.single_file import heard_target
+from dreamsampler.models.single_file import detect_target
 from dreamsampler.models.weights import fingerprint
 
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
@@ -120,7 +120,7 @@ def test_an_inpainting_file_equals_its_folder_whatever_its_configuration(name, w
         mask[..., :32] = 1
         z, level = latents(prior, 1), prior.schedule(0.5)
         with torch.no_grad():
-            seen = [p.under(p.condition("a cat"), x, mask) for p in (prior, other)]
+            seen = [p.inpainting_condition(p.condition("a cat"), x, mask) for p in (prior, other)]
             (a,), (b,) = prior.predict(z, level, seen[:1]), other.predict(z, level, seen[1:])
         assert torch.allclose(a.z0, b.z0, atol=1e-5)
 
@@ -181,13 +181,13 @@ def test_a_configuration_that_is_not_there_says_how_to_get_it(width, name, tmp_p
 def test_what_a_trained_network_says_is_heard(said):
     prior = from_pretrained(device="cpu")
     truth, prior.target = prior.target, said
-    assert heard_target(prior) == truth
+    assert detect_target(prior) == truth
 
 
 def test_second_versions_are_listened_to(single, monkeypatch):
-    monkeypatch.setattr(load, "is_second", lambda header: True)
+    monkeypatch.setattr(load, "is_sd2", lambda header: True)
     monkeypatch.setattr(load, "find_config", lambda *_: TINY)
-    monkeypatch.setattr(load, "heard_target", lambda prior: "v")
+    monkeypatch.setattr(load, "detect_target", lambda prior: "v")
     assert from_pretrained(single, device="cpu").target == "v"
     assert from_pretrained(single, config=TINY, device="cpu").target == "epsilon"
 

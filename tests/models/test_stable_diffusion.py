@@ -9,20 +9,19 @@ from tiny import edit_json, latents, open_pipe
 
 from dreamsampler.maths import Estimate, Level
 from dreamsampler.models.errors import ModelError, NetworkError
+from dreamsampler.models.finite import FiniteCheck
 from dreamsampler.models.load import from_pipe, from_pretrained
-from dreamsampler.models.watch import Watch
 
 
-@pytest.mark.parametrize("steps", [5, 20])
 @pytest.mark.parametrize("target", ["epsilon", "v_prediction"])
-def test_the_loop_equals_the_pipelines_own(target, steps, own_folder):
+def test_the_loop_equals_the_pipelines_own(target, own_folder):
     edit_json(own_folder / "scheduler/scheduler_config.json", prediction_type=target)
     pipe = open_pipe(own_folder)
     prior = from_pretrained(own_folder, device="cpu")
     z = latents(prior, 2)
     words = {"prompt": ["a cat"] * 2, "negative_prompt": ["dog"] * 2, "guidance_scale": 4.0}
     pipe.set_progress_bar_config(disable=True)
-    wanted = pipe(**words, num_inference_steps=steps, latents=z, output_type="latent").images
+    wanted = pipe(**words, num_inference_steps=5, latents=z, output_type="latent").images
     null, cat = prior.condition("dog"), prior.condition("a cat")
     times = [prior.schedule.time(int(t)) for t in pipe.scheduler.timesteps]
     levels = [prior.schedule(t) for t in times]
@@ -192,12 +191,12 @@ def test_nan_from_the_network_is_one_line(sick, tiny_folder):
             prior.predict(z, level, [condition])
     text = str(caught.value)
     assert "\n" not in text
-    assert {"input": "was shown", "weights": "t 0.5, sigma"}.get(sick, sick) in text
+    assert {"input": "its input had", "weights": "t 0.5, sigma"}.get(sick, sick) in text
 
 
 def test_float16_overflow_names_the_remedy():
     with pytest.raises(NetworkError, match="bfloat16 or float32"):
-        Watch().see(torch.tensor([float("inf")]), torch.zeros(1), "the UNet", torch.float16)
+        FiniteCheck().add(torch.tensor([float("inf")]), torch.zeros(1), "the UNet", torch.float16)
 
 
 @pytest.mark.parametrize(
@@ -261,9 +260,9 @@ class TestFromPipe:
             pipe.text_encoder.get_input_embeddings().weight.add_(1.0)
         assert prior.condition("a cat") != old
 
-    def test_its_version_follows_its_weights(self, pipe, tiny_folder):
+    def test_its_version_follows_its_weights(self, pipe, opened):
         first = from_pipe(pipe)
-        assert first.revision == from_pipe(open_pipe(tiny_folder)).revision
+        assert first.revision == from_pipe(opened).revision
         with torch.no_grad():
             pipe.unet.conv_in.weight.add_(1.0)
         assert from_pipe(pipe).revision != first.revision

@@ -11,7 +11,6 @@ from benchmarks.run import identity
 from benchmarks.suites.editing import Editing
 from benchmarks.suites.inpainting import Inpainting
 from dreamsampler import from_pretrained
-from dreamsampler.models.place import move
 
 MIXED = {
     "editing": ["null-text inversion", "Prompt-to-Prompt", "DDS", "FlowEdit", "DreamSampler"],
@@ -39,7 +38,7 @@ def test_tensors_of_two_devices_do_not_meet():
 def test_rows_are_measured_where_the_model_lies_on_a_device(name, small):
     prior = from_pretrained(small, device="cpu")
     with far_away() as where:
-        move(prior, where)
+        prior.to(where)
         assert next(prior.network.parameters()).device == where == prior.device
         suite, identified = SUITES[name](prior), identity(prior)
         assert len(identified["weights"]) == 16

@@ -8,7 +8,7 @@ from tiny import TINY
 
 from dreamsampler import Edit, from_pretrained
 from dreamsampler.methods.registry import methods_of
-from dreamsampler.models.budget import Skeleton, counted
+from dreamsampler.models.budget import MetaModel, count_memory
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import networks
 from dreamsampler.tasks import Restore
@@ -44,7 +44,7 @@ def test_a_method_that_a_model_cannot_have_is_refused_by_the_plan(picture):
 
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_weights_are_those_of_the_files(name):
-    skeleton, prior = Skeleton(folder_of(name), torch.float32), loaded(name)
+    skeleton, prior = MetaModel(folder_of(name), torch.float32), loaded(name)
     side = 2 * prior.multiple
     budget = skeleton.budget(2, side, side)
     modules = {**prior.family.encoders, "vae": prior.vae, "denoiser": prior.network}
@@ -61,18 +61,18 @@ def test_the_memory_of_a_forward_is_that_of_the_real_one(name):
     """The same count on tensors with numbers: the meta device leaves nothing out."""
     prior = loaded(name)
     size = 16 * prior.factor
-    said = Skeleton(folder_of(name), torch.float32).budget(2, size, size).network
+    said = MetaModel(folder_of(name), torch.float32).budget(2, size, size).network
     z, told = noise(prior, 2, 16, 16), prior.condition("a cat")
-    with counted(shapes_only=False) as count, torch.no_grad():
+    with count_memory(meta=False) as count, torch.no_grad():
         prior.predict(z, prior.schedule(0.5), [told])
-    assert said == pytest.approx(count.most, rel=0.25)
+    assert said == pytest.approx(count.peak, rel=0.25)
 
 
 def test_a_view_of_a_weight_takes_nothing():
     layer = torch.nn.Linear(1000, 10)
-    with counted(shapes_only=False) as count, torch.no_grad():
+    with count_memory(meta=False) as count, torch.no_grad():
         torch.nn.functional.linear(torch.ones(2, 1000), layer.weight.t().t(), layer.bias)
-    assert 4 * 2000 <= count.most < 4 * 3000  # the ones and the answer, not 4 * 10000
+    assert 4 * 2000 <= count.peak < 4 * 3000  # the ones and the answer, not 4 * 10000
 
 
 def test_a_device_that_is_too_small_is_told_what_to_do(picture):

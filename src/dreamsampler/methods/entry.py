@@ -107,10 +107,10 @@ class Method:
             return
         from dreamsampler.models import ModelError
         from dreamsampler.models.attention import check_attention
-        from dreamsampler.models.counting import stands_for
+        from dreamsampler.models.counting import counted_family
 
         try:
-            check_attention(stands_for(prior) or prior)
+            check_attention(counted_family(prior) or prior)
         except ModelError as error:
             raise ModelError(f"method {self.name}: {error}, or take the default method") from error
 

@@ -1,4 +1,4 @@
-"""The only floor that knows networks."""
+"""Diffusion models; the only layer that knows networks."""
 
 from dreamsampler.models.alignment import Alignment, align, changed_tokens
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
@@ -7,7 +7,7 @@ from dreamsampler.models.load import Pretrained, from_pipe, from_pretrained
 from dreamsampler.models.mixture import GaussianMixture
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.models.tokens import token_weights, word_tokens
+from dreamsampler.models.prompt import token_weights, word_tokens
 
 __all__ = [
     "Alignment",

@@ -1,4 +1,4 @@
-"""What is added to a model after its training: LoRA, and learned words (textual inversion)."""
+"""LoRA and learned words (textual inversion), added to a loaded model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dreamsampler.files import sha256
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.family import FamilyKind
+from dreamsampler.models.family import Family
 from dreamsampler.models.weights import read_header, refuse_pickle
 
 _ENDS = (
@@ -42,7 +42,7 @@ class Adapters:
     def of(
         lora: Sequence[str | Path] | Mapping[str | Path, float], words: Sequence[str | Path]
     ) -> Adapters:
-        """From what users write.
+        """From the arguments of `from_pretrained`.
 
         Raises:
             ModelError: a file is missing, or no safetensors.
@@ -63,8 +63,8 @@ class Adapters:
             read_header(path)
         return made
 
-    def told(self) -> dict[str, Any]:
-        """What a recipe says of them: names, hashes and strengths, kind by kind."""
+    def recipe(self) -> dict[str, Any]:
+        """Names, hashes and strengths of the files, for a recipe."""
         made: dict[str, Any] = {
             "lora": [
                 {"name": path.name, "sha256": sha256(path), "strength": strength}
@@ -77,36 +77,28 @@ class Adapters:
         return {name: files for name, files in made.items() if files}
 
 
-def adapt(parts: dict[str, Any], changes: Adapters, kind: FamilyKind) -> None:
+def adapt(parts: dict[str, Any], adapters: Adapters, kind: type[Family]) -> None:
     """Add LoRAs to the weights of loaded networks, and learned words to the text encoders.
 
     Args:
         parts: name -> network or tokenizer; changed.
-        changes: what to add.
-        kind: the family, whose naming of weights is known.
+        adapters: what to add.
+        kind: the family, whose names of weights are known.
 
     Raises:
         ModelError: a file is of another kind, or belongs to another model.
     """
-    for path in changes.words:
-        learn(parts, path)
-    for path, strength in changes.lora:
-        merge(parts, path, strength, kind)
+    for path in adapters.words:
+        _add_words(parts, path)
+    for path, strength in adapters.lora:
+        _merge(parts, path, strength, kind)
 
 
-def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKind) -> None:
+def _merge(parts: Mapping[str, Any], path: Path, strength: float, kind: type[Family]) -> None:
     """Add one LoRA to the weights: W + strength alpha / rank B A.
 
-    Merged, it costs nothing per step. Names may be those of diffusers, peft or kohya.
-
-    Args:
-        parts: name -> network; a LoRA's part that is not there is left out.
-        path: a .safetensors file.
-        strength: 1 as it was trained.
-        kind: the family.
-
-    Raises:
-        ModelError: names or shapes that are not this model's, or another kind of change.
+    Merged, it costs nothing per step. Names may be those of diffusers, peft or kohya; a part that
+    the model does not have is left out.
 
     Source: Hu et al., "LoRA", ICLR 2022 (arXiv:2106.09685), eq. 3.
     """
@@ -119,8 +111,12 @@ def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKin
         if module is None:
             continue
         down, up = weights[down_name].float(), weights[up_name].float()
+        if down.ndim == 2:
+            product = up @ down
+        else:  # a convolution
+            product = torch.einsum("or,rikl->oikl", up.flatten(1), down)
         alpha = alphas.get(module_name, float(len(down)))
-        change = _product(up, down) * (strength * alpha / len(down))
+        change = product * (strength * alpha / len(down))
         weight = module.weight
         if change.numel() != weight.numel():
             raise ModelError(
@@ -132,7 +128,7 @@ def merge(parts: Mapping[str, Any], path: Path, strength: float, kind: FamilyKin
 
 
 def _read(
-    path: Path, parts: Mapping[str, Any], kind: FamilyKind
+    path: Path, parts: Mapping[str, Any], kind: type[Family]
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """A LoRA's tensors under diffusers' names, and the alphas by module."""
     from safetensors.torch import load_file
@@ -162,8 +158,8 @@ def _read(
 def _converted(raw: dict[str, Tensor], parts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Kohya's flat names (lora_unet_down_blocks_0_...) as diffusers' dotted ones.
 
-    None if a name is flat and no module of the model is called so: it may be of the program that
-    the model was first published with.
+    None if a name is flat and belongs to no module of the model: it may be a name of the program
+    that the model was first published with.
     """
     if not any(key.startswith("lora_") for key in raw):
         return dict(raw)
@@ -196,12 +192,12 @@ def _converted(raw: dict[str, Tensor], parts: Mapping[str, Any]) -> dict[str, An
 
 
 def _as_diffusers(
-    raw: dict[str, Tensor], parts: Mapping[str, Any], kind: FamilyKind
+    raw: dict[str, Tensor], parts: Mapping[str, Any], kind: type[Family]
 ) -> dict[str, Any]:
-    """Other programs' names (SGM's blocks, FLUX's fused projections) by diffusers' own readers."""
+    """Names of other programs (SGM, FLUX's fused projections), by diffusers' converters."""
     from diffusers.loaders import lora_pipeline
 
-    read: Any  # how many things diffusers' readers return depends on their arguments
+    read: Any  # what diffusers' converters return depends on their arguments
     if "unet" in parts and kind.title == "Stable Diffusion XL":
         reader = lora_pipeline.StableDiffusionXLLoraLoaderMixin
         read = reader.lora_state_dict(dict(raw), unet_config=parts["unet"].config)
@@ -251,25 +247,12 @@ def _module(name: str, parts: Mapping[str, Any], path: Path) -> Any:
     return module
 
 
-def _product(up: Tensor, down: Tensor) -> Tensor:
-    """B A, for matrices and for convolutions."""
-    if down.ndim == 2:
-        return up @ down
-    return torch.einsum("or,rikl->oikl", up.flatten(1), down)
+def _add_words(parts: Mapping[str, Any], path: Path) -> None:
+    """Add a learned word, called as its file or its key, to tokenizers and text encoders.
 
-
-def learn(parts: Mapping[str, Any], path: Path) -> None:
-    """Teach the tokenizers and text encoders a learned word, called as its file or its key.
-
-    A word of several vectors is stored as `<word>`, `<word>_1`, ...; a prompt says `<word>`.
-
-    Args:
-        parts: name -> text encoder or tokenizer; changed.
-        path: a .safetensors file with one tensor (n, d) under the word's name or "emb_params",
-            or with "clip_l" and "clip_g" for two encoders.
-
-    Raises:
-        ModelError: vectors of another width than the encoder's.
+    The file has one tensor (n, d) under the word's name or "emb_params", or "clip_l" and "clip_g"
+    for two encoders. A word of several vectors is stored as `<word>`, `<word>_1`, ...; a prompt
+    says `<word>`.
 
     Source: Gal et al., "An image is worth one word", ICLR 2023 (arXiv:2208.01618).
     """

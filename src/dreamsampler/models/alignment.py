@@ -1,4 +1,4 @@
-"""Which tokens of one prompt stand for which of another."""
+"""Which tokens of one prompt correspond to which of another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import Any, Literal, TypeAlias, final
 import torch
 from torch import Tensor
 
-from dreamsampler.models.prompt import spell_out, tokenize
-from dreamsampler.models.tokens import length_of, places_of, tokenizer_of, tokens_in
+from dreamsampler.models.prompt import (
+    expand_learned_words,
+    text_length,
+    token_count,
+    tokenize,
+    tokenizer_of,
+    word_spans,
+)
 
-How: TypeAlias = Literal["replace", "refine"]
+AlignmentMode: TypeAlias = Literal["replace", "refine"]
 _Pairs: TypeAlias = list[tuple[range, range]]
-"""Places in the source prompt, and those in the target prompt that they stand for."""
+"""Positions in the source prompt, and the corresponding ones in the target prompt."""
 
 
 @final
@@ -34,7 +40,10 @@ class Alignment:
 
 
 def align(
-    prior: Any, source: Sequence[str], target: Sequence[str], how: How | None = None
+    prior: Any,
+    source: Sequence[str],
+    target: Sequence[str],
+    mode: AlignmentMode | None = None,
 ) -> Alignment:
     """Align the tokens of pairs of prompts, as the model's tokenizer cuts them.
 
@@ -44,10 +53,10 @@ def align(
     tangerine") take the source's maps, the others keep their own.
 
     Args:
-        prior: a `NetworkPrior` that reads prompts by CLIP.
+        prior: a `NetworkPrior` with a CLIP text encoder.
         source: the source prompt of every picture.
         target: as many target prompts.
-        how: for all pairs; left out: replace where both have as many words, else refine.
+        mode: for all pairs; left out: replace where both have as many words, else refine.
 
     Raises:
         ModelError: a model without a tokenizer.
@@ -57,8 +66,8 @@ def align(
     swap" and "adding a new phrase".
     """
     _check_pairs(source, target)
-    tokenizer, length = tokenizer_of(prior), length_of(prior)
-    rows = [_aligned(a, b, tokenizer, length, how) for a, b in zip(source, target, strict=True)]
+    tokenizer, length = tokenizer_of(prior), text_length(prior)
+    rows = [_align_pair(a, b, tokenizer, length, mode) for a, b in zip(source, target, strict=True)]
     return Alignment(torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows]))
 
 
@@ -71,7 +80,7 @@ def changed_tokens(
     by their longest common sequence of words. Case and punctuation do not count.
 
     Args:
-        prior: a `NetworkPrior` that reads prompts by CLIP.
+        prior: a `NetworkPrior` with a CLIP text encoder.
         source: the source prompt of every picture.
         target: as many target prompts.
 
@@ -89,19 +98,19 @@ def changed_tokens(
         ([0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
     """
     _check_pairs(source, target)
-    tokenizer, length = tokenizer_of(prior), length_of(prior)
-    found = torch.zeros(2, len(source), length)
+    tokenizer, length = tokenizer_of(prior), text_length(prior)
+    changed = torch.zeros(2, len(source), length)
     for i, pair in enumerate(zip(source, target, strict=True)):
-        a, b = (places_of(prompt, tokenizer, length) for prompt in pair)
-        names = [word for word, _ in a], [word for word, _ in b]
-        kept = _common(*names)
+        spans = [word_spans(prompt, tokenizer, length) for prompt in pair]
+        a, b = ([word for word, _ in each] for each in spans)
+        common = _common(a, b)
         if len(a) == len(b):
-            kept = [(range(k, k + 1),) * 2 for k in range(len(a)) if names[0][k] == names[1][k]]
-        for side, places in enumerate((a, b)):
-            stays = {k for both in kept for k in both[side]}
-            for k, (_, place) in enumerate(places):
-                found[side, i, place.start : place.stop] = float(k not in stays)
-    return found[0], found[1]
+            common = [(range(k, k + 1),) * 2 for k in range(len(a)) if a[k] == b[k]]
+        for side, each in enumerate(spans):
+            unchanged = {k for both in common for k in both[side]}
+            for k, (_, span) in enumerate(each):
+                changed[side, i, span.start : span.stop] = float(k not in unchanged)
+    return changed[0], changed[1]
 
 
 def _check_pairs(source: Sequence[str], target: Sequence[str]) -> None:
@@ -111,26 +120,34 @@ def _check_pairs(source: Sequence[str], target: Sequence[str]) -> None:
         )
 
 
-def _aligned(
-    source: str, target: str, tokenizer: Any, length: int, how: How | None
+def _align_pair(
+    source: str, target: str, tokenizer: Any, length: int, mode: AlignmentMode | None
 ) -> tuple[Tensor, Tensor]:
     """(n, n) and (n,) of one pair."""
-    words = [spell_out(prompt, tokenizer).split() for prompt in (source, target)]
-    counts = [[tokens_in(word, tokenizer) for word in each] for each in words]
-    same = len(words[0]) == len(words[1])
-    if how == "replace" and not same:
+    texts = [expand_learned_words(prompt, tokenizer) for prompt in (source, target)]
+    counts = [[token_count(word, tokenizer) for word in text.split()] for text in texts]
+    same = len(counts[0]) == len(counts[1])
+    if mode == "replace" and not same:
         raise ValueError(
-            f"{source!r} has {len(words[0])} words and {target!r} {len(words[1])}, so none can be "
-            "replaced one by one: refine"
+            f"{source!r} has {len(counts[0])} words and {target!r} {len(counts[1])}, so none can "
+            "be replaced one by one: refine"
         )
     ends = [min(1 + sum(each), length - 1) for each in counts]
-    if same and how != "refine":
+    if same and mode != "refine":
         pairs = _word_by_word(counts[0], counts[1])
     else:
-        spelled = [spell_out(prompt, tokenizer) for prompt in (source, target)]
-        ids = [tokenize(text, tokenizer, length).ids[0].tolist() for text in spelled]
+        ids = [tokenize(text, tokenizer, length).ids[0].tolist() for text in texts]
         pairs = _common(ids[0][: ends[0]], ids[1][: ends[1]])
-    return _matrix([*pairs, *_rest(ends[0], ends[1], length)], length)
+    for k in range(length - ends[1]):  # the end of the prompt to its end, padding to padding
+        i, j = min(ends[0] + k, length - 1), ends[1] + k
+        pairs.append((range(i, i + 1), range(j, j + 1)))
+    tokens, share = torch.zeros(length, length), torch.zeros(length)
+    for a, b in pairs:
+        for j in (j for j in b if j < length):
+            share[j] = 1
+            for i in (i for i in a if i < length):
+                tokens[i, j] = 1 / len(b)
+    return tokens, share
 
 
 def _word_by_word(source: list[int], target: list[int]) -> _Pairs:
@@ -165,22 +182,3 @@ def _common(source: Sequence[Hashable], target: Sequence[Hashable]) -> _Pairs:
         else:
             j += 1
     return pairs
-
-
-def _rest(source: int, target: int, length: int) -> _Pairs:
-    """The end of the prompt to its end, padding to padding."""
-    places = range(target, length)
-    taken = [min(source + k, length - 1) for k in range(len(places))]
-    return [(range(i, i + 1), range(j, j + 1)) for i, j in zip(taken, places, strict=True)]
-
-
-def _matrix(pairs: _Pairs, length: int) -> tuple[Tensor, Tensor]:
-    tokens, share = torch.zeros(length, length), torch.zeros(length)
-    for source, target in pairs:
-        own = [j for j in target if j < length]
-        for j in own:
-            share[j] = 1
-            for i in source:
-                if i < length:
-                    tokens[i, j] = 1 / len(target)
-    return tokens, share

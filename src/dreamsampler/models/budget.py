@@ -1,7 +1,7 @@
 """What a model takes, from its configuration alone: no weight is read, no memory of its size used.
 
-The networks are built on PyTorch's "meta" device, where tensors have shapes and no numbers, and
-asked there; every tensor that is alive at a time is counted.
+The networks are built and run on PyTorch's "meta" device, where tensors have shapes and no
+numbers; the memory of the tensors that are alive at a time is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 from dreamsampler.maths import Level
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.family import Family, FamilyKind, TextCondition, stack
+from dreamsampler.models.family import Family, TextCondition, batch_conditions
 from dreamsampler.models.folder import (
     check_configs,
     class_of,
@@ -32,18 +32,18 @@ from dreamsampler.models.folder import (
     networks,
     part_dtype,
 )
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import read_json
 
-_WORDS = 512
-"""Tokens of a prompt that a transformer is asked for in a budget; a UNet has CLIP's 77."""
-
+_TOKENS = 512
+"""Tokens of a prompt that a budget assumes for a transformer; a UNet has CLIP's 77."""
 
 _WORKSPACE = 1.75
-"""What convolutions of an autoencoder take for themselves on top of their results: measured on an
-H200 in float16, 1.75 times in all for one picture of 512 or 1024 pixels, 1.35 times for eight."""
-_ATTENDING = threading.RLock()
-"""One thread at a time counts."""
+"""Workspace of an autoencoder's convolutions beside their outputs: measured on an H200 in float16,
+1.75 times in all for one picture of 512 or 1024 pixels, 1.35 times for eight."""
+
+_ATTENTION_LOCK = threading.RLock()
+"""One thread at a time replaces PyTorch's attention."""
 
 
 @final
@@ -53,13 +53,20 @@ class Part:
 
     Args:
         name: unet, transformer, vae, text_encoder, ...
-        parameters: how many numbers it was trained to.
+        parameters: their number.
         memory: of its weights, in bytes.
     """
 
     name: str
     parameters: int
     memory: int
+
+    @staticmethod
+    def of(name: str, module: nn.Module) -> Part:
+        """That of a module."""
+        weights = list(module.parameters())
+        memory = sum(weight.numel() * weight.element_size() for weight in weights)
+        return Part(name, sum(weight.numel() for weight in weights), memory)
 
 
 @final
@@ -70,9 +77,9 @@ class Budget:
     Args:
         title: its family.
         parts: its networks.
-        network: one forward of the denoiser; with its way back, if gradients are taken.
+        network: one forward of the denoiser; with its backward, if gradients are taken.
         encode: one picture to latent.
-        decode: one latent to picture; with its way back, if gradients are taken.
+        decode: one latent to picture; with its backward, if gradients are taken.
     """
 
     title: str
@@ -95,26 +102,26 @@ class Budget:
         """The most memory of the device that is in use at a time, of weights and activations.
 
         Args:
-            offload: see `Means`; "sequential" is counted as if a network's largest layer were all
-                of it that is there, a sixteenth.
-            release_text_encoders: see `Means`.
+            offload: see `MemoryOptions`; with "sequential" a sixteenth of a network, as its
+                largest layer, is assumed to be on the device.
+            release_text_encoders: see `MemoryOptions`.
         """
-        text = sum(part.memory for part in self.parts if is_text(part.name))
+        encoders = [part.memory for part in self.parts if is_text(part.name)]
         vae = sum(part.memory for part in self.parts if part.name == "vae")
-        denoiser = self.weights - text - vae
+        denoiser = self.weights - sum(encoders) - vae
         coding = max(self.encode, self.decode)
         if offload is not None:
             share = 1 if offload == "model" else 1 / 16
-            one = max((p.memory for p in self.parts if is_text(p.name)), default=0)
-            return int(max(share * denoiser + self.network, share * vae + coding, share * one))
+            text = share * max(encoders, default=0)
+            return int(max(share * denoiser + self.network, share * vae + coding, text))
         if release_text_encoders:
             return max(self.weights, denoiser + vae + max(self.network, coding))
         return self.weights + max(self.network, coding)
 
 
 @final
-class Skeleton:
-    """A model's networks without numbers, and its family.
+class MetaModel:
+    """A model's networks on the meta device, and its family.
 
     Args:
         folder: of the model; only its small files are read.
@@ -125,11 +132,11 @@ class Skeleton:
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        self.kind: FamilyKind = check_configs(folder)
+        self.kind = check_configs(folder)
         self.dtype = self.kind.half if dtype is None else dtype
         with quiet():
             self.parts: dict[str, Any] = {
-                name: _empty(folder, self.kind, name).to(part_dtype(folder, name, self.dtype))
+                name: _on_meta(folder, self.kind, name).to(part_dtype(folder, name, self.dtype))
                 for name in networks(self.kind, folder)
             }
             small = load_small(folder, self.kind)
@@ -152,66 +159,60 @@ class Skeleton:
         gradient_checkpointing: bool = False,
         tiling: int | None = None,
     ) -> Budget:
-        """What runs of a size take.
+        """What runs of a size, in pixels, take.
 
         Args:
             rows: images times prompts in one forward of the network.
-            height: of the picture in the model, in pixels.
+            height: of the picture in the model.
             width: likewise.
             images: pictures that are encoded or decoded at a time.
             gradients: whether the loop takes gradients through network and decoder.
-            gradient_checkpointing: see `Means`.
-            tiling: see `Means`; one tile is counted, and what all of them are laid on.
+            gradient_checkpointing: see `MemoryOptions`.
+            tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
         """
-        codec = Codec(self.parts["vae"])
+        codec, channels = Codec(self.parts["vae"]), self.family.latent_channels
         tile = [min(side, tiling or side) for side in (height, width)]
         for name in ("unet", "transformer", "vae"):
-            part = self.parts.get(name)
-            if part is not None and gradient_checkpointing:
-                part.enable_gradient_checkpointing()
+            if name in self.parts and gradient_checkpointing:
+                self.parts[name].enable_gradient_checkpointing()
         h, w = height // codec.factor, width // codec.factor
-        z = torch.zeros(rows, self.family.latent_channels, h, w, device="meta")
-        cells = [side // codec.factor for side in tile]
-        one = torch.zeros(images, self.family.latent_channels, *cells, device="meta")
+        z = torch.zeros(rows, channels, h, w, device="meta")
+        one = torch.zeros(images, channels, *(n // codec.factor for n in tile), device="meta")
         x = torch.zeros(images, 3, *tile, device="meta")
-        # what tiles are laid on: the sum, its weights, and their quotient
+        # tiles are added to a sum and a sum of weights, and divided into a third tensor
         pixels = height * width if tile != [height, width] else 0
-        latents = images * self.family.latent_channels * pixels // codec.factor**2
-        told = stack([self._told()], [rows], torch.device("meta"), self.dtype)
+        latents = images * channels * pixels // codec.factor**2
+        text = batch_conditions([self._condition()], [rows], torch.device("meta"), self.dtype)
 
-        def ask(z: Tensor) -> Tensor:
-            return self.family.ask(z.to(self.dtype), Level(0.5, 0.5, 0.5), told)
+        def forward(z: Tensor) -> Tensor:
+            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), text)
 
         return Budget(
             self.kind.title,
-            tuple(_part(name, module) for name, module in self.parts.items()),
-            _most(ask, z, gradients),
-            int(_WORKSPACE * _most(codec.encode, x, False)) + 8 * latents,
-            int(_WORKSPACE * _most(codec.decode, one, gradients)) + 4 * (6 * images + 1) * pixels,
+            tuple(Part.of(name, module) for name, module in self.parts.items()),
+            _peak(forward, z, gradients),
+            int(_WORKSPACE * _peak(codec.encode, x, False)) + 8 * latents,
+            int(_WORKSPACE * _peak(codec.decode, one, gradients)) + 4 * (6 * images + 1) * pixels,
         )
 
-    def _told(self) -> TextCondition:
-        """A prompt's numbers, by what the networks' configurations say of their shape."""
+    def _condition(self) -> TextCondition:
+        """An encoded prompt, its shape by the networks' configurations."""
         config = self.family.network.config
-        wide = next(
-            config[key]
-            for key in ("joint_attention_dim", "caption_channels", "cap_feat_dim",
-                        "cross_attention_dim")
-            if config.get(key) is not None
-        )  # fmt: skip
+        keys = ("joint_attention_dim", "caption_channels", "cap_feat_dim", "cross_attention_dim")
+        width = next(config[key] for key in keys if config.get(key) is not None)
         pooled = config.get("pooled_projection_dim")
         if pooled is None and "text_encoder_2" in self.parts:
             pooled = self.parts["text_encoder_2"].config.projection_dim
-        words = 77 if "unet" in self.parts else _WORDS
-        empty = torch.zeros(1, words, wide, device="meta")
-        told = TextCondition("", empty)
+        tokens = 77 if "unet" in self.parts else _TOKENS
+        made = TextCondition("", torch.zeros(1, tokens, width, device="meta"))
         if pooled is not None:
-            told = replace(told, pooled=torch.zeros(1, pooled, device="meta"))
-        return replace(told, told=3.5) if self.family.guidance == "told" else told
+            made = replace(made, pooled=torch.zeros(1, pooled, device="meta"))
+        embedded = self.family.guidance == "embedded"
+        return replace(made, guidance_scale=3.5) if embedded else made
 
 
-def _empty(folder: Path, kind: FamilyKind, part: str) -> nn.Module:
-    """A network without numbers, from its configuration."""
+def _on_meta(folder: Path, kind: type[Family], part: str) -> nn.Module:
+    """A network on the meta device, from its configuration."""
     cls = class_of(folder, kind, part)
     try:
         with torch.device("meta"):
@@ -223,63 +224,62 @@ def _empty(folder: Path, kind: FamilyKind, part: str) -> nn.Module:
         raise ModelError(f"{folder / part}/config.json: {one_line(error)}") from None
 
 
-def _part(name: str, module: nn.Module) -> Part:
-    weights = list(module.parameters())
-    memory = sum(weight.numel() * weight.element_size() for weight in weights)
-    return Part(name, sum(weight.numel() for weight in weights), memory)
-
-
-def _most(run: Callable[[Tensor], Tensor], shown: Tensor, gradients: bool) -> int:
-    """The most bytes alive while something runs on tensors without numbers."""
-    with counted() as count, torch.set_grad_enabled(gradients):
-        free = shown.clone().requires_grad_(gradients)
-        made = run(free)
+def _peak(run: Callable[[Tensor], Tensor], given: Tensor, gradients: bool) -> int:
+    """The most bytes alive while a function runs on meta tensors."""
+    with count_memory() as count, torch.set_grad_enabled(gradients):
+        inputs = given.clone().requires_grad_(gradients)
+        output = run(inputs)
         if gradients:
-            torch.autograd.grad(made.float().sum(), free)
-    return count.most
+            torch.autograd.grad(output.float().sum(), inputs)
+    return count.peak
 
 
 @contextmanager
-def counted(shapes_only: bool = True) -> Iterator[_Alive]:
+def count_memory(meta: bool = True) -> Iterator[MemoryCount]:
     """Inside, bytes of tensors that are made and still alive are counted.
 
     Args:
-        shapes_only: attention makes no numbers, as on the meta device; False for real tensors.
+        meta: attention on meta tensors counts as its fused kernels; False for real tensors.
     """
-    alive = _Alive()
-    with _fused() if shapes_only else nullcontext(), alive:
-        yield alive
+    count = MemoryCount()
+    with _fused_attention() if meta else nullcontext(), count:
+        yield count
 
 
 @final
-class _Alive(TorchDispatchMode):
-    """Counts the storages that operators make, until they are let go."""
+class MemoryCount(TorchDispatchMode):
+    """Counts the storages that operators make, until they are freed.
+
+    Attributes:
+        bytes: now.
+        peak: the most of them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.now, self.most = 0, 0
-        self._seen: set[int] = set()
+        self.bytes, self.peak = 0, 0
+        self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        shown = {_storage(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
-        for each in tree_leaves(made):  # a view of a weight takes nothing
-            if isinstance(each, Tensor) and _storage(each) not in shown:
-                self._count(each.untyped_storage())
-        return made
+        output = func(*args, **(kwargs or {}))
+        inputs = {_storage(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        for each in tree_leaves(output):  # a view of a weight takes nothing
+            if isinstance(each, Tensor) and _storage(each) not in inputs:
+                self._add(each.untyped_storage())
+        return output
 
-    def _count(self, storage: Any) -> None:
+    def _add(self, storage: Any) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self._seen:
+        if key in self._known:
             return
-        self._seen.add(key)
-        self.now += size
-        self.most = max(self.most, self.now)
-        weakref.finalize(storage, self._drop, key, size)
+        self._known.add(key)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+        weakref.finalize(storage, self._remove, key, size)
 
-    def _drop(self, key: int, size: int) -> None:
-        self._seen.discard(key)
-        self.now -= size
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.bytes -= size
 
 
 def _storage(tensor: Tensor) -> int:
@@ -287,31 +287,21 @@ def _storage(tensor: Tensor) -> int:
 
 
 @contextmanager
-def _fused() -> Iterator[None]:
-    """Attention as its fused kernels take it: no table of all pairs is kept.
+def _fused_attention() -> Iterator[None]:
+    """Attention on meta tensors as its fused kernels: no matrix of all pairs is kept.
 
-    Only that of tensors without numbers, so that nobody else's is touched meanwhile. It is put in
-    the place of PyTorch's, since a TorchFunctionMode is not there when checkpoints are recomputed.
+    It replaces PyTorch's function, since a TorchFunctionMode is off when checkpoints are computed
+    again; real tensors, of other threads, still go to PyTorch's.
     """
 
-    def attend(
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:
+    def _attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, **options: Any) -> Tensor:
         if query.is_meta:
             return _Attention.apply(query, key, value)
-        named = {"scale": scale, "enable_gqa": enable_gqa}
-        return real(query, key, value, attn_mask, dropout_p, is_causal, **named)
+        return real(query, key, value, *args, **options)
 
-    with _ATTENDING:
+    with _ATTENTION_LOCK:
         real = functional.scaled_dot_product_attention
-        functional.scaled_dot_product_attention = attend
+        functional.scaled_dot_product_attention = _attention
         try:
             yield
         finally:
@@ -320,14 +310,14 @@ def _fused() -> Iterator[None]:
 
 @final
 class _Attention(torch.autograd.Function):
-    """Fused attention by its shapes: the answer, and what its way back keeps."""
+    """Fused attention by its shapes: the output, and what its backward keeps."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """An answer of the right shape."""
-        made = query.new_empty(*query.shape[:-1], value.shape[-1])
-        ctx.save_for_backward(query, key, value, made)
-        return made
+        """An output of the right shape."""
+        output = query.new_empty(*query.shape[:-1], value.shape[-1])
+        ctx.save_for_backward(query, key, value, output)
+        return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from dreamsampler.maths import Image, Latent
-from dreamsampler.models.family import place_of
+from dreamsampler.models.device import device_of
 
 OVERLAP = 0.25
-"""Share of a tile's side that it has in common with its neighbor."""
+"""Share of a tile's side that it shares with its neighbor."""
 
 
 @final
@@ -22,15 +22,15 @@ class Codec:
 
         z = (mode(E(x)) - shift) scale,   x = D(z / scale + shift)
 
-    Scale and shift are numbers, or one pair a channel (Qwen-Image, whose pictures are films of one
-    frame). Gradients pass.
+    Scale and shift are numbers, or one pair a channel (Qwen-Image, whose pictures are videos of
+    one frame). Gradients pass.
 
     Args:
         vae: an AutoencoderKL, AutoencoderTiny, AutoencoderDC or AutoencoderKLQwenImage.
         tiling: side of the tiles in pixels, or None for whole pictures. Neighbors overlap by a
-            quarter and are blended; with gradients a tile is computed again on the way back, so
-            that only one tile's activations are held. An autoencoder with normalization or
-            attention over the whole picture sees less of it in a tile, so colors can differ a
+            quarter and are blended; with gradients a tile is computed again in the backward pass,
+            so that only one tile's activations are in memory. An autoencoder with normalization
+            or attention over the whole picture gets less of it in a tile, so colors can differ a
             little; one without (AutoencoderTiny) gives the same picture.
 
     Example:
@@ -42,7 +42,7 @@ class Codec:
 
     def __init__(self, vae: Any, tiling: int | None = None) -> None:
         self.vae: Any = vae
-        self.film = getattr(vae.config, "temperal_downsample", None) is not None
+        self.video = getattr(vae.config, "temperal_downsample", None) is not None
         if tiling is not None and (tiling < 8 * self.factor or tiling % self.factor):
             raise ValueError(
                 f"tiling is {tiling}, but a tile's side is a multiple of {self.factor} pixels, "
@@ -54,60 +54,51 @@ class Codec:
     def factor(self) -> int:
         """Pixels per latent cell and side."""
         config = self.vae.config
-        if self.film:
+        if self.video:
             return 2 ** len(config.temperal_downsample)
         widths = getattr(config, "block_out_channels", None) or config.encoder_block_out_channels
         return 2 ** (len(widths) - 1)
 
     @property
-    def place(self) -> tuple[torch.device, torch.dtype]:
-        """Where and in what it computes."""
-        return place_of(self.vae), self.vae.dtype
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self.vae.dtype
 
     def encode(self, x: Image) -> Latent:
         """Picture to latent, scaled; never a sample."""
-        mode = self._by_tiles(x, self._encoded, 1, self.factor)
+        mode = self._by_tiles(x, self._encode, 1, self.factor)
         scale, shift = self._scaling(mode)
         return (mode - shift) * scale
 
     def decode(self, z: Latent) -> Image:
         """Scaled latent to picture."""
         scale, shift = self._scaling(z)
-        return self._by_tiles(z / scale + shift, self._decoded, self.factor, 1)
+        return self._by_tiles(z / scale + shift, self._decode, self.factor, 1)
 
-    def _encoded(self, x: Image) -> Latent:
-        where, dtype = self.place
-        shown = x.to(where, dtype)
-        output = self.vae.encode(shown[:, :, None] if self.film else shown)
+    def _encode(self, x: Image) -> Latent:
+        inputs = x.to(device_of(self.vae), self.dtype)
+        output = self.vae.encode(inputs[:, :, None] if self.video else inputs)
         if "latent_dist" in output:
             mode = output.latent_dist.mode()
         else:
             mode = output.latents if "latents" in output else output.latent
-        return (mode[:, :, 0] if self.film else mode).to(x)
+        return (mode[:, :, 0] if self.video else mode).to(x)
 
-    def _decoded(self, z: Latent) -> Image:
-        where, dtype = self.place
-        shown = z.to(where, dtype)
-        output = self.vae.decode(shown[:, :, None] if self.film else shown, return_dict=False)[0]
-        return (output[:, :, 0] if self.film else output).to(z)
+    def _decode(self, z: Latent) -> Image:
+        inputs = z.to(device_of(self.vae), self.dtype)
+        output = self.vae.decode(inputs[:, :, None] if self.video else inputs, return_dict=False)[0]
+        return (output[:, :, 0] if self.video else output).to(z)
 
     def _scaling(self, like: Tensor) -> tuple[Any, Any]:
         config = self.vae.config
-        if self.film:
+        if self.video:
             std = torch.tensor(config.latents_std).view(1, -1, 1, 1).to(like)
             return 1 / std, torch.tensor(config.latents_mean).view(1, -1, 1, 1).to(like)
         scale, shift = (getattr(config, f"{word}_factor", None) for word in ("scaling", "shift"))
         return (1.0 if scale is None else scale), (shift or 0.0)
 
     def _by_tiles(self, x: Tensor, apply: Callable[[Tensor], Tensor], up: int, down: int) -> Tensor:
-        """A map of pictures, tile by tile where they are larger than a tile.
-
-        Args:
-            x: what is mapped.
-            apply: the map.
-            up: how many times larger its results are.
-            down: how many times smaller.
-        """
+        """A map whose results are `up` times larger, or `down` times smaller, tile by tile."""
         side = (self.tiling or 0) if down > 1 else (self.tiling or 0) // self.factor
         if self.tiling is None or max(x.shape[2:]) <= side:
             return apply(x)
@@ -118,7 +109,11 @@ class Codec:
         for top in _starts(x.shape[2], side, step):
             for left in _starts(x.shape[3], side, step):
                 tile = x[:, :, top : top + side, left : left + side]
-                made = _again(apply, tile)
+                if torch.is_grad_enabled() and tile.requires_grad:
+                    made = checkpoint(apply, tile, use_reentrant=False)
+                else:
+                    made = apply(tile)
+                assert isinstance(made, Tensor)
                 total = total if len(total) else made.new_zeros(*made.shape[:2], h, w)
                 t, u = top * up // down, left * up // down
                 rows, columns = slice(t, t + made.shape[2]), slice(u, u + made.shape[3])
@@ -128,29 +123,18 @@ class Codec:
         return total / weights
 
 
-def _again(apply: Callable[[Tensor], Tensor], tile: Tensor) -> Tensor:
-    """A tile's result; with gradients it is computed again on the way back."""
-    if torch.is_grad_enabled() and tile.requires_grad:
-        return checkpoint(apply, tile, use_reentrant=False)
-    return apply(tile)
-
-
 def _starts(length: int, side: int, step: int) -> list[int]:
-    """Where tiles begin, so that they cover a length; the last one ends with it."""
+    """First pixels of tiles that cover a length; the last one ends with it."""
     if length <= side:
         return [0]
     return [*range(0, length - side, step), length - side]
 
 
 def _ramp(place: slice, length: int) -> Tensor:
-    """Weights along one side of a tile: 1 inside, 0 where it lacks what its neighbors see.
+    """Weights along one side of a tile in a picture of some length: 1 inside, 0 at its edges.
 
     Of the overlap a quarter is left out at the tile's edge, the middle half falls linearly, and
     the last quarter counts fully; the edges of the picture count fully.
-
-    Args:
-        place: where the tile lies.
-        length: of the picture.
     """
     side = place.stop - place.start
     overlap = side * OVERLAP

@@ -1,4 +1,4 @@
-"""A model without networks, that counts what a run would ask of the real one."""
+"""A model without networks, that counts the evaluations of a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from dreamsampler.maths import Image, Latent, Level, Schedule, Target
-from dreamsampler.models.family import Family, Guidance, TextCondition, Told
+from dreamsampler.maths import Image, Latent, Level
+from dreamsampler.models.family import Family, TextCondition, TextInputs
 from dreamsampler.models.few_steps import FewSteps
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.prompt import Tokens
@@ -18,7 +18,7 @@ from dreamsampler.models.prompt import Tokens
 
 @final
 class Tally:
-    """What was asked.
+    """What a run needed.
 
     Attributes:
         rows: most rows in one forward of the network.
@@ -31,14 +31,14 @@ class Tally:
         self.rows, self.images, self.gradients = 0, 0, False
         self.size: tuple[int, int] = (0, 0)
 
-    def coded(self, images: int, height: int, width: int) -> None:
-        """So many pictures of a size were encoded or decoded at a time."""
+    def add_images(self, images: int, height: int, width: int) -> None:
+        """Count pictures of a size that were encoded or decoded at a time."""
         self.images = max(self.images, images)
         self.size = max(self.size, (height, width), key=lambda size: size[0] * size[1])
 
 
 @final
-class _Nothing(nn.Module):
+class _Empty(nn.Module):
     """A module of one number."""
 
     def __init__(self, channels: int) -> None:
@@ -49,79 +49,66 @@ class _Nothing(nn.Module):
 
 
 @final
-class _Told:
-    """A family that answers by the prompt alone, and takes down how it was asked."""
+class _CountingFamily:
+    """A family whose output depends on the prompt alone, and that counts its calls."""
 
     def __init__(self, real: Family, tally: Tally) -> None:
-        self.network: Any = _Nothing(real.latent_channels)
-        self.stands_for = real
+        self.real, self._tally = real, tally
+        self.network: Any = _Empty(real.latent_channels)
         self.encoders: dict[str, Any] = {"none": None}
-        self.schedule: Schedule = real.schedule
-        self.target: Target = real.target
-        self.latent_channels, self.cells = real.latent_channels, real.cells
-        self.native_cells = real.native_cells
-        self.guidance: Guidance = real.guidance
-        self.default_scale = real.default_scale
-        self._tally = tally
 
-    def read(self, prompt: str) -> tuple[TextCondition, Tokens]:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
         """One number for a prompt; different ones for different prompts."""
         number = (sum(map(ord, prompt)) % 97) / 97
         ids = torch.zeros(1, 1)
         return TextCondition(prompt, torch.full((1, 1, 1), number)), Tokens(ids, ids, "", 0)
 
-    def ask(self, z: Latent, level: Level, told: Told) -> Tensor:
+    def forward(self, z: Latent, level: Level, inputs: TextInputs) -> Tensor:
         """Something small, different for every prompt, that gradients pass."""
         del level
         self._tally.rows = max(self._tally.rows, len(z))
         self._tally.gradients |= z.requires_grad and torch.is_grad_enabled()
-        return 0.1 * z + told.embeddings.view(-1, 1, 1, 1)
+        return 0.1 * z + inputs.embeddings.view(-1, 1, 1, 1)
 
 
 @final
-class _Cells:
-    """An autoencoder that averages cells."""
+class _CountingCodec:
+    """An autoencoder that averages cells, and counts its pictures."""
 
     def __init__(self, factor: int, channels: int, tally: Tally) -> None:
         self.factor, self._channels, self._tally = factor, channels, tally
-        self.vae: Any = _Nothing(3)
-        self.place = (torch.device("cpu"), torch.float32)
+        self.vae: Any = _Empty(3)
+        self.dtype = torch.float32
 
     def encode(self, x: Image) -> Latent:
         """Means of cells."""
-        self._tally.coded(len(x), *x.shape[2:])
+        self._tally.add_images(len(x), *x.shape[2:])
         gray = avg_pool2d(x, self.factor).mean(1, keepdim=True)
         return gray.repeat(1, self._channels, 1, 1)
 
     def decode(self, z: Latent) -> Image:
         """Cells of one color."""
-        self._tally.coded(len(z), *(self.factor * side for side in z.shape[2:]))
+        self._tally.add_images(len(z), *(self.factor * side for side in z.shape[2:]))
         self._tally.gradients |= z.requires_grad and torch.is_grad_enabled()
         return interpolate(z.mean(1, keepdim=True).repeat(1, 3, 1, 1), scale_factor=self.factor)
 
 
-def stands_for(prior: Any) -> Any:
-    """The family that a model without networks stands for; None for a real model."""
+def counted_family(prior: Any) -> Family | None:
+    """The real family of a model without networks; None for a real model."""
     family = getattr(prior, "family", None)
-    return family.stands_for if isinstance(family, _Told) else None
+    return family.real if isinstance(family, _CountingFamily) else None
 
 
 def counting_prior(
     family: Family, factor: int, name: str, few: FewSteps
 ) -> tuple[NetworkPrior, Tally]:
-    """A prior with a family's sizes, schedule and guidance, and no network.
-
-    Args:
-        family: the real one; its network is not asked.
-        factor: pixels per cell.
-        name: of the model.
-        few: how it was distilled.
-
-    Returns:
-        The prior, whose evaluations count as ever, and what else was asked of it.
-    """
+    """A prior with a family's sizes, schedule and guidance but no network, and its count."""
     tally = Tally()
-    codec: Any = _Cells(factor, family.latent_channels, tally)
-    prior = NetworkPrior(_Told(family, tally), codec, name=name, owned=True)
+    counting: Any = _CountingFamily(family, tally)
+    codec: Any = _CountingCodec(factor, family.latent_channels, tally)
+    prior = NetworkPrior(counting, codec, name=name, owned=True)
     few.apply(prior)
     return prior, tally

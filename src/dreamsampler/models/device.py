@@ -1,4 +1,4 @@
-"""Where a network computes, and in what."""
+"""Devices and precisions: which there are, and where a module computes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from dreamsampler.models.errors import ModelError
 
@@ -20,24 +21,28 @@ DTYPES = {
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that was asked for, if it is there; None for the best one.
+    """A device by its name, if it is available; None for the best one.
 
     Raises:
         ModelError: no such device.
     """
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if device is None:
-        return torch.device("cuda" if has["cuda"] else "mps" if has["mps"] else "cpu")
+        return torch.device(next(n for n in ("cuda", "mps", "cpu") if available[n]))
     try:
         chosen = torch.device(device)
     except (RuntimeError, ValueError):
         raise ModelError(
             f"device is {str(device)!r}, but must be cpu, cuda, cuda:0, ..., or mps"
         ) from None
-    if not has.get(chosen.type, True):
+    if not available.get(chosen.type, True):
         raise ModelError(
             f"device is {str(chosen)!r}, but this PyTorch sees none: pass "
-            f"{' or '.join(repr(name) for name, there in has.items() if there)}"
+            f"{' or '.join(repr(name) for name, found in available.items() if found)}"
         )
     return chosen
 
@@ -48,7 +53,7 @@ def choose_dtype(
     small: bool = False,
     half: torch.dtype = torch.float16,
 ) -> torch.dtype:
-    """The dtype that was asked for, if the device is good at it; None or "auto" for its default.
+    """A dtype by its name, if the device supports it well; None or "auto" for its default.
 
     Args:
         dtype: its name, or itself.
@@ -66,27 +71,29 @@ def choose_dtype(
         raise ModelError(f"dtype is {str(dtype)!r}, but must be float32, float16, bfloat16 or auto")
     if chosen == torch.float16 and device.type == "cpu":
         raise ModelError(
-            "dtype is float16, which a CPU is slow and inexact at: pass bfloat16 (fast, half the "
+            "dtype is float16, which is slow and inexact on a CPU: pass bfloat16 (fast, half the "
             "memory) or float32"
         )
     return chosen
 
 
-def memory_of(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None where nobody says.
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes; if accelerate keeps its weights elsewhere, a hook knows."""
+    first = next(module.parameters()).device
+    parts = module.modules() if first.type == "meta" else [module]
+    hooks = (getattr(part, "_hf_hook", None) for part in parts)
+    devices = (getattr(hook, "execution_device", None) for hook in hooks)
+    return torch.device(next((device for device in devices if device is not None), first))
 
-    On CUDA what the driver reports, on MPS what Metal recommends to use at most, on a CPU the main
-    memory that can be had without swapping.
-    """
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes that are free on a device; None where that cannot be found out."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
-    return _main_memory() if device.type == "cpu" else None
-
-
-def _main_memory() -> int | None:
-    """What Linux says is available, or else what a POSIX system has in all."""
+    if device.type != "cpu":
+        return None
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line[:13] == "MemAvailable:")

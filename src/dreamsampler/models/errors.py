@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+SUPPORTED = (
+    "supported are text-to-image models of Stable Diffusion 1.x, 2.x (and their inpainting "
+    "networks), XL, 3 and 3.5, FLUX.1, PixArt-Sigma, Sana, Qwen-Image and Z-Image"
+)
+
 
 class ModelError(ValueError):
-    """A model cannot be used: what came, what was wanted, what to do, on one line."""
+    """A model cannot be used: what was given, what is required, what to do, on one line."""
 
 
 class NetworkError(ModelError):
-    """The neural network answered with NaN or infinity."""
+    """The output of a neural network has NaN or infinity in it."""
 
 
 class PromptTruncated(UserWarning):
@@ -16,7 +21,7 @@ class PromptTruncated(UserWarning):
 
 
 def one_line(error: BaseException, limit: int = 240) -> str:
-    r"""The message of somebody else's error, on one line and not too long.
+    r"""The message of a third-party error, on one line and not too long.
 
     Example:
         >>> one_line(OSError("no such file\n  at all"))

@@ -1,21 +1,27 @@
-"""What one architecture adds to the prior: how a prompt is read and how its network is asked."""
+"""What differs between architectures: how a prompt is encoded and how the network is called."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, TypeAlias, final, runtime_checkable
+from typing import Any, ClassVar, Literal, TypeAlias, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dreamsampler.maths import Latent, Level, RectifiedFlow, Schedule, Target, VariancePreserving
+from dreamsampler.maths import Latent, Level, RectifiedFlow, Target, VariancePreserving
+from dreamsampler.models.errors import SUPPORTED, ModelError
 from dreamsampler.models.prompt import Tokens
 
-Guidance: TypeAlias = Literal["free", "told", "baked"]
-"""How a network can be guided: by two questions (classifier-free), by telling it the scale, or
-not at all, because a scale was baked into its weights."""
+Guidance: TypeAlias = Literal["cfg", "embedded", "distilled"]
+"""How a network is guided: by two prompts (classifier-free guidance), by an input for the guidance
+scale, or not at all, because a scale was distilled into its weights."""
+
+KL_AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
+
+_TARGETS: dict[str, Target] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 
 
 @final
@@ -27,35 +33,33 @@ class TextCondition:
         prompt: the words.
         embeddings: (1, n, d), serving every row of a batch, or (b, n, d).
         pooled: (1, p), one vector for the whole prompt, in families that have one.
-        mask: (1, n), True where a token is a word and not padding, in families that ask.
-        told: the guidance scale that a network with an input for it is told.
-        beside: (1, k, h, w), channels that are shown beside the latent (inpainting networks).
+        mask: (1, n), True where a token is not padding, in families that use a mask.
+        guidance_scale: of a network with an input for it ("embedded").
+        extra_channels: (1, k, h, w), concatenated to the latent (inpainting networks).
     """
 
     prompt: str
     embeddings: Tensor
     pooled: Tensor | None = None
     mask: Tensor | None = None
-    told: float | None = None
-    beside: Tensor | None = None
+    guidance_scale: float | None = None
+    extra_channels: Tensor | None = None
 
     def __eq__(self, other: object) -> bool:
         if self is other or not isinstance(other, TextCondition):
             return self is other
-        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
         return all(
             torch.equal(a, b)
             if isinstance(a, Tensor) and isinstance(b, Tensor)
-            else a is b or a == b
-            for a, b in pairs
-            if isinstance(a, Tensor) == isinstance(b, Tensor)
-        ) and all(isinstance(a, Tensor) == isinstance(b, Tensor) for a, b in pairs)
+            else not isinstance(a, Tensor) and not isinstance(b, Tensor) and a == b
+            for a, b in ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        )
 
     def __hash__(self) -> int:
-        return hash((self.prompt, self.told))
+        return hash((self.prompt, self.guidance_scale))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TextCondition:
-        """The same where and in what a network computes; a mask stays a mask."""
+        """The same on a device and in a precision; a mask stays a mask."""
         moved = {
             f.name: value.to(device) if value.dtype == torch.bool else value.to(device, dtype)
             for f in fields(self)
@@ -66,75 +70,84 @@ class TextCondition:
 
 @final
 @dataclass(frozen=True)
-class Told:
-    """What a network is told in one forward: every row of the batch with its own condition.
+class TextInputs:
+    """The conditions of one forward: every row of the batch with its own.
 
     Args:
         embeddings: (b, n, d); shorter prompts are padded with zeros at their end.
         pooled: (b, p), or None.
         mask: (b, n), or None where every token counts.
-        scales: the told guidance scale of each row, or None.
-        beside: (b, k, h, w), or None.
+        guidance_scales: the embedded guidance scale of each row, or None.
+        extra_channels: (b, k, h, w), or None.
     """
 
     embeddings: Tensor
     pooled: Tensor | None
     mask: Tensor | None
-    scales: list[float] | None
-    beside: Tensor | None
+    guidance_scales: list[float] | None
+    extra_channels: Tensor | None
 
-    def words(self) -> Tensor:
+    def token_mask(self) -> Tensor:
         """The mask, (b, n); all True where there is none."""
+        if self.mask is not None:
+            return self.mask
         shape = self.embeddings.shape[:2]
-        everything = torch.ones(shape, dtype=torch.bool, device=self.embeddings.device)
-        return everything if self.mask is None else self.mask
+        return torch.ones(shape, dtype=torch.bool, device=self.embeddings.device)
 
 
-def stack(
+def batch_conditions(
     conditions: Sequence[TextCondition],
     rows: Sequence[int],
     device: torch.device,
     dtype: torch.dtype,
-) -> Told:
-    """Conditions, each for so many rows, as one batch.
-
-    Args:
-        conditions: what to tell.
-        rows: how many rows of the batch each condition serves.
-        device: where the network computes.
-        dtype: what it computes in.
-    """
+) -> TextInputs:
+    """Conditions, each for so many rows of the batch, as the inputs of a network."""
     pairs = [(c.to(device, dtype), n) for c, n in zip(conditions, rows, strict=True)]
     longest = max(c.embeddings.shape[1] for c, _ in pairs)
 
-    def together(name: str) -> Tensor | None:
-        parts = [(getattr(c, name), n) for c, n in pairs]
-        return None if parts[0][0] is None else torch.cat([_spread(each, n) for each, n in parts])
+    def padded(tokens: Tensor) -> Tensor:
+        end = tokens.new_zeros(len(tokens), longest - tokens.shape[1], *tokens.shape[2:])
+        return torch.cat([tokens, end], dim=1) if end.shape[1] else tokens
 
-    mask = None
+    def joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+        if parts[0] is None:
+            return None
+        each = zip(parts, rows, strict=True)
+        return torch.cat([part.expand(n, *part.shape[1:]) for part, n in each if part is not None])
+
+    masks: list[Tensor | None] = [None]
     if any(c.mask is not None or c.embeddings.shape[1] < longest for c, _ in pairs):
-        mask = torch.cat([_spread(_padded(_words_of(c), longest), n) for c, n in pairs])
-    told = [c.told for c, n in pairs for _ in range(n)]
-    return Told(
-        torch.cat([_spread(_padded(c.embeddings, longest), n) for c, n in pairs]),
-        together("pooled"),
-        mask,
-        None if told[0] is None else [float(each or 0) for each in told],
-        together("beside"),
+        masks = [
+            padded(c.embeddings.new_ones(c.embeddings.shape[:2], dtype=torch.bool))
+            if c.mask is None
+            else padded(c.mask)
+            for c, _ in pairs
+        ]
+    embeddings = joined([padded(c.embeddings) for c, _ in pairs])
+    assert embeddings is not None
+    scales = [c.guidance_scale for c, n in pairs for _ in range(n)]
+    return TextInputs(
+        embeddings,
+        joined([c.pooled for c, _ in pairs]),
+        joined(masks),
+        None if scales[0] is None else [float(scale or 0) for scale in scales],
+        joined([c.extra_channels for c, _ in pairs]),
     )
 
 
 @final
-class Stack:
-    """`stack`, but what was said last is not put together again.
+class ConditionCache:
+    """`batch_conditions`, but the last batch is kept.
 
-    A run says the same at every level: that was a quarter of the loop's own time on Stable
-    Diffusion. Embeddings that learn are stacked anew, since a graph is walked back only once.
+    A run has the same conditions at every level: that was a quarter of the loop's own time on
+    Stable Diffusion. Embeddings that require gradients are batched anew, since a graph is walked
+    back only once.
     """
 
     def __init__(self) -> None:
-        self._asked: tuple[Sequence[TextCondition], tuple[object, ...]] = ((), ())
-        self._told: Told | None = None
+        self._conditions: Sequence[TextCondition] = ()
+        self._key: tuple[object, ...] = ()
+        self._inputs: TextInputs | None = None
 
     def __call__(
         self,
@@ -142,124 +155,151 @@ class Stack:
         rows: Sequence[int],
         device: torch.device,
         dtype: torch.dtype,
-    ) -> Told:
-        """Conditions, each for so many rows, as one batch."""
-        before, where = self._asked
-        asked = (*rows, device, dtype)
-        same = where == asked and all(a is b for a, b in zip(before, conditions, strict=True))
-        if self._told is not None and same:
-            return self._told
-        told = stack(conditions, rows, device, dtype)
-        parts = (told.embeddings, told.pooled, told.beside)
-        learned = any(part is not None and part.requires_grad for part in parts)
-        self._asked, self._told = (tuple(conditions), asked), None if learned else told
-        return told
+    ) -> TextInputs:
+        """See `batch_conditions`."""
+        key = (*rows, device, dtype)
+        same = key == self._key and all(
+            a is b for a, b in zip(self._conditions, conditions, strict=True)
+        )
+        if self._inputs is not None and same:
+            return self._inputs
+        inputs = batch_conditions(conditions, rows, device, dtype)
+        parts = (inputs.embeddings, inputs.pooled, inputs.extra_channels)
+        trained = any(part is not None and part.requires_grad for part in parts)
+        self._conditions, self._key = tuple(conditions), key
+        self._inputs = None if trained else inputs
+        return inputs
 
 
-def _spread(each: Tensor, n: int) -> Tensor:
-    return each.expand(n, *each.shape[1:])
+class Family(ABC):
+    """One architecture: a subclass encodes prompts and calls the network.
 
-
-def _padded(each: Tensor, longest: int) -> Tensor:
-    """With zeros behind the last token."""
-    end = each.new_zeros(len(each), longest - each.shape[1], *each.shape[2:])
-    return torch.cat([each, end], dim=1) if end.shape[1] else each
-
-
-def _words_of(condition: TextCondition) -> Tensor:
-    every = torch.ones(condition.embeddings.shape[:2], dtype=torch.bool)
-    return every.to(condition.embeddings.device) if condition.mask is None else condition.mask
-
-
-@runtime_checkable
-class Family(Protocol):
-    """One architecture: `NetworkPrior` keeps the books, a family knows how to speak.
+    Class attributes:
+        title: its name in words.
+        pipelines: names of the diffusers pipelines whose folders it reads.
+        classes: part -> the classes it may be of, the usual one first.
+        optional: parts that a folder may lack.
+        flow: whether it is a rectified flow; else it has a table of noise levels.
+        half: the 16-bit dtype that it was published in.
 
     Attributes:
         network: the denoiser.
         encoders: name -> text encoder; emptied when they are released.
+        tokenizers: name -> tokenizer.
         schedule: the forward process.
         target: what the network outputs.
         latent_channels: channels of a latent.
         cells: latents' sides must be whole multiples of this many cells.
-        native_cells: side of the latents that the network knows best.
-        guidance: how the network can be guided.
-        default_scale: the guidance scale that it is usually asked with.
+        native_cells: side of the latents that the network was trained on.
+        guidance: how the network is guided.
+        default_scale: its usual guidance scale.
+
+    Args:
+        parts: name -> network, tokenizer or scheduler.
+        settings: further entries of model_index.json.
+
+    Raises:
+        ModelError: a part of another kind.
     """
 
-    network: Any
-    encoders: dict[str, Any]
-    schedule: Schedule
-    target: Target
-    latent_channels: int
-    cells: int
-    native_cells: int
-    guidance: Guidance
-    default_scale: float
+    title: ClassVar[str]
+    pipelines: ClassVar[tuple[str, ...]]
+    classes: ClassVar[dict[str, tuple[str, ...]]]
+    optional: ClassVar[tuple[str, ...]] = ()
+    flow: ClassVar[bool] = True
+    half: ClassVar[torch.dtype] = torch.bfloat16
+    guidance: Guidance = "cfg"
+    default_scale: float = 5.0
 
-    def read(self, prompt: str) -> tuple[TextCondition, Tokens]:
-        """What the text encoders make of a prompt, and what they had to leave out."""
-        ...
+    def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        del settings  # read by the families that have some
+        known = {name: parts[name] for name in self.classes if parts.get(name) is not None}
+        self.network: Any = known.get("unet", known.get("transformer"))
+        self.encoders: dict[str, Any] = {n: p for n, p in known.items() if "text_encoder" in n}
+        self.tokenizers: dict[str, Any] = {n: p for n, p in known.items() if "tokenizer" in n}
+        self.check({n: p.config for n, p in known.items() if n not in self.tokenizers})
+        self.latent_channels, self.cells, self.native_cells = self.sizes(self.network.config)
+        scheduler = parts["scheduler"]
+        if self.flow:
+            tokens = (self.native_cells // self.cells) ** 2
+            self.schedule: Any = flow_schedule(scheduler.config, tokens)
+            self.target: Target = "flow"
+        else:
+            if getattr(scheduler, "alphas_cumprod", None) is None:
+                raise ModelError(
+                    f"{type(scheduler).__name__} has no alphas_cumprod, so it is no scheduler of "
+                    f"a variance-preserving model: {SUPPORTED}"
+                )
+            table = scheduler.alphas_cumprod.detach().float().cpu()
+            self.schedule = VariancePreserving(tuple(table.tolist()))
+            self.target = target_of(scheduler.config)
 
-    def ask(self, z: Latent, level: Level, told: Told) -> Tensor:
+    @classmethod
+    def check(cls, configs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Raise ModelError if the configurations of the networks are not of this family."""
+        del configs  # every network of the classes is of the family
+
+    def sizes(self, config: Any) -> tuple[int, int, int]:
+        """(latent_channels, cells, native_cells) by the denoiser's configuration."""
+        return config.in_channels, config.patch_size, config.sample_size
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the first text encoder."""
+        return next(iter(self.tokenizers.values()))
+
+    def check_latent(self, z: Latent, name: str, multiple: int) -> None:
+        """Raise ValueError if a latent does not fit the network of a model of this name."""
+        if z.ndim != 4 or z.shape[1] != self.latent_channels:
+            raise ValueError(
+                f"a latent is {tuple(z.shape)}, but {name} has latents of "
+                f"(b, {self.latent_channels}, h, w): take them from encode"
+            )
+        unet = hasattr(self.network.config, "block_out_channels")  # copes with odd sides
+        if not unet and (z.shape[2] % self.cells or z.shape[3] % self.cells):
+            raise ValueError(
+                f"a latent is {tuple(z.shape)}, but its sides must be multiples of {self.cells}: "
+                f"pad the picture to multiples of {multiple} pixels"
+            )
+
+    @abstractmethod
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
+        """The output of the text encoders, and the tokens, which know what was truncated."""
+
+    @abstractmethod
+    def forward(self, z: Latent, level: Level, inputs: TextInputs) -> Tensor:
         """The network's raw output in the layout of z, one row per row."""
-        ...
 
 
-class FamilyKind(Protocol):
-    """What is known of a family before any of its networks is there.
-
-    Attributes:
-        title: its name in words.
-        flow: whether it is a rectified flow; else it has a table of noise levels.
-        half: the 16-bit dtype that it was published in.
-        pipelines: names of the diffusers pipelines whose folders it reads.
-        classes: part -> the classes it may be of, the usual one first.
-        optional: parts that a folder may lack.
-    """
-
-    title: str
-    flow: bool
-    half: torch.dtype
-    pipelines: tuple[str, ...]
-    classes: dict[str, tuple[str, ...]]
-    optional: tuple[str, ...]
-
-    def __call__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> Family:
-        """The family around its parts."""
-        ...
-
-    def check(self, configs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Raise ModelError if the configurations are not of this family."""
-        ...
+def target_of(scheduler: Mapping[str, Any]) -> Target:
+    """What the network was trained to output, by its scheduler's configuration."""
+    kind = scheduler.get("prediction_type", "epsilon")
+    if kind not in _TARGETS:
+        raise ModelError(
+            f"the scheduler's prediction_type is {kind!r}, but must be {' or '.join(_TARGETS)}"
+        )
+    return _TARGETS[kind]
 
 
-def table_of(scheduler: Any) -> VariancePreserving:
-    """The forward process of a scheduler with a table, in its float32 digits."""
-    return VariancePreserving(tuple(scheduler.alphas_cumprod.detach().float().cpu().tolist()))
-
-
-def flow_of(scheduler: Mapping[str, Any], tokens: int) -> RectifiedFlow:
+def flow_schedule(scheduler: Mapping[str, Any], tokens: int) -> RectifiedFlow:
     """The forward process of a flow model: straight lines, timed for its native size.
 
         shift = exp(m tokens + b),  m, b through (base tokens, base shift) and (max tokens, max)
 
-    where the scheduler asks for shifting by size, else its own constant shift. Which latents lie
-    at a sigma does not depend on it; only where evenly spaced times fall does.
+    where the scheduler uses dynamic shifting, else its own constant shift. Which latents belong to
+    a sigma does not depend on it; only the spacing of times does.
 
     Args:
         scheduler: its configuration.
-        tokens: how many picture tokens the network sees at its native size.
+        tokens: how many image tokens the network has at its native size.
 
-    Source: Esser et al., "Scaling rectified flow transformers", ICML 2024, section 5.3.2, for
-    shifting by size.
+    Source: Esser et al., "Scaling rectified flow transformers", ICML 2024, section 5.3.2.
     """
     if not scheduler.get("use_dynamic_shifting"):
         return RectifiedFlow(scheduler.get("shift") or scheduler.get("flow_shift") or 1.0)
     low, high = scheduler.get("base_image_seq_len", 256), scheduler.get("max_image_seq_len", 4096)
     least, most = scheduler.get("base_shift", 0.5), scheduler.get("max_shift", 1.15)
-    mu = least + (most - least) * (tokens - low) / (high - low)
-    return RectifiedFlow(math.exp(mu))
+    return RectifiedFlow(math.exp(least + (most - least) * (tokens - low) / (high - low)))
 
 
 def pack(z: Latent) -> Tensor:
@@ -281,25 +321,13 @@ def unpack(tokens: Tensor, height: int, width: int) -> Latent:
     return blocks.reshape(b, d // 4, height, width)
 
 
-def rows_of(value: float, z: Latent, dtype: torch.dtype = torch.float32) -> Tensor:
-    """One number for every row of a batch."""
-    return torch.full((len(z),), value, device=z.device, dtype=dtype)
+def per_row(values: float | Sequence[float], z: Tensor) -> Tensor:
+    """(b,) float32: a number for every row of a batch, or one for all of them.
 
-
-def numbers_of(values: Sequence[float], z: Latent, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A number for every row of a batch; equal ones are made on the device, which waits for none.
-
-    A list that is copied to a GPU has it finish everything before.
+    Equal numbers are made on the device: a list that is copied to a GPU waits for its queue.
     """
+    if isinstance(values, float | int):
+        values = [values] * len(z)
     if all(value == values[0] for value in values):
-        return torch.full((len(values),), values[0], device=z.device, dtype=dtype)
-    return torch.tensor(values, device=z.device, dtype=dtype)
-
-
-def place_of(module: nn.Module) -> torch.device:
-    """Where a module computes; if accelerate keeps its weights elsewhere, a hook knows."""
-    first = next(module.parameters()).device
-    parts = module.modules() if first.type == "meta" else [module]
-    hooks = (getattr(part, "_hf_hook", None) for part in parts)
-    known = (getattr(hook, "execution_device", None) for hook in hooks)
-    return torch.device(next((device for device in known if device is not None), first))
+        return torch.full((len(values),), values[0], device=z.device, dtype=torch.float32)
+    return torch.tensor(values, device=z.device, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""What networks see in a picture: features of a model's own autoencoder, of CLIP, of any module."""
+"""Features of a picture: of a model's own autoencoder, of CLIP, of any module."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dreamsampler.maths import Image
-from dreamsampler.models.errors import ModelError
+from dreamsampler.models.errors import ModelError, one_line
 
-Seen: TypeAlias = Callable[[Image], list[Tensor]]
+Features: TypeAlias = Callable[[Image], list[Tensor]]
 """Picture in [-1, 1] -> features, layer by layer."""
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
-def features_of(layers: Sequence[nn.Module], run: Callable[[Image], Any]) -> Seen:
-    """What some layers of any network answer while a picture runs through it.
+def layer_features(layers: Sequence[nn.Module], run: Callable[[Image], Any]) -> Features:
+    """The outputs of some layers of any network while it runs on a picture.
 
     Args:
-        layers: modules whose outputs are wanted, each called once in a run.
-        run: shows the network a picture.
+        layers: modules whose outputs are kept, each called once in a run.
+        run: runs the network on a picture.
 
     Raises:
         ModelError: no layers.
 
     Example:
-        >>> eye = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-        >>> [each.shape for each in features_of([eye[1]], eye)(torch.zeros(1, 3, 8, 8))]
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> [each.shape for each in layer_features([net[1]], net)(torch.zeros(1, 3, 8, 8))]
         [torch.Size([1, 4, 6, 6])]
     """
     if not layers:
-        raise ModelError("no layer's features were asked for: pass at least one module")
+        raise ModelError("there are no layers to take features of: pass at least one module")
 
-    def see(x: Image) -> list[Tensor]:
-        seen: list[Tensor] = []
+    def features(x: Image) -> list[Tensor]:
+        outputs: list[Tensor] = []
 
-        def keep(_module: nn.Module, _given: Any, output: Any) -> None:
-            seen.append(output if isinstance(output, Tensor) else output[0])
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            outputs.append(output if isinstance(output, Tensor) else output[0])
 
         hooks = [layer.register_forward_hook(keep) for layer in layers]
         try:
@@ -50,15 +50,16 @@ def features_of(layers: Sequence[nn.Module], run: Callable[[Image], Any]) -> See
         finally:
             for hook in hooks:
                 hook.remove()
-        return [each.to(x) for each in seen]
+        return [each.to(x) for each in outputs]
 
-    return see
+    return features
 
 
-def encoder_features(prior: Any) -> Seen:
+def encoder_features(prior: Any) -> Features:
     """The stages of a model's own autoencoder, from colors and edges to parts.
 
-    Nothing is loaded that the model does not have. They are no judge of what is shown, as CLIP is.
+    Nothing is loaded that the model does not have. Unlike CLIP they do not know what a picture
+    shows.
 
     Args:
         prior: a `NetworkPrior` whose autoencoder has stages (`AutoencoderKL`).
@@ -70,20 +71,21 @@ def encoder_features(prior: Any) -> Seen:
     if not stages:
         raise ModelError(
             f"{getattr(prior, 'name', '') or type(prior).__name__} has no autoencoder with stages "
-            "to see by: name a CLIP model (network=FOLDER)"
+            "to take features of: name a CLIP model (network=FOLDER)"
         )
     if prior.codec.tiling is not None:
         raise ModelError(
-            "an autoencoder in tiles sees no whole picture: leave tiling out, or name a CLIP model "
-            "(network=FOLDER)"
+            "an autoencoder in tiles has no features of the whole picture: leave tiling out, or "
+            "name a CLIP model (network=FOLDER)"
         )
-    return features_of(list(stages), prior.encode)
+    return layer_features(list(stages), prior.encode)
 
 
-def clip_features(folder: Path | str) -> Seen:
+def clip_features(folder: Path | str) -> Features:
     """The layers of a CLIP image encoder, and its embedding of the whole picture.
 
-    Pictures are scaled to the encoder's size, not cut. Tokens are places, the class token is none.
+    Pictures are scaled to the encoder's size, not cut. Tokens become positions; the class token is
+    left out.
 
     Args:
         folder: of a CLIP model in the layout of transformers, safetensors only.
@@ -103,17 +105,16 @@ def clip_features(folder: Path | str) -> Seen:
             str(folder), use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ModelError(f"{folder} is no CLIP model that can be read: {line}") from error
+        raise ModelError(f"{folder} cannot be loaded as a CLIP model: {one_line(error)}") from error
     model = model.eval().requires_grad_(False)
     side = model.config.image_size
 
-    def see(x: Image) -> list[Tensor]:
+    def features(x: Image) -> list[Tensor]:
         mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
         small = functional.interpolate(x / 2 + 0.5, (side, side), mode="bicubic", antialias=True)
         pixels = ((small.cpu().float() - mean) / deviation).to(model.device)
-        said = model(pixel_values=pixels, output_hidden_states=True)
-        layers = [each[:, 1:].transpose(1, 2) for each in said.hidden_states[1:]]
-        return [each.to(x) for each in (*layers, said.image_embeds)]
+        output = model(pixel_values=pixels, output_hidden_states=True)
+        layers = [each[:, 1:].transpose(1, 2) for each in output.hidden_states[1:]]
+        return [each.to(x) for each in (*layers, output.image_embeds)]
 
-    return see
+    return features

@@ -14,9 +14,9 @@ from dreamsampler.models.folder import (
     CONFIGS,
     HALVES,
     check_configs,
+    has_weights,
+    is_complete,
     networks,
-    ready,
-    whole,
 )
 from dreamsampler.models.weights import stem_of
 
@@ -24,15 +24,15 @@ from dreamsampler.models.weights import stem_of
 @final
 @dataclass(frozen=True)
 class Hub:
-    """Where and how to look on the hub; the options of diffusers' from_pretrained.
+    """Options of the hub, as in diffusers' from_pretrained.
 
     Args:
-        revision: branch, tag or commit; None for the newest, or whatever is in the cache.
+        revision: branch, tag or commit; None for the newest, or any version in the cache.
         variant: "fp16" for the half-size files where a repository has them.
         cache_dir: another cache than the hub's own.
         token: for private or gated repositories; None for the one that `hf auth login` stored.
-        local_files_only: never ask the network; None for what HF_HUB_OFFLINE says.
-        pinned: the revision is this package's choice and nobody's wish.
+        local_files_only: never use the network; None for the value of HF_HUB_OFFLINE.
+        pinned: the revision is the pin of an alias, not the user's.
     """
 
     revision: str | None = None
@@ -42,29 +42,32 @@ class Hub:
     local_files_only: bool | None = None
     pinned: bool = False
 
+    def any_version(self) -> Hub:
+        """The same without revision and variant."""
+        return replace(self, revision=None, variant=None)
+
     def fetch(
         self,
         repositories: Sequence[str],
-        whole: Callable[[Path], bool],
+        complete: Callable[[Path], bool],
         download: Callable[[str, Hub], Path],
         small: Sequence[str] = ("model_index.json",),
         pins: Mapping[str, str] | None = None,
     ) -> Path:
-        """The first repository that is whole in the cache, or else the first that can be had.
+        """The first repository that is complete in the cache, else the first that downloads.
 
-        A pinned repository is had at its commit. Where that cannot be had, nor the newest of one
-        without a pin, any version in the cache is better than none: it is taken, and a warning
-        says which it is.
+        A pinned repository is loaded at its commit. If neither that nor the newest version of one
+        without a pin is available, any version in the cache is taken, with a warning.
 
         Args:
             repositories: ids with the same content, in order.
-            whole: whether a cached snapshot has everything.
-            download: brings one repository from the network; ModelError ends the search.
-            small: files whose presence in the cache makes a repository worth looking at.
-            pins: the commit of each repository that has one, for when there is no `revision`.
+            complete: whether a cached snapshot has everything.
+            download: of one repository; ModelError ends the search.
+            small: files of every snapshot.
+            pins: the commits of pinned repositories, where there is no `revision`.
 
         Raises:
-            ModelError: not in the cache, and not to be had.
+            ModelError: not in the cache, and not available on the hub.
         """
         pins = (pins or {}) if self.revision is None else {}
         hubs = {
@@ -72,39 +75,49 @@ class Hub:
             for name in repositories
         }
         for repository, hub in hubs.items():
-            cached = hub._cached(repository, list(small))
-            if cached is not None and whole(cached):
+            try:
+                cached = hub._snapshot(repository, list(small), local_files_only=True)
+            except Exception:  # whatever is wrong with the cache, the network comes next
+                continue
+            if complete(cached):
                 return cached
         try:
-            return self._had(hubs, download)
+            return self._download_first(hubs, download)
         except ModelError as error:
+            why = "the network is off" if self.offline() else one_line(error, 120)
             for repository in repositories if self.revision is None else ():
-                for other in self._snapshots(repository):
-                    if whole(other):
-                        wanted = pins.get(repository, "its newest")
-                        _tell(repository, other.name, wanted, error, self.offline())
+                for other in self._cached_versions(repository):
+                    if complete(other):
+                        warnings.warn(
+                            f"{repository} is used in the version that is in the cache, "
+                            f"{other.name}, instead of {pins.get(repository, 'its newest')}, "
+                            f"which is not available ({why})",
+                            stacklevel=2,
+                        )
                         return other
             raise
 
-    def _had(self, hubs: Mapping[str, Hub], download: Callable[[str, Hub], Path]) -> Path:
-        """The first repository that the network has."""
+    def _download_first(
+        self, hubs: Mapping[str, Hub], download: Callable[[str, Hub], Path]
+    ) -> Path:
+        """The first repository that can be downloaded."""
         first, hub = next(iter(hubs.items()))
         if self.offline():
             raise ModelError(
                 f"{first} is not in the local cache and the network is off (local_files_only or "
                 f"HF_HUB_OFFLINE): run `{hub.command(first)}` where there is one, or pass a folder"
             )
-        gone: list[_Gone] = []
-        for repository, at in hubs.items():
+        missing: list[_Missing] = []
+        for repository, each in hubs.items():
             try:
-                return download(repository, at)
-            except _Gone as error:
-                gone.append(error)
-        gated = [error for error in gone if error.gated]
-        raise ModelError(str([*gated, *gone][0]))  # what is only gated can be had
+                return download(repository, each)
+            except _Missing as error:
+                missing.append(error)
+        gated = [error for error in missing if error.gated]
+        raise ModelError(str([*gated, *missing][0]))  # a gated one is still available
 
     def command(self, repository: str) -> str:
-        """What brings a repository into the cache, on the command line.
+        """The command line that brings a repository into the cache.
 
         Example:
             >>> Hub(revision="v1").command("org/name")
@@ -113,18 +126,12 @@ class Hub:
         return f"hf download {repository}" + (f" --revision {self.revision}" * bool(self.revision))
 
     def offline(self) -> bool:
-        """Whether the network must not be asked."""
+        """Whether the network must not be used."""
         from huggingface_hub import constants
 
         return constants.HF_HUB_OFFLINE if self.local_files_only is None else self.local_files_only
 
-    def _cached(self, repository: str, small: list[str]) -> Path | None:
-        try:
-            return self._snapshot(repository, small, local_files_only=True)
-        except Exception:  # whatever is wrong with the cache, the network comes next
-            return None
-
-    def _snapshots(self, repository: str) -> list[Path]:
+    def _cached_versions(self, repository: str) -> list[Path]:
         """All versions of a repository in the cache: the one that was main first, then newest."""
         from huggingface_hub import constants
 
@@ -132,19 +139,19 @@ class Hub:
         home /= f"models--{repository.replace('/', '--')}"
         main = home / "refs" / "main"
         last = main.read_text("utf-8").strip() if main.is_file() else ""
-        found = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
-        return sorted(found, key=lambda f: (f.name == last, f.stat().st_mtime), reverse=True)
+        folders = [folder for folder in (home / "snapshots").glob("*") if folder.is_dir()]
+        return sorted(folders, key=lambda f: (f.name == last, f.stat().st_mtime), reverse=True)
 
     def download(self, repository: str, patterns: list[str]) -> Path:
-        """The folder of a repository's snapshot with the files that match; asks the network.
+        """The folder of a repository's snapshot with the files that match; uses the network.
 
         Raises:
-            ModelError: there is no way to it; the message says why.
+            ModelError: it cannot be downloaded; the message says why.
         """
         import huggingface_hub
 
         try:
-            if self.revision is not None:  # a listing would be tried five times, and say so
+            if self.revision is not None:  # a missing one would be tried five times, with output
                 huggingface_hub.model_info(repository, revision=self.revision, token=self.token)
             return self._snapshot(repository, patterns, local_files_only=False)
         except Exception as error:
@@ -165,18 +172,18 @@ class Hub:
         from huggingface_hub import errors
 
         if isinstance(error, errors.GatedRepoError):
-            return _Gone(
+            return _Missing(
                 f"{repository} is gated: accept its terms on its hub page, then `hf auth login`",
                 gated=True,
             )
         if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
-            return _Gone(
+            return _Missing(
                 f"there is no model {repository} on the hub, or it is private: check the name, or "
                 "`hf auth login` if it is yours"
             )
         if isinstance(error, errors.RevisionNotFoundError):
-            return _Gone(
-                f"{repository} no longer has the commit {self.revision} that is asked for: pass "
+            return _Missing(
+                f"{repository} no longer has the commit {self.revision} of this alias: pass "
                 f"{repository}@main for its newest version"
                 if self.pinned
                 else f"{repository} has no revision {self.revision!r}: leave revision out"
@@ -186,33 +193,19 @@ class Hub:
         unreachable = isinstance(error, errors.LocalEntryNotFoundError)
         if isinstance(error, errors.HfHubHTTPError) and not unreachable:
             return ModelError(f"the hub refused {repository}: {one_line(error)}")
+        root: BaseException = error
+        while (cause := root.__cause__ or root.__context__) is not None:
+            root = cause
         return ModelError(
             f"{repository} is not in the local cache and the hub cannot be reached: run "
             f"`{self.command(repository)}` where there is a network, or pass a folder "
-            f"({one_line(_root(error), 100)})"
+            f"({one_line(root, 100)})"
         )
 
 
-def _tell(repository: str, version: str, wanted: str, error: ModelError, offline: bool) -> None:
-    """Warn that another version than the wanted one is used."""
-    why = "the network is off" if offline else one_line(error, 120)
-    warnings.warn(
-        f"{repository} is used in the version that is in the cache, {version}, instead of "
-        f"{wanted}, which cannot be had ({why})",
-        stacklevel=3,
-    )
-
-
-def _root(error: BaseException) -> BaseException:
-    """What went wrong in the first place."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
-
-
 @final
-class _Gone(ModelError):
-    """One repository is not there, or wants its terms to be accepted; a twin of it may be."""
+class _Missing(ModelError):
+    """One repository is missing or gated; another one with the same weights may be available."""
 
     def __init__(self, text: str, *, gated: bool = False) -> None:
         super().__init__(text)
@@ -220,19 +213,20 @@ class _Gone(ModelError):
 
 
 def download_pipeline(repository: str, hub: Hub) -> Path:
-    """A whole diffusers folder; its configuration is checked before its weights are fetched."""
-    folder = hub.download(repository, list(CONFIGS))
+    """A whole diffusers folder; its configuration is checked before its weights are downloaded."""
+    folder = download_configs(repository, hub)
     parts = networks(check_configs(folder), folder)
-    folder = hub.download(repository, [*CONFIGS, *_weights(parts, hub.variant)])
-    if hub.variant and not whole(folder, hub.variant):
-        folder = hub.download(repository, [*CONFIGS, *_weights(parts, None)])
+    folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, hub.variant)])
+    if hub.variant and not has_weights(folder, hub.variant):
+        folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, None)])
     for half in HALVES if hub.variant is None else ():
-        if not ready(folder, None):
-            folder = hub.download(repository, [*CONFIGS, *_weights(parts, half)])
-    if not ready(folder, hub.variant):
+        if not is_complete(folder, None):
+            folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, half)])
+    if not is_complete(folder, hub.variant):
         raise ModelError(
-            f"no complete safetensors weights of {repository} came: it may hold only pickles (look "
-            f"for a converted copy), or the network broke off (try `hf download {repository}`)"
+            f"the download of {repository} has no complete safetensors weights: it may hold only "
+            "pickles (search for a converted copy), or the network broke off (try "
+            f"`hf download {repository}`)"
         )
     return folder
 
@@ -244,7 +238,7 @@ def download_configs(repository: str, hub: Hub) -> Path:
     return folder
 
 
-def _weights(parts: Sequence[str], variant: str | None) -> list[str]:
+def weight_patterns(parts: Sequence[str], variant: str | None) -> list[str]:
     """Patterns of the weight files of some parts, of one variant only."""
     dot = f".{variant}" if variant else ""
     return [

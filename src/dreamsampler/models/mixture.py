@@ -20,7 +20,7 @@ class GaussianMixture:
         r_k ~ pi_k N(z; alpha mu_k, alpha^2 std^2 + sigma^2)
         E[z0 | z] = sum_k r_k (mu_k + alpha std^2 / (alpha^2 std^2 + sigma^2) (z - alpha mu_k))
 
-    The oracle of the tests and the first page of the docs. A condition is the number of a
+    It is the reference of the tests. A condition is the number of a
     component ("2" as a prompt), or None for the whole mixture; encode and decode are the
     identity.
 
@@ -55,11 +55,11 @@ class GaussianMixture:
 
     @property
     def native_size(self) -> int:
-        """Side of the means, the only size that this prior knows."""
+        """Side of the means, the only size of this prior."""
         return self.means.shape[-1]
 
     def condition(self, prompt: str | None) -> int | None:
-        """The component that a prompt names by its number; None and "" mean all of them."""
+        """The component of this number; None and "" mean all of them."""
         if not prompt:
             return None
         if not prompt.isdigit() or int(prompt) >= len(self.means):
@@ -94,9 +94,9 @@ class GaussianMixture:
         return Estimate(z0.view_as(z), eps.view_as(z))
 
     def encode(self, x: Image) -> Latent:
-        """The identity: this prior lives in pixels."""
+        """The identity: latents are pixels."""
         return x
 
     def decode(self, z: Latent) -> Image:
-        """The identity: this prior lives in pixels."""
+        """The identity: latents are pixels."""
         return z

@@ -1,4 +1,4 @@
-"""Tiny autoencoders, for looking at a run without paying for the large one."""
+"""Tiny autoencoders, which show a run without the cost of the large one."""
 
 from __future__ import annotations
 
@@ -10,41 +10,30 @@ import torch
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.hub import Hub
-from dreamsampler.models.quiet import quiet
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import refuse_pickle
 
 _FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
 
 
 def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
-    """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see.
-
-    Args:
-        model: a folder of an AutoencoderTiny, or a hub id such as madebyollin/taesdxl; it must be
-            of the same latents as the model.
-        hub: where to look.
-        device: where it computes, in float32.
-
-    Raises:
-        ModelError: there is none.
-    """
-    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-
+    """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see."""
     refuse_pickle(Path(model))
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if str(model).count("/") != 1:
             raise ModelError(f"there is no folder {model}: pass one, or a hub id org/name")
-        anywhere = Hub(None, None, hub.cache_dir, hub.token, hub.local_files_only)
-        folder = anywhere.fetch(
+        folder = hub.any_version().fetch(
             (str(model),),
-            lambda found: all((found / name).is_file() for name in _FILES),
+            lambda cached: all((cached / name).is_file() for name in _FILES),
             lambda name, at: at.download(name, _FILES),
             _FILES,
         )
     try:
         with quiet():
-            vae: Any = AutoencoderTiny.from_pretrained(
+            import diffusers
+
+            vae: Any = diffusers.AutoencoderTiny.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True
             )
     except Exception as error:
@@ -53,7 +42,7 @@ def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
 
 
 def check_preview(small: Codec | None, channels: int) -> None:
-    """Raise ModelError where a tiny autoencoder has latents of other than so many channels."""
+    """Raise ModelError if a tiny autoencoder has latents of another number of channels."""
     if small is not None and (own := small.vae.config.latent_channels) != channels:
         raise ModelError(
             f"the tiny autoencoder for previews has latents of {own} channels, but those of the "

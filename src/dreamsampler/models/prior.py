@@ -1,4 +1,4 @@
-"""What the house asks of a diffusion model, whatever its family."""
+"""The interface of a diffusion model, whatever its family."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import torch
 from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule, Weight
 
 Condition: TypeAlias = Any
-"""What a prior makes of a prompt; opaque to everyone else."""
+"""A prompt as a prior encodes it; opaque to everyone else."""
 
 
 @runtime_checkable
 class Prior(Protocol):
-    """A diffusion model seen from the loop.
+    """A diffusion model as the loop uses it.
 
-    Latents are float32 at this door whatever the network computes in; a family with packed or
-    otherwise odd latents packs them inside `predict`. Networks are frozen, and gradients pass
-    through `predict`, `encode` and `decode` where the caller has them on.
+    Latents are float32 here whatever the network computes in; a family that packs latents does so
+    inside `predict`. Networks are frozen, and gradients pass through `predict`, `encode` and
+    `decode` where the caller has them on.
     """
 
     @property
     def schedule(self) -> Schedule:
-        """The forward process that the model was trained on."""
+        """The forward process of the model."""
         ...
 
     @property
@@ -44,11 +44,11 @@ class Prior(Protocol):
 
     @property
     def native_size(self) -> int:
-        """Side, in pixels, of the square pictures that the model knows best."""
+        """Side, in pixels, of the square pictures that the model was trained on."""
         ...
 
     def condition(self, prompt: str | None) -> Condition:
-        """What the network is told for a prompt; None and "" are the null prompt."""
+        """A prompt, encoded; None and "" are the null prompt."""
         ...
 
     def predict(
@@ -57,9 +57,9 @@ class Prior(Protocol):
         """Estimates under several conditions, in one batched forward of the network.
 
         Args:
-            z: one latent batch that every condition is asked about, or one batch per condition.
-            level: the level of all of them.
-            conditions: what to ask under; each serves its whole batch.
+            z: one latent batch for all conditions, or one batch per condition.
+            level: of all of them.
+            conditions: each serves its whole batch.
         """
         ...
 
@@ -74,64 +74,64 @@ class Prior(Protocol):
 
 @runtime_checkable
 class Guiding(Protocol):
-    """A prior that knows how it can be guided; any other one is guided by two questions."""
+    """A prior with its own guidance; any other one has classifier-free guidance."""
 
     def guided(
         self, condition: Condition, null: Condition, scale: Weight
     ) -> list[tuple[Condition, Weight]]:
-        """The conditions, with weights that add up to 1, by which it is guided by so much.
+        """The conditions of guidance by a scale, with weights that add up to 1.
 
         Args:
-            condition: the prompt's.
-            null: the negative or null prompt's.
+            condition: of the prompt.
+            null: of the negative or null prompt.
             scale: 1 is the prompt alone.
         """
         ...
 
     def usual_scale(self, scale: float) -> float:
-        """The scale to take where nobody asked for one and the task would take this."""
+        """The scale by default, where that of the task is this."""
         ...
 
 
-def scale_for(prior: Prior, asked: float | None, usual: float | None) -> float:
-    """The guidance scale of a run: what was asked for, or what suits the model.
+def scale_for(prior: Prior, scale: float | None, default: float | None) -> float:
+    """The guidance scale of a run.
 
     Args:
         prior: the model.
-        asked: by the user; None if nothing was.
-        usual: the task's own choice for models that can be guided freely.
+        scale: the user's; None for the default.
+        default: the task's, for models without guidance of their own.
     """
-    if asked is not None:
-        return asked
-    scale = 0.0 if usual is None else usual
+    if scale is not None:
+        return scale
+    scale = 0.0 if default is None else default
     return prior.usual_scale(scale) if isinstance(prior, Guiding) else scale
 
 
 @runtime_checkable
 class Inpainting(Prior, Protocol):
-    """A prior whose network may be one for inpainting, which sees what is known."""
+    """A prior whose network may be an inpainting network."""
 
     @property
     def inpaints(self) -> bool:
-        """Whether it is."""
+        """Whether it is one."""
         ...
 
-    def under(self, condition: Condition, x: Image, mask: Image) -> Condition:
-        """The condition that also shows a picture without what is under a mask."""
+    def inpainting_condition(self, condition: Condition, x: Image, mask: Image) -> Condition:
+        """The condition with a picture without what is under a mask."""
         ...
 
 
 @runtime_checkable
 class Previewing(Prior, Protocol):
-    """A prior with a quicker way to see what a latent looks like."""
+    """A prior with a quicker decoder for previews."""
 
     def preview(self, z: Latent) -> Image:
-        """Latent to picture in [-1, 1], well enough to see."""
+        """Latent to picture in [-1, 1], approximately."""
         ...
 
 
 def preview_of(prior: Prior, z: Latent) -> Image:
-    """What a clean latent looks like, clamped to [-1, 1], by the quickest means there is."""
+    """A clean latent as a picture clamped to [-1, 1], by the quickest decoder."""
     with torch.no_grad():
         x = prior.preview(z) if isinstance(prior, Previewing) else prior.decode(z)
         return x.clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""Weight files on disk: which there are, whether they are whole, and which version they are."""
+"""Weight files on disk: their names, whether they are whole, and their version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from dreamsampler.models.errors import ModelError, one_line
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
-"""Ends of file names that mean a pickle, which runs code when it is opened."""
+"""Suffixes of pickles, which run code when they are opened."""
 
 _LARGEST_HEADER = 100 << 20
 
@@ -44,7 +44,7 @@ def read_header(path: Path) -> dict[str, Any]:
             tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
             end = 8 + length + max((e["data_offsets"][1] for e in tensors.values()), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise _corrupt(path, f"its header makes no sense ({one_line(error, 80)})") from None
+            raise _corrupt(path, f"its header is invalid ({one_line(error, 80)})") from None
     if end != size:
         raise _corrupt(path, f"it is {size} bytes long instead of {end}")
     return tensors
@@ -76,7 +76,7 @@ def weight_files(folder: Path, part: str, variant: str | None = None) -> list[Pa
 
 
 def stem_of(part: str) -> str:
-    """How the weight files of a part are called: transformers and diffusers differ."""
+    """The name of a part's weight files: transformers and diffusers differ."""
     return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
 
 
@@ -120,7 +120,7 @@ def fingerprint(paths: list[Path], pieces: int = 32, length: int = 1 << 14) -> s
 
 
 def memory_revision(network: Any) -> str:
-    """A short name for the version of a network in memory: its first numbers, everywhere."""
+    """A short name for the version of a network in memory, by the first numbers of each weight."""
     digest = hashlib.sha256()
     for key, weight in sorted(network.state_dict().items()):
         digest.update(f"{key}{tuple(weight.shape)}".encode())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from dreamsampler.models.budget import Budget, Skeleton
+    from dreamsampler.models.budget import Budget, MetaModel
     from dreamsampler.models.counting import Tally
     from dreamsampler.models.few_steps import Distillation, FewSteps
     from dreamsampler.models.memory_options import Offload
@@ -170,27 +170,27 @@ def _skeleton(
     device: str | None,
     revision: str | None,
     local_files_only: bool | None,
-) -> tuple[Skeleton, str]:
+) -> tuple[MetaModel, str]:
     """A model without numbers, and the class of its scheduler."""
     from dreamsampler.models.alias import BUNDLED
-    from dreamsampler.models.budget import Skeleton
+    from dreamsampler.models.budget import MetaModel
     from dreamsampler.models.device import DTYPES, choose_device, choose_dtype
     from dreamsampler.models.folder import check_configs
-    from dreamsampler.models.load import small_files
+    from dreamsampler.models.load import config_folder
     from dreamsampler.models.weights import read_json
 
     if dtype != "auto" and dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}, but must be auto, float32, float16 or bfloat16")
-    folder = small_files(model, revision, local_files_only)
+    folder = config_folder(model, revision, local_files_only)
     kind = None if dtype == "auto" else DTYPES[dtype]
     if device is not None:
         half = check_configs(folder).half
         kind = choose_dtype(dtype, choose_device(device), model == BUNDLED, half)
-    skeleton = Skeleton(folder, kind)
+    skeleton = MetaModel(folder, kind)
     return skeleton, str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))
 
 
-def _counted(task: Task, model: str, skeleton: Skeleton, few: FewSteps) -> tuple[Run[Task], Tally]:
+def _counted(task: Task, model: str, skeleton: MetaModel, few: FewSteps) -> tuple[Run[Task], Tally]:
     """A task run to its end on a model that only counts, and what it counted."""
     from dreamsampler.models.counting import counting_prior
 
@@ -199,7 +199,7 @@ def _counted(task: Task, model: str, skeleton: Skeleton, few: FewSteps) -> tuple
     return task(prior, progress=False).run, tally
 
 
-def _budget(skeleton: Skeleton, tally: Tally, again: bool, tiling: int | None) -> Budget:
+def _budget(skeleton: MetaModel, tally: Tally, again: bool, tiling: int | None) -> Budget:
     """What a run of a size takes that asks as was tallied."""
     return skeleton.budget(
         tally.rows,

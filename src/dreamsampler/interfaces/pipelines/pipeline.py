@@ -24,7 +24,6 @@ from dreamsampler.interfaces.pipelines.output import (
 from dreamsampler.maths import Step
 from dreamsampler.models.load import from_pipe, from_pretrained
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.models.place import move
 from dreamsampler.tasks.base import Progress, Run, Task
 
 Callback: TypeAlias = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
@@ -109,7 +108,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
                 dtype = each
             else:
                 device = each
-        move(self.prior, device, dtype)
+        self.prior.to(device=device, dtype=dtype)
         return self
 
     @property

@@ -11,9 +11,8 @@ from dreamsampler.maths import Estimate, Latent, Level, Rng, Step
 from dreamsampler.methods.edit.ddpm_inversion import replayed
 from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.models import changed_tokens, word_tokens
-from dreamsampler.models.attention import check_attention, watched
-from dreamsampler.models.attention_maps import Maps
-from dreamsampler.models.counting import stands_for
+from dreamsampler.models.attention import AttentionMaps, attention_control, check_attention
+from dreamsampler.models.counting import counted_family
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.regularizers import Regularizer, identity
 
@@ -80,8 +79,8 @@ def ledits(
             tgt, nothing, src = predict_batch(batch, level)
             mask = None
         else:
-            maps = Maps(slice(0, len(z)), (z.shape[2], z.shape[3]))
-            with watched(prior, maps):
+            maps = AttentionMaps(slice(0, len(z)), (z.shape[2], z.shape[3]))
+            with attention_control(prior, maps=maps):
                 tgt, nothing, src = predict_batch(batch, level)
             mask = attention_mask(maps.mean, words, threshold, (z.shape[2], z.shape[3])).to(z)
         if mask is None or level.t <= LATE:
@@ -97,7 +96,7 @@ def run(inputs: EditInputs, settings: Settings) -> Steps:
     """As registered; setting words: all of the target prompt's, the changed ones, or None."""
     prior, levels, words = inputs.prior, inputs.levels(settings), None
     if settings["words"] is not None:
-        real = stands_for(prior)
+        real = counted_family(prior)
         check_attention(real or prior)
         if real is None:  # a model that only counts has no tokens, and attention costs nothing
             source, target = zip(*inputs.prompts, strict=True)

@@ -19,9 +19,12 @@ from dreamsampler.methods.edit.null_text_inversion import NullText
 from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.models import align, changed_tokens
 from dreamsampler.models.alignment import Alignment
-from dreamsampler.models.attention import Injection, check_attention, injected
-from dreamsampler.models.attention_maps import Maps
-from dreamsampler.models.counting import stands_for
+from dreamsampler.models.attention import (
+    AttentionMaps,
+    Injection,
+    check_attention,
+)
+from dreamsampler.models.counting import counted_family
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.regularizers import Regularizer, identity
 from dreamsampler.samplers import dream
@@ -107,7 +110,7 @@ def prompt_to_prompt(
     Source: Hertz et al., "Prompt-to-Prompt", ICLR 2023 (arXiv:2208.01626), algorithm 1; Mokady et
     al., "Null-text inversion", CVPR 2023 (arXiv:2211.09794), section 4, for real pictures.
     """
-    check_attention(stands_for(prior) or prior)
+    check_attention(counted_family(prior) or prior)
     _check_range(cross_share, self_share, inner_steps, blend)
     if weights is not None and words is not None:
         if not cross_share:
@@ -196,10 +199,11 @@ class SideBySide:
         b, cells = len(z), z[0, 0].numel() // 4 if step < self.itself else 0
         rows = slice(2 * b, 3 * b), slice(3 * b, 4 * b)
         words = self.words if step < self.cross else None
-        maps = None if self.blend is None else Maps(slice(2 * b, 4 * b), (z.shape[2], z.shape[3]))
+        cells_hw = z.shape[2], z.shape[3]
+        maps = None if self.blend is None else AttentionMaps(slice(2 * b, 4 * b), cells_hw)
         injection = Injection(*rows, words, cells)
-        counts_only = stands_for(self.prior) is not None
-        with nullcontext() if counts_only else injected(self.prior, injection, maps):
+        counts_only = counted_family(self.prior) is not None
+        with nullcontext() if counts_only else attention_control(self.prior, injection, maps):
             conditions = [null, null, self.source_condition, self.condition]
             four = self.prior.predict([z_src, z, z_src, z], level, conditions)
         self.source = src = four[0].lerp(four[2], self.scale)
@@ -224,9 +228,9 @@ class SideBySide:
 def run(inputs: EditInputs, settings: Settings) -> Steps:
     """As registered; without a search (inner_steps 0) it is negative-prompt inversion's way up."""
     prior, levels, searches = inputs.prior, inputs.levels(settings), settings["inner_steps"]
-    check_attention(stands_for(prior) or prior)
+    check_attention(counted_family(prior) or prior)
     words = blend = None
-    if stands_for(prior) is None:  # a model that only counts has no tokens
+    if counted_family(prior) is None:  # a model that only counts has no tokens
         source, target = zip(*inputs.prompts, strict=True)
         words = align(prior, source, target)
         if settings["blend"] is not None:

@@ -1,4 +1,4 @@
-"""One file an architecture: how its prompts are read, and how its network is asked."""
+"""One file an architecture: how its prompts are encoded, and how its network is called."""
 
 from dreamsampler.models.families.flux import Flux
 from dreamsampler.models.families.pixart import PixArtSigma
@@ -8,18 +8,6 @@ from dreamsampler.models.families.stable_diffusion import StableDiffusion
 from dreamsampler.models.families.stable_diffusion_3 import StableDiffusion3
 from dreamsampler.models.families.stable_diffusion_xl import StableDiffusionXL
 from dreamsampler.models.families.z_image import ZImage
-
-FAMILIES = (
-    StableDiffusion,
-    StableDiffusionXL,
-    StableDiffusion3,
-    Flux,
-    PixArtSigma,
-    Sana,
-    QwenImage,
-    ZImage,
-)
-"""All of them; a pipeline's name says which one it is."""
 
 __all__ = [
     "FAMILIES",
@@ -32,3 +20,15 @@ __all__ = [
     "StableDiffusionXL",
     "ZImage",
 ]
+
+FAMILIES = (
+    StableDiffusion,
+    StableDiffusionXL,
+    StableDiffusion3,
+    Flux,
+    PixArtSigma,
+    Sana,
+    QwenImage,
+    ZImage,
+)
+"""All of them; a pipeline's name says which one it is."""

@@ -3,145 +3,184 @@
 from __future__ import annotations
 
 import math
+from abc import ABC
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.maths import Latent, Level, Target
-from dreamsampler.models.family import (
-    Guidance,
-    TextCondition,
-    Told,
-    numbers_of,
-    place_of,
-    rows_of,
-    table_of,
-)
-from dreamsampler.models.prompt import Tokens, clip_tokens, unwatched
-from dreamsampler.models.support import check_scheduler, check_text_encoder, check_unet, target_of
+from dreamsampler.maths import Latent, Level
+from dreamsampler.models.errors import SUPPORTED, ModelError
+from dreamsampler.models.family import KL_AUTOENCODERS, Family, TextCondition, TextInputs, per_row
+from dreamsampler.models.prompt import Tokens, clip_tokens, run_encoder
+
+_UNSUPPORTED = {
+    "addition_embed_type": "pooled text and picture sizes in another way than SDXL",
+    "class_embed_type": "class labels or image embeddings (upscaler, unCLIP)",
+    "num_class_embeds": "class labels (upscaler)",
+    "encoder_hid_dim_type": "a projected or image prompt (IP-Adapter, Kandinsky, DeepFloyd)",
+}
+
+
+class UNetFamily(Family, ABC):
+    """A UNet with a table of noise levels; 9 channels for inpainting networks.
+
+        output = unet(z, n, text),  n = max(level.t N - 1, 0)
+
+    The rates are the level's own; the network only sees its time. An inpainting network also sees
+    the mask and the picture without what is under it (`NetworkPrior.inpainting_condition`); without
+    them, everything is to be painted. A latent consistency model has an input for its guidance
+    scale.
+
+    Args:
+        parts: unet, text encoders, tokenizers, vae (for its number of channels) and scheduler (any
+            with alphas_cumprod; only the table and prediction_type are read).
+        settings: further entries of model_index.json.
+    """
+
+    flow = False
+    half = torch.float16
+    native = 64
+
+    def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        super().__init__(parts, settings)
+        if self.network.config.time_cond_proj_dim:
+            self.guidance = "embedded"
+
+    def sizes(self, config: Any) -> tuple[int, int, int]:
+        """Channels, cells and native cells of a UNet."""
+        size = config.sample_size or self.native
+        cells = 2 ** (len(config.block_out_channels) - 1)
+        return config.out_channels, cells, size if isinstance(size, int) else max(size)
+
+    def forward(
+        self, z: Latent, level: Level, inputs: TextInputs, added: dict[str, Tensor] | None = None
+    ) -> Tensor:
+        """The UNet's output; SDXL's has added inputs."""
+        config = self.network.config
+        return self.network(
+            _with_extra_channels(z, inputs, config.in_channels),
+            per_row(network_time(self.schedule.timestep(level.t)), z),
+            encoder_hidden_states=inputs.embeddings,
+            timestep_cond=_guidance_embedding(inputs, config.time_cond_proj_dim),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
 
 
 @final
-class StableDiffusion:
+class StableDiffusion(UNetFamily):
     """A UNet that attends to one CLIP text encoder.
 
-        output = unet(z, n, text),  n = level.t N - 1
-
-    The rates are the level's own; only its time is told to the network. The clean level, t = 0, is
-    asked at the network's first time. An inpainting network (9 channels) is also shown the mask
-    and the picture without what is under it; if nobody said which (`NetworkPrior.under`), all of
-    it is hidden. A latent consistency model is told its guidance scale.
-
-    Args:
-        parts: unet, text_encoder, tokenizer and scheduler (any with alphas_cumprod; only the table
-            and prediction_type are read), and vae, whose number of channels is looked at.
-        settings: further entries of model_index.json; none is read.
-
-    Raises:
-        ModelError: a UNet, scheduler or text encoder of another kind.
-
     Source: Rombach et al., "High-resolution image synthesis with latent diffusion models",
-    CVPR 2022; Luo et al., "Latent consistency models" (arXiv:2310.04378) for the told scale.
+    CVPR 2022; Luo et al., "Latent consistency models" (arXiv:2310.04378) for the embedded scale.
     """
 
-    title: ClassVar[str] = "Stable Diffusion 1.x and 2.x"
-    flow: ClassVar[bool] = False
-    half: ClassVar[torch.dtype] = torch.float16
-    pipelines: ClassVar[tuple[str, ...]] = (
+    title = "Stable Diffusion 1.x and 2.x"
+    pipelines = (
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     )
-    classes: ClassVar[dict[str, tuple[str, ...]]] = {
+    classes = {  # noqa: RUF012
         "unet": ("UNet2DConditionModel",),
-        "vae": ("AutoencoderKL", "AutoencoderTiny"),
+        "vae": KL_AUTOENCODERS,
         "text_encoder": ("CLIPTextModel",),
         "tokenizer": ("CLIPTokenizer",),
     }
-    optional: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        del settings  # this family has none
-        self.network: Any = parts["unet"]
-        self.encoders: dict[str, Any] = {"text_encoder": parts["text_encoder"]}
-        self.tokenizer: Any = parts["tokenizer"]
-        config, scheduler = self.network.config, parts["scheduler"]
-        self.check({name: parts[name].config for name in ("unet", "vae", "text_encoder")})
-        check_scheduler(scheduler)
-        self.schedule = table_of(scheduler)
-        self.target: Target = target_of(scheduler.config)
-        self.latent_channels: int = config.out_channels
-        self.cells: int = 2 ** (len(config.block_out_channels) - 1)
-        size = config.sample_size or 64
-        self.native_cells: int = size if isinstance(size, int) else max(size)
-        self.guidance: Guidance = "told" if config.time_cond_proj_dim else "free"
-        self.default_scale = 8.5 if config.time_cond_proj_dim else 5.0
+        super().__init__(parts, settings)
+        if self.guidance == "embedded":
+            self.default_scale = 8.5
 
-    @staticmethod
-    def check(configs: Mapping[str, Mapping[str, Any]]) -> None:
+    @classmethod
+    def check(cls, configs: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise ModelError if the configurations are not of this family."""
-        check_unet(configs["unet"], configs["vae"])
-        check_text_encoder(configs["text_encoder"], configs["unet"])
+        unet = configs["unet"]
+        check_unet(unet, configs["vae"])
+        width = config_entry(configs["text_encoder"], "hidden_size")
+        if width != unet.get("cross_attention_dim"):
+            raise ModelError(
+                f"the text encoder is {width} wide but the UNet attends to "
+                f"{unet.get('cross_attention_dim')}: the parts belong to different models"
+            )
 
-    def read(self, prompt: str) -> tuple[TextCondition, Tokens]:
-        """The text encoder's last hidden states; None and "" are the null prompt."""
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
+        """The text encoder's last hidden states."""
         encoder = self.encoders["text_encoder"]
         tokens = clip_tokens(prompt, self.tokenizer, encoder)
-        where = place_of(encoder)
         masked = getattr(encoder.config, "use_attention_mask", False)
-        with unwatched():
-            mask = tokens.mask.to(where) if masked else None
-            embeddings = encoder(tokens.ids.to(where), attention_mask=mask)[0]
-        return TextCondition(prompt, embeddings), tokens
-
-    def ask(self, z: Latent, level: Level, told: Told) -> Tensor:
-        """The UNet's output."""
-        return self.network(
-            beside(z, told, self.network.config.in_channels),
-            rows_of(network_time(self.schedule.timestep(level.t)), z),
-            encoder_hidden_states=told.embeddings,
-            timestep_cond=guidance_embedding(told, self.network.config.time_cond_proj_dim),
-            return_dict=False,
-        )[0]
+        states = run_encoder(encoder, tokens, tokens.mask if masked else None)[0]
+        return TextCondition(prompt, states), tokens
 
 
 def network_time(timestep: float) -> float:
-    """A UNet's time is 0 at least: it was never trained on a clean picture."""
+    """A network's time is 0 at least: it was never trained on a clean picture."""
     return max(timestep, 0)
 
 
-def beside(z: Latent, told: Told, channels: int) -> Tensor:
-    """A latent with what an inpainting network wants to see beside it.
+def config_entry(config: Any, key: str) -> Any:
+    """An entry of a configuration: a mapping, but in transformers an object."""
+    return config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
 
-    The mask (1: to be painted) and the latent of the picture without what is under it; where
-    nobody said which, all is to be painted and nothing is known.
+
+def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | None = None) -> None:
+    """Raise ModelError if a UNet of this configuration needs inputs that a family does not have.
+
+    Args:
+        unet: configuration of the UNet.
+        vae: configuration of the autoencoder.
+        added: the addition_embed_type of the family.
     """
-    more = channels - z.shape[1]
-    if not more:
+    latent = vae.get("latent_channels", 4)
+    inputs, outputs = unet.get("in_channels", 4), unet.get("out_channels", 4)
+    if inputs not in (latent, 2 * latent + 1):
+        kind = {2 * latent: "an instruction-editing or upscaling", latent + 1: "a depth"}
+        raise ModelError(
+            f"the UNet takes {inputs} channels and the autoencoder makes {latent} "
+            f"({kind.get(inputs, 'a specialized')} model): {SUPPORTED}"
+        )
+    if outputs != latent:
+        raise ModelError(f"the UNet outputs {outputs} channels instead of {latent}: {SUPPORTED}")
+    for key, meaning in _UNSUPPORTED.items():
+        if unet.get(key) not in (None, added if key == "addition_embed_type" else None):
+            raise ModelError(f"the UNet also needs {meaning}, which is not supported: {SUPPORTED}")
+    if added is not None and unet.get("addition_embed_type") != added:
+        raise ModelError("the UNet has no input for sizes, so it is no Stable Diffusion XL")
+
+
+def _with_extra_channels(z: Latent, inputs: TextInputs, channels: int) -> Tensor:
+    """A latent with the further channels of an inpainting network.
+
+    The mask (1: to be painted) and the latent of the picture without what is under it; by default
+    everything is to be painted and nothing is known.
+    """
+    missing = channels - z.shape[1]
+    if not missing:
         return z
-    shown = told.beside
-    if shown is None:
-        shown = z.new_zeros(len(z), more, *z.shape[2:])
-        shown[:, 0] = 1
-    return torch.cat([z, shown], dim=1)
+    extra = inputs.extra_channels
+    if extra is None:
+        extra = z.new_zeros(len(z), missing, *z.shape[2:])
+        extra[:, 0] = 1
+    return torch.cat([z, extra], dim=1)
 
 
-def guidance_embedding(told: Told, width: int | None) -> Tensor | None:
-    """The guidance scale as a latent consistency model is told it; None for other models.
+def _guidance_embedding(inputs: TextInputs, width: int | None) -> Tensor | None:
+    """The embedded guidance scale of a latent consistency model; None for other models.
 
         (sin, cos)(1000 (w - 1) 10000^(-i / (width/2 - 1)))
 
     Source: Kingma et al., "Variational diffusion models", for the embedding; w - 1 is the scale
     of the guided distillation that w means here.
     """
-    if width is None or told.scales is None:
+    if width is None or inputs.guidance_scales is None:
         return None
-    scales = numbers_of(told.scales, told.embeddings)
+    scales = per_row(inputs.guidance_scales, inputs.embeddings)
     half = width // 2
     steps = torch.arange(half, device=scales.device) * -(math.log(10000.0) / (half - 1))
     angles = 1000.0 * (scales - 1)[:, None] * steps.exp()
-    return torch.cat([angles.sin(), angles.cos()], dim=1).to(told.embeddings)
+    return torch.cat([angles.sin(), angles.cos()], dim=1).to(inputs.embeddings)

@@ -14,7 +14,7 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import composite, open_mask, open_picture
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import EditInputs
-from dreamsampler.models.features import Seen, clip_features, encoder_features
+from dreamsampler.models.features import Features, clip_features, encoder_features
 from dreamsampler.models.prior import Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import AUTOENCODER
@@ -78,7 +78,7 @@ class EditRun(Run[EditOptions]):
         size = [max(1, round(share * n)) for n in x.shape[-2:]]
         return 2 * functional.interpolate(x, size, mode="nearest-exact") - 1
 
-    def _sees(self, network: str) -> Seen:
+    def _sees(self, network: str) -> Features:
         """What a regularizer sees by: a CLIP model, or the model's own autoencoder."""
         return encoder_features(self.model) if network == AUTOENCODER else clip_features(network)
 

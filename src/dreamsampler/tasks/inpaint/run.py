@@ -82,7 +82,7 @@ class InpaintRun(Run[InpaintOptions]):
         if not isinstance(self.model, Inpainting) or not self.model.inpaints:
             return condition
         hole = self.fit.mask_to_latent(self._hole, 1, touched=True)
-        return self.model.under(condition, self.fit.down(self._shown[None]), hole)
+        return self.model.inpainting_condition(condition, self.fit.down(self._shown[None]), hole)
 
     def _decoded(self) -> list[Tensor]:
         assert self.last is not None

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conformance import loaded, noise
 
-from dreamsampler.models import watch
+from dreamsampler.models import finite
 from dreamsampler.models.errors import NetworkError
 
 
@@ -33,7 +33,7 @@ def test_on_a_cpu_it_is_found_at_once(broken):
 
 @pytest.mark.parametrize("what", ["predict", "encode", "decode"])
 def test_where_looking_waits_it_is_found_by_the_next_call(broken, what, monkeypatch):
-    monkeypatch.setattr(watch, "LATE", ("cpu",))
+    monkeypatch.setattr(finite, "ASYNCHRONOUS", ("cpu",))
     broken.switch = True
     ask(broken)
     broken.switch = False
@@ -50,6 +50,6 @@ def test_where_looking_waits_it_is_found_by_the_next_call(broken, what, monkeypa
 
 
 def test_a_nan_from_outside_is_not_blamed_on_the_weights(broken):
-    with pytest.raises(NetworkError, match="it was shown NaN"), torch.no_grad():
+    with pytest.raises(NetworkError, match="its input had NaN"), torch.no_grad():
         z = noise(broken, 1) * torch.nan
         broken.predict(z, broken.schedule(0.5), [broken.condition("a cat")])
