@@ -58,7 +58,7 @@ def test_the_picture_is_in_range_and_every_parameter_has_a_gradient():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in graphic.parameters())
 
 
-def test_a_pull_lowers_the_distance():
+def test_an_update_lowers_the_distance():
     graphic = VectorGraphic(scattered(icon(), 8, rng()))
     optimizer = torch.optim.Adam(graphic.parameters(), lr=0.3)
     variable = GeneratorVariable(graphic, optimizer, update_steps=20)
@@ -148,7 +148,7 @@ def test_every_beginning_leads_to_the_picture():
         assert psnr(seen(graphic), picture) > max(least, before)
 
 
-def test_a_missing_tracer_is_told(monkeypatch):
+def test_a_missing_tracer_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "vtracer", None)
     with pytest.raises(InputError, match=r"dreamsampler\[svg\]"):
         traced(icon(), 8)
@@ -185,7 +185,7 @@ def test_a_negative_loss_is_refused():
         simplified(blobs(2, 8, dtype=torch.float32), WHITE, torch.zeros(3, 8, 8), loss=-1.0)
 
 
-def test_a_saved_graphic_is_what_was_seen(tmp_path):
+def test_a_saved_graphic_is_what_was_drawn(tmp_path):
     graphic = VectorGraphic(blobs(5, 32, seed=2, dtype=torch.float32), (0.2, 0.4, 0.6))
     behind = graphic.background.tolist()
     save_svg(tmp_path / "g.svg", graphic.scene, title="blobs", background=behind, digits=4)
