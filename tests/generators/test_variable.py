@@ -22,27 +22,27 @@ def variable(update_steps=1, penalty=None, lr=0.1):
     )
 
 
-def test_both_are_subjects():
+def test_both_are_variables():
     assert isinstance(LatentVariable(normal(1, 2)), Variable)
     assert isinstance(variable()[1], Variable)
 
 
-def test_a_canvas_becomes_its_target():
-    canvas = LatentVariable(normal(1, 2))
-    canvas.update(normal(1, 2, seed=1))
-    assert torch.equal(canvas.latent(), normal(1, 2, seed=1))
+def test_a_latent_movedbecomes_its_target():
+    moved = LatentVariable(normal(1, 2))
+    moved.update(normal(1, 2, seed=1))
+    assert torch.equal(moved.latent(), normal(1, 2, seed=1))
 
 
-def test_a_look_has_no_graph():
+def test_a_latent_has_no_graph():
     assert not variable()[1].latent().requires_grad
 
 
-@pytest.mark.parametrize("looked", [True, False])
-def test_a_pull_takes_exactly_its_gradient_steps(looked):
-    """psi <- psi - lr J^T (g(psi) - target), three times, seen before or not."""
+@pytest.mark.parametrize("rendered", [True, False])
+def test_an_update_takes_exactly_its_gradient_steps(rendered):
+    """psi <- psi - lr J^T (g(psi) - target), three times, rendered before or not."""
     generator, generated = variable(update_steps=3)
     psi, target = generator.psi.detach().clone(), normal(2, 3, seed=5)
-    if looked:
+    if rendered:
         generated.latent()
     generated.update(target)
     for _ in range(3):

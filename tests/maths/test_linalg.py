@@ -18,7 +18,7 @@ def test_it_solves(n, seed):
     torch.testing.assert_close(x @ m, b, rtol=1e-8, atol=1e-8)
 
 
-def test_a_row_that_is_not_finite_says_so():
+def test_a_row_that_is_not_finite_comes_out_as_nan():
     b = torch.tensor([[8.0, 2.0], [torch.nan, 2.0], [torch.inf, 2.0]]).double()
     x = conjugate_gradient(lambda v: 4 * v, b)
     torch.testing.assert_close(x[0], b[0] / 4)

@@ -141,7 +141,7 @@ def test_other_refusals():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "says"),
+    ("kernel", "message"),
     [
         (torch.ones(3), "kernel is 3,"),
         (torch.ones(2, 3, 3), "kernel is 2x3x3"),
@@ -154,8 +154,8 @@ def test_other_refusals():
         (torch.zeros(3, 3), "sum 0"),
     ],
 )
-def test_a_kernel_that_is_none(kernel, says):
-    with pytest.raises(ValueError, match=says):
+def test_a_kernel_that_is_none(kernel, message):
+    with pytest.raises(ValueError, match=message):
         KernelBlur(kernel)
 
 

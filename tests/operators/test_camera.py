@@ -44,8 +44,8 @@ def from_pillow(image):
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])
 def test_bicubic_is_torchs(factor, rng):
     x = picture(24, 48, rng).double()
-    wanted = F.interpolate(x, scale_factor=1 / factor, mode="bicubic", antialias=True)
-    torch.testing.assert_close(Downsample(factor).A(x), wanted, atol=1e-7, rtol=1e-6)
+    expected = F.interpolate(x, scale_factor=1 / factor, mode="bicubic", antialias=True)
+    torch.testing.assert_close(Downsample(factor).A(x), expected, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -118,7 +118,7 @@ def test_color_matrices_that_are_none(matrix):
 
 
 @pytest.mark.parametrize(
-    ("mask", "says"),
+    ("mask", "message"),
     [
         (torch.ones(4, 4), "must be"),
         (torch.ones(1, 1, 0, 4), "must be"),
@@ -126,8 +126,8 @@ def test_color_matrices_that_are_none(matrix):
         (torch.full((1, 1, 4, 4), torch.nan), "outside"),
     ],
 )
-def test_masks_that_are_none(mask, says):
-    with pytest.raises(ValueError, match=says):
+def test_masks_that_are_none(mask, message):
+    with pytest.raises(ValueError, match=message):
         Mask(mask)
 
 

@@ -173,7 +173,7 @@ def test_it_is_an_operator(kind):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (7, 1), (9, 12)])
 @pytest.mark.parametrize("kind", CLASSES)
-def test_a_measurement_has_the_size_it_says(kind, size):
+def test_a_measurement_has_the_size_it_promises(kind, size):
     op = kind.example()
     x = fitting(op, *size)
     y = op.A(x)
@@ -208,8 +208,8 @@ def test_it_is_linear_and_so_is_its_gradient(kind):
     assert torch.autograd.gradcheck(op.A, x.requires_grad_())
     y = op.A(x).detach().requires_grad_()
     assert torch.autograd.gradcheck(op.A_adjoint, y)
-    (pulled,) = torch.autograd.grad(op.A(x), x, y)
-    torch.testing.assert_close(pulled, op.A_adjoint(y))
+    (gradient,) = torch.autograd.grad(op.A(x), x, y)
+    torch.testing.assert_close(gradient, op.A_adjoint(y))
 
 
 @pytest.mark.parametrize("kind", LINEAR)

@@ -1,4 +1,4 @@
-"""What is found out about a measurement: its noise, and parameters nobody told."""
+"""What is found out about a measurement: its noise, and parameters nobody content."""
 
 import math
 
@@ -67,7 +67,7 @@ def test_the_noise_of_blurred_texture_is_found(noise):
 
 
 def test_sharp_texture_counts_as_noise():
-    """The known weakness, so that nobody relies on the contrary."""
+    """A known limit."""
     assert estimate_noise(stored(texture(), 0.005)) > 1.2 * 0.005
 
 
@@ -164,8 +164,11 @@ def test_parameters_are_fitted_to_a_known_picture(text, true, near, close):
         for (k, v), (_, u) in zip(f.values, d.values, strict=True)
         if u is None
     ]
-    for value, wanted, whole in zip(values, true, one.whole, strict=True):
-        assert abs(value - wanted) <= (3 if whole else 0.03 * abs(wanted) + 0.02), (text, values)
+    for value, expected, whole in zip(values, true, one.whole, strict=True):
+        assert abs(value - expected) <= (3 if whole else 0.03 * abs(expected) + 0.02), (
+            text,
+            values,
+        )
 
 
 def test_a_direction_turns_round():
@@ -184,12 +187,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("text", "says"), REFUSED.items())
-def test_what_cannot_be_guessed_is_refused(text, says):
-    with pytest.raises(ValueError, match=says):
+@pytest.mark.parametrize(("text", "message"), REFUSED.items())
+def test_what_cannot_be_guessed_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
         guess_parameters(parse(text), drawing(side=32), 0.01)
-    if "unknown" in says:
-        with pytest.raises(ValueError, match=says):
+    if "unknown" in message:
+        with pytest.raises(ValueError, match=message):
             fit_parameters(parse(text), drawing(side=32), drawing(side=32))
 
 

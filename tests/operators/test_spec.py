@@ -130,10 +130,10 @@ WRONG = {
 
 
 def test_what_cannot_be_read_is_refused_in_one_line():
-    for text, says in WRONG.items():
+    for text, message in WRONG.items():
         with pytest.raises(ValueError) as caught:
             parse(text)
-        assert says in str(caught.value) and "\n" not in str(caught.value)
+        assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @given(st.text("blur(sigma=2?)|, '.\"x3", max_size=30))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dreamsampler.cancel import check_canceled
 from dreamsampler.operators.operator import Operator
-from dreamsampler.operators.spec import Description, InMemoryOperator
+from dreamsampler.operators.spec import Description
 
 FALL = 3.0
 """Power of pictures made of edges falls with this power of the frequency."""
@@ -105,7 +105,7 @@ def guess_parameters(
     if not description.unknown:
         return description
     for step in description.steps:
-        if step.name == "mask" or isinstance(step, InMemoryOperator):
+        if step.name == "mask" or step.in_memory is not None:
             raise ValueError(
                 f"unknowns cannot be guessed from a spectrum behind the {step.name} in "
                 f"{description}: give a number to start from instead of ?"

@@ -6,10 +6,10 @@ A description is plain data; `build` makes the operator of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, final
 
 from dreamsampler.operators.composition import Composition, LinearComposition, compose
 from dreamsampler.operators.grammar import Argument, Call, read_argument, split
@@ -29,12 +29,21 @@ IN_MEMORY: Final = "an object in memory, which a recipe cannot rebuild"
 @final
 @dataclass(frozen=True)
 class NamedOperator:
-    """One operator of a description: its name, and the value of every parameter."""
+    """One operator of a description: its name, and the value of every parameter.
+
+    Args:
+        name: one of `OPERATORS`, or the class of the object.
+        values: of its parameters.
+        in_memory: an object that no text rebuilds, instead of values.
+    """
 
     name: str
     values: tuple[tuple[str, Value], ...] = ()
+    in_memory: Operator | None = None
 
     def __str__(self) -> str:
+        if self.in_memory is not None:
+            return f"{self.name} ({IN_MEMORY})"
         table = OPERATORS[self.name].parameters
         given = [f"{n}={_written(v)}" for n, v in self.values if v != table[n].default]
         return f"{self.name}({', '.join(given)})" if given else self.name
@@ -42,68 +51,33 @@ class NamedOperator:
     @property
     def linear(self) -> bool:
         """Whether it has a transpose."""
-        return OPERATORS[self.name].linear
+        return OPERATORS[self.name].linear if self.in_memory is None else is_linear(self.in_memory)
 
     def build(self, size: Size | None, device: str) -> Operator:
         """The operator; see `Description.build`."""
+        if self.in_memory is not None:
+            return self.in_memory
         return OPERATORS[self.name].build(dict(self.values), size, device)
 
     def input_size(self, y_size: Size) -> Size:
-        """Of the picture that a measurement of this size is of."""
-        return input_size(self._any(), y_size) if OPERATORS[self.name].sized else y_size
+        """Size of the picture of a measurement; ValueError if an object takes no such picture."""
+        if self.in_memory is not None:
+            size = input_size(self.in_memory, y_size)
+            shape_of_zeros(self.in_memory, (3, *size))
+            return size
+        return input_size(self._known(), y_size) if OPERATORS[self.name].sized else y_size
 
     def measured_size(self, size: Size) -> Size:
-        """Of the measurement of a picture of this size."""
-        return measured(self._any(), (3, *size))[1:] if OPERATORS[self.name].sized else size
+        """Size of the measurement of a picture; ValueError if an object takes no such picture."""
+        if self.in_memory is not None:
+            return shape_of_zeros(self.in_memory, (3, *size))[1:]
+        return measured(self._known(), (3, *size))[1:] if OPERATORS[self.name].sized else size
 
-    def _any(self) -> Operator:
-        """One of that size, whatever the unknown parameters are."""
+    def _known(self) -> Operator:
+        """The operator with some number for every unknown parameter: sizes do not depend on it."""
         table = OPERATORS[self.name].parameters
         known = [(n, (table[n].fitted or (1.0,))[0] if v is None else v) for n, v in self.values]
         return NamedOperator(self.name, tuple(known)).build(None, "cpu")
-
-
-@final
-@dataclass(frozen=True)
-class InMemoryOperator:
-    """One operator of a description that only exists as an object: no text rebuilds it."""
-
-    operator: Operator
-
-    def __str__(self) -> str:
-        return f"{self.name} ({IN_MEMORY})"
-
-    @property
-    def name(self) -> str:
-        """That of its class."""
-        return type(self.operator).__name__
-
-    @property
-    def values(self) -> tuple[tuple[str, Value], ...]:
-        """It has no parameters that a text names."""
-        return ()
-
-    @property
-    def linear(self) -> bool:
-        """Whether it has a transpose."""
-        return is_linear(self.operator)
-
-    def build(self, size: Size | None, device: str) -> Operator:
-        """The object itself."""
-        return self.operator
-
-    def input_size(self, y_size: Size) -> Size:
-        """Of the picture that a measurement of this size is of; ValueError if it takes none."""
-        size = input_size(self.operator, y_size)
-        self.measured_size(size)
-        return size
-
-    def measured_size(self, size: Size) -> Size:
-        """Of the measurement of a picture of this size; ValueError if it takes none."""
-        return shape_of_zeros(self.operator, (3, *size))[1:]
-
-
-OneOperator: TypeAlias = NamedOperator | InMemoryOperator
 
 
 @final
@@ -116,7 +90,7 @@ class Description:
         'blur(sigma=2) | downsample(factor=4)'
     """
 
-    steps: tuple[OneOperator, ...] = ()
+    steps: tuple[NamedOperator, ...] = ()
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.steps)) or "none"
@@ -160,15 +134,15 @@ class Description:
         if len(values) != len(places):
             raise ValueError(f"{self} has {len(places)} unknowns, but {len(values)} numbers came")
         numbers = dict(zip(places, values, strict=True))
-        steps: list[OneOperator] = []
+        steps = []
         for i, step in enumerate(self.steps):
-            if isinstance(step, NamedOperator):
-                given = {name: numbers.get((i, name), value) for name, value in step.values}
-                table = OPERATORS[step.name].parameters
+            if step.in_memory is None:
+                table, given = OPERATORS[step.name].parameters, dict(step.values)
                 for name in given:
-                    if (i, name) in numbers and table[name].kind is int:
-                        given[name] = round(numbers[i, name])
-                step = NamedOperator(step.name, _checked_all(step.name, table, given))
+                    if (i, name) in numbers:
+                        value = numbers[i, name]
+                        given[name] = round(value) if table[name].kind is int else value
+                step = replace(step, values=_checked_all(step.name, table, given))
             steps.append(step)
         return Description(tuple(steps))
 
@@ -245,7 +219,7 @@ def as_description(operator: object) -> Description:
             if type(operator) is entry.operator and (values := entry.values(operator)) is not None:
                 checked = _checked_all(name, entry.parameters, values)
                 return Description((NamedOperator(name, checked),))
-        return Description((InMemoryOperator(operator),))
+        return Description((NamedOperator(type(operator).__name__, in_memory=operator),))
     raise ValueError(
         f'the operator is a {type(operator).__name__}, but must be text such as "blur(sigma=3)" '
         "or an object that measures a picture by A(x)"

@@ -32,7 +32,7 @@ def test_opengl_axes():
     st.floats(0.5, 20),
     st.tuples(*[st.floats(-3, 3)] * 3),
 )
-def test_an_orbit_is_where_it_says_and_sees_its_target_in_the_middle(a, e, distance, target):
+def test_an_orbit_has_its_position_and_its_target_in_the_middle(a, e, distance, target):
     found = Camera.orbit(a, e, distance, target=target, size=(10, 20))
     azimuth, elevation = found.angles(target)
     assert azimuth == pytest.approx(a, abs=1e-6) and elevation == pytest.approx(e, abs=1e-6)

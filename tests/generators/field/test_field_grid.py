@@ -56,7 +56,7 @@ def test_a_new_grid_is_nearly_empty_and_grey():
     torch.testing.assert_close(color, torch.full((1, 3), 0.25))
 
 
-def test_plain_color_looks_the_same_from_everywhere():
+def test_plain_color_is_the_same_in_all_directions():
     grid, to = filled(), torch.nn.functional.normalize(points(seed=2), dim=1)
     assert torch.equal(grid.color(points(), to), grid.color(points(), -to))
 
@@ -151,8 +151,8 @@ def test_variation_and_sparsity_by_their_formulas():
                     square = sum(((n - here) ** 2).sum() for n in near)
                     total += ((scale**2 * square + 1e-4).sqrt() - 0.01) / (4 * 3 * 2)
     torch.testing.assert_close(grid.total_variation(), total)
-    told = torch.nn.functional.softplus(grid.raw_density)
-    torch.testing.assert_close(grid.sparsity(), torch.log(1 + 2 * told**2).mean())
+    found = torch.nn.functional.softplus(grid.raw_density)
+    torch.testing.assert_close(grid.sparsity(), torch.log(1 + 2 * found**2).mean())
 
 
 def test_an_even_grid_has_no_variation():

@@ -113,7 +113,7 @@ def test_what_reaches_the_rim_is_closed_there():
     assert closed_and_oriented(mesh.faces) and volume(mesh) == pytest.approx(8, rel=1e-6)
 
 
-def test_a_ply_file_says_what_it_holds():
+def test_a_ply_file_holds_the_mesh():
     mesh = Mesh(np.eye(3), np.array([[0, 1, 2]]), np.array([[1.0, 0, 0], [0, 0.5, 0], [0, 0, 2]]))
     head, _, body = mesh.ply().partition(b"end_header\n")
     assert b"element vertex 3" in head and b"element face 1" in head and b"uchar red" in head
@@ -193,8 +193,8 @@ def test_a_field_whose_metadata_are_damaged_is_one_line(tmp_path, name, value):
     path = tmp_path / "field.safetensors"
     save_field(path, ball())
     with safe_open(path, "pt") as file:
-        told = {**file.metadata(), name: value}
-    save_file(load_file(path), path, {k: v for k, v in told.items() if v is not None})
+        content = {**file.metadata(), name: value}
+    save_file(load_file(path), path, {k: v for k, v in content.items() if v is not None})
     with pytest.raises(InputError, match="is damaged") as refused:
         load_field(path)
     assert len(str(refused.value).splitlines()) == 1 and len(str(refused.value)) < 300
@@ -207,8 +207,8 @@ def test_a_field_of_another_shape_is_one_line(tmp_path, shape):
     path = tmp_path / "field.safetensors"
     save_field(path, ball())
     with safe_open(path, "pt") as file:
-        told = file.metadata()
-    save_file({**load_file(path), "raw_density": torch.zeros(shape)}, path, told)
+        content = file.metadata()
+    save_file({**load_file(path), "raw_density": torch.zeros(shape)}, path, content)
     with pytest.raises(InputError, match="is damaged"):
         load_field(path)
 
@@ -220,29 +220,29 @@ def test_a_glb_file_holds_the_same_mesh_with_y_up():
     data = glb(mesh)
     magic, version, length, size = struct.unpack_from("<4sIII", data)
     assert (magic, version, length) == (b"glTF", 2, len(data)) and len(data) % 4 == 0
-    told, body = json.loads(data[20 : 20 + size]), data[28 + size :]
-    (primitive,) = told["meshes"][0]["primitives"]
+    content, body = json.loads(data[20 : 20 + size]), data[28 + size :]
+    (primitive,) = content["meshes"][0]["primitives"]
 
     def array(index):
-        accessor = told["accessors"][index]
-        view = told["bufferViews"][accessor["bufferView"]]
+        accessor = content["accessors"][index]
+        view = content["bufferViews"][accessor["bufferView"]]
         kind = {5126: "<f4", 5125: "<u4"}[accessor["componentType"]]
         part = body[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
         return np.frombuffer(part, kind).reshape(accessor["count"], -1)
 
     places = array(primitive["attributes"]["POSITION"])
     assert places.tolist() == [[1, 3, -2], [4, 6, -5], [0, 2, 1]]
-    assert told["accessors"][0]["min"] == places.min(0).tolist()
+    assert content["accessors"][0]["min"] == places.min(0).tolist()
     assert array(primitive["indices"])[:, 0].tolist() == [0, 1, 2]
     linear = array(primitive["attributes"]["COLOR_0"])
     assert linear.max(1) == pytest.approx([1, 0.2140, 1], abs=1e-4)
     normal = array(primitive["attributes"]["NORMAL"])[0]
     face = np.cross(places[1] - places[0], places[2] - places[0])
     assert normal == pytest.approx(face / np.linalg.norm(face), abs=1e-6)
-    assert told["buffers"][0]["byteLength"] == len(body)
+    assert content["buffers"][0]["byteLength"] == len(body)
 
 
 def test_an_empty_mesh_is_an_empty_glb_scene():
     data = glb(surface(Grid((4, 4, 4))))
-    told = json.loads(data[20:])
-    assert "meshes" not in told and struct.unpack_from("<I", data, 8)[0] == len(data)
+    content = json.loads(data[20:])
+    assert "meshes" not in content and struct.unpack_from("<I", data, 8)[0] == len(data)

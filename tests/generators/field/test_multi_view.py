@@ -18,7 +18,7 @@ def grow(z):
     return torch.nn.functional.interpolate(z / 3, scale_factor=2.0)
 
 
-def film(
+def field(
     *,
     grid=None,
     count=3,
@@ -47,24 +47,24 @@ def film(
     )
 
 
-def test_it_is_a_subject():
-    assert isinstance(film(), Variable)
-    latent = film().latent()
+def test_it_is_a_variable():
+    assert isinstance(field(), Variable)
+    latent = field().latent()
     assert latent.shape == (3, 3, 3, 3) and not latent.requires_grad
 
 
 class Views(torch.nn.Module):
-    def __init__(self, film):
+    def __init__(self, field):
         super().__init__()
-        self.grid, self.film = film.grid, film
+        self.grid, self.field = field.grid, field
 
     def forward(self):
-        return self.film.pictures()
+        return self.field.pictures()
 
 
 def test_all_views_at_once_are_a_generator_variable():
     """The same optimizer steps as `GeneratorVariable` takes, in float64."""
-    one, other = (film(grid=Grid((4, 4, 4)).double()) for _ in range(2))
+    one, other = (field(grid=Grid((4, 4, 4)).double()) for _ in range(2))
     for each in (one, other):
         each.set_everywhere(True)
     target = torch.linspace(-1, 1, 81, dtype=torch.float64).view(3, 3, 3, 3)
@@ -81,18 +81,18 @@ def test_all_views_at_once_are_a_generator_variable():
 
 
 @pytest.mark.parametrize("decode", [None, grow])
-def test_a_pull_comes_nearer(decode):
-    variable = film(update_steps=10, decode=decode)
+def test_an_update_lowers_the_distance_of_pictures(decode):
+    variable = field(update_steps=10, decode=decode)
     start = variable.latent()
     target = start - 0.5
     variable.update(target)
     assert (variable.latent() - target).norm() < 0.9 * (start - target).norm()
 
 
-def test_a_pull_to_where_it_is_does_not_move_it():
-    """What the code loses cancels: the aim in pictures is the last look itself."""
+def test_an_update_to_the_present_latent_changes_nothing():
+    """What the code loses cancels: the target in pictures is the last rendering itself."""
     aims = []
-    variable = film(decode=grow)
+    variable = field(decode=grow)
     variable.step = aims.append
     variable.update(variable.latent())
     assert len(aims) == 2
@@ -103,7 +103,7 @@ def test_without_beta_there_is_only_the_energy():
     def darker(rows, pictures):
         return (pictures**2).mean()
 
-    one, other = (film(beta=0.0, update_steps=3, energy=darker) for _ in range(2))
+    one, other = (field(beta=0.0, update_steps=3, energy=darker) for _ in range(2))
     one.latent()
     one.update(torch.full((3, 3, 3, 3), 5.0))
     for _ in range(3):
@@ -112,38 +112,38 @@ def test_without_beta_there_is_only_the_energy():
 
 
 def test_every_camera_has_its_turn_before_the_next_round():
-    asked = []
+    visited = []
 
-    def listen(rows, pictures):
-        asked.extend(rows)
+    def record(rows, pictures):
+        visited.extend(rows)
         return 0 * pictures.sum()
 
-    variable = film(count=5, views=2, energy=listen)
+    variable = field(count=5, views=2, energy=record)
     for _ in range(10):
         variable.step()
-    rounds = [asked[i : i + 5] for i in range(0, 20, 5)]
+    rounds = [visited[i : i + 5] for i in range(0, 20, 5)]
     assert all(sorted(each) == [0, 1, 2, 3, 4] for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1
 
 
 def test_cameras_without_data_take_their_turn_where_there_is_a_target():
-    asked = []
+    visited = []
 
-    def listen(rows, pictures):
-        asked.extend(rows)
+    def record(rows, pictures):
+        visited.extend(rows)
         return 0 * pictures.sum()
 
-    variable = film(count=5, views=2, energy=listen, measured=3, update_steps=10)
+    variable = field(count=5, views=2, energy=record, measured=3, update_steps=10)
     for _ in range(6):
         variable.step()
-    assert sorted(set(asked)) == [0, 1, 2]
-    asked.clear()
+    assert sorted(set(visited)) == [0, 1, 2]
+    visited.clear()
     variable.update(variable.latent())
-    assert sorted(set(asked)) == [0, 1, 2, 3, 4]
+    assert sorted(set(visited)) == [0, 1, 2, 3, 4]
 
 
 def test_a_finer_grid_is_adopted():
-    variable = film()
+    variable = field()
     variable.set_everywhere(True)
     before = variable.pictures()
     variable.set_grid(variable.grid.resampled((7, 7, 7)), everywhere=True)
@@ -155,7 +155,7 @@ def test_a_finer_grid_is_adopted():
 @pytest.mark.parametrize("options", [{"count": 0}, {"update_steps": 0}, {"views": 0}])
 def test_no_cameras_or_steps_are_refused(options):
     with pytest.raises(ValueError, match="at least one of each"):
-        film(**options)
+        field(**options)
 
 
 def test_cameras_of_several_sizes_are_refused():

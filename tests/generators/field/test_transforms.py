@@ -10,16 +10,16 @@ from dreamsampler.generators.field import Camera, read_transforms, surroundings,
 MATRIX = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 3], [0, 0, 0, 1]]
 
 
-def scene(folder, frames=None, name="transforms.json", **told):
+def scene(folder, frames=None, name="transforms.json", **given):
     for i in range(3):
         Image.new("RGB", (20, 16)).save(folder / f"r_{i}.png")
     frames = [{"file_path": "r_0.png", "transform_matrix": MATRIX}] if frames is None else frames
-    (folder / name).write_text(json.dumps({"camera_angle_x": 0.6, "frames": frames, **told}))
+    (folder / name).write_text(json.dumps({"camera_angle_x": 0.6, "frames": frames, **given}))
     return folder
 
 
-def frame(name="r_0.png", matrix=MATRIX, **told):
-    return {"file_path": name, "transform_matrix": matrix, **told}
+def frame(name="r_0.png", matrix=MATRIX, **given):
+    return {"file_path": name, "transform_matrix": matrix, **given}
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -32,9 +32,9 @@ def test_what_is_written_is_read(tmp_path):
         ("r_0.png", False), ("r_2.png", False), ("r_1.png", True)
     ]  # fmt: skip
     for shot, i in zip(shots, (0, 2, 1), strict=True):
-        found, wanted = shot.camera((16, 20)), cameras[i]
-        assert sum(found.matrix, ()) == pytest.approx(sum(wanted.matrix, ()))
-        assert found.focal == pytest.approx(wanted.focal) and found.center == (10, 8)
+        found, expected = shot.camera((16, 20)), cameras[i]
+        assert sum(found.matrix, ()) == pytest.approx(sum(expected.matrix, ()))
+        assert found.focal == pytest.approx(expected.focal) and found.center == (10, 8)
 
 
 def test_blenders_own_files(tmp_path):
@@ -64,7 +64,7 @@ SCALED = [[2.0, 0, 0, 0], *MATRIX[1:]]
 
 
 @pytest.mark.parametrize(
-    ("frames", "told", "what"),
+    ("frames", "given", "what"),
     [
         ([frame("gone.png")], {}, "gone.png is missing"),
         ([frame(matrix=MIRROR)], {}, "view r_0.png: the camera matrix mirrors"),
@@ -79,9 +79,9 @@ SCALED = [[2.0, 0, 0, 0], *MATRIX[1:]]
         ({}, {}, "has no views"),
     ],
 )
-def test_scenes_that_cannot_be_used(tmp_path, frames, told, what):
+def test_scenes_that_cannot_be_used(tmp_path, frames, given, what):
     with pytest.raises(InputError, match=what):
-        read_transforms(scene(tmp_path, frames, **told))
+        read_transforms(scene(tmp_path, frames, **given))
 
 
 def test_no_scene_at_all(tmp_path):
@@ -93,18 +93,18 @@ def test_no_scene_at_all(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "what"),
+    ("given", "what"),
     [({"w": 40, "h": 16}, "in that proportion"), ({"camera_angle_x": 0}, "no focal length")],
 )
-def test_cameras_that_do_not_fit_their_pictures(tmp_path, told, what):
-    (shot,) = read_transforms(scene(tmp_path, **told))
+def test_cameras_that_do_not_fit_their_pictures(tmp_path, given, what):
+    (shot,) = read_transforms(scene(tmp_path, **given))
     with pytest.raises(InputError, match=what):
         shot.camera((16, 20))
 
 
-def around(count=5, **told):
+def around(count=5, **given):
     return [
-        Camera.orbit(70 * i, 15 * i - 20, 3.0, target=(1, 2, 0.5), **told) for i in range(count)
+        Camera.orbit(70 * i, 15 * i - 20, 3.0, target=(1, 2, 0.5), **given) for i in range(count)
     ]
 
 

@@ -54,7 +54,7 @@ def test_silhouettes_from_very_far_are_orthographic():
     """Area in world units: f -> d pixels per unit; each closed form is that of the shadow."""
     camera = far()
     unit = (camera.focal[0] / 4000) ** 2
-    wanted = {
+    expected = {
         "sphere": np.pi,
         "cube": 4,
         "cylinder": 4,
@@ -63,8 +63,8 @@ def test_silhouettes_from_very_far_are_orthographic():
         "prism": 2,
         "torus": 2 * (1 - TUBE) * 2 * TUBE + np.pi * TUBE**2,
     }
-    assert set(wanted) == set(KINDS)
-    for kind, area in wanted.items():
+    assert set(expected) == set(KINDS)
+    for kind, area in expected.items():
         seen = covered(Part(kind, (0, 0, 0), (1, 1, 1), RED), camera) / unit
         assert seen == pytest.approx(area, rel=1e-2), kind
 
@@ -92,7 +92,7 @@ def implicit(kind, p):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25)
 @given(azimuth=st.floats(-720, 720), elevation=st.floats(-90, 90))
-def test_hits_lie_on_the_surface_and_normals_look_at_the_camera(kind, azimuth, elevation):
+def test_hits_lie_on_the_surface_and_normals_face_the_camera(kind, azimuth, elevation):
     place, rays = place_and_rays(level(azimuth, elevation, distance=4, size=24))
     rays = rays * 1.7
     t, normal = intersect(kind, place, rays)

@@ -1,4 +1,4 @@
-"""A vector graphic on the loop: bound by data, pulled by an exact prior."""
+"""A vector graphic in the loop: fitted to data, updated by an exact prior."""
 
 import pytest
 import torch
@@ -50,11 +50,11 @@ def drawing(scene, energy=nothing, **options):
     return Drawing(VectorGraphic(scene), energy, same, same, **options)
 
 
-def test_it_is_a_subject():
+def test_it_is_a_variable():
     assert isinstance(drawing(scattered(RED, 4, rng())), Variable)
 
 
-def test_a_look_is_what_is_drawn_and_a_pull_comes_nearer():
+def test_an_update_lowers_the_distance_to_the_target():
     variable = drawing(scattered(RED, 6, rng()), update_steps=30, rate=1.0)
     assert torch.equal(variable.latent(), variable.graphic().detach())
     before = psnr(seen(variable.graphic), BLUE)
@@ -81,7 +81,7 @@ def test_what_the_autoencoder_does_not_see_goes():
 
 
 def test_what_is_beyond_the_prior_is_left_alone():
-    """The prior sees a mean color only, and what it does not see is added to its belief."""
+    """The prior knows a mean color only; the rest of the picture is added to its target."""
     graphic = VectorGraphic(scattered(RED, 6, rng()))
     before = seen(graphic)
 
@@ -137,7 +137,7 @@ def test_the_prior_decides_what_the_data_leave_open(number, truth):
     assert psnr(seen(graphic), truth) > max(before + 5, 22)
 
 
-def test_rising_levels_and_empty_pulls_are_refused():
+def test_rising_levels_and_updates_without_steps_are_refused():
     pictures = GaussianMixture(2 * torch.stack([RED, BLUE]) - 1, std=0.1)
     variable = drawing(scattered(RED, 3, rng()))
     levels = flow_shifted(pictures.schedule, 3)[::-1]

@@ -16,6 +16,7 @@ from dreamsampler.generators.vector import (
     placed,
     rasterize,
     read_svg,
+    save_svg,
     scattered,
     simplified,
     traced,
@@ -57,7 +58,7 @@ def test_the_picture_is_in_range_and_every_parameter_has_a_gradient():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in graphic.parameters())
 
 
-def test_a_pull_lowers_the_distance():
+def test_an_update_lowers_the_distance():
     graphic = VectorGraphic(scattered(icon(), 8, rng()))
     optimizer = torch.optim.Adam(graphic.parameters(), lr=0.3)
     variable = GeneratorVariable(graphic, optimizer, update_steps=20)
@@ -65,15 +66,6 @@ def test_a_pull_lowers_the_distance():
     before = (variable.latent() - target).norm()
     variable.update(target)
     assert (variable.latent() - target).norm() < 0.9 * before
-
-
-def test_a_view_is_a_part_of_the_picture():
-    graphic = VectorGraphic(blobs(5, 32, seed=1, dtype=torch.float32))
-    part = graphic((8.0, 4.0, 16.0, 16.0))
-    small = torch.nn.functional.avg_pool2d(part, 2)
-    assert (small - graphic()[..., 4:20, 8:24]).abs().max() < 0.02
-    with pytest.raises(ValueError, match="0 x 5"):
-        graphic((0.0, 0.0, 0.0, 5.0))
 
 
 def test_state_comes_back():
@@ -156,7 +148,7 @@ def test_every_beginning_leads_to_the_picture():
         assert psnr(seen(graphic), picture) > max(least, before)
 
 
-def test_a_missing_tracer_is_told(monkeypatch):
+def test_a_missing_tracer_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "vtracer", None)
     with pytest.raises(InputError, match=r"dreamsampler\[svg\]"):
         traced(icon(), 8)
@@ -193,9 +185,10 @@ def test_a_negative_loss_is_refused():
         simplified(blobs(2, 8, dtype=torch.float32), WHITE, torch.zeros(3, 8, 8), loss=-1.0)
 
 
-def test_a_saved_graphic_is_what_was_seen(tmp_path):
+def test_a_saved_graphic_is_what_was_drawn(tmp_path):
     graphic = VectorGraphic(blobs(5, 32, seed=2, dtype=torch.float32), (0.2, 0.4, 0.6))
-    graphic.save(tmp_path / "g.svg", title="blobs", recipe={"seed": 2}, digits=4)
+    behind = graphic.background.tolist()
+    save_svg(tmp_path / "g.svg", graphic.scene, title="blobs", background=behind, digits=4)
     back = read_svg(tmp_path / "g.svg")
     assert back.paths == 6  # the background is one
     assert psnr(rasterize(back, WHITE), seen(graphic)) > 45

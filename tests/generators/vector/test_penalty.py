@@ -41,7 +41,7 @@ def test_areas_are_those_of_the_outline():
         assert area.item() == pytest.approx(exact.item(), rel=1e-5, abs=1e-3)
 
 
-def test_contours_of_one_path_are_told_apart():
+def test_contours_of_one_path_are_distinguished():
     scene = compound([[box(2, 2, 12, 12), box(4, 4, 6, 9, reverse=True)]], INK, 20, 20)
     assert areas(scene).tolist() == pytest.approx([100, -10])
     assert crossing(scene).item() == pytest.approx(0, abs=1e-9)

@@ -1,4 +1,4 @@
-"""SVG files in: the picture that a viewer shows, from text that nobody vouches for."""
+"""SVG files in: the picture that a viewer shows, from untrusted text."""
 
 import warnings
 
@@ -92,14 +92,14 @@ def test_a_gradient_becomes_its_mean_with_a_warning():
     assert scene.color[:, 0].tolist() == pytest.approx([0.25, 0.25])
 
 
-def test_what_is_left_out_is_told_once():
+def test_what_is_left_out_is_one_warning():
     text = svg('<text>a</text><text>b</text><image href="x.png"/><rect width="9" height="9" '
                'clip-path="url(#c)"/>')  # fmt: skip
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         from_svg(text)
-    assert len(told) == 1
+    assert len(caught) == 1
     words = "not drawn from this SVG: clip-path (1), image (1), text (2)"
-    assert str(told[0].message) == words
+    assert str(caught[0].message) == words
 
 
 def test_hidden_shapes_are_not_drawn():
@@ -131,9 +131,9 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD, ids=range(len(BAD)))
 def test_bad_text_is_refused_in_one_line(text):
-    with pytest.raises(InputError, match=BAD[text]) as told:
+    with pytest.raises(InputError, match=BAD[text]) as caught:
         from_svg(text)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_sizes_are_bounded(monkeypatch):
@@ -162,7 +162,7 @@ def test_nothing_is_fetched(monkeypatch):
     assert scene.paths == 1
 
 
-def test_files_are_told_by_name(tmp_path):
+def test_errors_name_the_file(tmp_path):
     path = tmp_path / "a.svg"
     with pytest.raises(InputError, match=r"a\.svg cannot be read"):
         read_svg(path)

@@ -21,7 +21,7 @@ def test_moved_shares_and_scaled_grows():
     assert (small - coverage(scene)).abs().max() < 5e-3
 
 
-def test_kept_paths_look_the_same():
+def test_kept_paths_are_drawn_the_same():
     scene = dataclasses.replace(
         blobs(5, 24, seed=3), fill_rule=("nonzero", "evenodd") * 2 + ("nonzero",)
     )

@@ -20,32 +20,26 @@ def wobbly(paths, jitter):
     return Scene.random(paths, 48, 48, rng3, jitter=jitter, radius=(0.03, 0.08))
 
 
-def test_small_loops_go_and_the_picture_stays():
-    scene = wobbly(40, 0.5)
-    before = crosses_itself(scene).sum()
-    after = untangled(scene)
-    assert before >= 8
-    assert crosses_itself(after).sum() <= before / 2
-    assert psnr(rasterize(after, WHITE), rasterize(scene, WHITE)) > 35
-
-
-def test_no_path_changes_by_more_than_is_allowed():
-    scene = wobbly(30, 0.4)
-    for most in (0.0, 1.0, 5.0):
-        change = (coverage(untangled(scene, most)) - coverage(scene)).abs().sum((1, 2))
-        assert (change * scene.color[:, 3] <= most + 1e-3).all()
-
-
-def test_simple_paths_and_all_anchors_stay():
-    scene = wobbly(40, 0.5)
+def test_small_loops_go_and_the_rest_stays():
+    scene = wobbly(24, 0.5)
     after, crossed = untangled(scene), crosses_itself(scene)
+    assert crossed.sum() >= 5
+    assert crosses_itself(after).sum() <= crossed.sum() / 2
+    assert psnr(rasterize(after, WHITE), rasterize(scene, WHITE)) > 35
     anchors = scene.segments[:, 0]
     assert torch.equal(after.points[anchors], scene.points[anchors])
     simple = scene.segments[~crossed[scene.path_of_segment]].flatten()
     assert torch.equal(after.points[simple], scene.points[simple])
 
 
-def test_the_least_missed_go_first():
+def test_no_path_changes_by_more_than_is_allowed():
+    scene = wobbly(12, 0.4)
+    for most in (0.0, 1.0, 5.0):
+        change = (coverage(untangled(scene, most)) - coverage(scene)).abs().sum((1, 2))
+        assert (change * scene.color[:, 3] <= most + 1e-3).all()
+
+
+def test_the_least_important_go_first():
     disks = Scene.circles(
         torch.tensor([[24.0, 24.0], [24.0, 24.0], [99.0, 9.0]]),
         torch.tensor([4.0, 12.0, 5.0]),

@@ -103,19 +103,10 @@ def march(
     length = (far[ray] - begin).clamp_max(step)
     distance = begin + length / 2
     points = origins[ray] + distance[:, None] * directions[ray]
-    found = March(len(origins), ray, distance, length, points, directions)
-    return found if occupied is None else _kept(found, _near_something(grid, points, occupied))
-
-
-def _kept(all_: March, which: Tensor) -> March:
-    return March(
-        all_.rays,
-        all_.ray[which],
-        all_.distance[which],
-        all_.length[which],
-        all_.points[which],
-        all_.directions,
-    )
+    if occupied is None:
+        return March(len(origins), ray, distance, length, points, directions)
+    rows = _near_matter(grid, points, occupied)
+    return March(len(origins), ray[rows], distance[rows], length[rows], points[rows], directions)
 
 
 def _through(grid: Grid, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,7 +119,7 @@ def _through(grid: Grid, origins: Tensor, directions: Tensor) -> tuple[Tensor, T
     return near, torch.maximum(near, far)
 
 
-def _near_something(grid: Grid, points: Tensor, occupied: Tensor) -> Tensor:
+def _near_matter(grid: Grid, points: Tensor, occupied: Tensor) -> Tensor:
     """Indices of the points whose nearest corner is occupied."""
     shape = torch.tensor(grid.size, device=points.device)
     place = (points - grid.lower) / (grid.upper - grid.lower) * (shape - 1)

@@ -1,6 +1,6 @@
 """Vector graphics that can be optimized: closed cubic paths, drawn exactly."""
 
-from dreamsampler.generators.vector.contour import compound, contours, stacked
+from dreamsampler.generators.vector.contour import contours, stacked
 from dreamsampler.generators.vector.drawing import Drawing, fitted, staged
 from dreamsampler.generators.vector.graphic import VectorGraphic
 from dreamsampler.generators.vector.initial import placed, scattered, traced
@@ -13,7 +13,7 @@ from dreamsampler.generators.vector.penalty import (
 )
 from dreamsampler.generators.vector.raster import coverage, rasterize
 from dreamsampler.generators.vector.read import from_svg, read_svg
-from dreamsampler.generators.vector.scene import FillRule, Scene
+from dreamsampler.generators.vector.scene import FillRule, Scene, compound
 from dreamsampler.generators.vector.simplify import simplified, untangled, without
 from dreamsampler.generators.vector.stroke import Cap, Join, stroke
 from dreamsampler.generators.vector.write import save_svg, to_svg

@@ -95,6 +95,11 @@ def counts(curves: Tensor, tol: float) -> Tensor:
     return n
 
 
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    """The cross products of vectors (..., 2): (...)."""
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
 def spread(table: Tensor, lengths: Tensor) -> Tensor:
     """Repeat the columns of (k, n) `lengths` times, (n,)."""
     if table.device.type == "cpu":  # several times as fast as index_select

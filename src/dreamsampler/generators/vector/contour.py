@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dreamsampler.generators.vector.scene import Colors, FillRule, Loop, Scene, Segments
+from dreamsampler.generators.vector.scene import Loop, Scene
 
 
 def contours(scene: Scene) -> list[list[list[int]]]:
@@ -46,57 +46,6 @@ def contour_of_segment(scene: Scene) -> Tensor:
             out[loop] = number
             number += 1
     return out.to(scene.segments.device)
-
-
-def compound(
-    paths: Sequence[Sequence[Loop]],
-    color: Colors,
-    width: int,
-    height: int,
-    fill_rule: FillRule | tuple[FillRule, ...] = "nonzero",
-) -> Scene:
-    """A scene of paths that are made of several loops.
-
-    Args:
-        paths: of every path its loops, (3 s, 2) each: anchor, handle, handle, anchor, ...
-        color: one row a path.
-        width: of the canvas, pixels.
-        height: of the canvas, pixels.
-        fill_rule: for all paths or one each.
-
-    Raises:
-        ValueError: for a loop whose length is no multiple of 3.
-
-    Example:
-        >>> ring = [torch.rand(12, 2), torch.rand(9, 2)]
-        >>> compound([ring], torch.ones(1, 4), 8, 8).segments.shape
-        torch.Size([7, 4])
-    """
-    points, segments, owners, start = [], [], [], 0
-    for number, loops in enumerate(paths):
-        for loop in loops:
-            if len(loop) % 3 or not len(loop):
-                raise ValueError(
-                    f"a loop has {len(loop)} points, but takes 3 a segment: anchor, handle, handle"
-                )
-            points.append(loop)
-            segments.append(_loop(len(loop), start))
-            owners += [number] * (len(loop) // 3)
-            start += len(loop)
-    return Scene(
-        torch.cat(points) if points else color.new_zeros(0, 2),
-        (torch.cat(segments) if segments else torch.zeros(0, 4, dtype=torch.long)).to(color.device),
-        torch.tensor(owners, dtype=torch.long, device=color.device),
-        color,
-        width,
-        height,
-        fill_rule,
-    )
-
-
-def _loop(count: int, start: int) -> Segments:
-    first = torch.arange(0, count, 3)
-    return start + torch.stack([first, first + 1, first + 2, (first + 3) % count], 1)
 
 
 def stacked(scenes: Sequence[Scene]) -> Scene:

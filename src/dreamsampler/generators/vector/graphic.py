@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -14,9 +13,6 @@ from dreamsampler.generators.vector.contour import contours
 from dreamsampler.generators.vector.initial import Picture, placed
 from dreamsampler.generators.vector.raster import coverage, rasterize
 from dreamsampler.generators.vector.scene import Scene
-from dreamsampler.generators.vector.write import save_svg
-
-View = tuple[float, float, float, float]
 
 
 @final
@@ -53,25 +49,9 @@ class VectorGraphic(nn.Module):
         """The present scene; gradients reach the parameters."""
         return self._shape.moved(self.points, self.color)
 
-    def forward(self, view: View | None = None) -> Float[Tensor, "1 3 h w"]:
-        """The picture, in [-1, 1].
-
-        Args:
-            view: part of the canvas (left, top, width, height), drawn at the size of the canvas;
-                all of it if left out.
-
-        Raises:
-            ValueError: for a view without width or height.
-        """
-        scene = self.scene
-        if view is not None:
-            left, top, width, height = view
-            if not (width > 0 and height > 0):
-                raise ValueError(f"the view is {width:g} x {height:g}, but must have a size")
-            place = torch.tensor([left, top]).to(self.points)
-            size = torch.tensor([scene.width / width, scene.height / height]).to(self.points)
-            scene = scene.moved((self.points - place) * size, self.color)
-        return 2 * rasterize(scene, self.background)[None] - 1
+    def forward(self) -> Float[Tensor, "1 3 h w"]:
+        """The picture, in [-1, 1]."""
+        return 2 * rasterize(self.scene, self.background)[None] - 1
 
     @torch.no_grad()
     def clamp_(self) -> None:
@@ -136,28 +116,6 @@ class VectorGraphic(nn.Module):
         forget(optimizer, self.points, torch.cat(rows))
         forget(optimizer, self.color, torch.tensor(dead))
         return len(dead)
-
-    def save(
-        self,
-        path: str | Path,
-        *,
-        title: str | None = None,
-        recipe: Mapping[str, object] | None = None,
-        digits: int = 2,
-    ) -> None:
-        """Write an SVG file, whole or not at all, with a rectangle for the background.
-
-        Args:
-            path: of the file.
-            title: shown by viewers.
-            recipe: how it was made.
-            digits: decimals of coordinates, pixels.
-
-        Raises:
-            OutputError: if the folder or the disk does not take the file.
-        """
-        behind = self.background.tolist()
-        save_svg(path, self.scene, title=title, recipe=recipe, background=behind, digits=digits)
 
 
 def forget(optimizer: torch.optim.Optimizer, parameter: Tensor, rows: Tensor) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dreamsampler.generators.vector.chords import refine
+from dreamsampler.generators.vector.chords import cross, refine
 from dreamsampler.generators.vector.contour import contour_of_segment, contours
 from dreamsampler.generators.vector.raster import TOL
 from dreamsampler.generators.vector.scene import Scene
@@ -36,8 +36,8 @@ def areas(scene: Scene, contour: Tensor | None = None) -> Float[Tensor, " k"]:
     p = p - p[:, :1].detach().mean(0)  # near the origin there is less to round
     a, b, c, d = p.unbind(1)
     # the integral of x dy - y dx along a cubic, times 20
-    part = 6 * _cross(a, b) + 3 * _cross(a, c) + _cross(a, d)
-    part = part + 3 * _cross(b, c) + 3 * _cross(b, d) + 6 * _cross(c, d)
+    part = 6 * cross(a, b) + 3 * cross(a, c) + cross(a, d)
+    part = part + 3 * cross(b, c) + 3 * cross(b, d) + 6 * cross(c, d)
     return p.new_zeros(int(contour.max()) + 1 if len(contour) else 0).index_add(
         0, contour, part / 20
     )
@@ -145,16 +145,12 @@ def _meets_itself(p: Tensor) -> bool:
         return False
     q = p.roll(-1, 0)
     d = q - p
-    side = _cross(d[:, None], p[None] - p[:, None])  # on which side of each chord the others start
+    side = cross(d[:, None], p[None] - p[:, None])  # on which side of each chord the others start
     left = side > 0
     apart = (left != left.roll(-1, 1)) & (left != left.roll(-1, 1)).T
     index = torch.arange(count)
     gap = (index[:, None] - index).abs()
     return bool((apart & (gap > 1) & (gap < count - 1)).any())
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 @final

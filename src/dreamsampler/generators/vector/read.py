@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from dreamsampler.files import InputError
-from dreamsampler.generators.vector.contour import compound
 from dreamsampler.generators.vector.markup import OPACITY, Markup, reduce, share
-from dreamsampler.generators.vector.scene import LARGEST_SIDE, FillRule, Loop, Scene
+from dreamsampler.generators.vector.scene import LARGEST_SIDE, FillRule, Loop, Scene, compound
 from dreamsampler.generators.vector.stroke import stroke
 
 LARGEST_COORDINATE = 1e5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
@@ -162,24 +163,7 @@ class Scene:
         Raises:
             ValueError: if k is no multiple of 3.
         """
-        paths, count = points.shape[:2]
-        if count % 3 or not count:
-            raise ValueError(
-                f"a loop has {count} points, but takes 3 a segment: anchor, handle, handle"
-            )
-        device = points.device
-        first = torch.arange(0, count, 3, device=device)
-        row = torch.stack([first, first + 1, first + 2, (first + 3) % count], 1)
-        start = count * torch.arange(paths, device=device)
-        return cls(
-            points.reshape(-1, 2),
-            (start[:, None, None] + row).view(-1, 4),
-            torch.arange(paths, device=device).repeat_interleave(count // 3),
-            color,
-            width,
-            height,
-            fill_rule,
-        )
+        return compound([[loop] for loop in points], color, width, height, fill_rule)
 
     @classmethod
     def circles(
@@ -259,6 +243,54 @@ class Scene:
         smooth = cls.circles(centers, radii, width, height, color=color, segments=segments)
         noise = torch.randn(paths, 3 * segments, 2, generator=rng) * radii[:, None, None]
         return smooth.moved(smooth.points + jitter * noise.view(-1, 2))
+
+
+def compound(
+    paths: Sequence[Sequence[Loop]],
+    color: Colors,
+    width: int,
+    height: int,
+    fill_rule: FillRule | tuple[FillRule, ...] = "nonzero",
+) -> Scene:
+    """A scene of paths that are made of several loops.
+
+    Args:
+        paths: of every path its loops, (3 s, 2) each: anchor, handle, handle, anchor, ...
+        color: one row a path.
+        width: of the canvas, pixels.
+        height: of the canvas, pixels.
+        fill_rule: for all paths or one each.
+
+    Raises:
+        ValueError: for a loop whose length is no multiple of 3.
+
+    Example:
+        >>> ring = [torch.rand(12, 2), torch.rand(9, 2)]
+        >>> compound([ring], torch.ones(1, 4), 8, 8).segments.shape
+        torch.Size([7, 4])
+    """
+    points, segments, owners, start = [], [], [], 0
+    for number, loops in enumerate(paths):
+        for loop in loops:
+            if len(loop) % 3 or not len(loop):
+                raise ValueError(
+                    f"a loop has {len(loop)} points, but takes 3 a segment: anchor, handle, handle"
+                )
+            points.append(loop)
+            first = torch.arange(0, len(loop), 3)
+            row = torch.stack([first, first + 1, first + 2, (first + 3) % len(loop)], 1)
+            segments.append(start + row)
+            owners += [number] * (len(loop) // 3)
+            start += len(loop)
+    return Scene(
+        torch.cat(points) if points else color.new_zeros(0, 2),
+        (torch.cat(segments) if segments else torch.zeros(0, 4, dtype=torch.long)).to(color.device),
+        torch.tensor(owners, dtype=torch.long, device=color.device),
+        color,
+        width,
+        height,
+        fill_rule,
+    )
 
 
 def _check_indices(scene: Scene) -> None:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dreamsampler.generators.vector.chords import cross
 from dreamsampler.generators.vector.contour import straight
 from dreamsampler.generators.vector.raster import TOL
 from dreamsampler.generators.vector.scene import Loop
@@ -93,7 +94,7 @@ def _sampled(curve: Tensor, half: Tensor, tol: float) -> tuple[Tensor, Tensor]:
         legs = steps[steps.norm(dim=1) > 0]
         turn = torch.zeros((), dtype=curve.dtype)
         for a, b in pairwise(legs):
-            turn = turn + torch.atan2(_cross(a, b).abs(), (a * b).sum())
+            turn = turn + torch.atan2(cross(a, b).abs(), (a * b).sum())
         of_side = 1.5 * turn * (half / (8 * tol)).sqrt()
         count = int(torch.maximum((0.75 * curvature / tol).sqrt(), of_side).ceil().clamp(1, 4096))
     t = torch.linspace(0, 1, count + 1, dtype=curve.dtype, device=curve.device)[:, None]
@@ -118,10 +119,6 @@ def _first_of(*directions: Tensor) -> Tensor:
     return torch.tensor([1.0, 0.0], dtype=directions[0].dtype, device=directions[0].device)
 
 
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
 def _sides(
     lines: list[tuple[Tensor, Tensor]],
     half: Tensor,
@@ -139,7 +136,7 @@ def _sides(
             break
         before, after = normal[-1], lines[(number + 1) % len(lines)][1][0]
         with torch.no_grad():
-            turn, onward = float(_cross(before, after)), float((before * after).sum())
+            turn, onward = float(cross(before, after)), float((before * after).sum())
         if abs(turn) < 1e-6 and onward > 0:
             continue
         sign = -1.0 if turn > 0 else 1.0  # the outer side: left where it turns right
@@ -186,7 +183,7 @@ def _cap(end: Tensor, normal: Tensor, half: Tensor, cap: Cap, tol: float) -> Ten
 
 def _arc(center: Tensor, a: Tensor, b: Tensor, radius: Tensor, tol: float) -> Tensor:
     """Inner points of the shorter arc between the unit vectors a and b: (k, 2)."""
-    angle = torch.atan2(_cross(a, b), (a * b).sum())
+    angle = torch.atan2(cross(a, b), (a * b).sum())
     step = 2 * math.acos(max(0.0, 1 - tol / max(float(radius.detach()), tol)))
     count = math.ceil(abs(float(angle.detach())) / step)
     if count < 2:
@@ -214,6 +211,6 @@ def _turned_back(lines: list[tuple[Tensor, Tensor]], half: Tensor) -> list[Tenso
                 loops.append(out if sign > 0 else out.flip(0))
                 for corner in (back, to):
                     triangle = torch.stack([p, corner, q])
-                    turns = float(_cross(corner - p, q - p).detach())
+                    turns = float(cross(corner - p, q - p).detach())
                     loops.append(triangle if turns < 0 else triangle.flip(0))
     return loops

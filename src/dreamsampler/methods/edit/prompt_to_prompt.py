@@ -22,6 +22,7 @@ from dreamsampler.models.alignment import Alignment
 from dreamsampler.models.attention import (
     AttentionMaps,
     Injection,
+    attention_control,
     check_attention,
 )
 from dreamsampler.models.counting import counted_family
