@@ -25,7 +25,8 @@ SIZE = ("--size", 32)
 FEW = ("--num-inference-steps", 2, *SIZE)
 OLD = Path(__file__).parents[1] / "fixtures" / "recipes-0.1.0.json"
 MODEL = ("--model", TINY)
-DRAW = ("--paths", 4, "--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *SIZE)
+LIGHT = ("--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *SIZE)
+DRAW = ("--paths", 4, "--noise", 0.01, "--loss", 0, *LIGHT)
 
 
 def edit(cli, picture, out="out.png", *more):
@@ -80,8 +81,9 @@ def test_every_kind_of_result_comes_out_the_same(cli, picture):
     cli("edit", picture, "--prompt", "fox", *FEW, *MODEL, "-o", "fox.jpg")
     painting = ("--prompt", "a", "--mask-image", "mask.png")
     cli("inpaint", picture, *painting, *FEW, *MODEL, "-o", "i.webp")
-    cli("degrade", picture, "--operator", "blur(2)", "--noise", 0.1, "-o", "d.png")
-    cli("restore", "d.png", "--operator", "blur(2)", "--num-images", 2, *FEW, *MODEL, "-o", "r.png")
+    blur = ("--operator", "blur(2)", "--noise", 0.1)
+    cli("degrade", picture, *blur, "-o", "d.png")
+    cli("restore", "d.png", *blur, "--num-images", 2, *FEW, *MODEL, "-o", "r.png")
     cli("vectorize", picture, *DRAW, *MODEL, "-o", "v.svg")
     cli("make-scene", "--views", 2, "--held-out", 0, "--size", 16, "-o", "scene")
     names = ["out-1.png", "i.webp", "d.png", "r-mean.png", "r-spread.png", "v.svg"]
@@ -108,7 +110,7 @@ def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
         "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
         "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),
-        "vectorize": ("vectorize", picture, *DRAW, "-o", "vectorize.svg"),
+        "vectorize": ("vectorize", picture, "--paths", 4, *LIGHT, "-o", "vectorize.svg"),
         "reconstruct": ("reconstruct", "scene", *toy, *few, "--turntable", 0, "-o", "car"),
     }
     places = {"restore": "restore-mean.png", "reconstruct": "car/view_000.png"}
@@ -226,10 +228,21 @@ def test_no_metadata_means_none_of_any_kind(cli, picture):
     Image.new("L", (48, 40), 255).save("mask.png")
     edit(cli, picture, "e.png", "--no-metadata")
     edit(cli, picture, "e.jpg", "--no-metadata")
-    cli("inpaint", picture, "--prompt", "dog face", "--mask-image", "mask.png", *FEW, *MODEL)
     more = ("--no-metadata", "--prompt", "dog face")
     cli("inpaint", picture, "--mask-image", "mask.png", *more, *FEW, *MODEL, "-o", "i.tif")
-    cli("restore", picture, "--operator", "none", *more, *FEW, *MODEL, "-o", "r.webp")
+    cli(
+        "restore",
+        picture,
+        "--operator",
+        "none",
+        "--noise",
+        0.1,
+        *more,
+        *FEW,
+        *MODEL,
+        "-o",
+        "r.webp",
+    )
     cli("vectorize", picture, *more, *DRAW, *MODEL, "-o", "v.svg")
     result = cli("degrade", picture, "--operator", "none", "-o", "d.png", "--no-metadata", "--json")
     assert json.loads(result.out)["task"] == "degrade"
