@@ -142,7 +142,6 @@ UNREADABLE = {
     "edit cat.png --guidance_scael 3 -o o.png": "--guidance-scael: did you mean --guidance-sc",
     "restore cat.png -q": "there is no option -q; for help",
     "--versoin": "there is no option --versoin: did you mean --version?",
-    "--debug edit": "there is no option --debug",
     "-- edit": "name a command",
 }
 

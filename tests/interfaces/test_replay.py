@@ -21,9 +21,12 @@ from dreamsampler.interfaces.cli.sweep import axes_of
 from dreamsampler.tasks import TASKS, Edit
 from dreamsampler.tasks.from_values import task_of
 
-FEW = ("--num-inference-steps", 2, "--size", 32)
+SIZE = ("--size", 32)
+FEW = ("--num-inference-steps", 2, *SIZE)
+OLD = Path(__file__).parents[1] / "fixtures" / "recipes-0.1.0.json"
 MODEL = ("--model", TINY)
-DRAW = ("--paths", 4, "--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1)
+LIGHT = ("--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *SIZE)
+DRAW = ("--paths", 4, "--noise", 0.01, "--loss", 0, *LIGHT)
 
 
 def edit(cli, picture, out="out.png", *more):
@@ -42,8 +45,13 @@ def half_mask():
 
 def rewritten(path, change, spoil=0):
     """The same picture with another recipe, and some rows of other pixels."""
-    recipe = read_recipe(path)
-    change(recipe)
+    recipe = change(read_recipe(path))
+    if Path(path).suffix == ".svg":
+        before, begin, rest = Path(path).read_text().partition('<metadata id="dreamsampler">')
+        Path(path).write_text(
+            before + begin + json.dumps(recipe) + rest[rest.index("</metadata>") :]
+        )
+        return None
     info = PngInfo()
     info.add_itxt("dreamsampler", json.dumps(recipe))
     with Image.open(path) as image:
@@ -53,46 +61,74 @@ def rewritten(path, change, spoil=0):
     return samples
 
 
+def changed(**parts):
+    """A function that changes some entries of a recipe; entries of those that are mappings."""
+
+    def change(recipe):
+        for name, value in parts.items():
+            recipe[name] = recipe[name] | value if isinstance(value, dict) else value
+        return recipe
+
+    return change
+
+
 # --- replay ---------------------------------------------------------------------------------------
 
 
 def test_every_kind_of_result_comes_out_the_same(cli, picture):
     half_mask()
-    several = ("--num-images", 2)
-    edit(cli, picture, "out.png", *several)
+    edit(cli, picture, "out.png", "--num-images", 2)
     cli("edit", picture, "--prompt", "fox", *FEW, *MODEL, "-o", "fox.jpg")
-    cli(
-        "inpaint",
-        picture,
-        "--prompt",
-        "a",
-        "--mask-image",
-        "mask.png",
-        *FEW,
-        *MODEL,
-        "-o",
-        "i.webp",
-    )
-    cli("degrade", picture, "--operator", "blur(2)", "--noise", 0.1, "-o", "d.png")
-    cli("restore", "d.png", "--operator", "blur(2)", "--num-images", 2, *FEW, *MODEL, "-o", "r.png")
+    painting = ("--prompt", "a", "--mask-image", "mask.png")
+    cli("inpaint", picture, *painting, *FEW, *MODEL, "-o", "i.webp")
+    blur = ("--operator", "blur(2)", "--noise", 0.1)
+    cli("degrade", picture, *blur, "-o", "d.png")
+    cli("restore", "d.png", *blur, "--num-images", 2, *FEW, *MODEL, "-o", "r.png")
     cli("vectorize", picture, *DRAW, *MODEL, "-o", "v.svg")
-    for name in ("out-1.png", "i.webp", "d.png", "r-1.png", "r-mean.png", "r-spread.png", "v.svg"):
+    cli("make-scene", "--views", 2, "--held-out", 0, "--size", 16, "-o", "scene")
+    names = ["out-1.png", "i.webp", "d.png", "r-mean.png", "r-spread.png", "v.svg"]
+    for name in (*names, "scene/view_001.png"):
         result = cli("replay", name)
-        assert (result.code, result.out, result.err) == (
-            0,
-            f"{name}: the same, bit for bit\n",
-            "",
-        ), name
+        assert (result.code, result.err) == (0, ""), name
+        assert result.out == f"{name}: the same, bit for bit\n"
     assert cli("replay", "fox.jpg").out == "fox.jpg: the same\n"
+
+
+def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
+    """The same as what today's words for it make; only the version differs."""
+    half_mask()
+    blur, toy = ("--operator", "blur(2)"), ("--operator", "blur(1)", "--prompt", "a toy duck")
+    views = ("--views", 3, "--held-out", 1, "--size", 16, "--operator", "blur(1)")
+    cli("make-scene", "duck", *views, "-o", "scene")
+    few = ("--fit-steps", 6, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
+    words, maps = ("--source-prompt", "cat face"), "symmetry | total_variation(0.1)"
+    edited = ("edit", picture, "--prompt", "dog face")
+    painted = ("inpaint", picture, "--prompt", "sunglasses", "--mask-image", "mask.png")
+    restored = ("restore", picture, *blur, "--prompt", "cat face", "--num-images", 2)
+    today = {
+        "edit": (*edited, *words, "--seed", 3, "--regularize", maps, *FEW, "-o", "edit.png"),
+        "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
+        "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
+        "restore": (*restored, *FEW, "-o", "restore.png"),
+        "vectorize": ("vectorize", picture, "--paths", 4, *LIGHT, "-o", "vectorize.svg"),
+        "reconstruct": ("reconstruct", "scene", *toy, *few, "--turntable", 0, "-o", "car"),
+    }
+    places = {"restore": "restore-mean.png", "reconstruct": "car/view_000.png"}
+    recipes = json.loads(OLD.read_text())
+    assert recipes.keys() == today.keys()
+    for name, command in today.items():
+        assert cli(*command, *MODEL).code == 0, name
+        path = places.get(name, command[-1])
+        rewritten(path, lambda _, name=name: recipes[name])
+        result = cli("replay", path, *MODEL)
+        assert result.code == 0, result
+        assert result.out.startswith(f"{path}: the same, bit for bit; though "), name
+        assert "dreamsampler: 0.1.0 then, " in result.out
 
 
 def test_what_differs_is_measured_and_named(cli, picture):
     edit(cli, picture)
-
-    def older(recipe):
-        recipe["versions"]["torch"] = "1.0"
-        recipe["model"]["revision"] = "other"
-
+    older = changed(versions={"torch": "1.0"}, model={"revision": "other"})
     samples = rewritten("out.png", older, spoil=8)
     result = cli("replay", "out.png", "--diff", "-o", "again.png")
     assert result.code == 1
@@ -101,8 +137,8 @@ def test_what_differs_is_measured_and_named(cli, picture):
     assert "torch: 1.0 then" in result.out
     assert "model revision: other then" in result.out
     assert Image.open("out-diff.png").width > 3 * 192
-    told = json.loads(cli("replay", "out.png", "--json").out)
-    assert (told["same"], told["changed"]) == (False, 0.2)
+    comparison = json.loads(cli("replay", "out.png", "--json").out)
+    assert (comparison["same"], comparison["changed"]) == (False, 0.2)
     assert np.abs(np.asarray(Image.open("again.png")).astype(int) - samples).max() == 1
 
 
@@ -125,7 +161,7 @@ def test_the_input_may_have_moved_or_changed(cli, picture):
 
 def test_a_result_of_another_device_is_the_same_up_to_rounding(cli, picture):
     edit(cli, picture)
-    rewritten("out.png", lambda r: r["model"].update(device="cuda:7"), spoil=1)
+    rewritten("out.png", changed(model={"device": "cuda:7"}), spoil=1)
     result = cli("replay", "out.png")
     assert result.code == 0
     assert "the same up to rounding: PSNR" in result.out
@@ -157,25 +193,23 @@ def test_a_lora_and_how_the_model_was_loaded_are_found_again(cli, picture):
     assert "pass --lora to the batch" in result.out
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        (lambda r: r.update(task="paint"), "there is no task"),
-        (lambda r: r.update(options=3), "without options"),
-        (lambda r: r["options"].update(seed="x"), "whole number"),
-        (lambda r: r["options"].update(image="\0"), "cannot be read"),
-        (lambda r: r["options"].update(new=1), "no option 'new'"),
-        (lambda r: r["model"].update(name="nope"), "no model 'nope'"),
-        (lambda r: r.update(model=[], input=3, versions=None, index="x"), ""),
-    ],
-)
-def test_a_recipe_that_cannot_be_run_is_one_line(cli, picture, change, match):
+def test_a_recipe_that_cannot_be_run_is_one_line(cli, picture):
     edit(cli, picture)
-    rewritten("out.png", change)
-    result = cli("replay", "out.png", *(("--model", TINY) if not match else ()))
-    assert result.code == (2 if match else 0)
-    assert len(result.lines) == (1 if match else 0)
-    assert match in result.err
+    whole = read_recipe("out.png")
+    for change, match in (
+        (changed(task="paint"), "there is no task"),
+        (changed(options=3), "without options"),
+        (changed(options={"seed": "x"}), "whole number"),
+        (changed(options={"image": "\0"}), "cannot be read"),
+        (changed(options={"new": 1}), "no option 'new'"),
+        (changed(model={"name": "nope"}), "no model 'nope'"),
+        (changed(model=[], input=3, versions=None, index="x"), ""),
+    ):
+        rewritten("out.png", lambda _, change=change: change(json.loads(json.dumps(whole))))
+        result = cli("replay", "out.png", *(("--model", TINY) if not match else ()))
+        assert result.code == (2 if match else 0)
+        assert len(result.lines) == (1 if match else 0)
+        assert match in result.err
 
 
 def test_what_carries_no_recipe_is_refused(cli, picture):
@@ -194,10 +228,21 @@ def test_no_metadata_means_none_of_any_kind(cli, picture):
     Image.new("L", (48, 40), 255).save("mask.png")
     edit(cli, picture, "e.png", "--no-metadata")
     edit(cli, picture, "e.jpg", "--no-metadata")
-    cli("inpaint", picture, "--prompt", "dog face", "--mask-image", "mask.png", *FEW, *MODEL)
     more = ("--no-metadata", "--prompt", "dog face")
     cli("inpaint", picture, "--mask-image", "mask.png", *more, *FEW, *MODEL, "-o", "i.tif")
-    cli("restore", picture, "--operator", "none", *more, *FEW, *MODEL, "-o", "r.webp")
+    cli(
+        "restore",
+        picture,
+        "--operator",
+        "none",
+        "--noise",
+        0.1,
+        *more,
+        *FEW,
+        *MODEL,
+        "-o",
+        "r.webp",
+    )
     cli("vectorize", picture, *more, *DRAW, *MODEL, "-o", "v.svg")
     result = cli("degrade", picture, "--operator", "none", "-o", "d.png", "--no-metadata", "--json")
     assert json.loads(result.out)["task"] == "degrade"
@@ -234,12 +279,12 @@ def test_history_lists_what_was_made_and_nothing_else(cli, picture):
 # --- schema ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_schema_says_what_the_dataclass_says(cli, task):
-    result = json.loads(cli("schema", task).out)
-    assert result == schema_of(task)
-    assert set(result["properties"]) == {field.name for field in dataclasses.fields(TASKS[task])}
-    assert all(entry["description"] for entry in result["properties"].values())
+def test_a_schema_says_what_the_dataclass_says(cli):
+    for name, task in TASKS.items():
+        schema = json.loads(cli("schema", name).out)
+        assert schema == schema_of(name)
+        assert set(schema["properties"]) == {field.name for field in dataclasses.fields(task)}
+        assert all(entry["description"] for entry in schema["properties"].values())
 
 
 def test_a_schema_takes_what_the_task_takes():
@@ -304,15 +349,15 @@ def test_a_sweep_is_a_sheet_and_its_pictures(cli, picture):
 
 
 def test_a_swept_drawing_has_a_sheet_too(cli, picture):
-    few = ("--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *MODEL)
-    result = cli("vectorize", picture, *few, "--sweep", "paths=2,4", "-o", "v.svg", "--json")
+    result = cli(
+        "vectorize", picture, *DRAW, *MODEL, "--sweep", "paths=2,4", "-o", "v.svg", "--json"
+    )
     assert json.loads(result.out)["axes"] == {"paths": [2, 4]}
     assert Image.open("v.png").width > 2 * 192
 
 
-@pytest.mark.parametrize(
-    ("entry", "match"),
-    [
+def test_a_sweep_that_cannot_be_run_is_one_line(cli, picture):
+    for entry, match in (
         ("seed", "NAME=VALUES"),
         ("sed=1", "did you mean seed?"),
         ("seed=x", "whole number"),
@@ -322,13 +367,10 @@ def test_a_swept_drawing_has_a_sheet_too(cli, picture):
         ("image=a.png", "cannot be swept"),
         ("seed=-1", "seed is -1"),
         ("seed=1,1", "one file name"),
-    ],
-)
-def test_a_sweep_that_cannot_be_meant_is_one_line(cli, picture, entry, match):
-    result = cli("edit", picture, "--prompt", "x", *MODEL, "-o", "o.png", "--sweep", entry)
-    assert (result.code, result.out) == (2, "")
-    assert len(result.lines) == 1
-    assert match in result.err
+    ):
+        result = cli("edit", picture, "--prompt", "x", *MODEL, "-o", "o.png", "--sweep", entry)
+        assert (result.code, result.out, len(result.lines)) == (2, "", 1), entry
+        assert match in result.err
 
 
 def test_values_with_commas_are_a_json_list():

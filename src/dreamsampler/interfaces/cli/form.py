@@ -25,7 +25,7 @@ POSITIONAL = {
     "result": "RESULT",
     "folder": "FOLDER",
 }
-"""Options that are given by position unless their default is None, and their names in help."""
+"""Options given by position (words that may be left out are not), and their names in help."""
 
 _METAVARS = {"text": "TEXT", "texts": "TEXT", "file": "PATH", "files": "PATH"}
 _ALIASES = {"output": ["-o"]}
@@ -106,7 +106,7 @@ def ordered(part: type) -> list[Option]:
 
 
 def _positional(option: Option) -> bool:
-    return option.name in POSITIONAL and option.default is not None
+    return option.name in POSITIONAL and (option.default is not None or option.kind == "file")
 
 
 def _typed(name: str, default: Any) -> str:
