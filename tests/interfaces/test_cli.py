@@ -288,9 +288,9 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
 
 def test_the_run_is_recorded(cli, picture):
     result = cli("edit", picture, *WORDS, "-o", "out.png", "--record", "film", "--json")
-    names = ["film/strip.png", "film/film.gif", "film/trace.json"]
+    names = ["film/steps.png", "film/steps.gif", "film/steps.json"]
     assert json.loads(result.out)["record"] == names
-    assert json.loads(Path("film/trace.json").read_text())["steps"] == 3
+    assert json.loads(Path("film/steps.json").read_text())["steps"] == 3
 
 
 def test_a_run_without_steps_has_no_record(cli, picture, tmp_path):

@@ -87,7 +87,7 @@ def test_steps_are_drawn_by_the_tiny_autoencoder(cli, picture, tmp_path):
     for options in ((), ("--preview", tmp_path / "taesd")):
         result = cli("edit", picture, "-o", "out.png", *EDIT, "--record", "record", *options)
         assert result.code == 0, result.err
-        with Image.open("record/strip.png") as image:
+        with Image.open("record/steps.png") as image:
             strips.append(np.asarray(image))
     assert (strips[0] != strips[1]).any()
     result = cli("edit", picture, "-o", "out.png", *EDIT, "--preview", tmp_path / "other")

@@ -43,7 +43,7 @@ def test_a_scene_is_reconstructed(cli, scene, tmp_path):
         path.name for path in folder.iterdir()
     }
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["duck"], "nothing is left beside it"
-    assert len(document["record"]) == 3 and (tmp_path / "way" / "film.gif").is_file()
+    assert len(document["record"]) == 3 and (tmp_path / "way" / "steps.gif").is_file()
     assert document["evaluations"] == 2 * 4 and document["report"]["held_out_psnr"] > 5
     recipe = read_recipe(folder / "view_000.png")
     assert recipe["task"] == "reconstruct" and recipe["options"]["prompt"] == "a toy duck"
