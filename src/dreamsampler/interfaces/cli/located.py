@@ -9,9 +9,8 @@ from typing import Any, Literal, final
 
 from dreamsampler.files import InputError, sha256
 from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ADDED
 
-ADDED = {"lora": "LoRA", "textual_inversion": "learned word"}
-"""What may be added to a model, under the names that recipes and options have for it."""
 LOADED = {"distilled": str, "tiling": int, "variant": str}
 """Options of loading that change a picture, as recipes have them, and what they are."""
 
