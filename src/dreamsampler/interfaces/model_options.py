@@ -95,3 +95,7 @@ def lora_strength(lora: str) -> tuple[str, float]:
         raise ValueError(
             f"lora is {lora}, but must be FILE or FILE=STRENGTH, such as {path}=0.7"
         ) from None
+
+
+ADDED = {"lora": "LoRA", "textual_inversion": "learned word"}
+"""What may be added to a model, under the names that recipes and options have for it."""

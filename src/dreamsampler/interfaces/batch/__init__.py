@@ -1,6 +1,6 @@
 """Many rows, each a recipe: local processes or Ray, every result exactly once."""
 
-from dreamsampler.interfaces.batch.ask import Batch
+from dreamsampler.interfaces.batch.options import Batch
 
 __all__ = [
     "Batch",

@@ -1,9 +1,9 @@
-"""What became of every row: a file that only grows, and results that appear with their line in it.
+"""The outcome of every row: a file that only grows, and results that appear with their line in it.
 
 A row is done when its line is in the ledger. Its files are written before under hidden names, and
-take their own names after; whoever finds a line whose files still have hidden names renames them.
+get their own names after; whoever finds a line whose files still have hidden names renames them.
 So a batch that is killed at any moment has neither half a file nor a file that the ledger does not
-know.
+name.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import contextlib
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, final
 
 from dreamsampler.files import OutputError, check_folder, explained, write_whole
-from dreamsampler.interfaces.batch.ask import LEDGER
+from dreamsampler.interfaces.batch.options import LEDGER
 
 HIDDEN = ".dreamsampler-batch"
 """Folder for what is not done yet."""
@@ -70,9 +71,74 @@ class Record:
         """As it stands in the ledger."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
+    @classmethod
+    def read(cls, line: bytes | str) -> Record:
+        """The record of a line; ValueError or TypeError for what is none."""
+        return cls(**json.loads(line))
+
+
+class Store(ABC):
+    """The output folder of a batch, with its ledger.
+
+    Args:
+        root: the folder's name or address.
+        ledger: a file with the ledger's lines on this machine.
+        staging: folder for results that are not final yet.
+
+    Attributes:
+        done: row -> key of the rows that are done.
+    """
+
+    def __init__(self, root: str, ledger: Path, staging: Path) -> None:
+        self.root, self.staging, self._file = root, staging, ledger
+        self._places: dict[int, int] = {}
+        self.done: dict[int, str] = {}
+
+    def has(self, number: int, key: str) -> bool:
+        """Whether a row is done."""
+        return self.done.get(number) == key
+
+    def records(self) -> Iterator[Record]:
+        """The last record of every row, in the order of the rows."""
+        with open(self._file, "rb") as file:
+            for row in sorted(self._places):
+                file.seek(self._places[row])
+                yield Record.read(file.readline())
+
+    def name_of(self, name: str) -> str:
+        """The name of a file for a user."""
+        return f"{self.root}/{name}"
+
+    def _note(self, record: Record, place: int) -> None:
+        """Remember a line of the ledger and the byte at which it begins."""
+        self._places[record.row] = place
+        self.done.pop(record.row, None)
+        if record.status == "done":
+            self.done[record.row] = record.key
+
+    @abstractmethod
+    def is_same(self, name: str, path: str) -> bool:
+        """Whether there is a file of that name, and it is the one of a path or an address."""
+
+    @abstractmethod
+    def opened(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """A result as a file on this machine."""
+
+    @abstractmethod
+    def write(self, name: str, data: bytes) -> str:
+        """Write a file beside the results, whole; returns `name_of` it."""
+
+    @abstractmethod
+    def commit(self, record: Record) -> None:
+        """Make a row's outcome final; OutputError where it cannot be written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Remove what is not final."""
+
 
 @final
-class Ledger:
+class Ledger(Store):
     """The output folder of a batch on this machine; one process at a time has it.
 
     Args:
@@ -84,7 +150,8 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
-        self.folder, self._file = folder, folder / LEDGER
+        super().__init__(str(folder), folder / LEDGER, folder / HIDDEN)
+        self.folder = folder
         if self._file.exists() and not resume:
             raise OutputError(
                 f"{folder} holds a batch already: pass --resume to go on with it, or another folder"
@@ -93,49 +160,26 @@ class Ledger:
         with _explaining(folder):
             self._lock = _locked(folder)
             self._ledger: BinaryIO = open(self._file, "a+b", buffering=0)  # noqa: SIM115
-        self.done: dict[int, str] = {}
         self._recover()
 
-    @property
-    def staging(self) -> Path:
-        """Where workers write; on the same disk as the results."""
-        return self.folder / HIDDEN
-
-    def has(self, number: int, key: str) -> bool:
-        """Whether a row is done."""
-        return bool(key) and self.done.get(number) == key
-
-    def holds(self, name: str) -> bool:
-        """Whether there is a file of that name."""
-        return (self.folder / name).exists()
-
     def is_same(self, name: str, path: str) -> bool:
-        """Whether a name here is the very file that a path leads to."""
+        """By the file system, links followed."""
         try:
             return (self.folder / name).samefile(path)
         except (OSError, ValueError):
             return False
 
-    def name_of(self, name: str) -> str:
-        """What a file of the folder is called for a user."""
-        return str(self.folder / name)
-
-    @contextlib.contextmanager
-    def opened(self, name: str) -> Iterator[Path]:
-        """A result as a file here."""
-        yield self.folder / name
+    def opened(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """The file itself."""
+        return contextlib.nullcontext(self.folder / name)
 
     def write(self, name: str, data: bytes) -> str:
-        """Write a file beside the results, whole; returns what it is called."""
+        """Write by way of a hidden name."""
         write_whole(self.folder / name, data)
         return self.name_of(name)
 
     def commit(self, record: Record) -> None:
-        """Make a row's outcome final: its line, then its files under their names.
-
-        Raises:
-            OutputError: the disk does not take it; the ledger is as before.
-        """
+        """Write the line, then rename the files; an error leaves the ledger as it was."""
         with _explaining(self._file):
             end = os.fstat(self._ledger.fileno()).st_size
             try:
@@ -147,18 +191,7 @@ class Ledger:
                 self._ledger.truncate(end)
                 raise
             self._place(record)
-        if record.status == "done":
-            self.done[record.row] = record.key
-
-    def records(self) -> Iterator[Record]:
-        """The last line of every row, in the order of the rows."""
-        last: dict[int, int] = {}
-        for place, record in self._lines():
-            last[record.row] = place
-        with open(self._file, "rb") as file:
-            for row in sorted(last):
-                file.seek(last[row])
-                yield _read(file.readline())
+        self._note(record, end)
 
     def close(self) -> None:
         """Remove the hidden folder, and let others have the folder."""
@@ -169,10 +202,10 @@ class Ledger:
     def _recover(self) -> None:
         """Finish what a killed process left: rename, forget half a line, remove the rest."""
         with _explaining(self._file):
-            for _, record in self._lines():
+            for place, record in self._lines():
+                self._note(record, place)
                 if record.status == "done":
                     self._place(record)
-                    self.done[record.row] = record.key
                     if not all((self.folder / name).is_file() for name in record.outputs):
                         del self.done[record.row]  # somebody removed it: do it again
             for left in self.staging.iterdir():
@@ -192,14 +225,14 @@ class Ledger:
         shutil.rmtree(staged, ignore_errors=True)
 
     def _lines(self) -> Iterator[tuple[int, Record]]:
-        """Where a line begins, and what it says; half a line at the end is cut off."""
+        """The byte at which a line begins, and its record; half a line at the end is cut off."""
         place = 0
         with open(self._file, "rb") as file:
             for line in file:
                 try:
                     if not line.endswith(b"\n"):
                         raise ValueError("half a line")
-                    record = _read(line)
+                    record = Record.read(line)
                 except (ValueError, TypeError):
                     if file.read(1):
                         raise OutputError(
@@ -212,26 +245,22 @@ class Ledger:
                 place += len(line)
 
 
-def _read(line: bytes) -> Record:
-    return Record(**json.loads(line))
-
-
 def _locked(folder: Path) -> BinaryIO:
     """A lock that ends with the process, however that ends.
 
-    A batch that ends takes the hidden folder away, so the file that was locked may by then be no
-    file any more, and another one come later locks its own: then it is tried again.
+    A batch that ends removes the hidden folder, so a file may be gone once it is locked, and the
+    next process locks another one: then it is tried again.
     """
     path = folder / HIDDEN / "lock"
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = open(path, "wb")  # noqa: SIM115  # held as long as the ledger
-        except FileNotFoundError:  # the folder was taken away just now
+        except FileNotFoundError:  # the folder was removed just now
             continue
         try:
             import fcntl
-        except ImportError:  # where there is none, two batches are not told apart
+        except ImportError:  # without it two batches are not kept apart
             return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,15 +1,14 @@
-"""Rows of a batch, one after the other, from tables and folders; needs no torch."""
+"""Rows of tables and folders, one after the other, as they are; needs no torch."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dreamsampler.files import InputError
-from dreamsampler.interfaces.batch.ask import is_address
 
 LONGEST_LINE = 1 << 20
 """Characters of a JSON row; a recipe has a few thousand."""
@@ -17,8 +16,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", "
 _MARKS = ("-mask", "_mask", ".mask")
 
 
-def rows_of(path: Path, masks: Path | None = None) -> Iterator[dict[str, Any] | InputError]:
-    """The rows of a manifest, read as they are asked for; what is no row, as the reason why.
+def manifest_rows(path: Path, masks: Path | None = None) -> Iterator[dict[str, Any] | InputError]:
+    """The rows of a manifest, read one at a time; what is no row, as the error.
 
     Args:
         path: .jsonl, .csv or .parquet, or a folder of pictures.
@@ -106,9 +105,9 @@ def _of_parquet(path: Path) -> Iterator[dict[str, Any] | InputError]:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
             for row in batch.to_pylist():
                 yield _present(row.items())
-    except Exception as error:  # arrow's own classes, for whatever a damaged file makes it meet
-        said = " ".join(str(error).split())[:120]
-        raise InputError(f"{path} is no parquet file that can be read ({said})") from error
+    except Exception as error:  # arrow's own classes, for whatever a damaged file causes
+        text = " ".join(str(error).split())[:120]
+        raise InputError(f"{path} is no parquet file that can be read ({text})") from error
 
 
 def _present(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -142,33 +141,3 @@ def _pictures(folder: Path) -> list[Path]:
 def _unmarked(stem: str) -> str:
     """cat-mask belongs to cat; nothing for what is no mask."""
     return next((stem.removesuffix(mark) for mark in _MARKS if stem.endswith(mark)), "")
-
-
-def options_of(row: Mapping[str, Any], task: str | None) -> tuple[Any, dict[str, Any], Any, Any]:
-    """A row's task, its options, its model and its output name; recipes have theirs one deeper.
-
-    Example:
-        >>> options_of({"task": "edit", "image": "cat.png", "prompt": "dog"}, None)
-        ('edit', {'image': 'cat.png', 'prompt': 'dog'}, None, None)
-    """
-    if isinstance(row.get("options"), dict):  # a recipe, as pictures carry it
-        model = row.get("model")
-        model = model if isinstance(model, dict) else {"name": model}
-        return row.get("task", task), dict(row["options"]), model, row.get("output")
-    own = ("task", "model", "output")
-    options = {name: value for name, value in row.items() if name not in own}
-    model = {"name": row["model"]} if row.get("model") is not None else None
-    return row.get("task", task), options, model, row.get("output")
-
-
-def looked_up(value: Any, folder: Path) -> Any:
-    """A file of a row: beside the manifest if it is there, else from the current folder."""
-    if isinstance(value, list | tuple):
-        return [looked_up(each, folder) for each in value]
-    if not isinstance(value, str) or not value or is_address(value) or value.startswith("["):
-        return value
-    try:
-        beside = folder / value
-        return str(beside) if beside.exists() or not Path(value).exists() else value
-    except (OSError, ValueError):  # a name too long, or with a zero in it
-        return value

@@ -12,23 +12,22 @@ import itertools
 import json
 import logging
 import os
-import signal
+import shutil
 import tempfile
-import threading
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.files import InputError, OutputError, write_whole
-from dreamsampler.interfaces.batch.ask import Batch
-from dreamsampler.interfaces.batch.job import Job
 from dreamsampler.interfaces.batch.ledger import Record
-from dreamsampler.interfaces.batch.pool import Ask, no_main, with_parent
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.batch.options import Batch
+from dreamsampler.interfaces.batch.pool import end_with_parent, start_process
+from dreamsampler.interfaces.batch.rows import Row
+from dreamsampler.interfaces.batch.worker import BatchModelError, Worker
+from dreamsampler.interfaces.model_options import ModelOptions
 
 CHUNK = 4096
 """Rows handed to Ray at a time; their pictures are streamed, whatever their number."""
@@ -36,11 +35,11 @@ PATIENCE = 5.0
 """Seconds that Ray has to end by itself."""
 
 
-def on_ray(ask: Ask, jobs: Iterator[Job], batch: Batch) -> Iterator[list[Record]]:
+def on_ray(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[Record]]:
     """Do rows in actors; a row whose actor is lost is tried again by Ray.
 
-    Ray is spoken to by a process of its own. When one of Ray's services dies, Ray ends the process
-    that speaks to it, and it writes to that one's stdout and stderr whatever happens to its actors.
+    Ray is driven by a process of its own. When one of Ray's services dies, Ray ends the process
+    that drives it, and it writes the fate of its actors to that one's stdout and stderr.
 
     Yields:
         Records as they are ready, their files in the staging folder.
@@ -50,102 +49,88 @@ def on_ray(ask: Ask, jobs: Iterator[Job], batch: Batch) -> Iterator[list[Record]
         OutputError: the disk takes no more.
         ValueError: the model cannot be loaded, or Ray itself has died.
     """
-    spawn = get_context("spawn")
-    end, other = spawn.Pipe()
-    speaker = spawn.Process(target=speak, args=(other, ask, batch), daemon=True)
-    with no_main():
-        speaker.start()
-    other.close()
+    driver, end = start_process(drive, batch, worker)
     try:
         while True:
             try:
-                kind, said = end.recv()
+                message = end.recv()
             except (EOFError, OSError):
                 raise ValueError(
                     "Ray has ended (one of its processes was killed, or memory was short): run "
                     "again with --resume, and the rest is done"
                 ) from None
-            match kind:
+            match message:
                 case "more":
-                    end.send(list(itertools.islice(jobs, CHUNK)))
-                case "done":
-                    yield [said]
-                case "end":
-                    return
-                case "input":
-                    raise InputError(said)
-                case "disk":
-                    raise OutputError(said)
+                    end.send(list(itertools.islice(rows, CHUNK)))
+                case Record():
+                    yield [message]
+                case Exception():
+                    raise message
                 case _:
-                    raise ValueError(said)
+                    return
     finally:
         end.close()
-        speaker.join(PATIENCE)
-        speaker.kill()
+        driver.join(PATIENCE)
+        driver.kill()
 
 
-def speak(end: Any, ask: Ask, batch: Batch) -> None:
-    """The life of the process that speaks to Ray: rows in, records out.
+def drive(end: Any, batch: Batch, worker: Worker) -> None:
+    """The process that drives Ray: rows in, records out, an error or None at the end.
 
     Args:
         end: of the pipe to the batch.
-        ask: what the batch wants.
-        batch: as it was typed.
+        batch: its options.
+        worker: what each actor is.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    threading.Thread(target=with_parent, daemon=True).start()
+    end_with_parent()
     if not batch.debug:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
+    message: Exception | None = None
     try:
         ray = _started(str(batch.ray))
         try:
-            while chunk := _asked(end):
-                for record in _worked(ray, ask, chunk, batch):
-                    end.send(("done", record))
+            while rows := _more_rows(end):
+                for record in _do(ray, rows, batch, worker):
+                    end.send(record)
         finally:
             ray.shutdown()
-        told = ("end", None)
-    except InputError as error:
-        told = ("input", str(error))
-    except OutputError as error:
-        told = ("disk", str(error))
-    except ValueError as error:
-        told = ("model", str(error))
+    except (InputError, OutputError, ValueError) as error:
+        message = error
     except Exception as error:  # Ray's own classes
-        said = " ".join(str(error).split())[:200]
-        told = ("ray", f"Ray gave up ({said}): run again with --resume, and the rest is done")
-    with contextlib.suppress(OSError):  # nobody listens any more
-        end.send(told)
+        text = " ".join(str(error).split())[:200]
+        message = ValueError(f"Ray gave up ({text}): run again with --resume, and the rest is done")
+    with contextlib.suppress(OSError):  # the batch has ended
+        end.send(message)
 
 
-def _asked(end: Any) -> list[Job]:
+def _more_rows(end: Any) -> list[Row]:
     """The next rows; none at the end."""
-    end.send(("more", None))
+    end.send("more")
     return end.recv()
 
 
-def _worked(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterator[Record]:
+def _do(ray: Any, rows: list[Row], batch: Batch, worker: Worker) -> Iterator[Record]:
     """Rows done, their files unpacked; those whose actors died too often, given up."""
-    waiting = {job.number: job for job in jobs}
-    for row in _streamed(ray, ask, jobs, batch):
-        record = Record(**json.loads(row["record"]))
+    waiting = {row.number: row for row in rows}
+    for answer in _streamed(ray, rows, batch, worker):
+        record = Record.read(answer["record"])
         if record.status == "model":
             raise ValueError(record.error)
-        if waiting.pop(record.row, None) is not None:  # a lost actor may have told before
-            _unpack(row["files"], ask.staging / str(record.staged))
+        if waiting.pop(record.row, None) is not None:  # a lost actor may have answered before
+            _unpack(answer["files"], worker.staging / str(record.staged))
             yield record
     if waiting and not _answers(ray):
         raise ConnectionError("it does not answer any more")
-    for job in waiting.values():
+    for row in waiting.values():
         times = batch.retries + 1
         error = f"its worker was lost {times} times: out of memory?"
-        yield Record(job.number, job.key, "failed", job.task, error=error, attempts=times)
+        yield Record(row.number, row.key, "failed", row.task, error=error, attempts=times)
 
 
 def _answers(ray: Any) -> bool:
-    """Whether Ray still does what it is asked: else it lost the rows, not their actors."""
+    """Whether Ray still runs a task: else it lost the rows, not their actors."""
     try:
         return ray.get(ray.remote(num_cpus=0)(lambda: True).remote(), timeout=4 * PATIENCE)
     except Exception:  # Ray's own classes
@@ -169,32 +154,31 @@ def _started(address: str) -> Any:
             configure_logging=True,
         )
     except Exception as error:  # Ray's own classes
-        said = " ".join(str(error).split())[:160]
-        raise InputError(f"Ray does not start at {address} ({said})") from error
+        text = " ".join(str(error).split())[:160]
+        raise InputError(f"Ray does not start at {address} ({text})") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # rows of a lost block are told apart here
+    context.max_errored_blocks = -1  # rows of a lost block are found by `_do`
     return ray
 
 
-def _streamed(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterable[dict[str, Any]]:
-    at_once = ask.at_once or (8 if batch.gpus_per_worker else 1)
-    rows = [{"job": json.dumps(asdict(job))} for job in jobs]
-    shared: dict[str, Any] = (
-        {} if not batch.gpus_per_worker else {"num_gpus": batch.gpus_per_worker}
-    )
-    lost = {"max_restarts": batch.retries, "max_task_retries": batch.retries}
-    blocks = -(-len(rows) // at_once)
+def _streamed(ray: Any, rows: list[Row], batch: Batch, worker: Worker) -> Iterable[dict[str, Any]]:
+    at_once = batch.rows_at_once or (8 if batch.gpus_per_worker else 1)
+    texts = [{"row": json.dumps(asdict(row))} for row in rows]
+    gpus = {"num_gpus": batch.gpus_per_worker} if batch.gpus_per_worker else {}
     with warnings.catch_warnings():  # there is no other way yet to bound how often a row kills
         warnings.filterwarnings("ignore", message=".*ray_remote_args")
-        done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        done = ray.data.from_items(
+            texts, override_num_blocks=-(-len(texts) // at_once)
+        ).map_batches(
             Actor,
             batch_size=at_once,
             concurrency=(batch.min_workers, max(batch.workers, batch.min_workers)),
-            fn_constructor_args=(asdict(ask.where), ask.metadata, str(Path.cwd())),
-            **lost,
-            **shared,
+            fn_constructor_args=(asdict(worker.model), worker.metadata, str(Path.cwd())),
+            max_restarts=batch.retries,
+            max_task_retries=batch.retries,
+            **gpus,
         )
     return done.iter_rows()
 
@@ -203,23 +187,18 @@ def _streamed(ray: Any, ask: Ask, jobs: list[Job], batch: Batch) -> Iterable[dic
 class Actor:
     """A worker on Ray: loads the model once, and packs each row's files into one value."""
 
-    def __init__(self, where: dict[str, Any], metadata: bool, home: str) -> None:
-        from dreamsampler.interfaces.batch.work import Worker
-
+    def __init__(self, model: dict[str, Any], metadata: bool, home: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="dreamsampler-")
         staging = Path(self._folder.name)
-        self._worker = Worker(Where(**where), staging, metadata, Path(home))
+        self._worker = Worker(ModelOptions(**model), staging, metadata, Path(home))
 
-    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Rows in, records and files out."""
-        from dreamsampler.interfaces.batch.work import NoModel
-
-        jobs = [Job(**json.loads(str(text))) for text in rows["job"]]
+        rows = [Row(**json.loads(str(text))) for text in batch["row"]]
         try:
-            records = self._worker.do(jobs)
-        except NoModel as error:
-            said = [Record(job.number, job.key, "model", error=str(error)) for job in jobs]
-            return {"record": [each.line.decode() for each in said], "files": [b""] * len(said)}
+            records = self._worker.do(rows)
+        except BatchModelError as error:
+            records = [Record(row.number, row.key, "model", error=str(error)) for row in rows]
         return {
             "record": [each.line.decode() for each in records],
             "files": [_packed(self._worker.staging, each) for each in records],
@@ -228,8 +207,6 @@ class Actor:
 
 def _packed(staging: Path, record: Record) -> bytes:
     """The files of a row as one value; they are removed here."""
-    import shutil
-
     if record.staged is None:
         return b""
     file = io.BytesIO()

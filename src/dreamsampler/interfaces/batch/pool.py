@@ -9,60 +9,31 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing import connection, get_context, parent_process
-from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.files import OutputError
-from dreamsampler.interfaces.batch.job import Job
 from dreamsampler.interfaces.batch.ledger import Record
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.batch.options import Batch
+from dreamsampler.interfaces.batch.rows import Row
+from dreamsampler.interfaces.batch.worker import BatchModelError, Worker
 
 
-@final
-@dataclass(frozen=True)
-class Ask:
-    """What a pool is told once.
-
-    Args:
-        where: the model.
-        staging: folder for results that are not final yet.
-        workers: how many processes.
-        at_once: rows that go through the network together; None to let the device decide.
-        retries: how often a row is tried again whose worker died.
-        metadata: whether pictures carry recipes.
-    """
-
-    where: Where
-    staging: Path
-    workers: int
-    at_once: int | None
-    retries: int
-    metadata: bool
-
-
-def here(ask: Ask, jobs: Iterator[Job]) -> Iterator[list[Record]]:
-    """Do rows in this very process, in their order; what kills it kills the batch.
+def in_process(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[Record]]:
+    """Do rows in this process, in their order; what kills it kills the batch.
 
     Raises:
         OutputError: the disk takes no more.
+        ValueError: the model cannot be loaded.
     """
-    from dreamsampler.interfaces.batch.work import NoModel, Stop, Worker
-
-    worker = Worker(ask.where, ask.staging, ask.metadata)
-    queue = Queue(jobs, ask.retries)
+    queue = Queue(rows, batch.retries)
     while queue:
-        try:
-            yield worker.do(queue.take(ask.at_once or worker.at_once()))
-        except Stop as stop:
-            raise OutputError(str(stop)) from stop
-        except NoModel as error:
-            raise ValueError(str(error)) from error
+        yield worker.do(queue.take(batch.rows_at_once or worker.at_once()))
 
 
-def processes(ask: Ask, jobs: Iterator[Job]) -> Iterator[list[Record]]:
-    """Do rows in worker processes; a row whose worker dies is tried again, alone.
+def in_processes(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[Record]]:
+    """Do rows in processes of their own; a row whose process dies is tried again, alone.
 
     Yields:
         Records as they are ready, in any order.
@@ -71,142 +42,143 @@ def processes(ask: Ask, jobs: Iterator[Job]) -> Iterator[list[Record]]:
         OutputError: the disk takes no more.
         ValueError: the model cannot be loaded.
     """
-    queue = Queue(jobs, ask.retries)
-    hands = [_Hand(ask) for _ in range(ask.workers)]
+    queue = Queue(rows, batch.retries)
+    processes = [WorkerProcess(worker, batch.rows_at_once) for _ in range(batch.workers)]
     try:
-        while queue or any(hand.jobs for hand in hands):
-            for hand in hands:
-                if not hand.jobs and queue:
-                    hand.give(queue.take(ask.at_once or hand.at_once))
-            ends = {hand.end: hand for hand in hands if hand.jobs}
-            for end in connection.wait(list(ends)):
-                hand = ends[end]  # type: ignore[index]
-                records = hand.answer()
+        while queue or any(each.rows for each in processes):
+            for each in processes:
+                if not each.rows and queue:
+                    each.send(queue.take(each.at_once))
+            busy = {each.end: each for each in processes if each.rows}
+            for end in connection.wait(list(busy)):
+                process = busy[end]  # type: ignore[index]
+                records = process.receive()
                 if records is not None:
                     yield [replace(r, attempts=queue.attempts(r.row)) for r in records]
                     continue
-                yield queue.back(hand.jobs, hand.fate())
-                hand.renew()
+                yield queue.put_back(process.rows, process.exit_reason())
+                process.start()
     finally:
-        for hand in hands:
-            hand.end_it()
+        for each in processes:
+            each.kill()
 
 
 @final
 class Queue:
-    """Rows that wait: read ahead a little, so that those of one kind meet.
+    """Rows that wait: read ahead a little, so that those of one group meet.
 
     Args:
-        jobs: read as they are needed.
+        rows: read as they are needed.
         retries: how often a row may lose its worker and be tried again.
     """
 
     AHEAD = 64
 
-    def __init__(self, jobs: Iterator[Job], retries: int) -> None:
-        self._jobs, self._retries = jobs, retries
-        self._ahead: deque[Job] = deque()
-        self._alone: deque[Job] = deque()
+    def __init__(self, rows: Iterator[Row], retries: int) -> None:
+        self._rows, self._retries = rows, retries
+        self._ahead: deque[Row] = deque()
+        self._alone: deque[Row] = deque()
         self._lost: dict[int, int] = {}
 
     def __bool__(self) -> bool:
-        self._fill(1)
+        self._read_ahead(1)
         return bool(self._ahead or self._alone)
 
-    def take(self, most: int) -> list[Job]:
-        """The next row, with others of its kind; one that lost a worker comes alone, and last."""
-        self._fill(1 if most == 1 else self.AHEAD)
+    def take(self, most: int) -> list[Row]:
+        """The next row, with others of its group; one that lost a worker comes alone, and last."""
+        self._read_ahead(1 if most == 1 else self.AHEAD)
         if not self._ahead:
             return [self._alone.popleft()]
-        first = self._ahead.popleft()
-        found = [first]
-        for each in list(self._ahead):
-            if len(found) == most:
-                break
-            if each.kind == first.kind:
-                self._ahead.remove(each)
-                found.append(each)
-        return found
+        first = self._ahead[0]
+        taken = [each for each in self._ahead if each.group == first.group][:most]
+        for each in taken:
+            self._ahead.remove(each)
+        return taken
 
     def attempts(self, row: int) -> int:
         """How often a row was begun."""
         return self._lost.get(row, 0) + 1
 
-    def back(self, jobs: Sequence[Job], fate: str) -> list[Record]:
+    def put_back(self, rows: Sequence[Row], reason: str) -> list[Record]:
         """Rows whose worker died: tried again, or given up as records."""
         given_up = []
-        for job in jobs:
-            lost = self._lost[job.number] = self._lost.get(job.number, 0) + 1
+        for row in rows:
+            lost = self._lost[row.number] = self._lost.get(row.number, 0) + 1
             if lost <= self._retries:
-                self._alone.append(job)
+                self._alone.append(row)
                 continue
-            error = f"its worker {fate} {lost} times: out of memory? take a smaller size"
-            given_up.append(Record(job.number, job.key, "failed", job.task, error=error))
-        return [replace(each, attempts=self._lost[each.row]) for each in given_up]
+            error = f"its worker {reason} {lost} times: out of memory? take a smaller size"
+            given_up.append(
+                Record(row.number, row.key, "failed", row.task, error=error, attempts=lost)
+            )
+        return given_up
 
-    def _fill(self, count: int) -> None:
-        while len(self._ahead) < count:
-            job = next(self._jobs, None)
-            if job is None:
-                return
-            self._ahead.append(job)
+    def _read_ahead(self, count: int) -> None:
+        while len(self._ahead) < count and (row := next(self._rows, None)) is not None:
+            self._ahead.append(row)
 
 
 @final
-@dataclass
-class _Hand:
-    """One worker process, seen from the parent."""
+class WorkerProcess:
+    """A worker in a process of its own, seen from the parent.
 
-    ask: Ask
-    jobs: list[Job] = field(default_factory=list)
-    at_once: int = 1
+    Args:
+        worker: what runs in it.
+        at_once: rows that go through the network together; None to let the device decide.
+    """
 
-    def __post_init__(self) -> None:
-        self.renew()
+    def __init__(self, worker: Worker, at_once: int | None) -> None:
+        self._arguments = worker, at_once
+        self.at_once = at_once or 1
+        self.start()
 
-    def renew(self) -> None:
-        """A new process in place of a dead one."""
-        spawn = get_context("spawn")
-        self.end, other = spawn.Pipe()
-        self._process = spawn.Process(target=serve, args=(other, self.ask), daemon=True)
-        with no_main():
-            self._process.start()
-        other.close()
-        self.jobs = []
+    def start(self) -> None:
+        """Start the process, or another one in place of a dead one."""
+        self.rows: list[Row] = []
+        self.process, self.end = start_process(serve, *self._arguments)
 
-    def give(self, jobs: list[Job]) -> None:
-        """Hand over rows; a process that is dead already is found out by `answer`."""
-        self.jobs = jobs
+    def send(self, rows: list[Row]) -> None:
+        """Hand over rows; `receive` notices a process that is dead."""
+        self.rows = rows
         with contextlib.suppress(OSError):
-            self.end.send(jobs)
+            self.end.send(rows)
 
-    def answer(self) -> list[Record] | None:
-        """What came back; None if the process has died."""
+    def receive(self) -> list[Record] | None:
+        """The records of the rows; None if the process has died."""
         try:
-            kind, said, self.at_once = self.end.recv()
+            answer = self.end.recv()
         except (EOFError, OSError):
             return None
-        if kind == "stop":
-            raise OutputError(said)
-        if kind == "model":
-            raise ValueError(said)
-        self.jobs = []
-        return said
+        if isinstance(answer, Exception):
+            raise answer
+        self.rows, (records, self.at_once) = [], answer
+        return records
 
-    def fate(self) -> str:
+    def exit_reason(self) -> str:
         """How it died, in words."""
-        self._process.join(5)
-        code = self._process.exitcode
+        self.process.join(5)
+        code = self.process.exitcode
         return f"was killed by signal {-code}" if code is not None and code < 0 else "ended"
 
-    def end_it(self) -> None:
-        """Kill it: it holds nothing that is not staged."""
-        self._process.kill()
-        self._process.join()
+    def kill(self) -> None:
+        """End it: it holds nothing that is not staged."""
+        self.process.kill()
+        self.process.join()
+
+
+def start_process(target: Any, *arguments: Any) -> tuple[Any, Any]:
+    """A process that runs `target(end, *arguments)`, and our end of the pipe to it."""
+    spawn = get_context("spawn")
+    end, other = spawn.Pipe()
+    process = spawn.Process(target=target, args=(other, *arguments), daemon=True)
+    with _no_main():
+        process.start()
+    other.close()
+    return process, end
 
 
 @contextlib.contextmanager
-def no_main() -> Iterator[None]:
+def _no_main() -> Iterator[None]:
     """Spawned processes would run the caller's script again; ours need nothing of it."""
     main = sys.modules["__main__"]
     kept = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
@@ -221,28 +193,27 @@ def no_main() -> Iterator[None]:
                 setattr(main, name, value)
 
 
-def serve(end: Any, ask: Ask) -> None:
-    """The life of a worker: rows in, records out, until the parent is gone."""
-    from dreamsampler.interfaces.batch.work import NoModel, Stop, Worker
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    threading.Thread(target=with_parent, daemon=True).start()
-    worker = Worker(ask.where, ask.staging, ask.metadata)
+def serve(end: Any, worker: Worker, at_once: int | None) -> None:
+    """The loop of a worker's process: rows in, records out, until the parent is gone."""
+    end_with_parent()
     while True:
         try:
-            jobs = end.recv()
+            rows = end.recv()
         except (EOFError, OSError):
             return
         try:
-            end.send(("done", worker.do(jobs), worker.at_once() if ask.at_once is None else 1))
-        except Stop as stop:
-            end.send(("stop", str(stop), 1))
-        except NoModel as error:
-            end.send(("model", str(error), 1))
+            end.send((worker.do(rows), at_once or worker.at_once()))
+        except (OutputError, BatchModelError) as error:
+            end.send(error)
 
 
-def with_parent() -> None:
-    """End with the parent, however that ends."""
+def end_with_parent() -> None:
+    """End this process with its parent, however that ends; Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

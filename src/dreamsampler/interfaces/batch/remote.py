@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any, final
 
 from dreamsampler.files import InputError, OutputError
-from dreamsampler.interfaces.batch.ask import LEDGER
-from dreamsampler.interfaces.batch.ledger import Record
+from dreamsampler.interfaces.batch.ledger import Record, Store
+from dreamsampler.interfaces.batch.options import LEDGER
 
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory", "file")
 """Protocols that are taken; none that would ask a host named by a manifest."""
@@ -79,7 +78,7 @@ def fetched(url: str) -> Iterator[Path]:
 
 
 @final
-class RemoteLedger:
+class RemoteLedger(Store):
     """The output folder of a batch in an object store, where objects appear whole or not at all.
 
     A row's results are put first and its line, an object of its own, last: a row without a line is
@@ -94,93 +93,58 @@ class RemoteLedger:
     """
 
     def __init__(self, url: str, *, resume: bool) -> None:
-        self._url = url.rstrip("/")
-        self._system, self._root = store_of(self._url)
-        self.staging = Path(tempfile.mkdtemp(prefix="dreamsampler-"))
-        self._mirror = open(self.staging / LEDGER, "w+b")  # noqa: SIM115  # until close
-        self._places: dict[int, int] = {}
-        self.done: dict[int, str] = {}
+        staging = Path(tempfile.mkdtemp(prefix="dreamsampler-"))
+        super().__init__(url.rstrip("/"), staging / LEDGER, staging)
         try:
-            self._read(resume)
-        except OutputError:
-            self._forget()
+            self._system, self._path = store_of(self.root)
+            self._file.touch()
+            with self._explaining():
+                known = self._system.glob(f"{self._path}/{LINES}/*.json")
+                if known and not resume:
+                    raise OutputError(
+                        f"{self.root} holds a batch already: pass --resume to go on with it, or "
+                        "another one"
+                    )
+                for path in known:
+                    self._append(Record.read(self._system.cat_file(path)))
+        except (InputError, OutputError):
+            shutil.rmtree(staging, ignore_errors=True)
             raise
 
-    def _read(self, resume: bool) -> None:
-        with self._explaining():
-            known = self._system.glob(f"{self._root}/{LINES}/*.json")
-            if known and not resume:
-                raise OutputError(
-                    f"{self._url} holds a batch already: pass --resume to go on with it, or "
-                    "another one"
-                )
-            for path in known:
-                self._note(Record(**json.loads(self._system.cat_file(path))))
-
-    def _forget(self) -> None:
-        self._mirror.close()
-        shutil.rmtree(self.staging, ignore_errors=True)
-
-    def has(self, number: int, key: str) -> bool:
-        """Whether a row is done."""
-        return bool(key) and self.done.get(number) == key
-
-    def holds(self, name: str) -> bool:
-        """Whether there is an object of that name."""
-        with self._explaining():
-            return bool(self._system.exists(f"{self._root}/{name}"))
-
     def is_same(self, name: str, path: str) -> bool:
-        """Whether a name here is the object that an address leads to."""
-        return path == f"{self._url}/{name}"
+        """By the address: an object that is read is there."""
+        return path == self.name_of(name)
 
-    def name_of(self, name: str) -> str:
-        """What an object is called for a user."""
-        return f"{self._url}/{name}"
-
-    @contextlib.contextmanager
-    def opened(self, name: str) -> Iterator[Path]:
-        """A result as a file here."""
-        with fetched(self.name_of(name)) as path:
-            yield path
+    def opened(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """A copy."""
+        return fetched(self.name_of(name))
 
     def write(self, name: str, data: bytes) -> str:
-        """Put an object beside the results; returns what it is called."""
+        """Put an object."""
         with self._explaining():
-            self._system.pipe_file(f"{self._root}/{name}", data)
+            self._system.pipe_file(f"{self._path}/{name}", data)
         return self.name_of(name)
 
     def commit(self, record: Record) -> None:
         """Put a row's results, then its line."""
-        staged = None if record.staged is None else self.staging / record.staged
         for name in record.outputs:
-            assert staged is not None
-            self.write(name, (staged / name).read_bytes())
+            self.write(name, (self.staging / str(record.staged) / name).read_bytes())
         self.write(f"{LINES}/{record.row:08d}.json", record.line)
-        if staged is not None:
-            shutil.rmtree(staged, ignore_errors=True)
-        self._note(record)
-
-    def records(self) -> Iterator[Record]:
-        """The line of every row, in the order of the rows."""
-        for row in sorted(self._places):
-            self._mirror.seek(self._places[row])
-            yield Record(**json.loads(self._mirror.readline()))
+        if record.staged is not None:
+            shutil.rmtree(self.staging / record.staged, ignore_errors=True)
+        self._append(record)
 
     def close(self) -> None:
         """Put all lines into one object as well, and remove what is here."""
         lines = b"".join(record.line for record in self.records())
-        self._forget()
+        shutil.rmtree(self.staging, ignore_errors=True)
         if lines:
             self.write(LEDGER, lines)
 
-    def _note(self, record: Record) -> None:
-        self._mirror.seek(0, 2)
-        self._places[record.row] = self._mirror.tell()
-        self._mirror.write(record.line)
-        self.done.pop(record.row, None)
-        if record.status == "done":
-            self.done[record.row] = record.key
+    def _append(self, record: Record) -> None:
+        with open(self._file, "ab") as file:
+            self._note(record, file.tell())
+            file.write(record.line)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -190,7 +154,7 @@ class RemoteLedger:
             raise
         except Exception as error:  # each store has errors of its own
             raise OutputError(
-                f"{self._url} cannot be used ({_short(error)}): look at its address and your rights"
+                f"{self.root} cannot be used ({_short(error)}): look at its address and your rights"
             ) from error
 
 

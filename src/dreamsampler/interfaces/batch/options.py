@@ -1,4 +1,4 @@
-"""What a batch is asked; needs no torch."""
+"""The options of a batch; needs no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from dreamsampler.files import InputError
-from dreamsampler.tasks.limits import Limits, check_numbers
+from dreamsampler.tasks.options import Limits, check_options
 
 LEDGER = "ledger.jsonl"
 SUMMARY = "ledger.parquet"
@@ -60,22 +60,22 @@ class Batch:
     }
 
     def check(self) -> None:
-        """Refuse what cannot be meant; ValueError."""
-        check_numbers(self, self.LIMITS)
+        """Refuse options that cannot be used; ValueError."""
+        check_options(self)
         if self.ray is None:
             for name, default in (("min_workers", 1), ("gpus_per_worker", None)):
                 if getattr(self, name) != default:
-                    raise ValueError(
+                    raise InputError(
                         f"{name} is about Ray: pass ray local as well, or leave it out"
                     )
         elif self.workers < self.min_workers:
-            raise ValueError(
+            raise InputError(
                 f"workers is {self.workers} and min_workers {self.min_workers}: pass more workers"
             )
-        self.given()
+        self.defaults()
 
-    def given(self) -> dict[str, Any]:
-        """What `set` says, as options.
+    def defaults(self) -> dict[str, Any]:
+        """The options of `set`, for rows that lack them.
 
         Raises:
             InputError: an entry without a name.
@@ -84,7 +84,7 @@ class Batch:
         for each in self.set:
             name, equals, value = each.partition("=")
             if not equals or not name.strip():
-                raise InputError(f"set is {each!r}, and NAME=VALUE was wanted: prompt='dog face'")
+                raise InputError(f"set is {each!r}, but must be NAME=VALUE: prompt='dog face'")
             found[name.strip().replace("-", "_")] = value
         return found
 

@@ -1,0 +1,224 @@
+"""A worker: does a few rows at a time with a model that is loaded once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import shutil
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+from dreamsampler.files import OutputError, sha256
+from dreamsampler.interfaces.batch.ledger import Record
+from dreamsampler.interfaces.batch.options import is_address
+from dreamsampler.interfaces.batch.rows import Row
+from dreamsampler.interfaces.model_options import ModelOptions
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.execute import execute
+from dreamsampler.tasks.from_values import file_options, task_of, task_type
+
+AT_ONCE = {"cpu": 1}
+AT_ONCE_ELSEWHERE = 8
+"""Rows that go through the network together, by the kind of the device."""
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+"""Errors of the disk rather than of a row."""
+
+
+@final
+class BatchModelError(ValueError):
+    """The batch's own model cannot be loaded."""
+
+
+@final
+@dataclass
+class Worker:
+    """The model of a process, and how it does rows.
+
+    Args:
+        model: of rows that name none.
+        staging: folder for results; each row gets one of its own in it.
+        metadata: whether pictures carry their recipes.
+        home: the folder that relative paths start from; None for the current one.
+    """
+
+    model: ModelOptions
+    staging: Path
+    metadata: bool = True
+    home: Path | None = None
+    _loaded: tuple[ModelOptions, Any] | None = field(default=None, repr=False)
+
+    def at_once(self) -> int:
+        """How many rows are best done together on the device."""
+        device = getattr(self._load(None, None), "device", None)
+        return AT_ONCE.get(getattr(device, "type", "cpu"), AT_ONCE_ELSEWHERE)
+
+    def do(self, rows: Sequence[Row]) -> list[Record]:
+        """Do rows together; a row that fails has a record with the error.
+
+        Raises:
+            OutputError: the disk takes no more.
+            BatchModelError: the batch's own model cannot be loaded.
+        """
+        groups: dict[tuple[bool, str | None, str | None], list[Row]] = {}
+        for row in rows:
+            uses_model = task_type(row.task).USES_MODEL
+            groups.setdefault((uses_model, row.model, row.revision), []).append(row)
+        records: dict[int, Record] = {}
+        with _RowWarnings() as caught:
+            for (uses_model, model, revision), group in groups.items():
+                try:
+                    prior = self._load(model, revision) if uses_model else None
+                except BatchModelError:
+                    raise
+                except Exception as error:
+                    records |= {row.number: _failed(row, error) for row in group}
+                    continue
+                records |= self._do_together(group, prior, caught)
+        return [
+            replace(records[row.number], warnings=caught.by_row.get(row.number, [])) for row in rows
+        ]
+
+    def _do_together(
+        self, rows: Sequence[Row], prior: Any, caught: _RowWarnings
+    ) -> dict[int, Record]:
+        from dreamsampler.tasks.lockstep import in_lockstep
+
+        found = in_lockstep([partial(self._do_one, row, caught) for row in rows], prior)
+        outcomes = [
+            _failed(row, each) if isinstance(each, Exception) else each
+            for row, each in zip(rows, found, strict=True)
+        ]
+        return {each.row: replace(each, together=len(rows)) for each in outcomes}
+
+    def _do_one(self, row: Row, caught: _RowWarnings, prior: Any) -> Record:
+        """Do a row into a folder of its own, which is removed if that fails."""
+        caught.begin(row)
+        folder = self.staging / f"{row.number}-{secrets.token_hex(4)}"
+        try:
+            with self._task(row) as (task, original):
+                written = execute(
+                    task,
+                    prior,
+                    folder / row.output,
+                    metadata=self.metadata,
+                    edit_recipe=lambda r: {**r, "options": {**r["options"], **original}},
+                )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        recipe = written.recipe
+        return replace(
+            _record(row, "done"),
+            outputs=[path.relative_to(folder).as_posix() for path in written.outputs],
+            sha256=[sha256(path) for path in written.outputs],
+            staged=folder.name,
+            seconds={**recipe["seconds"], "total": round(written.seconds, 4)},
+            evaluations=recipe.get("evaluations", 0),
+            report=recipe["report"],
+        )
+
+    @contextlib.contextmanager
+    def _task(self, row: Row) -> Iterator[tuple[Task, dict[str, Any]]]:
+        """The task with files that can be opened, and the names that its recipe shall have."""
+        scratch = self.staging / f"in-{secrets.token_hex(6)}"
+        original = {n: row.options[n] for n in file_options(row.task) if n in row.options}
+        try:
+            opened = {name: self._opened(value, scratch) for name, value in original.items()}
+            moved = {name: value for name, value in original.items() if opened[name] != value}
+            yield task_of(row.task, {**row.options, **opened}), moved
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _opened(self, value: Any, scratch: Path) -> Any:
+        if isinstance(value, list):
+            return [self._opened(each, scratch / str(i)) for i, each in enumerate(value)]
+        if is_address(value):
+            from dreamsampler.interfaces.batch.remote import fetch
+
+            return str(fetch(value, scratch))
+        return value if self.home is None else str(self.home / value)
+
+    def _load(self, model: str | None, revision: str | None) -> Any:
+        """The model, loaded once; another one takes its place."""
+        from dreamsampler.models.alias import pin
+
+        # a row may name the batch's own model, which may have its version: sdxl@COMMIT
+        named = model is not None and model not in (self.model.model, pin(self.model.model)[0])
+        options = replace(self.model, model=model, revision=None) if named else self.model
+        if self._loaded is None or self._loaded[0] != options:
+            self._loaded = None  # before the next one takes its memory
+            try:
+                self._loaded = (options, options.load())
+            except Exception as error:
+                if named:
+                    raise
+                raise BatchModelError(_one_line(error)) from error
+        prior = self._loaded[1]
+        if revision and model is not None and prior.revision != revision:
+            pinned = f"{model}@{revision}"
+            do = "remove the row's model to take this one, or get that version of it"
+            if pin(pinned)[1] is not None:
+                do = f"pass --model {pinned}, or write that name into the row's model"
+            raise ValueError(
+                f"the row was made with revision {revision} of {model}, and this is "
+                f"{prior.revision}: {do}"
+            )
+        return prior
+
+
+def _record(row: Row, status: str) -> Record:
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return Record(row.number, row.key, status, row.task, row.input, date=date)
+
+
+def _failed(row: Row, error: Exception) -> Record:
+    """The record of a row that failed; OutputError where it is the disk that failed."""
+    cause = error.__cause__ if isinstance(error, OutputError) else error
+    if isinstance(error, OSError) and isinstance(cause, OSError) and cause.errno in _DISK:
+        raise OutputError(str(error)) from error
+    return replace(_record(row, "failed"), error=_one_line(error))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return "out of memory: take a smaller size, fewer images or fewer rows at once"
+    if isinstance(error, ValueError | OSError):
+        return text
+    return f"unexpected {type(error).__name__}: {text}"
+
+
+@final
+class _RowWarnings:
+    """Inside, our warnings are kept by the row of their thread, and those of others left out."""
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+        self._caught = warnings.catch_warnings()
+        self.by_row: dict[int, list[str]] = {}
+
+    def begin(self, row: Row) -> None:
+        """This thread works on a row from here on."""
+        self._thread.row = row.number
+
+    def __enter__(self) -> _RowWarnings:
+        self._caught.__enter__()
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = self._keep
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._caught.__exit__(*error)
+
+    def _keep(self, message: Any, category: type, filename: str, *_: Any) -> None:
+        ours = "dreamsampler" in filename or category.__module__.startswith("dreamsampler")
+        row = getattr(self._thread, "row", None)
+        if ours and row is not None and str(message) not in self.by_row.get(row, []):
+            self.by_row.setdefault(row, []).append(str(message))
