@@ -7,31 +7,20 @@ from typing import Any
 import gradio as gr
 
 from dreamsampler.interfaces.studio.components import QUIET
-from dreamsampler.operators.spec import OPERATORS, Parameter, parse
-
-ABOUT = {
-    "blur": "out of focus",
-    "motion_blur": "camera shake",
-    "kernel": "a blur of your own, as a picture",
-    "downsample": "fewer pixels",
-    "mask": "lost pixels",
-    "grey": "no colors",
-    "color_matrix": "wrong colors",
-    "jpeg": "compression",
-}
-"""Operator -> what it does."""
+from dreamsampler.operators.registry import OPERATORS, Parameter
+from dreamsampler.operators.spec import parse
 
 
 def operator_builder(target: Any) -> Any:
     """The form, below an operator's text box; returns the component of the operator's files."""
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
-        choices = [(f"{name}: {ABOUT.get(name, name)}", name) for name in OPERATORS]
+        choices = [(f"{name}: {entry.title}", name) for name, entry in OPERATORS.items()]
         first = next(iter(OPERATORS))
         choice = gr.Dropdown(choices, value=first, label="What was done to the picture")
         groups, boxes = [], []
-        for name, table in OPERATORS.items():
+        for name, entry in OPERATORS.items():
             with gr.Row(visible=name == first) as group:
-                boxes += [_box(key, parameter) for key, parameter in table.items()]
+                boxes += [_box(key, parameter) for key, parameter in entry.parameters.items()]
             groups.append(group)
         with gr.Row():
             add = gr.Button("Add", size="sm", min_width=60)
@@ -57,8 +46,8 @@ def operator_builder(target: Any) -> Any:
 def added(text: str, chosen: str, *values: Any) -> list[str]:
     """The operator with one more step, and how it is read; or as it was, and what is wrong."""
     left = iter(values)
-    filled = {name: {key: next(left) for key in table} for name, table in OPERATORS.items()}
-    given = [f"{key}={value}" for key, value in filled[chosen].items() if str(value or "").strip()]
+    values_of = {n: {p: next(left) for p in entry.parameters} for n, entry in OPERATORS.items()}
+    given = [f"{key}={v}" for key, v in values_of[chosen].items() if str(v or "").strip()]
     step = f"{chosen}({', '.join(given)})" if given else chosen
     longer = step if text.strip() in ("", "none") else f"{text.strip()} | {step}"
     try:

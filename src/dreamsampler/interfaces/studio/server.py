@@ -20,7 +20,7 @@ from dreamsampler.interfaces.errors import say
 from dreamsampler.tasks.recipe import describe_model
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.command import Where
+    from dreamsampler.interfaces.model_options import ModelOptions
     from dreamsampler.interfaces.studio.session import Sessions
 
 MOST_PAGES = 200
@@ -103,12 +103,12 @@ class Studio:
         return Path(home) / "dreamsampler" / "studio"
 
 
-def serve(studio: Studio, where: Where) -> None:
+def serve(studio: Studio, options: ModelOptions) -> None:
     """Check, load the model, serve until Ctrl-C, clean up.
 
     Args:
         studio: the server.
-        where: the model.
+        options: of the model.
     """
     from dreamsampler.interfaces.cli.progress import Bar
 
@@ -116,8 +116,8 @@ def serve(studio: Studio, where: Where) -> None:
     if not studio.share_nothing:
         check_folder(studio.folder)
     with Bar() as bar:
-        bar.stage(f"loading {where.model}")
-        model = where.load()
+        bar.stage(f"loading {options.model}")
+        model = options.load()
     with ExitStack() as stack:
         stack.callback(gc.freeze)  # the interpreter would go through a million objects at its exit
         url = stack.enter_context(opened(studio, model))
