@@ -7,8 +7,7 @@ from typing import Any
 import gradio as gr
 
 from dreamsampler.interfaces.studio.components import QUIET
-from dreamsampler.operators.registry import OPERATORS, Parameter
-from dreamsampler.operators.spec import parse
+from dreamsampler.operators.spec import OPERATORS, Parameter, parse
 
 
 def operator_builder(target: Any) -> Any:
@@ -46,8 +45,10 @@ def operator_builder(target: Any) -> Any:
 def added(text: str, chosen: str, *values: Any) -> list[str]:
     """The operator with one more step, and how it is read; or as it was, and what is wrong."""
     left = iter(values)
-    values_of = {n: {p: next(left) for p in entry.parameters} for n, entry in OPERATORS.items()}
-    given = [f"{key}={v}" for key, v in values_of[chosen].items() if str(v or "").strip()]
+    filled = {
+        name: {key: next(left) for key in entry.parameters} for name, entry in OPERATORS.items()
+    }
+    given = [f"{key}={value}" for key, value in filled[chosen].items() if str(value or "").strip()]
     step = f"{chosen}({', '.join(given)})" if given else chosen
     longer = step if text.strip() in ("", "none") else f"{text.strip()} | {step}"
     try:

@@ -103,21 +103,21 @@ class Studio:
         return Path(home) / "dreamsampler" / "studio"
 
 
-def serve(studio: Studio, options: ModelOptions) -> None:
+def serve(studio: Studio, where: ModelOptions) -> None:
     """Check, load the model, serve until Ctrl-C, clean up.
 
     Args:
         studio: the server.
-        options: of the model.
+        where: the model.
     """
-    from dreamsampler.interfaces.cli.progress import Bar
+    from dreamsampler.interfaces.progress import Bar
 
     studio.check()
     if not studio.share_nothing:
         check_folder(studio.folder)
     with Bar() as bar:
-        bar.stage(f"loading {options.model}")
-        model = options.load()
+        bar.stage(f"loading {where.model}")
+        model = where.load()
     with ExitStack() as stack:
         stack.callback(gc.freeze)  # the interpreter would go through a million objects at its exit
         url = stack.enter_context(opened(studio, model))
