@@ -108,9 +108,9 @@ def test_the_picture_of_the_page_about_the_studio(visit, shot):
     fill(panel, "Seed", 0)
     page.click("#run-inpaint")
     finished(page, "inpaint")
-    said = page.locator("#facts-inpaint").inner_text().split("\n")
-    told = dict(zip(said[::2], said[1::2], strict=True))
-    assert (told["seed"], told["network evaluations"]) == ("0", "40")
+    texts = page.locator("#facts-inpaint").inner_text().split("\n")
+    figures = dict(zip(texts[::2], texts[1::2], strict=True))
+    assert (figures["seed"], figures["network evaluations"]) == ("0", "40")
     page.mouse.move(0, 0)
     page.evaluate("scrollTo(0, 0)")
     shot(page, "studio", whole=False)
@@ -154,7 +154,7 @@ def test_an_edit_is_canceled_and_another_one_runs(visit, shot):
     panel.get_by_role("button", name="Go on from this result").click()
     fill(panel, "Prompt", " ")
     page.click("#run-edit")
-    page.wait_for_selector("#stage-edit [role=alert] >> text=Prompt is empty")
+    page.wait_for_selector("#stage-edit [role=alert] >> text=needs prompt")
 
 
 def test_a_drawing_is_seen_and_downloaded(visit, shot, tmp_path):
@@ -165,8 +165,8 @@ def test_a_drawing_is_seen_and_downloaded(visit, shot, tmp_path):
     panel.locator("img:visible").first.wait_for()
     fill(panel, "Paths", 6)
     quick(panel, 2)
-    fill(panel, "Steps", 20)
-    fill(panel, "Inner steps", 2)
+    fill(panel, "Fit steps", 20)
+    fill(panel, "Update steps", 2)
     page.click("#run-vectorize")
     path = download(page, finished(page, "vectorize").first)
     shot(page, "vectorize-result")
@@ -191,39 +191,39 @@ def test_a_restoration_says_how_sure_it_is(visit, shot):
     page.wait_for_selector("text=Understood")
     page.wait_for_timeout(300)
     assert field(panel, "Operator").input_value() == "blur(sigma=3)"
-    fill(panel, "Samples", 2)
+    fill(panel, "Num images", 2)
     quick(panel, 2)
     page.click("#run-restore")
     finished(page, "restore")
-    said = page.locator("#facts-restore").inner_text().lower()
-    assert "residual expected" in said
-    assert "spread" in said
+    figures = page.locator("#facts-restore").inner_text().lower()
+    assert "residual expected" in figures
+    assert "spread" in figures
     assert page.locator("#gallery-restore img").count() >= 4
     shot(page, "restore-result")
 
 
-def test_a_past_run_is_found_and_its_settings_come_back(visit, shot):
+def test_an_earlier_run_is_found_and_its_settings_come_back(visit, shot):
     page = visit()
     panel = tab(page, "Edit")
     example(panel, "Bear to panda")
     quick(panel, 2)
     page.click("#run-edit")
     recipe = json.loads(download(page, finished(page, "edit").nth(1)).read_text())
-    past = tab(page, "Past runs")
-    fill(past, "Search", "panda")
-    page.wait_for_function("document.querySelectorAll('#past-runs button img').length == 1")
-    past.locator("#past-runs button").first.click()
-    past.get_by_role("button", name="Load these settings").wait_for()
-    shot(page, "past-runs")
-    past.get_by_role("button", name="Load these settings").click()
+    history = tab(page, "History")
+    fill(history, "Search", "panda")
+    page.wait_for_function("document.querySelectorAll('#history-runs button img').length == 1")
+    history.locator("#history-runs button").first.click()
+    history.get_by_role("button", name="Load these settings").wait_for()
+    shot(page, "history")
+    history.get_by_role("button", name="Load these settings").click()
     page.wait_for_selector("#run-edit", state="visible")
     panel = page.get_by_role("tabpanel").filter(visible=True)
     page.wait_for_timeout(500)
     assert field(panel, "Seed").input_value() == str(recipe["seeds"][0])
     assert field(panel, "Prompt").input_value() == "panda"
     assert field(panel, "Num inference steps").input_value() == "2"
-    tab(page, "Past runs").get_by_role("button", name="Delete this run").click()
-    page.wait_for_function("document.querySelectorAll('#past-runs button img').length == 0")
+    tab(page, "History").get_by_role("button", name="Delete this run").click()
+    page.wait_for_function("document.querySelectorAll('#history-runs button img').length == 0")
 
 
 def test_every_tab_is_as_wide_as_the_first_and_its_boxes_are_level(visit):
@@ -233,12 +233,12 @@ def test_every_tab_is_as_wide_as_the_first_and_its_boxes_are_level(visit):
     assert first > 1100
     boxes = page.locator(".ds-words:visible textarea")
     assert len({round(box.bounding_box()["y"]) for box in boxes.all()}) == 1
-    for name in ("Inpaint", "Restore", "Vectorize", "3D", "Past runs"):
+    for name in ("Inpaint", "Restore", "Vectorize", "3D", "History"):
         tab(page, name)
         assert page.evaluate(wide) == first, name
 
 
-@pytest.mark.parametrize("name", ["Edit", "Inpaint", "Restore", "Vectorize", "3D", "Past runs"])
+@pytest.mark.parametrize("name", ["Edit", "Inpaint", "Restore", "Vectorize", "3D", "History"])
 def test_every_tab_fits_a_phone(visit, shot, name):
     page = visit(390, 844)
     panel = tab(page, name)

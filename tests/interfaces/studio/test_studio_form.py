@@ -2,7 +2,13 @@
 
 import pytest
 
-from dreamsampler.interfaces.studio.components import component, methods, placeholder, shown
+from dreamsampler.interfaces.studio.components import (
+    component,
+    method_options,
+    methods,
+    placeholder,
+    shown,
+)
 from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.tasks import MODEL_TASKS, Edit
 from dreamsampler.tasks.options import options_of
@@ -57,3 +63,12 @@ def test_every_method_can_be_chosen_and_says_what_it_takes():
     number = default.settings["num_inference_steps"]
     assert placeholder(steps, default) == f"{number}, as the method has it"
     assert placeholder(options_of(Edit)["size"], default) == "automatic"
+
+
+def test_options_that_a_method_does_not_have_are_hidden():
+    for task in MODEL_TASKS:
+        known = methods(task)
+        for name in method_options(task):
+            made = component(options_of(task)[name], task)
+            assert made.visible == (name in known["default"].settings), (task, name)
+    assert "gamma" in method_options(Edit)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from dreamsampler.methods.registry import Method, methods_of
 from dreamsampler.tasks.base import Task
-from dreamsampler.tasks.options import Option
+from dreamsampler.tasks.options import Option, options_of
 
 PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif"]
 QUIET: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -23,20 +23,29 @@ def methods(kind: type[Task]) -> dict[str, Method]:
     return methods_of(kind.name())  # type: ignore[arg-type]
 
 
+def method_options(kind: type[Task]) -> list[str]:
+    """The options of a task that some of its methods have."""
+    settings = {name for method in methods(kind).values() for name in method.settings}
+    return [name for name in options_of(kind) if name in settings]
+
+
 def component(option: Option, kind: type[Task]) -> Any:
     """The component of an option; its help is that of the command line.
 
     A number that may be left empty is a text box: gradio's own shows 0 where there is none.
     """
+    method = methods(kind).get("default")
+    visible = option.name not in method_options(kind) or option.name in method.settings  # type: ignore[union-attr]
     labels: dict[str, Any] = {"label": option.label, "info": information(option)}
+    labels["visible"] = visible
     value = shown(option, None if option.required else option.default)
     match option.kind:
         case "flag":
             return gr.Checkbox(value, **labels)
         case "choice":
-            lines = dict(option.about)
+            lines = option.about
             if option.name == "method":
-                lines = {name: method.use for name, method in methods(kind).items()}
+                lines = {name: each.use for name, each in methods(kind).items()}
             choices = [(f"{w}: {line}" if line else str(w), w) for w, line in lines.items()]
             if any(lines.values()) and len(lines) <= MOST_LINES:
                 return gr.Radio(choices, value=value, elem_classes="ds-lines", label=option.label)
@@ -48,8 +57,7 @@ def component(option: Option, kind: type[Task]) -> Any:
             digits = 0 if option.whole else None
             return gr.Number(value, precision=digits, minimum=least, maximum=most, **labels)
         case "number" | "numbers":
-            hint = placeholder(option, methods(kind).get("default"))
-            return gr.Textbox(value, placeholder=hint, **labels)
+            return gr.Textbox(value, placeholder=placeholder(option, method), **labels)
         case "texts":
             return gr.Textbox(value, lines=2, **labels)
         case "file" if option.name not in kind.PICTURES:

@@ -9,23 +9,11 @@ import gradio as gr
 from dreamsampler.interfaces.studio.components import QUIET
 from dreamsampler.operators.spec import OPERATORS, Parameter, parse
 
-ABOUT = {
-    "blur": "out of focus",
-    "motion_blur": "camera shake",
-    "kernel": "a blur of your own, as a picture",
-    "downsample": "fewer pixels",
-    "mask": "lost pixels",
-    "grey": "no colors",
-    "color_matrix": "wrong colors",
-    "jpeg": "compression",
-}
-"""Operator -> what it does."""
-
 
 def operator_builder(target: Any) -> Any:
     """The form, below an operator's text box; returns the component of the operator's files."""
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
-        choices = [(f"{name}: {ABOUT.get(name, name)}", name) for name in OPERATORS]
+        choices = [(f"{name}: {entry.title}", name) for name, entry in OPERATORS.items()]
         first = next(iter(OPERATORS))
         choice = gr.Dropdown(choices, value=first, label="What was done to the picture")
         groups, boxes = [], []

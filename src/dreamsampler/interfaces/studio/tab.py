@@ -45,8 +45,7 @@ class Tab:
         self.spec, self.sessions = spec, sessions
         self.options, self.methods = options_of(spec.task), methods(spec.task)
         self.files = [o.name for o in self.options.values() if o.kind in ("file", "files")]
-        settings = {name for method in self.methods.values() for name in method.settings}
-        self.method_options = [name for name in self.options if name in settings]
+        self.method_options = components.method_options(spec.task)
         self.inputs: dict[str, Any] = {}
         gr.Markdown(spec.hint, elem_classes="ds-hint")
         with gr.Row(equal_height=False, elem_classes="ds-columns"):
@@ -106,7 +105,7 @@ class Tab:
         if self.method_options:
             changed = [self.inputs[name] for name in self.method_options]
             method = self.inputs["method"]
-            method.change(self._placeholders, method, changed, **QUIET)
+            method.change(self._of_method, method, changed, **QUIET)
         for button, example in self.examples:
             fill = lambda example=example: self.updates(self._example(example))  # noqa: E731
             button.click(fill, None, every, **QUIET)
@@ -140,16 +139,17 @@ class Tab:
         prompts = json.loads(before or "{}").get("prompts", [])
         return show_painting(str(self.sessions.uploaded(result)), [], prompts)
 
-    def _placeholders(self, name: str) -> list[Any]:
-        """Options that a method does not have are hidden; others show what it takes."""
+    def _of_method(self, name: str) -> list[Any]:
+        """Options that a method does not have are hidden; numbers show what it takes."""
         method, updates = self.methods[name], []
         for option in map(self.options.__getitem__, self.method_options):
-            if option.name in method.settings:
-                updates.append(
-                    gr.update(placeholder=components.placeholder(option, method), visible=True)
-                )
-            else:
+            if option.name not in method.settings:
                 updates.append(gr.update(value=None, visible=False))
+            elif option.kind == "number":
+                hint = components.placeholder(option, method)
+                updates.append(gr.update(placeholder=hint, visible=True))
+            else:
+                updates.append(gr.update(visible=True))
         return updates
 
     def _example(self, example: Example) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class Tab:
         values = self.sessions.received(values, [*self.files, OPERATOR_FILES])
         if not values.pop(LOCK):
             method = self.methods.get(values.get("method", ""))
-            values["seed"] = new_seed() if method is None or method.draws else values["seed"]
+            values["seed"] = new_seed() if method is None or method.draws else 0
         if PAINTING in values:
             painted = read_painting(values.pop(PAINTING), self.sessions)
             painted["mask_image"] += values.get("mask_image") or []
