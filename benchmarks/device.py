@@ -43,6 +43,6 @@ class Device:
 
 def clock_of(prior: Any) -> Callable[[], float]:
     """The clock of the device of a model; of a model without one, that of the processor."""
-    where = getattr(prior, "device", None)
-    on_cpu = getattr(where, "type", "cpu") == "cpu"
-    return time.process_time if on_cpu else Device(str(where)).clock
+    device = getattr(prior, "device", None)
+    on_cpu = getattr(device, "type", "cpu") == "cpu"
+    return time.process_time if on_cpu else Device(str(device)).clock

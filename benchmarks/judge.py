@@ -51,11 +51,11 @@ class ImageEncoder(nn.Module):
     def maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps at 32, 16, 8 and 4 px."""
         x = F.relu(self.stem(x * 2 - 1))
-        found = [x]
+        output = [x]
         for block in self.blocks:
             x = block(x)
-            found.append(x)
-        return found
+            output.append(x)
+        return output
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[b, 3, 64, 64] in [0, 1] -> two [b, width]."""
@@ -117,8 +117,8 @@ class Judge:
         config = json.loads((Path(folder) / "judge.json").read_text())
         network = DualEncoder(config["concepts"], config["backgrounds"], config["width"])
         weights = load_file(Path(folder) / "judge.safetensors")
-        wanted = network.state_dict()
-        network.load_state_dict({k: v.to(wanted[k].dtype) for k, v in weights.items()})
+        shapes = network.state_dict()
+        network.load_state_dict({k: v.to(shapes[k].dtype) for k, v in weights.items()})
         return cls(network, config["concepts"], config["backgrounds"])
 
     def prepare(self, images: Tensor) -> Tensor:

@@ -76,14 +76,14 @@ def seam(picture: Tensor, hole: Tensor) -> float:
     The mean of: step across the edge, less half the sum of the steps on both sides of it; 0 if
     there is no seam.
     """
-    found: list[Tensor] = []
+    measured: list[Tensor] = []
     for axis in (0, 1):
         crossing = hole[0].diff(dim=axis) != 0
         steps = picture.diff(dim=axis + 1).abs().mean(0)
         count = steps.shape[axis]
         middle, before, after = (steps.narrow(axis, i, count - 2) for i in (1, 0, 2))
-        found.append((middle - (before + after) / 2)[crossing.narrow(axis, 1, count - 2)])
-    return torch.cat(found).mean().item()
+        measured.append((middle - (before + after) / 2)[crossing.narrow(axis, 1, count - 2)])
+    return torch.cat(measured).mean().item()
 
 
 def preservation(x: Tensor, source: Tensor, ground: Tensor) -> dict[str, float]:
@@ -137,8 +137,8 @@ def clip_score(folder: Path) -> Extra:
         mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
         deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
         pixels = (_resized(x, size) - mean) / deviation
-        found = model(pixel_values=pixels[None], **tokens)
-        cosine = functional.cosine_similarity(found.image_embeds, found.text_embeds)
+        measured = model(pixel_values=pixels[None], **tokens)
+        cosine = functional.cosine_similarity(measured.image_embeds, measured.text_embeds)
         return 100 * max(0.0, float(cosine))
 
     return score

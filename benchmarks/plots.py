@@ -66,11 +66,11 @@ def forest(
     figure, axis = _plot(figsize=(7.5, 0.9 + 0.42 * len(rows)))
     for k, (name, records) in enumerate(rows):
         every = values(records, measure)
-        found = bootstrap(every)
+        interval = bootstrap(every)
         color = "#d55e00" if name.startswith("DreamSampler") else "#0072b2"
         axis.plot(every, [-k] * len(every), ".", color="#bbbbbb", markersize=4)
-        axis.plot([found.low, found.high], [-k, -k], color=color, linewidth=2.5)
-        axis.plot([found.mean], [-k], "o", color=color, markersize=7)
+        axis.plot([interval.low, interval.high], [-k, -k], color=color, linewidth=2.5)
+        axis.plot([interval.mean], [-k], "o", color=color, markersize=7)
     axis.set_yticks([-k for k in range(len(rows))], [name for name, _ in rows])
     axis.set_xlabel(label)
     axis.grid(axis="x", alpha=0.25)

@@ -139,9 +139,9 @@ def png(picture: Tensor) -> bytes:
 
 def machine_of(prior: Any) -> dict[str, str]:
     """What computed: kind of device and its name; no host."""
-    where = getattr(prior, "device", None)
-    kind = getattr(where, "type", "cpu")
-    name = torch.cuda.get_device_name(where) if kind == "cuda" else _processor()
+    device = getattr(prior, "device", None)
+    kind = getattr(device, "type", "cpu")
+    name = torch.cuda.get_device_name(device) if kind == "cuda" else _processor()
     return {"architecture": platform.machine(), "device": kind, "name": name}
 
 

@@ -52,10 +52,10 @@ def table(rows: Sequence[tuple[str, Sequence[Record]]], columns: Sequence[Column
         if column.measure in ("evaluations", "seconds")
         or all(column.measure in each["measures"] for _, records in rows for each in records)
     ]
-    found = [[bootstrap(values(records, c.measure)) for c in shown] for _, records in rows]
-    best = [_best([row[k].mean for row in found], c) for k, c in enumerate(shown)]
+    measured = [[bootstrap(values(records, c.measure)) for c in shown] for _, records in rows]
+    best = [_best([row[k].mean for row in measured], c) for k, c in enumerate(shown)]
     lines = [header("method", *(c.title for c in shown))]
-    for (name, _), row in zip(rows, found, strict=True):
+    for (name, _), row in zip(rows, measured, strict=True):
         cells = [name]
         for interval, column, top in zip(row, shown, best, strict=True):
             text = format(column.scale * interval.mean, column.form)
@@ -83,30 +83,30 @@ def _best(means: Sequence[float], column: Column) -> float | None:
 
 
 def against_front(
-    rows: Sequence[Row], found: Measured, ours: Callable[[Row], bool], like: str, kept: str
+    rows: Sequence[Row], measured: Measured, ours: Callable[[Row], bool], like: str, kept: str
 ) -> list[str]:
     """For each of our rows, its distance to the Pareto front of all others.
 
     Args:
         rows: all that were measured.
-        found: their records.
+        measured: their records.
         ours: which are ours.
         like: measure of likeness.
         kept: measure of what is kept.
     """
-    every = points(rows, found, like, kept)
+    every = points(rows, measured, like, kept)
     others = [p for p in every if not ours(p.row)]
-    return [_distance(own, others, found, kept) for own in every if ours(own.row)]
+    return [_distance(own, others, measured, kept) for own in every if ours(own.row)]
 
 
-def _distance(own: Point, others: Sequence[Point], found: Measured, kept: str) -> str:
+def _distance(own: Point, others: Sequence[Point], measured: Measured, kept: str) -> str:
     matched = [p for p in others if p.like >= own.like - 1e-9]
     if not matched:
         likest = max(others, key=lambda p: (p.like, p.kept), default=None)
         more = "" if likest is None else f" (the likest: {_point(likest)})"
         return f"{_point(own)}: above the front, nobody else is as like{more}"
     best = max(matched, key=lambda p: p.kept)
-    gap = difference(values(found[own.row.key], kept), values(found[best.row.key], kept))
+    gap = difference(values(measured[own.row.key], kept), values(measured[best.row.key], kept))
     side = "behind" if gap.mean < 0 else "on or above"
     return (
         f"{_point(own)}: {side} the front of the others by {gap.mean:+.1f} [{gap.low:+.1f}, "
@@ -185,14 +185,14 @@ def page_of(
         out: folder of the pictures.
     """
 
-    def found(some: Sequence[Item]) -> Measured:
+    def measured(some: Sequence[Item]) -> Measured:
         return {row.method: records.all(row, some) for row in rows}
 
     lines = [page.title, ""]
     for words, some in page.tables or [("", items)]:
         lines += [words, ""] if words else []
-        lines += [table([*found(some).items()], page.columns), ""]
-    whole = found(items)
+        lines += [table([*measured(some).items()], page.columns), ""]
+    whole = measured(items)
     rest = {name: each for name, each in whole.items() if name != page.ours}
     if page.ours in whole and rest:
         text = paired(whole[page.ours], rest, "PSNR")

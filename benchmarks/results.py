@@ -38,7 +38,7 @@ Results = dict[str, Any]
 
 def results_of(records: Records, rows: Sequence[Row], items: Sequence[Item]) -> Results:
     """What is recorded of some rows and items, as plain values; rows by their keys."""
-    found: list[Results] = []
+    measured: list[Results] = []
     made: dict[str, Results] = {}
     for row in sorted(rows, key=lambda r: r.key):
         every = {i.id: record for i in items if (record := records.read(row, i)) is not None}
@@ -52,7 +52,7 @@ def results_of(records: Records, rows: Sequence[Row], items: Sequence[Item]) -> 
         figures = {
             name: [rounded(each["measures"].get(name)) for each in every.values()] for name in names
         }
-        found.append(
+        measured.append(
             {
                 **asdict(row),
                 "items": [*every],
@@ -67,7 +67,7 @@ def results_of(records: Records, rows: Sequence[Row], items: Sequence[Item]) -> 
         "protocol": records.protocol.digest,
         "model": records.model,
         "made": [made[key] for key in sorted(made)],
-        "rows": found,
+        "rows": measured,
     }
 
 
@@ -194,7 +194,7 @@ class Figure(NamedTuple):
 def figures(theirs: Results, ours: Results) -> list[Figure]:
     """Every measure of every row that both runs have with the same settings, in our order."""
     known = {row["key"]: row for row in theirs["rows"]}
-    found: list[Figure] = []
+    measured: list[Figure] = []
     for row in ours["rows"]:
         other = known.get(row["key"])
         if other is None or not same(row, other):
@@ -207,10 +207,10 @@ def figures(theirs: Results, ours: Results) -> list[Figure]:
             both = [i for i in mine if mine[i] is not None and stated.get(i) is not None]
             if both:
                 interval = bootstrap([stated[i] for i in both])
-                found.append(
+                measured.append(
                     Figure(name, measure, len(both), interval, mean([mine[i] for i in both]))
                 )
-    return found
+    return measured
 
 
 def same(one: Results, other: Results) -> bool:
@@ -231,12 +231,12 @@ def comparison(name: str, theirs: Results, ours: Results) -> str:
         theirs: their figures.
         ours: this run's.
     """
-    found = figures(theirs, ours)
+    measured = figures(theirs, ours)
     lines = [f"## Against {name}", "", f"Theirs: {_made(theirs)}. Here: {_made(ours)}.", ""]
-    if found:
+    if measured:
         titles = ("method", "measure", "items", "theirs", "here", "difference", "within")
-        lines += [header(*titles), *map(_line, found), ""]
-    return "\n".join([*lines, *_left_out(theirs, ours), summary(found), ""])
+        lines += [header(*titles), *map(_line, measured), ""]
+    return "\n".join([*lines, *_left_out(theirs, ours), summary(measured), ""])
 
 
 def _made(results: Results) -> str:
@@ -274,9 +274,9 @@ def _left_out(theirs: Results, ours: Results) -> list[str]:
     return [f"Rows {reason}: {', '.join(keys)}.\n" for reason, keys in rows.items() if keys]
 
 
-def summary(found: Sequence[Figure]) -> str:
+def summary(measured: Sequence[Figure]) -> str:
     """How many figures are within, and which one is the furthest out."""
-    judged = [each for each in found if each.judged]
+    judged = [each for each in measured if each.judged]
     if not judged:
         return "No figure is in both: nothing was compared."
     worst = max(judged, key=lambda each: (each.share, abs(each.ours - each.theirs.mean)))

@@ -78,10 +78,10 @@ class Point(NamedTuple):
     like: float
 
 
-def points(rows: Sequence[Row], found: Measured, like: str, kept: str) -> list[Point]:
+def points(rows: Sequence[Row], measured: Measured, like: str, kept: str) -> list[Point]:
     """Every measured row."""
     return [
-        Point(row, mean(values(found[row.key], kept)), mean(values(found[row.key], like)))
+        Point(row, mean(values(measured[row.key], kept)), mean(values(measured[row.key], like)))
         for row in rows
     ]
 
@@ -116,10 +116,10 @@ def tuned(
     chosen: dict[int, Record] = {}
     for own, other in (halves, halves[::-1]):
         chosen_by = other if len(other) else own  # a single item has no other half
-        wanted = mean([goal[i] for i in chosen_by])
+        required = mean([goal[i] for i in chosen_by])
 
         def rank(
-            records: Sequence[Record], by: Sequence[int] = chosen_by, least: float = wanted
+            records: Sequence[Record], by: Sequence[int] = chosen_by, least: float = required
         ) -> tuple[float, float, float]:
             alike = mean([values(records, like)[i] for i in by])
             keeps = mean([values(records, kept)[i] for i in by])

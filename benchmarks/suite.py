@@ -79,8 +79,8 @@ class Suite(ABC):
     def short_table(self, records: Records, rows: list[Row], items: list[Item]) -> str:
         """The table of a page: `short` columns of all rows but variants and points of curves."""
         rows = [row for row in rows if row.kind not in ("sweep", "variant")]
-        found = [(row.method, records.all(row, items)) for row in rows]
-        return table(found, [column for column in self.columns if column.measure in self.short])
+        measured = [(row.method, records.all(row, items)) for row in rows]
+        return table(measured, [column for column in self.columns if column.measure in self.short])
 
     @contextmanager
     def metered(self) -> Iterator[Spent]:

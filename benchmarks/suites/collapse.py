@@ -134,9 +134,9 @@ class Collapse(Suite):
         unit = self.judge.embed(pictures)
         names = {each[0] for each in self.judge.top(pictures)}
         distance = float((1 - unit @ unit.T).sum() / (PICTURES * (PICTURES - 1)))
-        found = {"names": float(len(names)), "spread": distance}
+        measured = {"names": float(len(names)), "spread": distance}
         used, seconds_each = spent.evaluations // PICTURES, spent.seconds / PICTURES
-        return Result(found, used, seconds_each, torch.cat(list(pictures), 2))
+        return Result(measured, used, seconds_each, torch.cat(list(pictures), 2))
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """Two tables, and a sheet a prompt."""
@@ -148,8 +148,8 @@ class Collapse(Suite):
             (f"Trained model, {PICTURES} seeds a prompt from gray:", trained, TRAINED),
         ):
             if own:
-                found = [(row.method, records.all(row, own)) for row in rows]
-                lines += [title, "", table(found, columns), ""]
+                measured = [(row.method, records.all(row, own)) for row in rows]
+                lines += [title, "", table(measured, columns), ""]
         for item in trained:
             names = [row.method.replace(", ", ",\n").replace("d by", "d\nby") for row in rows]
             name = f"{slug(item.target_prompt)}.png"

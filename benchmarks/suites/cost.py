@@ -95,7 +95,7 @@ class Cost(Suite):
         if row.kind == "rasterized":
             return Result({}, 0, rasterized(row.settings["rasterized"], item.seed))
         with task_of(row, item) as task:
-            found = {} if row.kind in OTHERS else {"memory": self._planned(task)}
+            measured = {} if row.kind in OTHERS else {"memory": self._planned(task)}
             inside, predict = [0.0], self.prior.predict
 
             def counted(*inputs: Any) -> Any:
@@ -110,9 +110,9 @@ class Cost(Suite):
                     task.start(self.prior).run().pictures()
             finally:
                 del self.prior.predict
-        found["each"] = 1000 * inside[0] / spent.evaluations
-        found["loop"] = max(0.0, 1 - inside[0] / spent.seconds)
-        return Result(found, spent.evaluations, spent.seconds)
+        measured["each"] = 1000 * inside[0] / spent.evaluations
+        measured["loop"] = max(0.0, 1 - inside[0] / spent.seconds)
+        return Result(measured, spent.evaluations, spent.seconds)
 
     def _planned(self, task: Any) -> float:
         """What `dreamsampler plan` expects at most, in GiB, with the networks' precision."""
@@ -127,9 +127,9 @@ class Cost(Suite):
         lines: list[str] = []
         for title, own in tables.items():
             if own:
-                found = [(row.method, records.all(row, items)) for row in own]
+                measured = [(row.method, records.all(row, items)) for row in own]
                 lines += [f"{title}, one core, {len(items)} runs a row:", ""]
-                lines += [table(found, self.columns), ""]
+                lines += [table(measured, self.columns), ""]
         return "\n".join(lines)
 
 

@@ -138,20 +138,20 @@ class Editing(Suite):
         decoded, kept, x, item = made
         own, other = (kept, decoded) if row.method in PUT_BACK else (decoded, kept)
         plain, back = self._figures(decoded, x, item), self._figures(kept, x, item)
-        found = dict(back if own is kept else plain)
-        found |= {f"{name}, decoded": value for name, value in plain.items()}
-        found |= {f"{name}, put back": value for name, value in back.items()}
-        return Result(found, used, spent, own, {"other.png": png(other)})
+        measured = dict(back if own is kept else plain)
+        measured |= {f"{name}, decoded": value for name, value in plain.items()}
+        measured |= {f"{name}, put back": value for name, value in back.items()}
+        return Result(measured, used, spent, own, {"other.png": png(other)})
 
     def _picture(self, item: Item) -> Tensor:
         return read(HERE / item.image) if self.folder is None else self.folder.read(item)
 
     def condition(self, prompts: list[str]) -> Any:
         """One condition whose rows are the prompts of a batch."""
-        found = [self.prior.condition(prompt) for prompt in prompts]
-        if len(found) == 1:
-            return found[0]
-        return TextCondition(" | ".join(prompts), torch.cat([each.embeddings for each in found]))
+        rows = [self.prior.condition(prompt) for prompt in prompts]
+        if len(rows) == 1:
+            return rows[0]
+        return TextCondition(" | ".join(prompts), torch.cat([each.embeddings for each in rows]))
 
     def _assembled(self, last: Step, z_src: Tensor | None, x: Tensor, fit: Fit) -> list[Tensor]:
         """Decoded and nothing else; with `z_src` the source is put back where nothing changed."""
@@ -165,17 +165,17 @@ class Editing(Suite):
         ground = background(x) if self.folder is None else self.folder.ground(item)
         if digest_of(ground) != item.mask_sha256:
             raise InputError(f"the background of item {item.id} is not the one that was frozen")
-        found = preservation(picture, x, ground)
+        measured = preservation(picture, x, ground)
         if self.folder is None:
-            found |= judged(self.judge, picture, x, item.target)
+            measured |= judged(self.judge, picture, x, item.target)
         for name, extra in self.extras.items():
-            found[name] = extra(picture, x, ground, item.target_prompt)
-        return found
+            measured[name] = extra(picture, x, ground, item.target_prompt)
+        return measured
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """Markdown; pareto.png and sheet.png lie beside it."""
-        found: Measured = {row.key: records.all(row, items) for row in rows}
-        stated = [(row.method, found[row.key]) for row in rows if row.kind != "sweep"]
+        measured: Measured = {row.key: records.all(row, items) for row in rows}
+        stated = [(row.method, measured[row.key]) for row in rows if row.kind != "sweep"]
         lines = [
             f"{len(items)} pictures, 95 % bootstrap intervals, model {records.model['name']} "
             f"({records.model['weights']}), protocol {records.protocol.digest[:12]}.",
@@ -185,18 +185,18 @@ class Editing(Suite):
             table(stated, self.columns),
         ]
         for kept in WAYS.values():
-            lines += self._pairs(found, stated, kept)
+            lines += self._pairs(measured, stated, kept)
         likes = [
             name for name in ("top-1", "CLIP", "likeness") if name in stated[0][1][0]["measures"]
         ]
         if not likes:
             lines += ["", "Likeness to the target is not measured: pass --clip with a CLIP folder."]
         elif any(row.kind == "sweep" for row in rows):
-            for way, kept in WAYS.items():
-                lines += self._compared(rows, found, [f"{name}{way}" for name in likes], kept)
+            for ending, kept in WAYS.items():
+                lines += self._compared(rows, measured, [f"{name}{ending}" for name in likes], kept)
             panels = [
-                (f"{likes[-1]}{way}", kept, points(rows, found, f"{likes[-1]}{way}", kept))
-                for way, kept in WAYS.items()
+                (f"{likes[-1]}{ending}", kept, points(rows, measured, f"{likes[-1]}{ending}", kept))
+                for ending, kept in WAYS.items()
             ]
             pareto(panels, out / "pareto.png")
             lines += ["![likeness over preservation](pareto.png)", ""]
@@ -204,27 +204,31 @@ class Editing(Suite):
         return "\n".join(lines) + "\n"
 
     def _pairs(
-        self, found: Measured, named: list[tuple[str, list[Record]]], kept: str
+        self, measured: Measured, named: list[tuple[str, list[Record]]], kept: str
     ) -> list[str]:
         """Ours against every other row, picture by picture."""
-        ours, others = found.get("dreamsampler"), {k: r for k, r in named if k != "DreamSampler"}
+        ours, others = measured.get("dreamsampler"), {k: r for k, r in named if k != "DreamSampler"}
         if not ours or not others:
             return []
         text = paired(ours, others, kept)
         return ["", f"DreamSampler's {kept} against theirs, picture by picture: {text}."]
 
-    def _compared(self, rows: list[Row], found: Measured, likes: list[str], kept: str) -> list[str]:
+    def _compared(
+        self, rows: list[Row], measured: Measured, likes: list[str], kept: str
+    ) -> list[str]:
         """Tuned rows and our distance to the front, in one way of putting pictures together."""
         curves: dict[str, list[list[Record]]] = {}
         for row in rows:
-            curves.setdefault(row.method, []).append(found[row.key])
-        goal = values(found.get("dreamsampler") or found[rows[0].key], likes[0])
+            curves.setdefault(row.method, []).append(measured[row.key])
+        goal = values(measured.get("dreamsampler") or measured[rows[0].key], likes[0])
         chosen = [(m, tuned(curve, goal, likes[0], kept)) for m, curve in curves.items()]
         columns = [column for column in self.columns if not column.measure.endswith(", decoded")]
         title = f"Each tuned on the other half of the pictures, to our likeness, by {kept}:"
-        lines = ["", title, "", table(chosen, columns), *self._pairs(found, chosen, kept), ""]
+        lines = ["", title, "", table(chosen, columns), *self._pairs(measured, chosen, kept), ""]
         for name in likes:
-            gaps = against_front(rows, found, lambda row: row.method == "DreamSampler", name, kept)
+            gaps = against_front(
+                rows, measured, lambda row: row.method == "DreamSampler", name, kept
+            )
             lines += [f"By {name} ({kept}, {name}):", "", *(f"- {line}" for line in gaps), ""]
         return lines
 

@@ -54,12 +54,12 @@ def _corrupt(home: Path) -> None:
         path.write_bytes([data[: len(data) // 2], b"", b"\x89PNG garbage" * 9][i % 3])
         spoiled[row + 1] = path.name
     done = subprocess.run(_command(manifest, home / "out"), capture_output=True, text=True)
-    found = {each["row"]: each for each in records(home / "out")}
-    failed = {row for row, each in found.items() if each["status"] == "failed"}
-    named = sum(spoiled[row] in found[row]["error"] for row in failed & set(spoiled))
+    rows = {each["row"]: each for each in records(home / "out")}
+    failed = {row for row, each in rows.items() if each["status"] == "failed"}
+    named = sum(spoiled[row] in rows[row]["error"] for row in failed & set(spoiled))
     good = ROWS - len(spoiled)
     kept = faults_of(home / "out", good)
-    after = f"{len(found) - len(failed)} of {good} good rows done, {named} of {len(spoiled)} named"
+    after = f"{len(rows) - len(failed)} of {good} good rows done, {named} of {len(spoiled)} named"
     _row(f"{len(spoiled)} of {ROWS} inputs damaged", done, f"{after}, {kept}")
 
 
@@ -91,12 +91,12 @@ def _disk(
     done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{name}: {done.stderr}")
-    seen, end = (json.loads(Path(f"{code}.{each}").read_text()) for each in ("seen", "end"))
+    before, end = (json.loads(Path(f"{code}.{each}").read_text()) for each in ("seen", "end"))
     first = subprocess.CompletedProcess(
         [], int(Path(f"{code}.code").read_text()), "", Path(f"{code}.err").read_text()
     )
     again = Path(f"{code}.again").read_text().strip()
-    after = f"{seen['done']} rows done, {seen['half']} half; repaired: exit {again}, {end}"
+    after = f"{before['done']} rows done, {before['half']} half; repaired: exit {again}, {end}"
     _row(name, first, after)
 
 

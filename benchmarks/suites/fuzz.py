@@ -49,7 +49,7 @@ def main(cases: int = 10_000, first: int = 0) -> None:
     import dreamsampler.generators.vector
     import dreamsampler.images.picture  # noqa: F401  # now, and not in the first case
 
-    kinds, found, slowest = (recipe, manifest, picture, svg), Counter(), dict[str, float]()
+    kinds, counts, slowest = (recipe, manifest, picture, svg), Counter(), dict[str, float]()
     signal.signal(signal.SIGVTALRM, _hangs)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         home = Path(folder)
@@ -57,14 +57,14 @@ def main(cases: int = 10_000, first: int = 0) -> None:
         for number in range(first, first + cases):
             kind = kinds[number % len(kinds)]
             began = time.perf_counter()
-            found[kind.__name__, _outcome(kind, random.Random(number), home, number)] += 1
+            counts[kind.__name__, _outcome(kind, random.Random(number), home, number)] += 1
             spent = time.perf_counter() - began
             slowest[kind.__name__] = max(spent, slowest.get(kind.__name__, 0.0))
     outcomes = ("accepted", "one line", "traceback", "hang")
     print(header("kind", *outcomes, "slowest s"))
     for kind, longest in slowest.items():
-        print(line(kind, *(found[kind, outcome] for outcome in outcomes), f"{longest:.2f}"))
-    if any(outcome in ("traceback", "hang") for _, outcome in found):
+        print(line(kind, *(counts[kind, outcome] for outcome in outcomes), f"{longest:.2f}"))
+    if any(outcome in ("traceback", "hang") for _, outcome in counts):
         raise RuntimeError("there was a traceback or a hang: see above")
 
 
@@ -157,21 +157,21 @@ def _recipe(rng: random.Random, home: Path) -> Any:
 
 def _damaged(data: bytes, rng: random.Random) -> bytes:
     """Bytes with some changed, removed, repeated or put in."""
-    found = bytearray(data)
+    output = bytearray(data)
     for _ in range(rng.randint(1, 8)):
-        at = rng.randrange(len(found) + 1)
+        at = rng.randrange(len(output) + 1)
         match rng.randrange(5):
-            case 0 if at < len(found):
-                found[at] = rng.randrange(256)
+            case 0 if at < len(output):
+                output[at] = rng.randrange(256)
             case 1:
-                del found[at : at + rng.randint(1, 40)]
+                del output[at : at + rng.randint(1, 40)]
             case 2:
-                found[at:at] = rng.randbytes(rng.randint(1, 20))
+                output[at:at] = rng.randbytes(rng.randint(1, 20))
             case 3:
-                found[at:at] = found[at : at + rng.randint(1, 40)]
-            case _ if at < len(found) - 4:
-                found[at : at + 4] = struct.pack(">I", rng.choice([0, 1, 2**31, 2**32 - 1, 70000]))
-    return bytes(found) or b"\0"
+                output[at:at] = output[at : at + rng.randint(1, 40)]
+            case _ if at < len(output) - 4:
+                output[at : at + 4] = struct.pack(">I", rng.choice([0, 1, 2**31, 2**32 - 1, 70000]))
+    return bytes(output) or b"\0"
 
 
 # --- the four kinds -------------------------------------------------------------------------------
@@ -191,11 +191,11 @@ def recipe(rng: random.Random, home: Path) -> None:
     text = json.dumps(_recipe(rng, home))
     info.add_itxt("dreamsampler", text[: rng.choice([len(text)] * 4 + [len(text) // 2])])
     Image.new("RGB", (16, 16)).save(path, pnginfo=info)
-    for file, found in recipes_in(folder):
-        _row(file, found)
-    found = read_recipe(path)
-    _differences(found, {"name": "iconic", "revision": "x", "dtype": "float32", "device": "cpu"})
-    _task(found, Replay(path))
+    for file, content in recipes_in(folder):
+        _row(file, content)
+    content = read_recipe(path)
+    _differences(content, {"name": "iconic", "revision": "x", "dtype": "float32", "device": "cpu"})
+    _task(content, Replay(path))
 
 
 def manifest(rng: random.Random, home: Path) -> None:

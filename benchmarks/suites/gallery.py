@@ -25,10 +25,12 @@ def script(page: str) -> str:
     Raises:
         ValueError: the page has none, or several.
     """
-    found = SCRIPT.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
-    if len(found) != 1:
-        raise ValueError(f"docs/{page}.md has {len(found)} blocks under <!-- gallery -->, not one")
-    return found[0]
+    scripts = SCRIPT.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    if len(scripts) != 1:
+        raise ValueError(
+            f"docs/{page}.md has {len(scripts)} blocks under <!-- gallery -->, not one"
+        )
+    return scripts[0]
 
 
 def made(page: str, out: Path) -> Path:

@@ -47,9 +47,9 @@ def edit(prior: Any, folder: Path, name: str, negligible: float, shifted: bool) 
         z_src = prior.encode(read(folder / facts["image"], facts["size"]))
         pair = prior.condition(facts["prompt"]), prior.condition("")
         rest = steps, facts["gamma"], negligible
-        found = list(dreamsampler(prior, z_src, *pair, *rest, shifted=shifted))
+        measured = list(dreamsampler(prior, z_src, *pair, *rest, shifted=shifted))
     used = prior.evaluations - before
-    gaps = gap(found[steps].z, reference["zT"]), gap(found[-1].z0, reference["z0t"])
+    gaps = gap(measured[steps].z, reference["zT"]), gap(measured[-1].z0, reference["z0t"])
     calls = f"{used} of {4 * steps} = {used / (4 * steps):.2f}"
     table = "published" if shifted else "right"
     return line(name, table, f"{negligible:g}", *gaps, calls, f"{spent.seconds:.1f}")
@@ -67,14 +67,14 @@ def inpaint(prior: Any, folder: Path, name: str, shifted: bool) -> str:
 
     with timed() as spent:
         rest = prior.condition(""), generators(0, 1), steps
-        found = list(
+        measured = list(
             dreamsampler_inpainting(
                 prior, reference["x_meas"], known, holes, *rest, shifted=shifted, renoise=renoise
             )
         )
         with torch.no_grad():
-            x = (prior.decode(found[-1].z0) / 2 + 0.5).clamp(0, 1)
-    gaps = gap(found[steps].z, reference["zT"]), gap(found[-1].z0, reference["z0t"])
+            x = (prior.decode(measured[-1].z0) / 2 + 0.5).clamp(0, 1)
+    gaps = gap(measured[steps].z, reference["zT"]), gap(measured[-1].z0, reference["z0t"])
     largest = (x - reference["img"]).abs().max()
     picture = f"{psnr(x, reference['img']):.0f} dB, at most {largest:.1e}"
     used, table = prior.evaluations - before, "published" if shifted else "right"

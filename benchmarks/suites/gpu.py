@@ -51,11 +51,11 @@ class Job:
     def __init__(self, name: str, pipe: Any, batch: int, steps: int, size: int) -> None:
         self.name, self.pipe, self.steps, self.size = name, pipe, steps, size
         self.prior = from_pipe(pipe)
-        where, dtype = self.prior.device, self.prior.dtype
+        place, dtype = self.prior.device, self.prior.dtype
         cells = size // self.prior.factor
         rng = torch.Generator().manual_seed(0)
         self.eps = torch.randn(batch, self.prior.latent_channels, cells, cells, generator=rng)
-        self.eps = self.eps.to(where)
+        self.eps = self.eps.to(place)
         self.words, self.null = self.prior.condition("a cat"), self.prior.condition(None)
         self.levels = self._levels()
         self.inputs: dict[str, Any] = {
@@ -124,23 +124,23 @@ class Job:
         network._compiled_call_impl = compiled  # a hook would be compiled with it
         hook.remove()
 
-        def bare() -> None:
+        def replay() -> None:
             with torch.no_grad():
                 for args, kwargs in calls:
                     self.prior.network(*args, **kwargs)
 
-        return bare
+        return replay
 
 
 def against(job: Job, device: Device, seconds: float) -> dict[str, Any]:
     """One row: the pipeline, our loop and the bare calls, in turns."""
     difference = job.difference()
-    bare = job.recorded()
-    bare()
-    once = device.seconds(bare)
+    replay = job.recorded()
+    replay()
+    once = device.seconds(replay)
     turns = max(1, min(7, int(seconds / (3 * max(once, 1e-4)))))
     runs = [
-        (device.seconds(job.theirs), device.seconds(bare), device.seconds(job.ours))
+        (device.seconds(job.theirs), device.seconds(replay), device.seconds(job.ours))
         for _ in range(turns)
     ]
     theirs, alone, ours = (statistics.median(each) for each in zip(*runs, strict=True))

@@ -95,9 +95,9 @@ class Inpainting(Suite):
                 picture = self._baseline(row, item, x, hole)
         outside = hole[0] == 0
         same = torch.equal(_bytes(picture)[:, outside], _bytes(x)[:, outside])
-        found = named(self.judge, picture, item.target)
-        found |= {"outside": float(same), "seam": 255 * seam(picture, hole)}
-        return Result(found, spent.evaluations, spent.seconds, picture)
+        measured = named(self.judge, picture, item.target)
+        measured |= {"outside": float(same), "seam": 255 * seam(picture, hole)}
+        return Result(measured, spent.evaluations, spent.seconds, picture)
 
     def _task(self, row: Row, item: Item, hole: Tensor) -> Tensor:
         with TemporaryDirectory() as folder:

@@ -64,23 +64,29 @@ def main(options: Options = Options()) -> None:
 
 def _killed(home: Path, options: Options) -> dict[str, Any]:
     manifest = make_rows(home / "in", options.rows, plain=options.plain)
-    found: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
-    found |= {"ended by itself": 0, "Ray did not start": 0, "torn": 0, "seen half": 0, "seconds": 0}
+    counts: dict[str, Any] = {"kills": 0, "of workers": 0, "with rows done": [], "batches": 0}
+    counts |= {
+        "ended by itself": 0,
+        "Ray did not start": 0,
+        "torn": 0,
+        "seen half": 0,
+        "seconds": 0,
+    }
     state = home / "counts.json"
     if state.exists():
-        found |= json.loads(state.read_text())
-    rng, began = random.Random(options.seed + found["kills"]), time.time() - found["seconds"]
+        counts |= json.loads(state.read_text())
+    rng, began = random.Random(options.seed + counts["kills"]), time.time() - counts["seconds"]
     until = time.time() + options.seconds
-    while (found["kills"] < options.kills or not found["batches"]) and time.time() < until:
-        out = home / f"out{found['batches']}"
-        while not (over := _finished(manifest, out, options, rng, found)) and time.time() < until:
+    while (counts["kills"] < options.kills or not counts["batches"]) and time.time() < until:
+        out = home / f"out{counts['batches']}"
+        while not (over := _finished(manifest, out, options, rng, counts)) and time.time() < until:
             pass
-        found["batches"] += over
-        found["seconds"] = round(time.time() - began)
-        state.write_text(json.dumps(found))
-    done = sorted(found["with rows done"])
-    found["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
-    return found | _faults(home, found["batches"], options.rows)
+        counts["batches"] += over
+        counts["seconds"] = round(time.time() - began)
+        state.write_text(json.dumps(counts))
+    done = sorted(counts["with rows done"])
+    counts["with rows done"] = f"{done[0]} to {done[-1]}, none in {done.count(0)}" if done else ""
+    return counts | _faults(home, counts["batches"], options.rows)
 
 
 def _faults(home: Path, batches: int, rows: int) -> dict[str, int]:
@@ -95,9 +101,9 @@ def _faults(home: Path, batches: int, rows: int) -> dict[str, int]:
 
 def _started(manifest: Path, out: Path, options: Options) -> subprocess.Popen[bytes]:
     """The batch in a session of its own, so that its processes can be told from others."""
-    where = ["--ray", "local"] if options.ray else []
+    backend = ["--ray", "local"] if options.ray else []
     command = [sys.executable, "-m", "dreamsampler", "batch", str(manifest), "-o", str(out)]
-    more = ["--model", str(TINY), "--resume", "--workers", str(options.workers), *where]
+    more = ["--model", str(TINY), "--resume", "--workers", str(options.workers), *backend]
     return subprocess.Popen(
         [*command, *more],
         stdout=subprocess.DEVNULL,
@@ -107,32 +113,32 @@ def _started(manifest: Path, out: Path, options: Options) -> subprocess.Popen[by
 
 
 def _finished(
-    manifest: Path, out: Path, options: Options, rng: random.Random, found: dict[str, Any]
+    manifest: Path, out: Path, options: Options, rng: random.Random, counts: dict[str, Any]
 ) -> bool:
     """Run until the end or a kill of the batch; whether it came to its end."""
     running = _started(manifest, out, options)
-    while found["kills"] < options.kills and _waited(running, out, options, rng):
-        found["kills"] += 1
+    while counts["kills"] < options.kills and _waited(running, out, options, rng):
+        counts["kills"] += 1
         done = _count(out)
-        found["with rows done"].append(done)
+        counts["with rows done"].append(done)
         victims = _children(running.pid, options.ray)
         if victims and rng.random() < 0.4:  # a worker: the batch goes on by itself
-            found["of workers"] += 1
+            counts["of workers"] += 1
             _kill(rng.choice(victims))
-            print(f"kill {found['kills']}: a worker, {done} rows", file=sys.stderr, flush=True)
+            print(f"kill {counts['kills']}: a worker, {done} rows", file=sys.stderr, flush=True)
             continue
         _kill_all(running, options.ray)
-        _inspect(out, found)
-        print(f"kill {found['kills']}: {done} rows", file=sys.stderr, flush=True)
+        _inspect(out, counts)
+        print(f"kill {counts['kills']}: {done} rows", file=sys.stderr, flush=True)
         return False
     assert running.stderr is not None
     said = running.stderr.read().decode()  # until the end
     if running.wait() == 2 and "--resume" in said and said.count("\n") == 1:
-        found["ended by itself"] += 1  # one of Ray's services was killed; it says so
+        counts["ended by itself"] += 1  # one of Ray's services was killed; it says so
         print(said, file=sys.stderr, end="")
         return False
     if "Ray does not start" in said:  # a machine with too much else to do
-        found["Ray did not start"] += 1
+        counts["Ray did not start"] += 1
         return False
     if running.returncode:
         sys.exit(f"the batch failed: {said[-800:]}")
@@ -171,16 +177,16 @@ def _kill_all(running: subprocess.Popen[bytes], ray: bool) -> None:
     running.wait()
 
 
-def _inspect(out: Path, found: dict[str, Any]) -> None:
+def _inspect(out: Path, counts: dict[str, Any]) -> None:
     """What a user would see right after the kill."""
     file = out / "ledger.jsonl"
-    found["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
-    found["seen half"] += len(half_files(out)) if out.exists() else 0
+    counts["torn"] += file.exists() and file.read_bytes()[-1:] not in (b"", b"\n")
+    counts["seen half"] += len(half_files(out)) if out.exists() else 0
 
 
 def _processes() -> list[tuple[int, int, int, str]]:
     """(process, parent, session, command) of everything that runs."""
-    found = []
+    counts = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             _, _, rest = (path / "stat").read_text().rpartition(")")
@@ -188,8 +194,8 @@ def _processes() -> list[tuple[int, int, int, str]]:
         except (OSError, ValueError):
             continue
         numbers = rest.split()
-        found.append((int(path.name), int(numbers[1]), int(numbers[3]), command))
-    return found
+        counts.append((int(path.name), int(numbers[1]), int(numbers[3]), command))
+    return counts
 
 
 def _children(pid: int, ray: bool) -> list[int]:
@@ -216,8 +222,8 @@ def _different(one: Path, other: Path) -> int:
     )
 
 
-def _table(found: dict[str, Any], options: Options) -> None:
-    where = "Ray" if options.ray else f"{options.workers} local workers"
+def _table(counts: dict[str, Any], options: Options) -> None:
+    backend = "Ray" if options.ray else f"{options.workers} local workers"
     rows = f"{options.rows} {'plain ' if options.plain else ''}rows"
-    print(f"\n## {found['kills']} random SIGKILLs, {rows} a batch, {where}\n")
-    print(f"{header(*found)}\n{line(*found.values())}")
+    print(f"\n## {counts['kills']} random SIGKILLs, {rows} a batch, {backend}\n")
+    print(f"{header(*counts)}\n{line(*counts.values())}")

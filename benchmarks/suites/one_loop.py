@@ -60,14 +60,14 @@ def methods(model: GaussianMixture) -> dict[str, Method]:
 def published_ddim(model: GaussianMixture, eps: Latent) -> list[Tensor]:
     """DDIM as its paper writes it: z' = alpha' (z - sigma eps) / alpha + sigma' eps."""
     levels: list[Level] = trailing(model.schedule, STEPS, start=0.98)
-    null, found = model.condition(None), []
+    null, measured = model.condition(None), []
     z = levels[0].sigma * eps
     for level, following in zip(levels, [*levels[1:], Level(0.0, 1.0, 0.0)], strict=True):
         (estimate,) = model.predict(z, level, [null])
         clean = (z - level.sigma * estimate.eps) / level.alpha
-        found.append(clean)
+        measured.append(clean)
         z = following.alpha * clean + following.sigma * estimate.eps
-    return found
+    return measured
 
 
 def shares(ends: Tensor) -> list[float]:
@@ -97,9 +97,9 @@ def drawn(model: GaussianMixture, seeds: int, path: Path) -> list[str]:
     lines = []
     for i, (name, method) in enumerate(methods(model).items()):
         color = f"C{i}"
-        way = torch.cat([step.z0 for step in method(one, 0)])
-        left.plot(*way.T, color=color, lw=1.6, alpha=0.9, label=name, marker=".", ms=3)
-        left.plot(*way[-1], color=color, marker="o", ms=8, mec="black")
+        estimates = torch.cat([step.z0 for step in method(one, 0)])
+        left.plot(*estimates.T, color=color, lw=1.6, alpha=0.9, label=name, marker=".", ms=3)
+        left.plot(*estimates[-1], color=color, marker="o", ms=8, mec="black")
         ends = finish(method(many, 7)).z0
         right.scatter(*ends.T, s=9, color=color, alpha=0.6, label=name, linewidths=0)
         reached = " / ".join(f"{s:.0%}" for s in shares(ends))

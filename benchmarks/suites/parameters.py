@@ -60,8 +60,8 @@ def main(model: str = "iconic", side: int = 116, out: Path = HERE / "runs") -> N
                 )
                 x = task.start(prior).run().pictures()[0]
                 kept = preservation(x, source, ground)["background dB"]
-                told = ", ".join(f"{k} {v}" for k, v in options.items()) or "source prompt"
-                print(line(told, f"{kept:.1f}", judge.top(x[None])[0][0]), flush=True)
+                label = ", ".join(f"{k} {v}" for k, v in options.items()) or "source prompt"
+                print(line(label, f"{kept:.1f}", judge.top(x[None])[0][0]), flush=True)
                 path = Path(folder) / f"{name}-{i}.png"
                 path.write_bytes(png(x))
                 columns[i + 1][1].append(path)

@@ -113,10 +113,10 @@ def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
 
     def default(z: Latent) -> Iterator[Step]:
         levels = restarts(schedule, 20, (0.5, 0.2, 0.2, 0.2))
-        views, found = [data] * len(levels), RunningMean(z)
-        rest = views, found, levels, rng()
+        views, measured = [data] * len(levels), RunningMean(z)
+        rest = views, measured, levels, rng()
         for step in averaged_restoration(denoise, *rest, spread=exact_spread):
-            yield replace(step, z0=found.mean)
+            yield replace(step, z0=measured.mean)
 
     return {
         "exact sampler, 50 steps": lambda z: perfect(case, z, 50),
@@ -145,14 +145,14 @@ def operators() -> dict[str, LinearOperator]:
 
 def measure(case: Case) -> dict[str, tuple[float, float]]:
     """Method -> (distance of the mean in units of s, deviation over the exact one)."""
-    found = {}
+    measured = {}
     start = case.prior.means.expand(DRAWS, -1, -1, -1)
     for name, run in methods(case).items():
         last: Any = finish(run(start)).z0
         off = (last.mean(0, keepdim=True) - case.mean).square().mean().sqrt() / STD
         wide = last.var(0).mean().sqrt() / case.std.square().mean().sqrt()
-        found[name] = (off.item(), wide.item())
-    return found
+        measured[name] = (off.item(), wide.item())
+    return measured
 
 
 def main() -> None:

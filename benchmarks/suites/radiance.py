@@ -83,8 +83,8 @@ class Radiance(Suite):
             with self.metered() as spent:
                 pictures = self._answer(row.settings["answer"], folder, scene, item.source_prompt)
         renders, sharp = torch.stack(pictures), torch.stack(truth)
-        found = {"PSNR": psnr(renders, sharp), "SSIM": ssim(renders, sharp)}
-        return Result(found, spent.evaluations, spent.seconds, pictures[0])
+        measured = {"PSNR": psnr(renders, sharp), "SSIM": ssim(renders, sharp)}
+        return Result(measured, spent.evaluations, spent.seconds, pictures[0])
 
     def _answer(self, answer: str, folder: Path, scene: MakeScene, prompt: str) -> list[Tensor]:
         if answer == "views":
@@ -101,10 +101,10 @@ class Radiance(Suite):
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table of all scenes, one a degradation, a plot and a sheet."""
 
-        def by_scene(found: Measured) -> list[str]:
-            lines = [header("scene", *found)]
+        def by_scene(measured: Measured) -> list[str]:
+            lines = [header("scene", *measured)]
             for i, item in enumerate(items):
-                cells = [f"{rows[i]['measures']['PSNR']:.2f}" for rows in found.values()]
+                cells = [f"{rows[i]['measures']['PSNR']:.2f}" for rows in measured.values()]
                 lines.append(line(f"{item.more['toy']}, {item.more['degradation']}", *cells))
             return lines
 
@@ -196,17 +196,17 @@ def restored(views: Any, fit: Fit, prior: Any, prompts: list[str], noise: float)
     starts = [first if guessable(view(0).op, data.size) else 1.0, *others]
     denoisers = {p: conditional(prior, prior.condition(p)) for p in dict.fromkeys(prompts)}
     levels = restarts(prior.schedule, preset.num_inference_steps, starts)
-    found = Found(first_guess(data))
+    measured = Found(first_guess(data))
     steps = averaged_restoration(
         by_view([denoisers[prompt] for prompt in prompts]),
         [mirrored(MIRRORED[i % len(MIRRORED)]) for i in range(len(levels))],
-        found,
+        measured,
         levels,
         generators(list(range(len(prompts)))),
         spread=lambda level: (preset.spread or 0.0) * level.flow,
     )
     finish(steps)
-    return torch.cat([closed(view(i), found.mean[i : i + 1]) for i in range(len(prompts))])
+    return torch.cat([closed(view(i), measured.mean[i : i + 1]) for i in range(len(prompts))])
 
 
 def held_out(folder: Path) -> list[Tensor]:

@@ -159,18 +159,18 @@ class Regularizers(Suite):
         own = {name: (figures(free), figures(made)) for name, figures in measures.items()}
         results: list[Result] = []
         for i, item in enumerate(items):
-            found: dict[str, float] = {}
+            output: dict[str, float] = {}
             for ending, picture in ((" without", free[i]), ("", made[i])):
-                found |= {
+                output |= {
                     f"{k}{ending}": v for k, v in named(self.judge, picture, item.target).items()
                 }
                 kept = preservation(picture, x[i], ground[i])["background dB"]
-                found[f"background{ending}"] = kept
+                output[f"background{ending}"] = kept
             for name, (before, after) in own.items():
-                found |= {f"{name} without": before[i], name: after[i]}
+                output |= {f"{name} without": before[i], name: after[i]}
             files = {"source.png": png(x[i]), "without.png": png(free[i])}
             used, seconds = spent.evaluations // len(items), spent.seconds / len(items)
-            results.append(Result(found, used, seconds, made[i], files))
+            results.append(Result(output, used, seconds, made[i], files))
         return results
 
     def edited(self, x: Tensor, items: list[Item], regularizer: Regularizer | None) -> Tensor:
@@ -182,13 +182,13 @@ class Regularizers(Suite):
         def decode(z: Tensor) -> Tensor:
             return torch.cat([prior.decode(each[None]) for each in z]).clamp(-1, 1)
 
-        wanted = self.editing.condition([item.target_prompt for item in items])
+        goal = self.editing.condition([item.target_prompt for item in items])
         source = self.editing.condition([item.source_prompt for item in items])
-        target = cfg(prior, wanted, null, preset.guidance_scale or 0.0)
+        target = cfg(prior, goal, null, preset.guidance_scale or 0.0)
         pair = target, conditional(prior, source)
         regularize = chain() if regularizer is None else decoded(regularizer, prior.encode, decode)
         rng, levels = generators([item.seed for item in items]), edit_levels(prior, preset)
-        by = conditional(prior, wanted)
+        by = conditional(prior, goal)
         last = finish(anchored_edit(*pair, z_src, levels, rng, by=by, regularize=regularize))
         both = zip(x, decode(last.z0).split(1), decode(z_src).split(1), strict=True)
         return torch.stack([assemble(each, made, origin, fit) for each, made, origin in both])
@@ -264,8 +264,8 @@ def style_distance(features: Any, x: Tensor) -> list[float]:
         maps = features(picture[None] * 2 - 1)
         return [torch.cat([m.mean((2, 3)), m.std((2, 3), correction=0)], 1) for m in maps]
 
-    wanted, found = style(reference()), []
+    goal, output = style(reference()), []
     for row in map(style, x):
-        shares = [((a - b).norm() / b.norm()) ** 2 for a, b in zip(row, wanted, strict=True)]
-        found.append(100 * float(torch.stack(shares).mean().sqrt()))
-    return found
+        shares = [((a - b).norm() / b.norm()) ** 2 for a, b in zip(row, goal, strict=True)]
+        output.append(100 * float(torch.stack(shares).mean().sqrt()))
+    return output

@@ -65,9 +65,9 @@ class Restoration(Suite):
                         raise InputError("the classical methods need a linear operator")
                     method = CLASSICAL[row.method]
                     picture = method(op, read(path)[None], noise)[0].clamp(0, 1)
-        found = {"PSNR": psnr(picture, sharp), "SSIM": ssim(picture, sharp)}
-        found["top-1"] = named(self.judge, picture, item.target)["top-1"]
-        return Result(found, spent.evaluations, spent.seconds, picture)
+        measured = {"PSNR": psnr(picture, sharp), "SSIM": ssim(picture, sharp)}
+        measured["top-1"] = named(self.judge, picture, item.target)["top-1"]
+        return Result(measured, spent.evaluations, spent.seconds, picture)
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """One table a case, and a sheet."""

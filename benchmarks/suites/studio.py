@@ -55,16 +55,16 @@ def memory(pid: int) -> float:
 @contextmanager
 def watched(pid: int) -> Iterator[list[float]]:
     """Inside, the memory of a process is read five times a second."""
-    seen, stop = [memory(pid)], threading.Event()
+    sampled, stop = [memory(pid)], threading.Event()
 
     def poll() -> None:
         while not stop.wait(0.2):
-            seen.append(memory(pid))
+            sampled.append(memory(pid))
 
     thread = threading.Thread(target=poll)
     thread.start()
     try:
-        yield seen
+        yield sampled
     finally:
         stop.set()
         thread.join()
@@ -99,9 +99,9 @@ def in_waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, s
     start = memory(pid)
     began = time.perf_counter()
     for _ in range(times):
-        with watched(pid) as seen, ThreadPoolExecutor(requests) as pool:
+        with watched(pid) as sampled, ThreadPoolExecutor(requests) as pool:
             answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
-        peaks.append(max(seen))
+        peaks.append(max(sampled))
         rests.append(memory(pid))
         lost += sum(answer is None for answer in answers)
         mixed += sum(a is not None and a[0] != seed for seed, a in enumerate(answers))

@@ -87,8 +87,8 @@ def _run(manifest: Path, out: Path, *more: str) -> tuple[list[float], float]:
     while running.poll() is None:
         time.sleep(0.005)
         file = out / "ledger.jsonl"
-        seen = file.read_bytes().count(b"\n") if file.exists() else 0
-        times += [time.perf_counter()] * (seen - len(times))
+        done = file.read_bytes().count(b"\n") if file.exists() else 0
+        times += [time.perf_counter()] * (done - len(times))
     if running.returncode:
         sys.exit(f"{' '.join(command)} failed")
     return times, time.perf_counter() - began

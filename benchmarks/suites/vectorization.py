@@ -206,7 +206,7 @@ class Vectorization(Suite):
         with self.metered() as spent:
             scene = icon.by(method)
         picture = rasterize(scene, WHITE).clamp(0, 1)
-        found = {
+        measured = {
             "PSNR": psnr(picture, icon.sharp),
             "SSIM": ssim(picture, icon.sharp),
             "top-1": named(self.judge, picture, item.target)["top-1"],
@@ -216,7 +216,9 @@ class Vectorization(Suite):
         }
         svg = folder / "drawn.svg"
         save_svg(svg, scene, title=icon.prompt, background=(1, 1, 1))
-        return Result(found, spent.evaluations, spent.seconds, picture, {"svg": svg.read_bytes()})
+        return Result(
+            measured, spent.evaluations, spent.seconds, picture, {"svg": svg.read_bytes()}
+        )
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table, a plot of PSNR with intervals, and a sheet."""

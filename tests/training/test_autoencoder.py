@@ -121,7 +121,7 @@ def options(tmp_path):
     """What the command line would give."""
     return argparse.Namespace(
         data=tmp_path, out=tmp_path, warm=None, minutes=1.0, lr=1e-3, batch=1, whole=0.2,
-        workers=1, look=9.0, save=9.0, seed=0, device="cpu", compile=False, muon=True,
+        workers=1, every=9.0, save=9.0, seed=0, device="cpu", compile=False, muon=True,
     )  # fmt: skip
 
 

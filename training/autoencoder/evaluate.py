@@ -34,7 +34,7 @@ SEED = 77_000
 
 def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
     """Augmented pictures of the 144 concepts in one style: uint8 [count, 128, 128, 3]."""
-    rng, found = random.Random(seed), []
+    rng, output = random.Random(seed), []
     words, chances = list(BACKGROUNDS), [weight for _, weight in BACKGROUNDS.values()]
     names = icon_names() * (count // len(icon_names())) + rng.sample(
         icon_names(), count % len(icon_names())
@@ -43,17 +43,17 @@ def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
         word = rng.choices(words, chances)[0]
         graded = word != "white" and rng.random() < 0.12
         paper = backdrop(word, "gradient" if graded else "plain", rng)
-        found.append(compose(glyph(sets[style], name), paper, affine(rng, 0.2)))
-    return np.stack(found)
+        output.append(compose(glyph(sets[style], name), paper, affine(rng, 0.2)))
+    return np.stack(output)
 
 
 def rendered(sets: dict, count: int) -> dict[str, dict[str, np.ndarray]]:
     """Kind -> style -> `count` pictures."""
-    found: dict[str, dict[str, np.ndarray]] = {"concepts": {}, "icons": {}}
+    output: dict[str, dict[str, np.ndarray]] = {"concepts": {}, "icons": {}}
     for k, style in enumerate(sets):
-        found["concepts"][style] = concepts(sets, style, count, SEED + k)
-        found["icons"][style] = pictures({style: sets[style]}, count, SEED + 100 + k)
-    return found
+        output["concepts"][style] = concepts(sets, style, count, SEED + k)
+        output["icons"][style] = pictures({style: sets[style]}, count, SEED + 100 + k)
+    return output
 
 
 def objects(count: int) -> np.ndarray:
@@ -61,15 +61,15 @@ def objects(count: int) -> np.ndarray:
     return np.stack([picture(SEED + k)[0] for k in range(count)])
 
 
-def table(vae, found: dict, trained: list[str]) -> dict[str, dict[str, float]]:
+def table(vae, output: dict, trained: list[str]) -> dict[str, dict[str, float]]:
     """Kind -> mean PSNR of each style, of the trained and of the unseen ones, in dB."""
     rows = {}
-    for kind, by_style in found.items():
+    for kind, by_style in output.items():
         each = {style: psnr(x, reconstruct(vae, x)) for style, x in by_style.items()}
         row = {style: each[style].mean() for style in each}
-        seen = [each[style] for style in each if style in trained]
+        known = [each[style] for style in each if style in trained]
         unseen = [each[style] for style in each if style not in trained]
-        for words, parts in (("trained", seen), ("never trained", unseen)):
+        for words, parts in (("trained", known), ("never trained", unseen)):
             if parts:
                 row[words] = np.concatenate(parts).mean()
         rows[kind] = {k: round(float(v), 2) for k, v in row.items()}
@@ -100,10 +100,10 @@ def main() -> None:
             write_held_out(kind, np.concatenate(list(by_style.values())))
         return
     vae = build(args.vae)
-    found = rendered(sets, args.pictures)
+    output = rendered(sets, args.pictures)
     if args.objects:
-        found["objects"] = {"3D": objects(args.pictures)}
-    rows = table(vae, found, [*args.styles, "3D"])
+        output["objects"] = {"3D": objects(args.pictures)}
+    rows = table(vae, output, [*args.styles, "3D"])
     for kind, row in rows.items():
         print(f"{kind}: " + ", ".join(f"{words} {v:.2f} dB" for words, v in row.items()))
     if args.name:
@@ -112,7 +112,7 @@ def main() -> None:
         stored |= {"command": command + " ".join(args.styles), "PSNR in dB": rows}
         remember("autoencoder", args.name, stored)
     if args.out:
-        for kind, by_style in found.items():
+        for kind, by_style in output.items():
             cells = np.concatenate([x[:24] for x in by_style.values()])
             rows = {"pictures": cells, "reconstructions": reconstruct(vae, cells)}
             contact(rows, [], args.out / f"autoencoder_{kind}.png")

@@ -55,8 +55,8 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[p]
                 if not state:
                     state["momentum"] = torch.zeros_like(p)
-                held = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                ahead = p.grad.lerp(held, group["momentum"])
+                average = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
+                ahead = p.grad.lerp(average, group["momentum"])
                 flat = orthogonal(ahead.reshape(len(p), -1))
                 size = 0.2 * max(flat.shape) ** 0.5
                 p.mul_(1 - group["lr"] * group["decay"])

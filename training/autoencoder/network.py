@@ -44,24 +44,24 @@ def batch(data: Tensor, size: int, whole: bool, rng: torch.Generator) -> Tensor:
         rng: of the same device.
     """
     count, side = (size, data.shape[1]) if whole else (4 * size, 64)
-    where = {"generator": rng, "device": data.device}
+    options = {"generator": rng, "device": data.device}
 
     def chance(share: float) -> Tensor:
-        return torch.rand(count, 1, 1, 1, **where) < share
+        return torch.rand(count, 1, 1, 1, **options) < share
 
-    rows = torch.randint(len(data), (count,), **where)
+    rows = torch.randint(len(data), (count,), **options)
     start = torch.zeros(2, count, 1, dtype=torch.long, device=data.device)
     if not whole:
-        start = torch.randint(33, (2, 2, count, 1), **where).sum(0)
+        start = torch.randint(33, (2, 2, count, 1), **options).sum(0)
     y, x = start + torch.arange(side, device=data.device)
     y = torch.where(chance(0.5)[:, 0, 0], y.flip(1), y)
     x = torch.where(chance(0.5)[:, 0, 0], x.flip(1), x)
-    found = data[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
-    found = torch.where(chance(0.5), found.mT, found).float() / 127.5 - 1
-    order = torch.rand(count, 3, **where).argsort(1)[:, :, None, None].expand_as(found)
-    found = torch.where(chance(0.3), found.gather(1, order), found)
-    found = torch.where(chance(0.1), -found, found)
-    return found.contiguous(memory_format=torch.channels_last)
+    output = data[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+    output = torch.where(chance(0.5), output.mT, output).float() / 127.5 - 1
+    order = torch.rand(count, 3, **options).argsort(1)[:, :, None, None].expand_as(output)
+    output = torch.where(chance(0.3), output.gather(1, order), output)
+    output = torch.where(chance(0.1), -output, output)
+    return output.contiguous(memory_format=torch.channels_last)
 
 
 def loss_of(vae: AutoencoderKL, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,12 +90,12 @@ def as_batch(pictures: np.ndarray, vae: AutoencoderKL) -> Tensor:
 @torch.no_grad()
 def reconstruct(vae: AutoencoderKL, pictures: np.ndarray, size: int = 16) -> np.ndarray:
     """uint8 [n, h, w, 3] through the autoencoder (posterior mean), rounded to uint8 again."""
-    found = []
+    output = []
     for start in range(0, len(pictures), size):
         x = as_batch(pictures[start : start + size], vae)
         y = vae.decode(vae.encode(x).latent_dist.mean).sample.float().clamp(-1, 1)
-        found.append(((y + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
-    return np.concatenate(found)
+        output.append(((y + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(output)
 
 
 def psnr(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:

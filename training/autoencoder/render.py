@@ -54,15 +54,15 @@ def pictures(sets: dict, count: int, seed: int, drawn: float = 0.0) -> np.ndarra
     rng = random.Random(seed)
     icons = [(style, name) for style in sets for name in plain_names(sets[style])]
     rng.shuffle(icons)
-    found, used = np.empty((count, SIZE, SIZE, 3), np.uint8), 0
+    output, used = np.empty((count, SIZE, SIZE, 3), np.uint8), 0
     for row in range(count):
         if rng.random() < drawn:
-            found[row] = shapes(rng)
+            output[row] = shapes(rng)
             continue
         style, name = icons[used % len(icons)]
-        found[row] = compose(glyph(sets[style], name), any_backdrop(rng), wide_affine(rng))
+        output[row] = compose(glyph(sets[style], name), any_backdrop(rng), wide_affine(rng))
         used += 1
-    return found
+    return output
 
 
 def write_part(path: Path, rows: slice, sets: dict, seed: int, drawn: float) -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--count", type=int, default=30_000)
-    parser.add_argument("--held", type=int, default=192, help="pictures in each measured file")
+    parser.add_argument("--held-out", type=int, default=192, help="pictures in each measured file")
     parser.add_argument("--drawn", type=float, default=0.2, help="share of random drawings")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--processes", type=int, default=1)
@@ -99,9 +99,9 @@ def main() -> None:
     sets = {style: every[style] for style in args.styles}
     unseen = {style: data for style, data in every.items() if style not in args.styles}
     args.out.mkdir(parents=True, exist_ok=True)
-    np.save(args.out / "autoencoder_held.npy", pictures(sets, args.held, 8))
+    np.save(args.out / "autoencoder_held.npy", pictures(sets, args.held_out, 8))
     if unseen:
-        np.save(args.out / "autoencoder_unseen.npy", pictures(unseen, args.held, 9))
+        np.save(args.out / "autoencoder_unseen.npy", pictures(unseen, args.held_out, 9))
     write_all(args.out / "autoencoder.npy", sets, args.count, args.drawn, args.processes)
     print(f"{args.count} pictures of {sum(len(plain_names(d)) for d in sets.values())} icons")
 

@@ -114,7 +114,7 @@ class Trainer:
     def run(self) -> None:
         """Train until the minutes are spent."""
         before, recent, saved = time.time() - self.spent, [], self.spent
-        looked, first = self.spent, self.step
+        shown, first = self.spent, self.step
         while self.spent < 60 * self.args.minutes:
             recent.append(self.update())
             self.spent = self.agree(time.time() - before)
@@ -123,9 +123,9 @@ class Trainer:
             if self.step % 100 == 0:
                 self.log(recent, first)
                 recent, first = [], self.step
-            if self.spent - looked > 60 * self.args.look:
-                self.look()
-                looked = self.spent
+            if self.spent - shown > 60 * self.args.every:
+                self.show()
+                shown = self.spent
             if self.spent - saved > 60 * self.args.save:
                 self.save()
                 saved = self.spent
@@ -148,7 +148,7 @@ class Trainer:
         self.write(row)
         print(" ".join(f"{k} {v:.5g}" for k, v in row.items()), flush=True)
 
-    def look(self) -> None:
+    def show(self) -> None:
         """The measured files through the averaged weights: PSNR, sheet, plot."""
         plain, row = self.averaged(), {"step": self.step, "minutes": self.spent / 60}
         pages = []
@@ -220,7 +220,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     trainer = Trainer(rank, args)
     trainer.run()
     if rank == 0:
-        trainer.look()
+        trainer.show()
         plain = trainer.averaged()
         fold(plain, trainer.data[:512].cpu().numpy())
         plain.save_pretrained(args.out / "vae")
@@ -242,7 +242,7 @@ def arguments() -> argparse.Namespace:
     whole = "last share with whole pictures (0.18; on a GPU 1, so that one shape is compiled)"
     parser.add_argument("--whole", type=float, help=whole)
     parser.add_argument("--workers", type=int, help="processes (2 on a CPU, 1 on a GPU)")
-    parser.add_argument("--look", type=float, default=5.0, help="minutes between sheets")
+    parser.add_argument("--every", type=float, default=5.0, help="minutes between sheets")
     parser.add_argument("--save", type=float, default=2.0, help="minutes between checkpoints")
     parser.add_argument("--muon", action="store_true", help="Muon for the convolutions")
     parser.add_argument("--seed", type=int, default=0)

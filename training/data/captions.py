@@ -81,8 +81,8 @@ def caption(
     """
     words = subject(icon, rng)
     if small:
-        bare = words.removeprefix("an ").removeprefix("a ")
-        words = f"a small {bare}" if bare != words else f"small {words}"
+        noun = words.removeprefix("an ").removeprefix("a ")
+        words = f"a small {noun}" if noun != words else f"small {words}"
     if place != (0, 0):
         words = f"{words} {PLACES[place]}"
     elif small and rng.random() < 0.3:

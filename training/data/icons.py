@@ -22,10 +22,10 @@ MARGIN = 10
 
 def load_set(folder: Path, style: str) -> dict:
     """The icons.json of one set, read from the .tgz file that `npm pack` left in `folder`."""
-    found = sorted(Path(folder).glob(SETS[style] + "*.tgz"))
-    if not found:
+    output = sorted(Path(folder).glob(SETS[style] + "*.tgz"))
+    if not output:
         raise SystemExit(f"no {SETS[style]}*.tgz in {folder}: run `npm pack` first (see README.md)")
-    with tarfile.open(found[-1]) as archive:
+    with tarfile.open(output[-1]) as archive:
         return json.load(archive.extractfile("package/icons.json"))
 
 

@@ -45,12 +45,12 @@ def smooth(points: list[tuple[float, float]], closed: bool) -> str:
 def around(rng: random.Random, x: float, y: float, size: float) -> list[tuple[float, float]]:
     """Points around a center, at changing distance: blobs, stars, petals."""
     count, spread = rng.randint(3, 9), rng.uniform(0, 0.6)
-    turn, found = rng.uniform(0, 2 * math.pi), []
+    turn, output = rng.uniform(0, 2 * math.pi), []
     for k in range(count):
         far = size * (1 - (spread * rng.random() if rng.random() < 0.5 else spread * (k % 2)))
         angle = turn + 2 * math.pi * k / count
-        found.append((x + far * math.cos(angle), y + far * math.sin(angle)))
-    return found
+        output.append((x + far * math.cos(angle), y + far * math.sin(angle)))
+    return output
 
 
 def outline(rng: random.Random, size: float) -> str:

@@ -68,10 +68,10 @@ def layout(rng: random.Random) -> tuple[float, tuple[float, float], bool, tuple[
     scale = rng.uniform(0.36, 0.54) if small else rng.uniform(0.56, 0.7)
     places = [*PLACES, (0, 0), (0, 0)] if small else [*PLACES]
     place = rng.choice(places)
-    room = SIZE / 2 - 70 * scale - 3
+    free = SIZE / 2 - 70 * scale - 3
 
     def shift(sign: int) -> float:
-        return sign * room * rng.uniform(0.75, 1.0) if sign else rng.uniform(-4, 4)
+        return sign * free * rng.uniform(0.75, 1.0) if sign else rng.uniform(-4, 4)
 
     return scale, (shift(place[0]), shift(place[1])), small, place
 
@@ -154,11 +154,11 @@ def render_shard(glyphs: dict, count: int, seed: int, flips: float) -> tuple[np.
     for row, icon in enumerate(draw_order(count, rng)):
         style = rng.choice(list(SETS))
         word = rng.choices(words, chances)[0]
-        ground, found = draw_ground(word, rng), layout(rng)
+        ground, output = draw_ground(word, rng), layout(rng)
         label = {"icon": icon, "style": style, "background": word, "ground": ground}
         matrix = affine(rng, flips)
-        if found is not None:
-            scale, at, label["small"], label["place"] = found
+        if output is not None:
+            scale, at, label["small"], label["place"] = output
             matrix = affine(rng, flips, scale, at)
         images[row] = compose(glyphs[style, icon], backdrop(word, ground, rng), matrix)
         labels.append(label)

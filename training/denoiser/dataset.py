@@ -45,7 +45,7 @@ class Latents:
         self.folder, self.tokenizer, self.often = Path(folder), tokenizer, often or {}
         self.device = device
         self.order = torch.empty(0, dtype=torch.long, device=device)
-        self.seen: set[str] = set()
+        self.loaded: set[str] = set()
         self.latents = torch.empty(0, 8, 16, 16, dtype=torch.float16, device=device)
         self.tokens = torch.empty(0, CAPTIONS, TOKENS, dtype=torch.int32, device=device)
         self.empty = self._tokenize([""])[0].long()
@@ -62,13 +62,13 @@ class Latents:
         return rare * self.often.get(label["style"], 1)
 
     def _tokenize(self, texts: list[str]) -> torch.Tensor:
-        found = self.tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True)
-        return torch.tensor(found.input_ids, dtype=torch.int32, device=self.device)
+        output = self.tokenizer(texts, padding="max_length", max_length=TOKENS, truncation=True)
+        return torch.tensor(output.input_ids, dtype=torch.int32, device=self.device)
 
     def refresh(self) -> int:
         """Add shards that have appeared; returns how many pictures there are now."""
         for path in sorted(self.folder.glob("latents_*.npy")):
-            if path.name in self.seen:
+            if path.name in self.loaded:
                 continue
             number = path.stem.split("_")[1]
             labels = json.loads((self.folder / f"labels_{number}.json").read_text())
@@ -83,7 +83,7 @@ class Latents:
             self.order = torch.cat([self.order, torch.tensor(rows, device=self.device)])
             self.latents = torch.cat([self.latents, more])
             self.tokens = torch.cat([self.tokens, self._tokenize(texts).view(-1, CAPTIONS, TOKENS)])
-            self.seen.add(path.name)
+            self.loaded.add(path.name)
         return len(self.latents)
 
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,8 +120,8 @@ class Mixture:
         """Latents [size, 8, 16, 16] and ids [size, TOKENS], a share `dropout` of them empty."""
         count = 0
         if self.objects is not None and len(self.objects):
-            wanted = size * self.share  # rounded up or down at random, right on average
-            count = int(wanted) + int(torch.rand(()).item() < wanted % 1)
+            expected = size * self.share  # rounded up or down at random, right on average
+            count = int(expected) + int(torch.rand(()).item() < expected % 1)
         parts = [self.icons.batch(size - count)]
         if count:
             parts.append(self.objects.batch(count))

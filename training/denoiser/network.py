@@ -77,9 +77,9 @@ def warm_start(module: torch.nn.Module, weights: Path) -> int:
     copied = 0
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            found = stored.get(name.removeprefix("text_model."))
-            if found is not None and found.shape == parameter.shape:
-                parameter.copy_(found.float())
+            output = stored.get(name.removeprefix("text_model."))
+            if output is not None and output.shape == parameter.shape:
+                parameter.copy_(output.float())
                 copied += parameter.numel()
     return copied
 

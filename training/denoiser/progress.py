@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, args, tokenizer) -> None:
         """Without `args.vae` there are no sheets."""
         self.run: Path = args.run
-        self.every, self.last = 60 * args.look, time.time()
+        self.every, self.last = 60 * args.every, time.time()
         self.sampler = None
         if args.vae:
             parts = (*model.build(tokenizer), AutoencoderKL.from_pretrained(args.vae))

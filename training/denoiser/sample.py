@@ -66,8 +66,8 @@ class Sampler:
     def embed(self, prompts: list[str]) -> torch.Tensor:
         """[b, tokens, width]."""
         length = self.text.config.max_position_embeddings
-        found = self.tokenizer(prompts, padding="max_length", max_length=length, truncation=True)
-        ids = torch.tensor(found.input_ids, device=self.device)
+        output = self.tokenizer(prompts, padding="max_length", max_length=length, truncation=True)
+        ids = torch.tensor(output.input_ids, device=self.device)
         return self.text(input_ids=ids).last_hidden_state
 
     def noise(self, count: int, seed: int) -> torch.Tensor:

@@ -33,8 +33,8 @@ def learning_rate(step: int, left: float, peak: float, decay: float) -> float:
 def timestep_table(alpha_bar: torch.Tensor, size: int = 4096) -> torch.Tensor:
     """Quantiles u -> t for which the log-SNR follows a cosine schedule."""
     u = (torch.arange(size, device=alpha_bar.device) + 0.5) / size
-    wanted = torch.cos(u * math.pi / 2) ** 2
-    return (alpha_bar[None, :] > wanted[:, None]).sum(1).clamp(0, len(alpha_bar) - 1)
+    targets = torch.cos(u * math.pi / 2) ** 2
+    return (alpha_bar[None, :] > targets[:, None]).sum(1).clamp(0, len(alpha_bar) - 1)
 
 
 def draw_timesteps(count: int, table: torch.Tensor, steps: int) -> torch.Tensor:

@@ -197,7 +197,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--save", type=float, default=4.0, help="minutes between checkpoints")
     made.add_argument("--often", type=often, default={}, help="such as noto=2,rare=2")
     made.add_argument("--vae", type=Path, help="autoencoder for sample sheets; none without")
-    made.add_argument("--look", type=float, default=20.0, help="minutes between sheets and curves")
+    made.add_argument("--every", type=float, default=20.0, help="minutes between sheets and curves")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     made.add_argument("--compile", action=argparse.BooleanOptionalAction, help="default: on a GPU")
     made.add_argument("--workers", type=int, help="processes; default 2 on a CPU, 1 on a GPU")

@@ -84,10 +84,10 @@ def autoencoder(folder: Path, out: Path) -> Iterator[Row]:
         again = reconstruct(vae, cells)
         rows = {"pictures": cells, "reconstructions": again}
         contact(rows, [], out / f"autoencoder_{kind}.png")
-        found = float(psnr(cells, again).mean())
+        output = float(psnr(cells, again).mean())
         name = f"autoencoder, held-out augmentations {words}"
         how = f"{len(cells)} committed pictures (benchmarks/held_out)"
-        yield Row(name, ">= 33 dB", f"{found:.1f} dB", found >= 33, how)
+        yield Row(name, ">= 33 dB", f"{output:.1f} dB", output >= 33, how)
     stored = json.loads(MEASURED.read_text())["autoencoder"]["ablation"]
     unseen = stored["PSNR in dB"]["icons"]["never trained"]
     how = (
@@ -123,12 +123,12 @@ def edits(work: Work, out: Path, every: int) -> Iterator[Row]:
     """The pairs of the editing suite with the default method."""
     ids = sorted(item.id for item in frozen("editing").items)[::every]
     jobs = [(ids[k : k + 6],) for k in range(0, len(ids), 6)]
-    found = [row for part in work(edit_pairs, jobs, "edits") for row in part]
-    mean = {key: float(np.mean([row[key] for row in found])) for key in ("top-1", "top-5")}
-    kept = float(np.mean([row["background dB"] for row in found]))
-    rows = {key: np.stack([row[key] for row in found]) for key in ("source", "edited")}
-    contact(rows, [row["words"] for row in found], out / "edits.png")
-    name = f"edit, {len(found)} pairs, default method"
+    output = [row for part in work(edit_pairs, jobs, "edits") for row in part]
+    mean = {key: float(np.mean([row[key] for row in output])) for key in ("top-1", "top-5")}
+    kept = float(np.mean([row["background dB"] for row in output]))
+    rows = {key: np.stack([row[key] for row in output]) for key in ("source", "edited")}
+    contact(rows, [row["words"] for row in output], out / "edits.png")
+    name = f"edit, {len(output)} pairs, default method"
     top = f"{mean['top-1']:.0%} (top-5 {mean['top-5']:.0%})"
     how = "judge, of its 144 concepts"
     yield Row(f"{name}: target top-1", ">= 70 %", top, mean["top-1"] >= 0.7, how)
@@ -188,14 +188,14 @@ def text_to_image(work: Work, out: Path, quick: bool) -> Iterator[Row]:
     tops = ", ".join(f"{s:g}: {row['top-1']:.0%}" for s, row in tried.items())
     seeds = 1 if quick else 4
     pages = {f"seed {k}": drawn(work, measure, scale, 10_000 * k) for k in range(seeds)}
-    found = judged(judge, measure * seeds, np.concatenate([*pages.values()]))
+    output = judged(judge, measure * seeds, np.concatenate([*pages.values()]))
     contact(pages, [row["prompt"] for row in measure], out / "text_to_image.png")
     name = f"text to image, {len(measure)} prompts x {seeds}, guidance {scale:g}, {STEPS} steps"
     how = f"DDIM; guidance chosen on {len(choose)} other prompts (top-1 {tops})"
     for key, target in (("top-1", 0.7), ("top-5", 0.9)):
-        measured, met = f"{found[key]:.1%}", found[key] >= target
+        measured, met = f"{output[key]:.1%}", output[key] >= target
         yield Row(f"{name}: {key}", f">= {target:.0%}", measured, met, how)
-    yield Row(f"{name}: named background", "-", f"{found['background']:.1%}", None, "judge, of 12")
+    yield Row(f"{name}: named background", "-", f"{output['background']:.1%}", None, "judge, of 12")
 
 
 def write(rows: list[Row], out: Path, quick: bool, seconds: float) -> None:

@@ -39,16 +39,16 @@ def autoencoders(stored: dict[str, dict]) -> str:
     kinds = {"concepts": "the 144 concepts", "icons": "all icons", "objects": "3D objects"}
     lines = ["| autoencoder | held-out pictures | noto | twemoji | fluent | 3D |"]
     lines.append("|---|---|---|---|---|---|")
-    for name, found in stored.items():
-        for kind, row in found["PSNR in dB"].items():
+    for name, output in stored.items():
+        for kind, row in output["PSNR in dB"].items():
             cells = []
             for style in ("noto", "twemoji", "fluent", "3D"):
-                unseen = style in row and style not in found["trained on"] and style != "3D"
+                unseen = style in row and style not in output["trained on"] and style != "3D"
                 cell = f"{row[style]:.1f}" if style in row else "-"
                 cells.append(f"*{cell}*" if unseen else cell)
             lines.append(f"| {name} | {kinds[kind]} | {' | '.join(cells)} |")
     counts = [
-        f"{found['pictures for each kind and set']} ({name})" for name, found in stored.items()
+        f"{output['pictures for each kind and set']} ({name})" for name, output in stored.items()
     ]
     below = (
         f"PSNR in dB, {' and '.join(counts)} new augmentations each; in italics: never trained on."
@@ -76,10 +76,10 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, help="figures.json of a whole evaluation")
     args = parser.parse_args()
     if args.figures:
-        found = json.loads(args.figures.read_text())
-        if found["quick"]:
+        output = json.loads(args.figures.read_text())
+        if output["quick"]:
             parser.error(f"{args.figures} is of a --quick run: the card wants all of it")
-        remember("evaluation", "shipped", found)
+        remember("evaluation", "shipped", output)
     CARD.write_text(filled(CARD.read_text(), json.loads(MEASURED.read_text())))
     print(f"{CARD.relative_to(ROOT)}: filled from {MEASURED.name}")
 

@@ -104,12 +104,12 @@ class Reader:
     def accuracy(self, images: Tensor, wanted: Tensor) -> list[float]:
         """Percent right of thing, color and view, where asked."""
         x = (self.raw(images) - self.mean) / self.std
-        found = []
+        output = []
         for column, head in enumerate(self.heads):
-            asked = wanted[:, column] >= 0
-            right = head(x).argmax(1)[asked] == wanted[asked, column]
-            found.append(100 * right.float().mean().item())
-        return found
+            labeled = wanted[:, column] >= 0
+            right = head(x).argmax(1)[labeled] == wanted[labeled, column]
+            output.append(100 * right.float().mean().item())
+        return output
 
 
 def prompts() -> tuple[list[str], Tensor]:

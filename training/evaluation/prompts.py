@@ -29,13 +29,13 @@ def row(icon: str, rng: random.Random) -> dict:
 
 def rows(icons: list[str], taken: set[str], rng: random.Random) -> list[dict]:
     """One prompt for each icon, none of them twice; what is taken grows."""
-    found = []
+    output = []
     for icon in icons:
         while (one := row(icon, rng))["prompt"] in taken:
             pass
         taken.add(one["prompt"])
-        found.append(one)
-    return found
+        output.append(one)
+    return output
 
 
 def draw(seed: int = 2026, measured: int = 200, chosen: int = 48) -> dict[str, list[dict]]:
@@ -51,13 +51,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=LIST)
     args = parser.parse_args()
-    found = draw()
+    output = draw()
     lines = [
         f" {json.dumps(name)}: [\n" + ",\n".join("  " + json.dumps(row) for row in part) + "\n ]"
-        for name, part in found.items()
+        for name, part in output.items()
     ]
     args.out.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    print(f"{args.out}: " + ", ".join(f"{len(part)} to {name}" for name, part in found.items()))
+    print(f"{args.out}: " + ", ".join(f"{len(part)} to {name}" for name, part in output.items()))
 
 
 if __name__ == "__main__":

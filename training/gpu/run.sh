@@ -47,7 +47,7 @@ encode() {
 denoiser() {
     "$PYTHON" -m training.denoiser.train --tokenizer "$MODEL/tokenizer" --warm "$MODEL" --vae "$VAE" \
         --data "$WORK/icons" --objects "$WORK/objects" --share 0.25 --often noto=2,rare=2 \
-        --device "$DEVICE" --workers 1 --batch "$BATCH" --lr "$RATE" --look 100 "$@"
+        --device "$DEVICE" --workers 1 --batch "$BATCH" --lr "$RATE" --every 100 "$@"
 }
 
 autoencoder() {
@@ -60,7 +60,7 @@ autoencoder() {
     wait $dry || tail -20 "$WORK/dry.txt"
     trial >"$WORK/trial.txt" 2>&1 & local trial=$!
     say "train the autoencoder"; tail -2 "$WORK/dry.txt"
-    $train --data "$WORK/ae" --out "$WORK/ae" --warm "$VAE" --minutes "$(minutes "$SECONDS_AE")" --look 0.7 --save 9
+    $train --data "$WORK/ae" --out "$WORK/ae" --warm "$VAE" --minutes "$(minutes "$SECONDS_AE")" --every 0.7 --save 9
     wait $trial || true
     cat "$WORK/trial.txt"
     "$PYTHON" -c "from diffusers import AutoencoderKL; AutoencoderKL.from_pretrained('$WORK/ae/vae').half().save_pretrained('$WORK/ae/vae')"

@@ -47,11 +47,11 @@ def strangers(sets: dict) -> list[str]:
 def portraits(sets: dict, names: list[str], style: str, seed: int) -> Tensor:
     """One augmented picture of every name in one style, on a random background: uint8."""
     rng, words = random.Random(seed), list(BACKGROUNDS)
-    found = []
+    output = []
     for name in names:
         paper = backdrop(rng.choice(words), "plain", rng)
-        found.append(small(compose(glyph(sets[style], name), paper, wide_affine(rng))))
-    return torch.stack(found)
+        output.append(small(compose(glyph(sets[style], name), paper, wide_affine(rng))))
+    return torch.stack(output)
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:

@@ -31,26 +31,26 @@ def accuracy(
 ) -> dict[str, float]:
     """Top-1 and top-5 of the concept, top-1 of the background, in percent."""
     images, concepts, behind = data
-    what, where = [], []
+    what, backdrops = [], []
     for part in images.split(200):
         x = part.float() / 255
         x = change(x) if change else x
         what.append(judge.rank(x))
-        where.append(judge.rank_backgrounds(x))
+        backdrops.append(judge.rank_backgrounds(x))
     right = torch.cat(what).topk(5).indices == concepts[:, None]
-    found = {
+    output = {
         "top1": right[:, 0],
         "top5": right.any(1),
-        "background": torch.cat(where).argmax(1) == behind,
+        "background": torch.cat(backdrops).argmax(1) == behind,
     }
-    return {k: round(100 * v.float().mean().item(), 1) for k, v in found.items()}
+    return {k: round(100 * v.float().mean().item(), 1) for k, v in output.items()}
 
 
 def retrieval(queries: Tensor, gallery: Tensor) -> dict[str, float]:
     """How often a query's own row is the nearest, or among five, of a gallery of unit vectors."""
     best = (queries @ gallery.T).topk(5).indices == torch.arange(len(queries))[:, None]
-    found = {"top1": best[:, 0], "top5": best.any(1)}
-    return {k: 100 * v.float().mean().item() for k, v in found.items()}
+    output = {"top1": best[:, 0], "top5": best.any(1)}
+    return {k: 100 * v.float().mean().item() for k, v in output.items()}
 
 
 def mean(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -72,18 +72,18 @@ def feature_rows(judge: Judge, sets: dict, names: list[str]) -> tuple[dict, dict
     return same, other
 
 
-def report(judge: Judge, sets: dict, styles: list[str], held: int) -> dict[str, dict[str, float]]:
+def report(judge: Judge, sets: dict, styles: list[str], count: int) -> dict[str, dict[str, float]]:
     """All rows, for a judge that was trained on `styles`."""
     torch.manual_seed(1)
     random.seed(1)
-    data = render(sets, held, HELD, styles)
+    data = render(sets, count, HELD, styles)
     rows = {
         "held-out augmentations": accuracy(judge, data),
         "the same, blurred (sigma 1.5 px at 64)": accuracy(judge, data, lambda x: blur(x, 1.5)),
         "the same, damaged": accuracy(judge, data, damage),
     }
     for style in sorted(set(SETS) - set(styles)):
-        unseen = render(sets, held, UNSEEN, [style])
+        unseen = render(sets, count, UNSEEN, [style])
         rows[f"style never seen: {style}"] = accuracy(judge, unseen)
     for words, names in (("trained", icon_names()), ("never trained", strangers(sets))):
         same, other = feature_rows(judge, sets, names)
@@ -93,11 +93,11 @@ def report(judge: Judge, sets: dict, styles: list[str], held: int) -> dict[str, 
     return rows
 
 
-def write(folder: Path, sets: dict, held: int) -> dict[str, dict[str, float]]:
+def write(folder: Path, sets: dict, count: int) -> dict[str, dict[str, float]]:
     """Measure the judge in `folder` and put the rows into its judge.json."""
     path = folder / "judge.json"
     config = json.loads(path.read_text())
-    config["accuracy"] = report(Judge.load(folder), sets, config["styles"], held)
+    config["accuracy"] = report(Judge.load(folder), sets, config["styles"], count)
     path.write_text(json.dumps(config, indent=1) + "\n")
     return config["accuracy"]
 
@@ -107,11 +107,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--icons", type=Path, default=Path("training/runs/icons"))
     parser.add_argument("--judge", type=Path, default=Path("benchmarks/judge"))
-    parser.add_argument("--held", type=int, default=2016, help="held-out pictures")
+    parser.add_argument("--held-out", type=int, default=2016, help="held-out pictures")
     args = parser.parse_args()
     torch.set_num_threads(1)
     print("| pictures | top-1 % | top-5 % | background % |\n|---|---|---|---|")
-    for words, row in write(args.judge, load_sets(args.icons), args.held).items():
+    for words, row in write(args.judge, load_sets(args.icons), args.held_out).items():
         print(f"| {words} | {row['top1']} | {row['top5']} | {row.get('background', '-')} |")
 
 

@@ -74,9 +74,9 @@ class Trainer:
         rows = torch.randint(0, len(images), (self.args.batch,)).to(images.device)
         x = damage(images[rows].float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, torch.bfloat16):
-            what, where = self.network.logits(x, *self.texts)
+            what, backdrops = self.network.logits(x, *self.texts)
         loss = F.cross_entropy(what.float(), concepts[rows], label_smoothing=0.05)
-        loss = loss + 0.3 * F.cross_entropy(where.float(), behind[rows], label_smoothing=0.05)
+        loss = loss + 0.3 * F.cross_entropy(backdrops.float(), behind[rows], label_smoothing=0.05)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -130,7 +130,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/judge"))
     parser.add_argument("--run", type=Path, help="checkpoints (default: OUT in training/runs)")
     parser.add_argument("--pictures", type=int, default=24_000)
-    parser.add_argument("--held", type=int, default=2016, help="held-out pictures")
+    parser.add_argument("--held-out", type=int, default=2016, help="held-out pictures")
     parser.add_argument("--minutes", type=float, default=10.0, help="in all, kills not counted")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--batch", type=int, default=96)
@@ -152,7 +152,7 @@ def main() -> None:
     trainer = Trainer(data, ([title(n) for n in icon_names()], list(BACKGROUNDS)), args)
     trainer.run()
     export(trainer, args.out)
-    print(json.dumps(write(args.out, sets, args.held), indent=1))
+    print(json.dumps(write(args.out, sets, args.held_out), indent=1))
 
 
 if __name__ == "__main__":
