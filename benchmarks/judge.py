@@ -1,7 +1,7 @@
 """A small judge of pictures, independent of the bundled model: own weights, own training run.
 
 It names the concept (and the background color) of an icon and gives feature maps for a structure
-distance. Trained by training/train_judge.py; this file needs only torch and safetensors.
+distance. Trained by training/judge/train.py; this file needs only torch and safetensors.
 """
 
 from __future__ import annotations

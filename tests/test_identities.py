@@ -1,6 +1,6 @@
-"""Method by method: the sentence on the loop equals the published update, written out again.
+"""Method by method: the loop equals the published update, written out again.
 
-All on the exact mixture prior, in float64: section 8 of the method's page.
+All on the exact mixture prior, in float64.
 """
 
 import itertools
@@ -125,8 +125,8 @@ def test_cfg_plus_plus_under_the_converted_weight_is_cfg(schedule):
 
 
 def test_an_edit_does_not_depend_on_the_number_of_steps():
-    """guidance_scale is a CFG weight: 50 and 400 steps agree, a constant l does not."""
-    prior, z = mixture(std=0.7), normal(32, 2)
+    """guidance_scale is a CFG weight: 25 and 200 steps agree, a constant l does not."""
+    prior, z = mixture(std=0.7), normal(8, 2)
 
     def end(steps, **how):
         return finish(
@@ -134,10 +134,12 @@ def test_an_edit_does_not_depend_on_the_number_of_steps():
         ).z0
 
     def gap(**how):
-        return (end(50, **how) - end(400, **how)).norm() / end(400, **how).norm()
+        fine = end(200, **how)
+        return (end(25, **how) - fine).norm() / fine.norm()
 
-    assert gap(guidance_scale=2.0) < 0.05
-    assert gap(weight=0.05) > 5 * gap(guidance_scale=2.0)
+    steady = gap(guidance_scale=2.0)
+    assert steady < 0.08
+    assert gap(weight=0.05) > 5 * steady
 
 
 def test_dpm_solver_is_the_published_update():
@@ -183,14 +185,14 @@ def test_the_proximal_loss_is_the_score_distillation_loss():
 def test_sds_is_the_published_update():
     prior, z = mixture(), normal(4, 2, seed=3)
     levels = random_levels(Cosine(), 6, torch.Generator().manual_seed(1))
-    canvas = LatentVariable(z)
-    list(sds(cfg(prior, 1, None, 5.0), canvas, levels, generators(9, 4), step=0.1))
+    variable = LatentVariable(z)
+    list(sds(cfg(prior, 1, None, 5.0), variable, levels, generators(9, 4), step=0.1))
     rng = generators(9, 4)
     for level in levels:
         eps = torch.stack([torch.randn(2, generator=g, dtype=torch.float64) for g in rng])
         seen = guided(prior, level.alpha * z + level.sigma * eps, level, 5.0)[1]
         z = z - 0.1 * (seen - eps)
-    close(canvas.latent(), z)
+    close(variable.latent(), z)
 
 
 class Tanh(torch.nn.Module):
@@ -217,12 +219,12 @@ def test_sds_through_a_generator_is_the_published_gradient():
 def test_dds_is_the_published_update():
     prior, z_src = mixture(), normal(4, 2, seed=3)
     levels = random_levels(Cosine(), 6, torch.Generator().manual_seed(1))
-    canvas, target, source = (
+    variable, target, source = (
         LatentVariable(z_src),
         cfg(prior, 1, None, 3.0),
         cfg(prior, 2, None, 3.0),
     )
-    list(dds(target, source, canvas, z_src, levels, generators(9, 4), step=0.1))
+    list(dds(target, source, variable, z_src, levels, generators(9, 4), step=0.1))
     rng, z = generators(9, 4), z_src
     for level in levels:
         eps = torch.stack([torch.randn(2, generator=g, dtype=torch.float64) for g in rng])
@@ -230,16 +232,16 @@ def test_dds_is_the_published_update():
         null_src, src = prior.predict(level.alpha * z_src + level.sigma * eps, level, [None, 2])
         tgt, src = (n.eps + 3.0 * (c.eps - n.eps) for n, c in ((null, tgt), (null_src, src)))
         z = z - 0.1 * (tgt - src)
-    close(canvas.latent(), z)
+    close(variable.latent(), z)
 
 
 def test_pds_is_the_published_update():
     """The difference of the stochastic latents (z_prev - posterior mean) / std of two images."""
     schedule = table()
     prior, z_src, levels = mixture(schedule), normal(4, 2, seed=3), leading(schedule, 20)[::3]
-    canvas, target, source = LatentVariable(z_src), conditional(prior, 1), conditional(prior, 2)
+    variable, target, source = LatentVariable(z_src), conditional(prior, 1), conditional(prior, 2)
     weights = pds_weights(schedule, skip=50)
-    list(pds(target, source, canvas, z_src, levels, generators(9, 4), 0.01, weights))
+    list(pds(target, source, variable, z_src, levels, generators(9, 4), 0.01, weights))
     rng, z = generators(9, 4), z_src
     table_ab = schedule.alphas_cumprod
     for level in levels:
@@ -260,14 +262,14 @@ def test_pds_is_the_published_update():
             return (z_prev - mean) / ((1 - alpha_n) * (1 - ab_prev) / (1 - ab)) ** 0.5
 
         z = z - 0.01 * (latent(z, 1) - latent(z_src, 2))
-    close(canvas.latent(), z)
+    close(variable.latent(), z)
 
 
 def test_sdi_is_the_published_update():
     schedule = Cosine()
     prior, z = mixture(schedule, std=0.6), normal(4, 2, seed=3)
-    levels, canvas = trailing(schedule, 5, start=0.9), LatentVariable(normal(4, 2, seed=3))
-    list(sdi(conditional(prior, 1), conditional(prior, None), canvas, schedule, levels, 0.3, 4))
+    levels, variable = trailing(schedule, 5, start=0.9), LatentVariable(normal(4, 2, seed=3))
+    list(sdi(conditional(prior, 1), conditional(prior, None), variable, schedule, levels, 0.3, 4))
     for level in levels:
         at = schedule(level.t / 5)
         z_t = at.alpha * z  # inversion: DDIM upwards in five steps, the last one onto `level`
@@ -276,7 +278,7 @@ def test_sdi_is_the_published_update():
             at = level if i == 4 else schedule(level.t * (i + 1) / 5)
             z_t = at.alpha * seen.z0 + at.sigma * seen.eps
         z = z + 0.3 * (prior.predict(z_t, level, [1])[0].z0 - z)
-    close(canvas.latent(), z)
+    close(variable.latent(), z)
 
 
 @pytest.mark.parametrize("negligible", [0.0, 0.02])
@@ -352,7 +354,7 @@ def test_flow_edit_is_the_published_update():
 
 
 def test_flow_edit_has_an_exact_variance_preserving_twin():
-    """The same walk on a VP schedule, at the levels of the same noise ratio."""
+    """The same path on a VP schedule, at the levels of the same noise ratio."""
     flow, vp = RectifiedFlow(), Cosine()
     z_src, times = normal(4, 2, seed=3), [0.8, 0.6, 0.45, 0.2]
     flow_levels = [flow(t) for t in times]
@@ -360,12 +362,12 @@ def test_flow_edit_has_an_exact_variance_preserving_twin():
     for a, b in zip(flow_levels, vp_levels, strict=True):
         assert a.flow == pytest.approx(b.flow, abs=1e-12)
 
-    def walk(schedule, levels):
+    def edit(schedule, levels):
         prior = mixture(schedule)
         target, source = cfg(prior, 1, None, 3.0), cfg(prior, 2, None, 1.5)
         return finish(flow_edit(target, source, z_src, levels, generators(1, 4))).z0
 
-    close(walk(flow, flow_levels), walk(vp, vp_levels), rtol=1e-9, atol=1e-9)
+    close(edit(flow, flow_levels), edit(vp, vp_levels), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -374,10 +376,10 @@ def test_editing_to_the_source_prompt_returns_the_source(schedule):
     levels = trailing(schedule, 8, start=0.9)
     same = cfg(prior, 1, None, 4.0)
     close(finish(flow_edit(same, same, z_src, levels, generators(0, 4))).z0, z_src)
-    held = flow_edit(same, same, z_src, levels, generators(0, 4), renoise=hold)
-    close(finish(held).z0, z_src)
-    canvas = LatentVariable(z_src)
-    run = dream(delta(same, same, canvas, z_src), canvas, levels, normal(4, 2))
+    kept = flow_edit(same, same, z_src, levels, generators(0, 4), renoise=hold)
+    close(finish(kept).z0, z_src)
+    variable = LatentVariable(z_src)
+    run = dream(delta(same, same, variable, z_src), variable, levels, normal(4, 2))
     close(finish(run).z0, z_src)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from test_docs import PAGES, ROOT, TEXTS
 
+from benchmarks.__main__ import parsed
 from dreamsampler.interfaces.cli import main as cli
 from dreamsampler.tasks.from_values import task_of
 
@@ -125,6 +126,9 @@ def of_python(given):
         path = ROOT / given[0]
         assert path.is_file()
         text = path.read_text(encoding="utf-8")
+    elif given[1] == "benchmarks":
+        assert "--help" in given or callable(parsed(given[2:]))
+        return
     else:
         found = importlib.util.find_spec(given[1])
         assert found is not None and found.origin is not None

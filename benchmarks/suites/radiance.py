@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, final
 
 import torch
+from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from torch import Tensor
 
 from benchmarks.metrics import psnr, read, ssim
@@ -23,7 +24,6 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.save import save_picture
 from dreamsampler.maths import Latent, Step, draw, fresh, generators
 from dreamsampler.methods.reconstruction import MIRRORED, by_view
-from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from dreamsampler.operators import Mask, compose
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import dream, finish, random_levels
@@ -148,7 +148,7 @@ def distilled(task: Reconstruct, prior: Any) -> list[Tensor]:
     }
 
     def spread(z0: Latent, step: Step) -> Latent:
-        field.belief = max(0.5 * step.level.flow, 0.02)  # as the task
+        field.spread = max(0.5 * step.level.flow, 0.02)  # as the task
         return z0
 
     denoise, eps = by_view([denoisers[word] for word in words]), draw(field.latent(), rng)

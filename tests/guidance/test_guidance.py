@@ -11,7 +11,7 @@ Z = normal(4, 2)
 
 
 class Counting:
-    """A mixture that writes down how it was asked."""
+    """A mixture that records its conditions."""
 
     def __init__(self):
         self.inner, self.calls = mixture(), []
@@ -24,19 +24,19 @@ class Counting:
         return self.inner.predict(z, level, conditions)
 
 
-def test_all_conditions_of_a_step_are_asked_in_one_call():
+def test_all_conditions_of_a_step_are_evaluated_in_one_call():
     prior = Counting()
     cfg(prior, 1, None, 3.0)(Z, LEVEL)
     assert prior.calls == [[None, 1]]
 
 
 def test_a_difference_of_two_guided_prompts_is_one_call_too():
-    """At the start both sides see the same latent: the shared null prompt is asked once."""
-    prior, canvas = Counting(), LatentVariable(Z)
+    """At the start both sides see the same latent: the shared null prompt is evaluated once."""
+    prior, variable = Counting(), LatentVariable(Z)
     target, source = cfg(prior, 1, None, 3.0), cfg(prior, 2, None, 1.5)
-    denoise = delta(target, source, canvas, Z)
+    denoise = delta(target, source, variable, Z)
     denoise(normal(4, 2, seed=1), LEVEL)
-    canvas.update(Z + 1)  # from now on, two latents, each under its prompt and the null prompt
+    variable.update(Z + 1)  # from now on, two latents, each under its prompt and the null prompt
     denoise(normal(4, 2, seed=1), LEVEL)
     assert prior.calls == [[None, 1, 2], [None, 1, None, 2]]
 
@@ -44,16 +44,16 @@ def test_a_difference_of_two_guided_prompts_is_one_call_too():
 def test_equal_prompts_return_the_anchor_to_the_last_digit():
     """Whatever is left of a difference would be rounded apart by a network of half precision."""
     prior, anchor = mixture(), normal(4, 2).float()
-    canvas, target, source = LatentVariable(anchor), cfg(prior, 1, 1, 7.3), conditional(prior, 1)
-    denoise = delta(target, source, canvas, anchor, lambda level: level.alpha + level.sigma)
+    variable, target, source = LatentVariable(anchor), cfg(prior, 1, 1, 7.3), conditional(prior, 1)
+    denoise = delta(target, source, variable, anchor, lambda level: level.alpha + level.sigma)
     assert torch.equal(denoise(normal(4, 2, seed=1).float(), LEVEL).z0, anchor)
 
 
-@pytest.mark.parametrize(("scale", "asked"), [(1.0, [1]), (0.0, [None]), (2.0, [None, 1])])
-def test_conditions_without_weight_are_not_evaluated(scale, asked):
+@pytest.mark.parametrize(("scale", "conditions"), [(1.0, [1]), (0.0, [None]), (2.0, [None, 1])])
+def test_conditions_without_weight_are_not_evaluated(scale, denoise):
     prior = Counting()
     cfg(prior, 1, None, scale)(Z, LEVEL)
-    assert prior.calls == [asked]
+    assert prior.calls == [denoise]
 
 
 def test_a_negligible_condition_is_not_evaluated():
@@ -94,6 +94,6 @@ def test_rows_do_not_know_each_other():
     torch.testing.assert_close(guided(Z, LEVEL).z0[:1], guided(Z[:1], LEVEL).z0)
 
 
-def test_two_priors_cannot_be_asked_together():
+def test_two_priors_cannot_share_a_batch():
     with pytest.raises(ValueError, match="share one prior"):
         predict_batch([(conditional(mixture(), 1), Z), (conditional(mixture(), 2), Z)], LEVEL)

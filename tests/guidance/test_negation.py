@@ -27,7 +27,7 @@ class Word:
 
 
 class Teller:
-    """A prior that sees the noise that its condition says, whatever it is shown; 2 x 2 pixels."""
+    """A prior whose estimated noise is its condition, whatever z is; 2 x 2 pixels."""
 
     latent_channels, factor, multiple, native_size, schedule = 1, 1, 1, 2, Cosine()
 
@@ -35,8 +35,8 @@ class Teller:
         return Word(torch.full((1, 1, 4), float(prompt or 1)))
 
     def predict(self, z, level, conditions):
-        told = [c.embeddings.expand(len(z), 1, 4).reshape(z.shape) for c in conditions]
-        return [to_estimate(eps, z, level, "epsilon") for eps in told]
+        noises = [c.embeddings.expand(len(z), 1, 4).reshape(z.shape) for c in conditions]
+        return [to_estimate(eps, z, level, "epsilon") for eps in noises]
 
     def encode(self, x):
         return x
@@ -46,7 +46,7 @@ class Teller:
 
 
 def shown(rows=1):
-    """A latent and its moment."""
+    """A latent and its step."""
     z0, eps = normal(rows, 1, 2, 2, seed=1).float(), normal(rows, 1, 2, 2, seed=2).float()
     z = LEVEL.alpha * z0 + LEVEL.sigma * eps
     return z0, eps, Step(0, LEVEL, z0, eps, z, Estimate(z0, eps), z0)
@@ -55,8 +55,8 @@ def shown(rows=1):
 def test_likelihood_is_the_denoising_error():
     prior = Teller()
     z0, eps, step = shown(rows=3)
-    found = denoising_similarity(prior)(z0, step, prior.condition("2"))
-    torch.testing.assert_close(found, -(2 - eps).square().mean((1, 2, 3)))
+    result = denoising_similarity(prior)(z0, step, prior.condition("2"))
+    torch.testing.assert_close(result, -(2 - eps).square().mean((1, 2, 3)))
     right = Word(eps[:1].reshape(1, 1, 4))
     assert denoising_similarity(prior)(z0, step, right)[0] == pytest.approx(0, abs=1e-6)
 
@@ -69,8 +69,8 @@ def test_a_step_has_its_length_and_goes_away_from_what_is_shown():
     negation = Negation(prior, prior.condition("3"), null, 2.0, step=0.1)
     assert negation.update(z0, step) is z0
     away = null.embeddings - eps.reshape(1, 1, 4)
-    wanted = null.embeddings + 0.1 * away / away.square().mean().sqrt()
-    torch.testing.assert_close(negation.null.embeddings, wanted)
+    expected = null.embeddings + 0.1 * away / away.square().mean().sqrt()
+    torch.testing.assert_close(negation.null.embeddings, expected)
     similar = denoising_similarity(prior)
     assert similar(z0, step, negation.null) < similar(z0, step, null)
     assert torch.equal(null.embeddings, torch.ones(1, 1, 4))  # the prior's own stays
@@ -79,9 +79,11 @@ def test_a_step_has_its_length_and_goes_away_from_what_is_shown():
 def test_it_is_guidance_until_something_was_watched_and_from_the_moved_null_then():
     prior = Teller()
     z0, _, step = shown()
-    told, null = prior.condition("3"), prior.condition(None)
-    negation = Negation(prior, told, null, 2.0)
-    assert torch.equal(negation(step.z, LEVEL).z0, cfg(prior, told, null, 2.0)(step.z, LEVEL).z0)
+    condition, null = prior.condition("3"), prior.condition(None)
+    negation = Negation(prior, condition, null, 2.0)
+    assert torch.equal(
+        negation(step.z, LEVEL).z0, cfg(prior, condition, null, 2.0)(step.z, LEVEL).z0
+    )
     negation.update(z0, step)
     moved = negation.null.embeddings.reshape(1, 1, 2, 2)
     torch.testing.assert_close(negation(step.z, LEVEL).eps, 2 * 3 - moved)
@@ -89,14 +91,14 @@ def test_it_is_guidance_until_something_was_watched_and_from_the_moved_null_then
 
 def test_every_image_has_a_null_of_its_own():
     prior = from_pretrained(TINY, device="cpu", dtype="float32")
-    told, null = prior.condition("dog face"), prior.condition(None)
+    condition, null = prior.condition("dog face"), prior.condition(None)
     z0, eps = latents(prior, 2, seed=1), latents(prior, 2, seed=2)
     level = prior.schedule(0.5)
     z = level.alpha * z0 + level.sigma * eps
 
     def after(rows):
         step = Step(0, level, z0[rows], eps[rows], z[rows], Estimate(z0[rows], eps[rows]), z0)
-        negation = Negation(prior, told, null, 3.0, steps=2)
+        negation = Negation(prior, condition, null, 3.0, steps=2)
         negation.update(z0[rows], step)
         return negation.null.embeddings, negation(z[rows], level).z0
 
@@ -122,7 +124,7 @@ def test_an_image_encoder_of_ones_own():
     assert similar(z0, step, negation.null) < before
 
 
-def test_tregs_walk_moves_the_null_after_every_level():
+def test_treg_moves_the_null_after_every_level():
     prior = Teller()
     y = normal(1, 1, 2, 2, seed=5).float()
     data = Measurement(GaussianBlur(1.0), y, 0.1, lambda z: z, lambda x: x)
@@ -142,7 +144,7 @@ def test_what_cannot_be_negated_is_refused():
         Negation(mixture, 0, None, 2.0)
 
     class Knowing(Teller):
-        """A model that is told its scale."""
+        """A model that takes its scale as an input."""
 
         def guided(self, condition, null, scale):
             return [(replace(condition), 1.0)]

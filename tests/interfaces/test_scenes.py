@@ -105,7 +105,7 @@ def nothing(folder):
         (not_a_number, (), "from nan to nan"),
         (symmetry, (), "mirrors"),
         (scaled, (), "not orthonormal"),
-        (inside, (), "look away|inside"),
+        (inside, (), "face away|inside"),
         (nothing, ("--radius", 9), "stands inside the scene"),
         (nothing, ("--operator", "blurr(1)"), "did you mean blur"),
         (nothing, ("--operator", "blur(sigma=?)"), "open: give numbers"),

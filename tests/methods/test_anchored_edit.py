@@ -1,4 +1,4 @@
-"""The house's edit: replayed noise under a mask drawn from what two prompts differ in."""
+"""The default edit: replayed noise under a mask of where two prompts differ."""
 
 import itertools
 
@@ -17,7 +17,7 @@ from dreamsampler.samplers import finish, flow_shifted
 SCHEDULES = [Cosine(), RectifiedFlow(), table()]
 
 
-def world(schedule):
+def setup(schedule):
     """Two pictures that differ in one corner, and a source near the first."""
     means = torch.zeros(2, 4, 8, 8, dtype=torch.float64)
     means[1, :, :4, :4] = 2
@@ -31,7 +31,7 @@ def drawn(rng, shape):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_it_is_the_replayed_noise_under_the_mask(schedule):
-    prior, z_src = world(schedule)
+    prior, z_src = setup(schedule)
     levels = flow_shifted(schedule, 8, start=0.75)
     target, by, source = cfg(prior, 1, None, 3.0), conditional(prior, 1), conditional(prior, 0)
     run = list(anchored_edit(target, source, z_src, levels, generators(5, 2), by=by))
@@ -51,7 +51,7 @@ def test_it_is_the_replayed_noise_under_the_mask(schedule):
 
 
 def test_it_changes_where_the_prompts_differ_and_nowhere_else():
-    prior, z_src = world(Cosine())
+    prior, z_src = setup(Cosine())
     levels = flow_shifted(Cosine(), 8, start=0.75)
     edit = anchored_edit(
         cfg(prior, 1, None, 3.0), conditional(prior, 0), z_src, levels, generators(0, 2)
@@ -63,28 +63,28 @@ def test_it_changes_where_the_prompts_differ_and_nowhere_else():
 
 def test_what_a_drawn_mask_keeps_is_the_source_in_its_noise_at_every_level():
     """The difference of the noises is taken back with the estimate, or it would leak."""
-    prior, z_src = world(Cosine())
+    prior, z_src = setup(Cosine())
     levels, mask = flow_shifted(Cosine(), 8, start=0.75), torch.zeros(1, 1, 8, 8)
     mask[..., :2] = 1
-    target, source, asked = cfg(prior, 1, None, 3.0), conditional(prior, 0), []
+    target, source, inputs = cfg(prior, 1, None, 3.0), conditional(prior, 0), []
 
-    def pair(z, there, level):
-        asked.append((z, there))
-        tgt, src = predict_batch([(target, z), (source, there)], level)
+    def pair(z, x_t, level):
+        inputs.append((z, x_t))
+        tgt, src = predict_batch([(target, z), (source, x_t)], level)
         return tgt, src
 
     run = replayed(pair, z_src, levels, generators(0, 2), regularize=inside(mask, z_src))
     z0 = finish(run).z0
     assert torch.equal(z0[..., 2:], z_src[..., 2:])
-    for z, there in asked:
-        torch.testing.assert_close(z[..., 2:], there[..., 2:])
-    assert (asked[-1][0] - asked[-1][1])[..., :4, :2].abs().min() > 0.5
+    for z, x_t in inputs:
+        torch.testing.assert_close(z[..., 2:], x_t[..., 2:])
+    assert (inputs[-1][0] - inputs[-1][1])[..., :4, :2].abs().min() > 0.5
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 7.0])
 def test_equal_prompts_return_the_source_at_any_scale(scale):
-    prior, z_src = world(Cosine())
-    levels, there = flow_shifted(Cosine(), 8, start=0.75), conditional(prior, 1)
+    prior, z_src = setup(Cosine())
+    levels, x_t = flow_shifted(Cosine(), 8, start=0.75), conditional(prior, 1)
     target = cfg(prior, 1, None, scale)
-    edit = anchored_edit(target, there, z_src, levels, generators(0, 2), by=there)
+    edit = anchored_edit(target, x_t, z_src, levels, generators(0, 2), by=x_t)
     assert torch.equal(finish(edit).z0, z_src)

@@ -36,8 +36,8 @@ def test_ddim_is_eulers_step(prior, rng):
     levels = trailing(prior.schedule, 7)
     z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
     for level, end in zip(levels, ends, strict=True):
-        null, told = (velocity(prior, z, level, c) for c in (None, 1))
-        z = z + (end - level.sigma) * (null + 2.5 * (told - null))
+        null, text = (velocity(prior, z, level, c) for c in (None, 1))
+        z = z + (end - level.sigma) * (null + 2.5 * (text - null))
     close(finish(ddim(prior, 1, None, eps, levels, 2.5)).z0, z)
 
 
@@ -48,14 +48,14 @@ def test_cfg_plus_plus_guides_one_end_of_the_line(prior, rng):
     z, ends = eps.clone(), [level.sigma for level in levels[1:]] + [0.0]
     for level, end in zip(levels, ends, strict=True):
         u = level.sigma
-        null, told = (velocity(prior, z, level, c) for c in (None, 1))
-        mixed = null + 0.6 * (told - null)
+        null, text = (velocity(prior, z, level, c) for c in (None, 1))
+        mixed = null + 0.6 * (text - null)
         z = (1 - end) * (z - u * mixed) + end * (z + (1 - u) * null)
     close(finish(cfg_plus_plus(prior, 1, None, eps, levels, weight=0.6)).z0, z)
 
 
 def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
-    """Up by Euler under the null prompt, down with z0 pulled by gamma (1 - u)^2."""
+    """Up by Euler under the null prompt, down with z0 moved by gamma (1 - u)^2."""
     source = torch.randn(5, 2, generator=rng, dtype=torch.float64)
     steps, gamma = 9, 0.8
     down = trailing(prior.schedule, steps)
@@ -68,9 +68,9 @@ def test_dreamsamplers_edit_goes_up_the_flow_and_comes_back(prior, rng):
     z = (1 - down[0].sigma) * z0 + down[0].sigma * eps
     for level, end in zip(down, [level.sigma for level in down[1:]] + [0.0], strict=True):
         u = level.sigma
-        null, told = (velocity(prior, z, level, c) for c in (None, 1))
-        pulled = (z - u * null) - u * gamma * (1 - u) ** 2 * (told - null)
-        z = (1 - end) * pulled + end * (z + (1 - u) * null)
+        null, text = (velocity(prior, z, level, c) for c in (None, 1))
+        moved = (z - u * null) - u * gamma * (1 - u) ** 2 * (text - null)
+        z = (1 - end) * moved + end * (z + (1 - u) * null)
     run = dreamsampler(prior, source, 1, None, steps, gamma, shifted=False)
     close(finish(run).z0, z)
 
@@ -86,8 +86,8 @@ def test_flow_edit_adds_up_differences_of_velocities(prior, rng):
         z_tgt = z + z_src - source
         change = velocity(prior, z_tgt, level, 1) - velocity(prior, z_src, level, 0)
         z = z + (end - u) * change
-    target, there = conditional(prior, 1), conditional(prior, 0)
-    close(finish(flow_edit(target, there, source, levels, generators(3, images=5))).z0, z)
+    target, source_denoiser = conditional(prior, 1), conditional(prior, 0)
+    close(finish(flow_edit(target, source_denoiser, source, levels, generators(3, images=5))).z0, z)
 
 
 def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
@@ -116,7 +116,7 @@ def test_flowdps_moves_the_clean_end_of_the_line_to_the_data(prior, rng):
     close(finish(run).z0, z0)
 
 
-def test_an_edit_without_a_pull_comes_back_the_closer_the_more_steps(prior, rng):
+def test_an_edit_of_gamma_0_comes_back_the_closer_the_more_steps(prior, rng):
     source = torch.randn(20, 2, generator=rng, dtype=torch.float64)
     far = []
     for steps in (20, 40, 80):

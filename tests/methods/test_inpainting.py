@@ -71,14 +71,14 @@ def drawn(rows, seed=0):
     return normal(rows, 1, 1, 2, seed=seed)
 
 
-def pictured(rows, seed=0):
+def picture(rows, seed=0):
     return KNOWN * normal(rows, 3, 1, 2, seed=seed)
 
 
 def test_the_closed_form_is_what_conjugate_gradients_find():
     """argmin |y - A x|^2 + lambda |x - D z0|^2 for a mask, both ways."""
     prior, z0 = Linear(), drawn(5)
-    y = pictured(5, seed=1)
+    y = picture(5, seed=1)
     level = prior.schedule(0.4)
     step = Step(0, level, z0, z0, z0, Estimate(z0, z0), z0)
     ours = consistent(prior, Mask(KNOWN), y, 1 / LAMBDA, 0.7)(z0, step)
@@ -122,7 +122,7 @@ def written_out(prior, y, steps, every, until, fresh):
 
 @pytest.mark.parametrize(("steps", "every", "until"), [(12, 3, 9), (7, 2, 170)])
 def test_the_paper_preset_is_the_published_alternation(steps, every, until):
-    prior, y, noise = Linear(make=gaussian), pictured(3, seed=4), drawn(3 * steps, seed=5)
+    prior, y, noise = Linear(make=gaussian), picture(3, seed=4), drawn(3 * steps, seed=5)
     fresh = noise.split(3)
     ours = dreamsampler_inpainting(
         prior, y, KNOWN, [(1, HOLE)], None, generators(0, 3), steps,
@@ -130,14 +130,14 @@ def test_the_paper_preset_is_the_published_alternation(steps, every, until):
         renoise=lambda step, after: (1 - step.level.alpha_bar) ** 0.5 * step.estimate.eps
         + step.level.alpha * fresh[step.index],
     )  # fmt: skip
-    moments = list(ours)[steps:]
+    taken = list(ours)[steps:]
     theirs = written_out(prior, y, steps, every, until, fresh)
-    for step, z0 in zip(moments, theirs, strict=True):
+    for step, z0 in zip(taken, theirs, strict=True):
         close(step.z0, z0, rtol=1e-7, atol=1e-8)
 
 
 def test_its_fresh_noise_is_drawn_for_each_image_alone():
-    prior, y = Linear(make=gaussian), pictured(2, seed=4)
+    prior, y = Linear(make=gaussian), picture(2, seed=4)
     run = lambda rows, seeds: (
         finish(
             dreamsampler_inpainting(prior, y[rows], KNOWN, [(1, HOLE)], None, generators(seeds), 6)
@@ -151,7 +151,7 @@ def test_its_fresh_noise_is_drawn_for_each_image_alone():
 def test_it_needs_a_table():
     with pytest.raises(ValueError, match="table of alphas_cumprod"):
         dreamsampler_inpainting(
-            Linear(RectifiedFlow()), pictured(1), KNOWN, [(1, HOLE)], None, generators(0, 1)
+            Linear(RectifiedFlow()), picture(1), KNOWN, [(1, HOLE)], None, generators(0, 1)
         )
 
 
@@ -232,17 +232,17 @@ def painted(strength, share=0.0, seeds=(0, 1, 2), steps=15):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_the_default_never_moves_what_is_known(share):
-    moments, z_src = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64), share)
-    for step in moments:
+    taken, z_src = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64), share)
+    for step in taken:
         assert torch.equal(step.z0[:, 0], z_src[:, 0])
         assert torch.equal(step.before[:, 0], z_src[:, 0])
-    assert not torch.allclose(moments[-1].z0[:, 1], z_src[:, 1], atol=0.1)
+    assert not torch.allclose(taken[-1].z0[:, 1], z_src[:, 1], atol=0.1)
 
 
-def test_the_noise_of_what_is_known_is_held_and_has_unit_variance():
-    moments, _ = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64))
-    for step in moments:
-        assert torch.equal(step.noise[:, 0], moments[0].noise[:, 0])
+def test_the_noise_of_what_is_known_stays_and_has_unit_variance():
+    taken, _ = painted(torch.tensor([[0.0, 1.0]], dtype=torch.float64))
+    for step in taken:
+        assert torch.equal(step.noise[:, 0], taken[0].noise[:, 0])
     renewed, _ = painted(torch.tensor([[0.0, 1.0]]).double(), 0.5, seeds=range(600), steps=6)
     assert renewed[-1].noise[:, 0].std().item() == pytest.approx(1, abs=0.1)
     assert not torch.equal(renewed[-1].noise, renewed[0].noise)
@@ -250,12 +250,12 @@ def test_the_noise_of_what_is_known_is_held_and_has_unit_variance():
 
 def test_strength_says_from_which_level_on_a_cell_is_free():
     strength = torch.tensor([[0.4, 1.0]], dtype=torch.float64)
-    moments, z_src = painted(strength)
-    for step in moments:
+    taken, z_src = painted(strength)
+    for step in taken:
         kept = torch.equal(step.z0[:, 0], z_src[:, 0])
         assert kept == (step.level.flow > 0.4)
         assert not torch.equal(step.z0[:, 1], z_src[:, 1])
-    assert any(step.level.flow <= 0.4 for step in moments)
+    assert any(step.level.flow <= 0.4 for step in taken)
 
 
 @settings(max_examples=20, deadline=None)

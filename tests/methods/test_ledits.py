@@ -7,7 +7,7 @@ import torch
 from conformance import prior_of
 from cross_maps import cross_maps
 from oracles import mixture
-from tiny import TINY, latents
+from tiny import latents
 
 from benchmarks.suites.rows import ATTENDING, METHODS, impossible
 from dreamsampler.guidance import attention_mask, cfg, conditional, largest, predict_batch
@@ -15,27 +15,21 @@ from dreamsampler.maths import Estimate, generators
 from dreamsampler.methods import ledits
 from dreamsampler.methods.edit.ddpm_inversion import replayed
 from dreamsampler.models import ModelError, TextCondition, word_tokens
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, trailing
 
 SCALE, THRESHOLD = 4.0, 0.75
 
 
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
-
-
-def world(prior, rows=1, target="a dog", steps=5, start=0.9):
+def setup(prior, rows=1, target="a dog", steps=5, start=0.9):
     levels = trailing(prior.schedule, steps, start=start)
-    told = prior.condition(target), prior.condition("")
-    return latents(prior, rows, seed=1), told, levels
+    conditions = prior.condition(target), prior.condition("")
+    return latents(prior, rows, seed=1), conditions, levels
 
 
-def walk(prior, z_src, told, levels, words, seeds=None, **how):
+def edit(prior, z_src, conditions, levels, words, seeds=None, **how):
     rng = generators(seeds or list(range(len(z_src))))
     how = {"guidance_scale": SCALE, "threshold": THRESHOLD, **how}
-    return ledits(prior, z_src, *told, levels, rng, words=words, **how)
+    return ledits(prior, z_src, *conditions, levels, rng, words=words, **how)
 
 
 def quantile(size, threshold):
@@ -64,11 +58,11 @@ def mask_by_hand(maps, tokens, threshold, shape):
 
 def test_it_is_the_published_update(prior):
     """Maps from hooks on Q and K, the mask cell by cell, the noise maps of DDPM written out."""
-    z_src, (wanted, null), levels = world(prior)
+    z_src, (condition, null), levels = setup(prior)
     assert levels[0].t > 0.8 > levels[-1].t, "both halves of the rule are seen"
     count = len(prior.family.tokenizer("a dog").input_ids)
     tokens, words = [*range(1, count - 1)], word_tokens(prior, ["a dog"])
-    run = list(walk(prior, z_src, (wanted, null), levels, words, seeds=[3]))
+    run = list(edit(prior, z_src, (condition, null), levels, words, seeds=[3]))
     rng = generators([3])
     draw = lambda: torch.randn(z_src.shape[1:], generator=rng[0])[None]
     n = draw()
@@ -76,9 +70,9 @@ def test_it_is_the_published_update(prior):
     for step, level, after in zip(run, levels, [*levels[1:], None], strict=True):
         torch.testing.assert_close(step.z, z, rtol=0, atol=2e-3)
         z = step.z  # so that rounding does not pile up
-        seen, empty = prior.predict(z, level, [wanted, null])
+        seen, empty = prior.predict(z, level, [condition, null])
         src = prior.predict(level.alpha * z_src + level.sigma * n, level, [null])[0]
-        maps = cross_maps(prior, lambda z=z, at=level: prior.predict(z, at, [wanted]))
+        maps = cross_maps(prior, lambda z=z, at=level: prior.predict(z, at, [condition]))
         mask = mask_by_hand(maps[64][0].T.unflatten(1, (8, 8)), tokens, THRESHOLD, (8, 8))
         psi = seen.eps - empty.eps
         if level.t <= 0.8:
@@ -96,12 +90,12 @@ def test_it_is_the_published_update(prior):
 
 
 def test_without_words_it_is_what_it_was_bit_for_bit(prior):
-    """The version without attention, written out; it looks into no network, so any will do."""
-    z_src, (wanted, null), levels = world(prior, rows=2)
-    word, empty = conditional(prior, wanted), conditional(prior, null)
+    """The version without attention maps, written out; any network will do."""
+    z_src, (condition, null), levels = setup(prior, rows=2)
+    word, empty = conditional(prior, condition), conditional(prior, null)
 
-    def pair(z, there, level):
-        seen, nothing, src = predict_batch([(word, z), (empty, z), (empty, there)], level)
+    def pair(z, x_t, level):
+        seen, nothing, src = predict_batch([(word, z), (empty, z), (empty, x_t)], level)
         size = (seen.eps - nothing.eps).abs().mean(1, keepdim=True)
         least = size.flatten(1).quantile(THRESHOLD, dim=1).view(-1, 1, 1, 1)
         w = SCALE * (size >= least).to(z)
@@ -109,56 +103,58 @@ def test_without_words_it_is_what_it_was_bit_for_bit(prior):
         return Estimate(z0, nothing.eps + w * (seen.eps - nothing.eps)), src
 
     was = finish(replayed(pair, z_src, levels, generators([0, 1])))
-    step = finish(walk(prior, z_src, (wanted, null), levels, None, seeds=[0, 1]))
+    step = finish(edit(prior, z_src, (condition, null), levels, None, seeds=[0, 1]))
     assert torch.equal(step.z0, was.z0)
-    assert finish(walk(mixture(), z_src[:, :2, 0, 0].double(), (1, None), levels, None)) is not None
+    assert finish(edit(mixture(), z_src[:, :2, 0, 0].double(), (1, None), levels, None)) is not None
 
 
 def test_attention_holds_an_edit_nearer_to_the_source(prior):
-    z_src, told, levels = world(prior)
+    z_src, conditions, levels = setup(prior)
     words = word_tokens(prior, ["a dog"])
-    stays = finish(walk(prior, z_src, told, levels, None, guidance_scale=0.0)).z0
-    half, whole = (finish(walk(prior, z_src, told, levels, each)).z0 for each in (None, words))
+    stays = finish(edit(prior, z_src, conditions, levels, None, guidance_scale=0.0)).z0
+    half, whole = (
+        finish(edit(prior, z_src, conditions, levels, each)).z0 for each in (None, words)
+    )
     assert 0 < (whole - stays).norm() < (half - stays).norm()
 
 
 def test_where_all_is_kept_it_is_plain_guidance(prior):
     """A threshold of 0 leaves nothing out: noise replayed under CFG, whatever the words."""
-    z_src, told, levels = world(prior)
-    target, source = cfg(prior, *told, SCALE), conditional(prior, told[1])
+    z_src, conditions, levels = setup(prior)
+    target, source = cfg(prior, *conditions, SCALE), conditional(prior, conditions[1])
 
-    def pair(z, there, level):
-        tgt, src = predict_batch([(target, z), (source, there)], level)
+    def pair(z, x_t, level):
+        tgt, src = predict_batch([(target, z), (source, x_t)], level)
         return tgt, src
 
-    wanted = finish(replayed(pair, z_src, levels, generators(0, 1))).z0
+    condition = finish(replayed(pair, z_src, levels, generators(0, 1))).z0
     for words in (None, word_tokens(prior, ["a dog"])):
-        found = finish(walk(prior, z_src, told, levels, words, threshold=0.0)).z0
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3)
+        result = finish(edit(prior, z_src, conditions, levels, words, threshold=0.0)).z0
+        torch.testing.assert_close(result, condition, rtol=0, atol=1e-3)
 
 
 def test_rows_of_a_batch_do_not_see_each_other(prior):
-    z_src, (_, null), levels = world(prior, rows=3)
+    z_src, (_, null), levels = setup(prior, rows=3)
     prompts = ["a dog", "a red apple", "dog"]
     each = [prior.condition(prompt) for prompt in prompts]
     both = TextCondition("all", torch.cat([one.embeddings for one in each]))
     words = word_tokens(prior, prompts)
-    found = finish(walk(prior, z_src, (both, null), levels, words, seeds=[5, 6, 7])).z0
+    result = finish(edit(prior, z_src, (both, null), levels, words, seeds=[5, 6, 7])).z0
     for i in range(3):
-        told, own = (each[i], null), words[i : i + 1]
-        alone = finish(walk(prior, z_src[i : i + 1], told, levels, own, seeds=[5 + i])).z0
-        torch.testing.assert_close(found[i : i + 1], alone, rtol=0, atol=1e-3)
+        conditions, own = (each[i], null), words[i : i + 1]
+        alone = finish(edit(prior, z_src[i : i + 1], conditions, levels, own, seeds=[5 + i])).z0
+        torch.testing.assert_close(result[i : i + 1], alone, rtol=0, atol=1e-3)
 
 
 def test_nothing_stays_in_the_network(prior):
-    z_src, told, levels = world(prior)
+    z_src, conditions, levels = setup(prior)
     own, words = dict(prior.network.attn_processors), word_tokens(prior, ["a dog"])
 
     def untouched():
         step = prior.network.attn_processors
         return step.keys() == own.keys() and all(step[n] is each for n, each in own.items())
 
-    run = walk(prior, z_src, told, levels, words)
+    run = edit(prior, z_src, conditions, levels, words)
     for _ in range(2):
         next(run)
         assert untouched(), "between two steps as well"
@@ -171,7 +167,7 @@ def test_nothing_stays_in_the_network(prior):
     hook = prior.network.conv_out.register_forward_pre_hook(halt)
     try:
         with pytest.raises(RuntimeError, match="halt"):
-            finish(walk(prior, z_src, told, levels, words))
+            finish(edit(prior, z_src, conditions, levels, words))
     finally:
         hook.remove()
     assert untouched()
@@ -179,7 +175,7 @@ def test_nothing_stays_in_the_network(prior):
 
 @pytest.mark.parametrize(("sides", "shape"), [((8, 8), (16, 16)), ((4, 6), (13, 20))])
 @pytest.mark.parametrize("threshold", [0.7, 0.9])
-def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
+def test_masks_have_the_share_of_their_threshold(sides, shape, threshold):
     rng = torch.Generator().manual_seed(0)
     maps = torch.rand(3, 5, *sides, generator=rng)
     words = torch.tensor([[0.0, 1, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
@@ -210,21 +206,23 @@ def test_masks_have_the_share_that_was_asked_for(sides, shape, threshold):
 
 
 def test_what_cannot_be_seen_is_refused_and_its_row_left_out(prior):
-    z_src, _, levels = world(prior)
+    z_src, _, levels = setup(prior)
     words = word_tokens(prior, ["a dog"])
     for name in ("flux-dev", "sd3", "pixart"):
         with pytest.raises(ModelError, match="has none that could be replaced: leave it out"):
-            walk(prior_of(name), z_src, (None, None), levels, words)
+            edit(prior_of(name), z_src, (None, None), levels, words)
         left_out = impossible(prior_of(name))
         assert left_out.keys() == {*ATTENDING} and "LEDITS++" in left_out
         assert len(set(left_out.values())) == 1 and "\n" not in left_out["LEDITS++"]
     assert "LEDITS++, no attention" in METHODS and not impossible(prior)
     with pytest.raises(ValueError, match="threshold is 1"):
-        walk(prior, z_src, (None, None), levels, words, threshold=1.0)
+        edit(prior, z_src, (None, None), levels, words, threshold=1.0)
 
 
 def test_no_word_at_all_leaves_the_difference_alone(prior):
-    z_src, told, levels = world(prior, start=0.7)
+    z_src, conditions, levels = setup(prior, start=0.7)
     none = torch.zeros_like(word_tokens(prior, ["a dog"]))
-    with_none, without = (finish(walk(prior, z_src, told, levels, w)).z0 for w in (none, None))
+    with_none, without = (
+        finish(edit(prior, z_src, conditions, levels, w)).z0 for w in (none, None)
+    )
     torch.testing.assert_close(with_none, without, rtol=0, atol=1e-3)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from cross_maps import cross_maps
-from tiny import TINY, latents
+from tiny import latents
 
 from benchmarks.suites.rows import CURVES, PUBLISHED
 from dreamsampler.guidance import quantile_mask
@@ -13,46 +13,39 @@ from dreamsampler.maths import Estimate
 from dreamsampler.methods import LocalBlend, prompt_to_prompt
 from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
 from dreamsampler.models import TextCondition, align, changed_tokens, token_weights
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, flow_shifted
 
 SCALE, PAIR = 4.0, ("a cat", "a dog")
 
 
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
-
-
-def world(prior, rows=1):
+def setup(prior, rows=1):
     levels = flow_shifted(prior.schedule, 5, start=0.7)
-    told = [prior.condition(words) for words in (PAIR[1], PAIR[0], "")]
+    conditions = [prior.condition(words) for words in (PAIR[1], PAIR[0], "")]
     words = align(prior, [PAIR[0]] * rows, [PAIR[1]] * rows)
-    return latents(prior, rows, seed=1), told, words, levels
+    return latents(prior, rows, seed=1), conditions, words, levels
 
 
 def blend_of(prior, **how):
     return LocalBlend(*changed_tokens(prior, [PAIR[0]], [PAIR[1]]), **how)
 
 
-def walk(prior, z_src, told, words, levels, **how):
-    return prompt_to_prompt(prior, z_src, *told, words, levels, SCALE, inner_steps=0, **how)
+def edit(prior, z_src, conditions, words, levels, **how):
+    return prompt_to_prompt(prior, z_src, *conditions, words, levels, SCALE, inner_steps=0, **how)
 
 
 def steps(side, levels, z0, eps):
     """Every latent of the edit and the source's estimate after each step."""
-    found = []
+    result = []
     for level in levels:
         est = side(level.alpha * z0 + level.sigma * eps, level)
         z0, eps = est.z0, est.eps
-        found.append((est, side._source))
-    return found
+        result.append((est, side.source))
+    return result
 
 
-def side_of(prior, told, words, blend, levels, start, cross=0, itself=0):
-    side = SideBySide(prior, told[1], told[0], lambda level: told[2], SCALE, words, blend)
-    side.begin(levels, start, cross=cross, itself=itself)
-    return side
+def side_of(prior, conditions, words, blend, levels, start, cross=0, itself=0):
+    prompts = conditions[1], conditions[0], lambda level: conditions[2]
+    return SideBySide(prior, *prompts, SCALE, levels, start, words, cross, itself, blend)
 
 
 def mask_by_hand(total, threshold, shape):
@@ -80,57 +73,59 @@ def test_the_mask_is_the_published_one():
 
 def test_outside_its_mask_the_edit_is_the_source_bit_for_bit(prior):
     """The mask from hooks on Q and K, summed over the steps, without injection."""
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     blend = blend_of(prior, threshold=0.9, start=0.4)
     eps = latents(prior, 1, seed=2)
-    side = side_of(prior, told, words, blend, levels, Estimate(z_src, eps))
+    side = side_of(prior, conditions, words, blend, levels, Estimate(z_src, eps))
     z0, e0, total, shares = z_src, eps, [0.0, 0.0], []
     source = Estimate(z_src, eps)
     for step, level in enumerate(levels):
-        there = level.alpha * source.z0 + level.sigma * source.eps
+        z_source = level.alpha * source.z0 + level.sigma * source.eps
         z = level.alpha * z0 + level.sigma * e0
         for k, (x, condition, chosen) in enumerate(
-            ((there, told[1], blend.source), (z, told[0], blend.target))
+            ((z_source, conditions[1], blend.source), (z, conditions[0], blend.target))
         ):
             ask = lambda x=x, c=condition, at=level: prior.predict(x, at, [c])
             maps = cross_maps(prior, ask)[64][0].T.unflatten(1, (8, 8))
             total[k] = total[k] + sum(maps[t] for t in chosen[0].nonzero().flatten())
-        found = side(z, level)
-        source = side._source
+        result = side(z, level)
+        source = side.source
         mask = torch.maximum(*(mask_by_hand(each, 0.9, (8, 8)) for each in total))
         if step < 2:
             mask = torch.ones_like(mask)  # 0.4 of 5 steps
         shares.append(float(mask.mean()))
-        empty, seen = prior.predict(z, level, [told[2], told[0]])
+        empty, seen = prior.predict(z, level, [conditions[2], conditions[0]])
         free = empty.z0 + SCALE * (seen.z0 - empty.z0)
-        torch.testing.assert_close(found.z0 * mask, free * mask, rtol=0, atol=2e-3)
+        torch.testing.assert_close(result.z0 * mask, free * mask, rtol=0, atol=2e-3)
         outside = (mask == 0).expand_as(z)
-        for one, other in ((found.z0, source.z0), (found.eps, source.eps)):
+        for one, other in ((result.z0, source.z0), (result.eps, source.eps)):
             assert torch.equal(one[outside], other[outside])
-        z0, e0 = found.z0, found.eps
+        z0, e0 = result.z0, result.eps
     assert shares[0] == 1 and 0 < shares[-1] < 1
 
 
 def test_equal_prompts_have_no_words_that_changed_and_are_the_source(prior):
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     none = LocalBlend(*changed_tokens(prior, [PAIR[1]], [PAIR[1]]), start=0.0)
     assert not none.source.any() and not none.target.any()
     eps = latents(prior, 1, seed=2)
-    side = side_of(prior, told, words, none, levels, Estimate(z_src, eps), cross=2)
-    for found, source in steps(side, levels, z_src, eps):
-        assert torch.equal(found.z0, source.z0) and torch.equal(found.eps, source.eps)
+    side = side_of(prior, conditions, words, none, levels, Estimate(z_src, eps), cross=2)
+    for result, source in steps(side, levels, z_src, eps):
+        assert torch.equal(result.z0, source.z0) and torch.equal(result.eps, source.eps)
 
 
 def test_a_blend_that_takes_everything_or_never_starts_changes_nothing(prior):
-    z_src, told, words, levels = world(prior)
-    plain = finish(walk(prior, z_src, told, words, levels)).z0
+    z_src, conditions, words, levels = setup(prior)
+    plain = finish(edit(prior, z_src, conditions, words, levels)).z0
     everything, never = (
-        finish(walk(prior, z_src, told, words, levels, blend=blend_of(prior, **how))).z0
+        finish(edit(prior, z_src, conditions, words, levels, blend=blend_of(prior, **how))).z0
         for how in ({"threshold": 0.0}, {"start": 1.0})
     )
     torch.testing.assert_close(everything, plain, rtol=0, atol=2e-3)
     torch.testing.assert_close(never, plain, rtol=0, atol=2e-3)
-    some = finish(walk(prior, z_src, told, words, levels, blend=blend_of(prior, threshold=0.9))).z0
+    some = finish(
+        edit(prior, z_src, conditions, words, levels, blend=blend_of(prior, threshold=0.9))
+    ).z0
     assert (some - plain).abs().max() > 0.01
 
 
@@ -147,10 +142,10 @@ def test_rows_of_a_batch_do_not_see_each_other(prior):
         s, t = [sources[i] for i in rows], [targets[i] for i in rows]
         blend = LocalBlend(*changed_tokens(prior, s, t), threshold=0.8)
         weights = token_weights(prior, t, [{targets[i].split()[-1]: 1.5} for i in rows])
-        told = condition(t), condition(s), prior.condition("")
+        conditions = condition(t), condition(s), prior.condition("")
         words = align(prior, s, t)
         how = {"blend": blend, "weights": weights}
-        return finish(walk(prior, z_src[rows], told, words, levels, **how)).z0
+        return finish(edit(prior, z_src[rows], conditions, words, levels, **how)).z0
 
     together = result([0, 1, 2])
     for i in range(3):
@@ -158,20 +153,20 @@ def test_rows_of_a_batch_do_not_see_each_other(prior):
 
 
 def test_nothing_stays_in_the_network(prior):
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     own = dict(prior.network.attn_processors)
 
     def untouched():
         step = prior.network.attn_processors
         return step.keys() == own.keys() and all(step[n] is each for n, each in own.items())
 
-    run = walk(prior, z_src, told, words, levels, blend=blend_of(prior))
+    run = edit(prior, z_src, conditions, words, levels, blend=blend_of(prior))
     for _ in range(len(levels) + 2):  # two steps into the way down
         next(run)
         assert untouched()
     run.close()
     assert untouched()
-    run = walk(prior, z_src, told, words, levels, blend=blend_of(prior))
+    run = edit(prior, z_src, conditions, words, levels, blend=blend_of(prior))
     for _ in levels:
         next(run)
 
@@ -190,27 +185,27 @@ def test_nothing_stays_in_the_network(prior):
 def test_weights_of_words_multiply_their_maps(prior):
     from dreamsampler.models import attention
 
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     weights = token_weights(prior, [PAIR[1]], [{"dog": -1.5}])
     dog = (weights[0] == -1.5).nonzero().flatten().tolist()
     assert dog and weights[0].sum() == len(weights[0]) - 2.5 * len(dog)
     seen, own = [], attention._Watched.get_attention_scores
 
-    def kept(self, *asked):
-        found = own(self, *asked)
+    def kept(self, *denoise):
+        result = own(self, *denoise)
         if self._words is not None:
-            seen.append(found.view(4, -1, *found.shape[1:]))
-        return found
+            seen.append(result.view(4, -1, *result.shape[1:]))
+        return result
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention._Watched, "get_attention_scores", kept)
-        weighed = finish(walk(prior, z_src, told, words, levels, weights=weights)).z0
+        weighed = finish(edit(prior, z_src, conditions, words, levels, weights=weights)).z0
     assert len(seen) == 4 * sum(name.endswith("attn2.processor") for name in own_names(prior))
     for maps in seen:
         taken = maps[2] @ words.tokens[0]
         torch.testing.assert_close(maps[3], weights[0] * taken, rtol=0, atol=1e-5)
     plain, ones = (
-        finish(walk(prior, z_src, told, words, levels, weights=each)).z0
+        finish(edit(prior, z_src, conditions, words, levels, weights=each)).z0
         for each in (None, torch.ones_like(weights))
     )
     assert torch.equal(ones, plain) and (weighed - plain).abs().max() > 1e-3
@@ -232,13 +227,16 @@ def test_words_that_changed(prior):
     assert old[1].sum() == count("tangerine") and new[1].sum() == count("red apple")
     with pytest.raises(ValueError, match="1 source prompts came for 2"):
         changed_tokens(prior, ["a"], ["b", "c"])
-    for told, said in (({"cow": 1.0}, "does not have the word 'cow'"), ({"a": math.nan}, "is nan")):
+    for conditions, said in (
+        ({"cow": 1.0}, "does not have the word 'cow'"),
+        ({"a": math.nan}, "is nan"),
+    ):
         with pytest.raises(ValueError, match=said):
-            token_weights(prior, ["a cat"], [told])
+            token_weights(prior, ["a cat"], [conditions])
 
 
 def test_what_it_cannot_do_is_refused(prior):
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     weights = token_weights(prior, [PAIR[1]], [{"dog": 2.0}])
     for how, said in (
         ({"blend": blend_of(prior, threshold=1.0)}, "threshold of blending is 1.0"),
@@ -246,7 +244,7 @@ def test_what_it_cannot_do_is_refused(prior):
         ({"weights": weights, "cross_share": 0.0}, "pass a cross_share above 0"),
     ):
         with pytest.raises(ValueError, match=said):
-            walk(prior, z_src, told, words, levels, **how)
+            edit(prior, z_src, conditions, words, levels, **how)
 
 
 def test_the_suite_has_a_row_of_its_own_for_it():

@@ -2,44 +2,46 @@
 
 import pytest
 import torch
-from tiny import TINY, latents
+from tiny import latents
 
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import ddim_inversion, null_text_inversion, prompt_to_prompt
 from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
 from dreamsampler.models import ModelError, align
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, flow_shifted
 
 SCALE = 4.0
 
 
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
-
-
-def world(prior, source="a cat", target="a dog", rows=1):
+def setup(prior, source="a cat", target="a dog", rows=1):
     levels = flow_shifted(prior.schedule, 5, start=0.7)
-    told = [prior.condition(words) for words in (target, source, "")]
+    conditions = [prior.condition(words) for words in (target, source, "")]
     return (
         latents(prior, rows, seed=1),
-        told,
+        conditions,
         align(prior, [source] * rows, [target] * rows),
         levels,
     )
 
 
-def run(prior, z_src, told, words, levels, **options):
+def run(prior, z_src, conditions, words, levels, **options):
     options = {"inner_steps": 0, **options}
-    return list(prompt_to_prompt(prior, z_src, *told, words, levels, SCALE, **options))
+    return list(prompt_to_prompt(prior, z_src, *conditions, words, levels, SCALE, **options))
 
 
 def test_without_maps_it_is_the_plain_pass_bit_for_bit(prior):
-    z_src, (wanted, there, null), words, levels = world(prior)
-    none = run(prior, z_src, (wanted, there, null), words, levels, cross_share=0.0, self_share=0.0)
-    target, source = cfg(prior, wanted, null, SCALE), conditional(prior, there)
+    z_src, (condition, source_condition, null), words, levels = setup(prior)
+    none = run(
+        prior,
+        z_src,
+        (condition, source_condition, null),
+        words,
+        levels,
+        cross_share=0.0,
+        self_share=0.0,
+    )
+    target, source = cfg(prior, condition, null, SCALE), conditional(prior, source_condition)
     swapped = finish(ddim_inversion(target, source, z_src, levels))
     assert torch.equal(none[-1].z0, swapped.z0)
 
@@ -47,31 +49,42 @@ def test_without_maps_it_is_the_plain_pass_bit_for_bit(prior):
 @pytest.mark.parametrize("cross", [1.0, 0.0])
 @pytest.mark.parametrize("itself", [1.0, 0.0])
 def test_every_share_has_its_own_result(prior, cross, itself):
-    z_src, told, words, levels = world(prior)
-    own = run(prior, z_src, told, words, levels, cross_share=cross, self_share=itself)[-1].z0
-    half = run(prior, z_src, told, words, levels, cross_share=0.4, self_share=0.4)[-1].z0
+    z_src, conditions, words, levels = setup(prior)
+    own = run(prior, z_src, conditions, words, levels, cross_share=cross, self_share=itself)[-1].z0
+    half = run(prior, z_src, conditions, words, levels, cross_share=0.4, self_share=0.4)[-1].z0
     assert (own - half).abs().max() > 1e-4
 
 
 def test_all_maps_under_one_prompt_are_the_source_pass_bit_for_bit(prior):
-    z_src, told, words, levels = world(prior, "a cat", "a cat")
-    side = SideBySide(prior, told[1], told[0], lambda level: told[2], SCALE, words)
-    eps = latents(prior, 1, seed=2)
-    side.begin(levels, Estimate(z_src, eps), cross=len(levels), itself=len(levels))
+    z_src, conditions, words, levels = setup(prior, "a cat", "a cat")
+    eps, n = latents(prior, 1, seed=2), len(levels)
+    prompts, start = (
+        (conditions[1], conditions[0], lambda level: conditions[2]),
+        Estimate(z_src, eps),
+    )
+    side = SideBySide(prior, *prompts, SCALE, levels, start, words, n, n)
     z0 = z_src
     for level in levels:
-        found = side(level.alpha * z0 + level.sigma * eps, level)
-        z0, eps = found.z0, found.eps
-        assert torch.equal(found.z0, side._source.z0)
-        assert torch.equal(found.eps, side._source.eps)
+        result = side(level.alpha * z0 + level.sigma * eps, level)
+        z0, eps = result.z0, result.eps
+        assert torch.equal(result.z0, side.source.z0)
+        assert torch.equal(result.eps, side.source.eps)
 
 
 def test_maps_hold_an_edit_nearer_to_the_source_pass(prior):
     """What the same null prompt and the source prompt would make, with and without its maps."""
-    z_src, told, words, levels = world(prior)
-    stays = run(prior, z_src, (told[1], *told[1:]), words, levels, cross_share=0.0, self_share=0.0)
+    z_src, conditions, words, levels = setup(prior)
+    stays = run(
+        prior,
+        z_src,
+        (conditions[1], *conditions[1:]),
+        words,
+        levels,
+        cross_share=0.0,
+        self_share=0.0,
+    )
     off = [
-        (run(prior, z_src, told, words, levels, **share)[-1].z0 - stays[-1].z0).norm()
+        (run(prior, z_src, conditions, words, levels, **share)[-1].z0 - stays[-1].z0).norm()
         for share in (
             {"cross_share": 0.0, "self_share": 0.0},
             {"cross_share": 1.0, "self_share": 1.0},
@@ -80,42 +93,42 @@ def test_maps_hold_an_edit_nearer_to_the_source_pass(prior):
     assert off[1] < off[0]
 
 
-def test_it_walks_the_null_texts_of_its_own_inversion(prior):
+def test_it_takes_the_null_texts_of_its_own_inversion(prior):
     """Without maps the way down is that of null-text inversion, to the last bit."""
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     how = {"cross_share": 0.0, "self_share": 0.0, "inner_steps": 2}
-    ours = run(prior, z_src, told, words, levels, **how)
-    theirs = list(null_text_inversion(prior, z_src, *told, levels, SCALE, inner_steps=2))
+    ours = run(prior, z_src, conditions, words, levels, **how)
+    theirs = list(null_text_inversion(prior, z_src, *conditions, levels, SCALE, inner_steps=2))
     assert len(ours) == len(theirs) == 3 * len(levels)
     assert torch.equal(ours[-1].z0, theirs[-1].z0)
 
 
 def test_rows_of_a_batch_have_their_own_words(prior):
-    z_src, told, _, levels = world(prior, rows=2)
+    z_src, conditions, _, levels = setup(prior, rows=2)
     own = dict(prior.network.attn_processors)
     words = align(prior, ["a cat", "a cat"], ["a dog", "a dog"], "refine")
     swapped = align(prior, ["a cat"], ["a dog"], "replace")
     words.tokens[1], words.share[1] = swapped.tokens[0], swapped.share[0]
-    both = run(prior, z_src, told, words, levels)[-1].z0
-    alone = run(prior, z_src[1:], told, swapped, levels)[-1].z0
+    both = run(prior, z_src, conditions, words, levels)[-1].z0
+    alone = run(prior, z_src[1:], conditions, swapped, levels)[-1].z0
     torch.testing.assert_close(both[1:], alone, rtol=0, atol=1e-3)
     assert all(prior.network.attn_processors[n] is each for n, each in own.items())
 
 
 def test_what_it_cannot_do_is_refused(prior):
-    z_src, told, words, levels = world(prior)
+    z_src, conditions, words, levels = setup(prior)
     for options, said in (
         ({"cross_share": 1.2}, "cross_share is 1.2"),
         ({"self_share": -0.1}, "self_share is -0.1"),
         ({"inner_steps": -1}, "inner_steps is -1"),
     ):
         with pytest.raises(ValueError, match=said):
-            run(prior, z_src, told, words, levels, **options)
+            run(prior, z_src, conditions, words, levels, **options)
     from conformance import prior_of
 
     with pytest.raises(ModelError, match="FluxTransformer2DModel has none"):
-        run(prior_of("flux-dev"), z_src, told, words, levels)
+        run(prior_of("flux-dev"), z_src, conditions, words, levels)
     lcm = prior_of("lcm")
-    own = [lcm.condition(each.prompt) for each in told]
+    own = [lcm.condition(each.prompt) for each in conditions]
     with pytest.raises(ValueError, match=r"takes its guidance scale .*leave Prompt-to-Prompt out"):
         run(lcm, z_src, own, words, levels)

@@ -53,7 +53,7 @@ def same(x):
 
 
 def measured(op, rows=1):
-    """A draw from the prior, measured; as many rows as asked."""
+    """A draw from the prior, measured; of so many rows."""
     y = op.A(MU + STD * normal(1, 3, SIDE, SIDE, seed=6))
     y = y + NOISE * normal(*y.shape, seed=7)
     y = op.A(y) if isinstance(op, Mask) else y  # nothing is measured in the holes
@@ -65,8 +65,8 @@ def posterior(op, y, mean, std):
     unit = torch.eye(MU.numel(), dtype=MU.dtype).view(-1, *MU.shape[1:])
     matrix = op.A(unit).flatten(1).T
     precision = matrix.T @ matrix / NOISE**2 + torch.eye(MU.numel()) / std**2
-    told = matrix.T @ y.flatten() / NOISE**2 + mean.flatten() / std**2
-    return torch.linalg.solve(precision, told).view_as(mean), torch.linalg.inv(precision)
+    prompt = matrix.T @ y.flatten() / NOISE**2 + mean.flatten() / std**2
+    return torch.linalg.solve(precision, prompt).view_as(mean), torch.linalg.inv(precision)
 
 
 def spread_of(level):
@@ -98,10 +98,10 @@ def test_the_exact_sampler_draws_from_the_posterior(op):
     top of both, is below 2 % (the table of `python -m benchmarks posterior`).
     """
     rows = 64
-    data, asked = measured(op, rows), conditional(PRIOR, None)
+    data, denoise = measured(op, rows), conditional(PRIOR, None)
 
     def given_data(z, level):
-        z0 = data.prox(asked(z, level).z0, spread_of(level))
+        z0 = data.prox(denoise(z, level).z0, spread_of(level))
         return Estimate(z0, (z - level.alpha * z0) / level.sigma)
 
     rng = generators(0, rows)
@@ -123,15 +123,17 @@ def test_every_method_comes_nearer_to_the_posterior_mean(name):
     """Half of the pixels are lost: the known ones must be off by less than half of what the prior's
     mean is off by. FlowDPS trusts its last steps to the prior alone, and gets nearer by less."""
     rows, op = 16, OPERATORS["mask"]
-    data, asked, rng = measured(op, rows), conditional(PRIOR, None), generators(1, rows)
+    data, denoise, rng = measured(op, rows), conditional(PRIOR, None), generators(1, rows)
     start = MU.expand(rows, -1, -1, -1)
     levels = trailing(PRIOR.schedule, 60, start=0.999)
     run = {
-        "default": lambda: anchored_restoration(asked, data, start, levels, rng, spread=spread_of),
-        "treg": lambda: treg(asked, data, start, levels, rng),
-        "flowdps": lambda: flowdps(asked, data, start, levels, rng, step=0.02),
-        "dps": lambda: dps(asked, data, start, levels, rng),
-        "psld": lambda: dps(asked, data, start, levels, rng, gluing=0.1),
+        "default": lambda: anchored_restoration(
+            denoise, data, start, levels, rng, spread=spread_of
+        ),
+        "treg": lambda: treg(denoise, data, start, levels, rng),
+        "flowdps": lambda: flowdps(denoise, data, start, levels, rng, step=0.02),
+        "dps": lambda: dps(denoise, data, start, levels, rng),
+        "psld": lambda: dps(denoise, data, start, levels, rng, gluing=0.1),
     }[name]()
     mean = finish(run).z0.mean(0, keepdim=True)
     exact, _ = posterior(op, data.y[:1], MU, STD)
@@ -165,9 +167,9 @@ def test_dps_is_the_published_update():
 def test_psld_glues_the_estimate_to_its_own_code():
     """Under an identity code and a mask the term is |A^T (y - A z0)|, the misfit once more."""
     op, levels = OPERATORS["mask"], trailing(PRIOR.schedule, 1, start=0.5)
-    data, asked = measured(op), conditional(PRIOR, None)
-    glued = finish(dps(asked, data, MU, levels, generators(0, 1), scale=1.0, gluing=0.1)).z0
-    more = finish(dps(asked, data, MU, levels, generators(0, 1), scale=1.1)).z0
+    data, denoise = measured(op), conditional(PRIOR, None)
+    glued = finish(dps(denoise, data, MU, levels, generators(0, 1), scale=1.0, gluing=0.1)).z0
+    more = finish(dps(denoise, data, MU, levels, generators(0, 1), scale=1.1)).z0
     torch.testing.assert_close(glued, more)
 
 
@@ -186,8 +188,8 @@ def test_treg_is_the_published_update():
     first, second = list(treg(conditional(PRIOR, None), data, MU, levels, generators(3, 1)))
     nearest, _ = posterior(op, data.y, first.estimate.z0, NOISE * 1e2)
     ab = levels[1].alpha_bar
-    wanted = ab * nearest + (1 - ab) * first.estimate.z0
-    torch.testing.assert_close(first.z0, wanted, rtol=1e-4, atol=1e-4)
+    expected = ab * nearest + (1 - ab) * first.estimate.z0
+    torch.testing.assert_close(first.z0, expected, rtol=1e-4, atol=1e-4)
     rng = generators(3, 1)
     draw(MU, rng)
     noise = (1 - ab) ** 0.5 * first.estimate.eps + ab**0.5 * draw(MU, rng)
@@ -216,12 +218,12 @@ def test_flowdps_blends_by_the_flow_time_and_renoises_by_the_next():
 def test_the_published_restoration_of_a_mask_is_the_published_inpainting():
     """Written twice, in [0, 1] and in [-1, 1], for one hole with one prompt everywhere."""
     prior = GaussianMixture(torch.cat([2 * MU - 1, 1 - 2 * MU]), STD, table())
-    told, y = prior.condition("1"), KNOWN * (2 * MU - 1)
+    prompt, y = prior.condition("1"), KNOWN * (2 * MU - 1)
     data = Measurement(Mask(KNOWN), KNOWN * MU, 0.01, lambda z: z / 2 + 0.5, double)
-    whole = [(told, torch.ones(1, 1, SIDE, SIDE, dtype=torch.float64))]
+    whole = [(prompt, torch.ones(1, 1, SIDE, SIDE, dtype=torch.float64))]
     rngs = [generators(0, 1), generators(0, 1)]
     theirs = list(dreamsampler_inpainting(prior, y, KNOWN, whole, None, rngs[0], 30, until=25))
-    ours = list(dreamsampler_restoration(prior, data, told, None, rngs[1], 30))
+    ours = list(dreamsampler_restoration(prior, data, prompt, None, rngs[1], 30))
     assert len(ours) == len(theirs) == 60
     for mine, other in zip(ours, theirs, strict=True):
         assert mine.level == other.level
@@ -233,10 +235,10 @@ def double(x):
 
 
 def test_restarts_share_the_levels_out():
-    walks = restarts(Cosine(), 20, (0.3, 0.2, 0.2))
-    assert [len(levels) for levels in walks] == [9, 5, 6]
-    assert [round(levels[0].flow, 6) for levels in walks] == [0.3, 0.2, 0.2]
-    for levels in walks:
+    passes = restarts(Cosine(), 20, (0.3, 0.2, 0.2))
+    assert [len(levels) for levels in passes] == [9, 5, 6]
+    assert [round(levels[0].flow, 6) for levels in passes] == [0.3, 0.2, 0.2]
+    for levels in passes:
         assert all(a.flow > b.flow for a, b in pairwise(levels))
     with pytest.raises(ValueError, match="starts"):
         restarts(Cosine(), 20, ())
@@ -246,38 +248,38 @@ def turned(x):
     return x.flip(-1)
 
 
-def test_each_walk_begins_at_the_mean_of_those_before_in_another_view():
-    data, walks = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
-    mirror = replace(data, show=turned, hide=turned)
-    found, rng = RunningMean(MU), generators(5, 2)
-    asked = conditional(PRIOR, None)
-    run = averaged_restoration(asked, [data, mirror, data], found, walks, rng, spread=spread_of)
-    moments = list(run)
-    assert [step.index for step in moments] == list(range(6))
-    ends = [moments[i].z0 for i in (2, 3, 5)]  # levels 3, 1 and 2
+def test_each_pass_begins_at_the_mean_of_those_before_in_another_view():
+    data, passes = measured(GaussianBlur(1.0), rows=2), restarts(Cosine(), 6, (0.3, 0.2, 0.2))
+    mirror = replace(data, decode=turned, encode=turned)
+    mean, rng = RunningMean(MU), generators(5, 2)
+    denoise = conditional(PRIOR, None)
+    run = averaged_restoration(denoise, [data, mirror, data], mean, passes, rng, spread=spread_of)
+    taken = list(run)
+    assert [step.index for step in taken] == list(range(6))
+    ends = [taken[i].z0 for i in (2, 3, 5)]  # levels 3, 1 and 2
     ends[1] = turned(ends[1])
-    torch.testing.assert_close(moments[3].before, turned(ends[0]))
-    torch.testing.assert_close(moments[4].before, (ends[0] + ends[1]) / 2)
-    torch.testing.assert_close(found.mean, sum(ends) / 3)
-    assert found.count == 3
+    torch.testing.assert_close(taken[3].before, turned(ends[0]))
+    torch.testing.assert_close(taken[4].before, (ends[0] + ends[1]) / 2)
+    torch.testing.assert_close(mean.mean, sum(ends) / 3)
+    assert mean.count == 3
 
 
-def test_noise_is_kept_within_a_walk_and_drawn_for_each():
-    data, walks = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
+def test_noise_is_kept_within_a_pass_and_drawn_for_each():
+    data, passes = measured(GaussianBlur(1.0)), restarts(Cosine(), 4, (0.3, 0.2))
     run = averaged_restoration(
         conditional(PRIOR, None),
         [data, data],
         RunningMean(MU),
-        walks,
+        passes,
         generators(5, 1),
         spread=spread_of,
     )
-    moments = list(run)
+    taken = list(run)
     rng = generators(5, 1)
-    torch.testing.assert_close(moments[0].noise, draw(MU, rng))
-    torch.testing.assert_close(moments[1].noise, moments[0].estimate.eps)
-    torch.testing.assert_close(moments[2].noise, draw(MU, rng))
-    torch.testing.assert_close(moments[3].noise, moments[2].estimate.eps)
+    torch.testing.assert_close(taken[0].noise, draw(MU, rng))
+    torch.testing.assert_close(taken[1].noise, taken[0].estimate.eps)
+    torch.testing.assert_close(taken[2].noise, draw(MU, rng))
+    torch.testing.assert_close(taken[3].noise, taken[2].estimate.eps)
 
 
 def test_gradient_steps_reach_the_closed_form():
@@ -289,8 +291,8 @@ def test_gradient_steps_reach_the_closed_form():
 
     y = measured(GaussianBlur(1.0)).y
     shown = [Measurement(op, y, NOISE, same, same) for op in (Hidden(), GaussianBlur(1.0))]
-    found = [data.prox(MU, 2 * NOISE, steps=400) for data in shown]
-    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+    mean = [data.prox(MU, 2 * NOISE, steps=400) for data in shown]
+    torch.testing.assert_close(mean[0], mean[1], rtol=0, atol=1e-6)
 
 
 def test_normalized_steps_move_by_their_size_and_lower_the_misfit():
@@ -345,9 +347,9 @@ def test_total_variation_without_weight_is_the_data_step():
 def test_the_expected_residual_is_that_of_clipped_noise(clean):
     """Against a million draws: a root mean square of them is known to 0.1 %; five times that."""
     n = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = ((clean + NOISE * n).clamp(0, 1) - clean).square().mean().sqrt().item()
+    mean = ((clean + NOISE * n).clamp(0, 1) - clean).square().mean().sqrt().item()
     assert expected_residual(torch.full((1, 1, 1, 1), clean), NOISE) == pytest.approx(
-        found, rel=5e-3
+        mean, rel=5e-3
     )
 
 
@@ -368,7 +370,7 @@ def test_what_a_file_cut_off_is_given_back_on_average(clean):
     n = torch.randn(1, 1, 250, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     y = (clean + NOISE * n).clamp(0, 1)
     data = Measurement(GaussianBlur(1.0), y, NOISE, same, same)
-    found = data.unclipped(torch.full_like(y, clean))
-    assert abs(found.mean().item() - clean) < NOISE / 60
+    mean = data.unclipped(torch.full_like(y, clean))
+    assert abs(mean.mean().item() - clean) < NOISE / 60
     inside = (y > 0) & (y < 1)
-    assert torch.equal(found[inside], y[inside])
+    assert torch.equal(mean[inside], y[inside])

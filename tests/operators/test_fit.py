@@ -84,7 +84,7 @@ def test_what_was_not_measured_does_not_count():
     hole[..., 10:50, 20:40] = 0
     spoiled = torch.where(hole == 1, y, torch.rand(y.shape, generator=torch.Generator()))
     assert abs(estimate_noise(spoiled, hole) / 0.02 - 1) < 0.05
-    with pytest.raises(ValueError, match="say how strong it is"):
+    with pytest.raises(ValueError, match="give its standard deviation"):
         estimate_noise(y, torch.zeros(1, 1, 64, 64))
     with pytest.raises(ValueError, match="2x9 pixels"):
         estimate_noise(torch.rand(1, 3, 9, 2, generator=torch.Generator()))

@@ -111,7 +111,7 @@ WRONG = {
     "blur)2(": "a bracket has no partner",
     "blur('2)": "the quote ' has no partner",
     "blur 2": "cannot be read",
-    "blur(2) downsample(4)": "a | was wanted",
+    "blur(2) downsample(4)": "write |",
     "blur(2)|": "an empty place",
     "|": "an empty place",
     "blur(2,)": "an argument of blur is empty",
@@ -207,6 +207,8 @@ def test_a_mask_is_checked_where_it_stands_in_the_row(tmp_path):
 def test_every_operator_is_on_the_page_of_operators():
     page = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
     for name, entry in OPERATORS.items():
+        if not entry.operator.__module__.startswith("dreamsampler."):
+            continue  # registered by an example
         row = re.search(rf"^\| `{name}(?:\((.*?)\))?` ", page, re.MULTILINE)
         assert row, f"docs/operators.md has no row of {name}"
         written = [part.partition("=") for part in (row[1] or "").split(", ") if part]

@@ -55,8 +55,8 @@ def test_every_one_has_a_builder():
 
 
 def test_it_knows_the_files_it_needs():
-    found = read_regularizers("symmetry | palette(a.png) | palette('b c.png', 2)").inputs()
-    assert [str(path) for path in found] == ["a.png", "b c.png"]
+    result = read_regularizers("symmetry | palette(a.png) | palette('b c.png', 2)").inputs()
+    assert [str(path) for path in result] == ["a.png", "b c.png"]
 
 
 def test_a_style_needs_a_network():

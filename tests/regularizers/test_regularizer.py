@@ -33,10 +33,10 @@ def double(z0, step):
 
 
 EYE = normal(5, 3, 3, 3, seed=2)
-SEEN = normal(1, 3, 6, 6, seed=3)
+REFERENCE = normal(1, 3, 6, 6, seed=3)
 
 
-def sees(x):
+def features(x):
     """Two layers: filtered, and seen as a whole."""
     first = torch.nn.functional.conv2d(x, EYE, padding=1).tanh()
     return [first, first.square().mean((2, 3))]
@@ -54,15 +54,15 @@ MAPS = {
     "total_variation": total_variation(0.3),
     "symmetry": symmetry(2.0, axis="horizontal"),
     "palette": palette(normal(5, 3), 3.0),
-    "reference_style": reference_style(sees, SEEN),
+    "reference_style": reference_style(features, REFERENCE),
     "tileable": tileable(2.0),
 }
 PICTURED = {
     "total_variation": total_variation,
     "symmetry": symmetry,
     "palette": lambda w: palette(normal(5, 3), w),
-    "reference_style": lambda w: reference_style(sees, SEEN, w),
-    "content": lambda w: reference_style(sees, SEEN, w, by="content"),
+    "reference_style": lambda w: reference_style(features, REFERENCE, w),
+    "content": lambda w: reference_style(features, REFERENCE, w, by="content"),
     "tileable": tileable,
 }
 """Name -> (weight -> map), of those that stand for an energy."""
@@ -241,45 +241,48 @@ def test_the_smooth_part_solves_its_equation():
 
 @pytest.mark.parametrize("by", ["style", "content"])
 def test_a_step_is_polyaks_and_ends_where_the_reference_is_met(by):
-    """Written out for one row: x - share 2 R / |g|^2 g; its size is held, at the end is none."""
-    ref = torch.nn.functional.interpolate(SEEN, (4, 4), mode="bilinear", antialias=True)
+    """Written out for one row: x - share 2 R / |g|^2 g; its size is limited, 0 at the end."""
+    ref = torch.nn.functional.interpolate(REFERENCE, (4, 4), mode="bilinear", antialias=True)
 
-    def told(x):
+    def statistics(x):
         if by == "content":
-            return [each.flatten(1) for each in sees(x)]
-        maps, whole = sees(x)
+            return [each.flatten(1) for each in features(x)]
+        maps, whole = features(x)
         spread = (maps.var((2, 3), correction=0) + 1e-8).sqrt()
         none = torch.full_like(whole, 1e-8).sqrt()
         return [torch.cat([maps.mean((2, 3)), spread], 1), torch.cat([whole, none], 1)]
 
     x = Z[:1].clone().requires_grad_()
     off = [
-        (a - b).square().sum() / b.square().sum() for a, b in zip(told(x), told(ref), strict=True)
+        (a - b).square().sum() / b.square().sum()
+        for a, b in zip(statistics(x), statistics(ref), strict=True)
     ]
     energy = sum(off) / 4
     (g,) = torch.autograd.grad(energy, x)
     free = (Z[:1] - 0.75 * 2 * energy * g / g.square().sum()).detach()
     how = {"by": by, "steps": 1}
     close = torch.testing.assert_close
-    close(reference_style(sees, SEEN, 3.0, longest=1e9, **how)(Z[:1], step()), free)
-    held = reference_style(sees, SEEN, 3.0, longest=1e-3, **how)(Z[:1], step())
-    assert (held - Z[:1]).square().mean().sqrt().item() == pytest.approx(1e-3)
-    assert torch.equal(reference_style(sees, ref, by=by)(ref, step()), ref)
+    close(reference_style(features, REFERENCE, 3.0, longest=1e9, **how)(Z[:1], step()), free)
+    limited = reference_style(features, REFERENCE, 3.0, longest=1e-3, **how)(Z[:1], step())
+    assert (limited - Z[:1]).square().mean().sqrt().item() == pytest.approx(1e-3)
+    assert torch.equal(reference_style(features, ref, by=by)(ref, step()), ref)
 
 
 def test_many_steps_come_near_the_reference_in_what_counts():
     """By style the places are free: the same colors elsewhere are no reason to move."""
-    style = lambda x: torch.cat([sees(x)[0].mean((2, 3)), sees(x)[0].std((2, 3))], 1)
+    style = lambda x: torch.cat([features(x)[0].mean((2, 3)), features(x)[0].std((2, 3))], 1)
     ref = normal(1, 3, 4, 4, seed=8)
-    near = reference_style(sees, ref, float("inf"), steps=200)(Z, step())
+    near = reference_style(features, ref, float("inf"), steps=200)(Z, step())
     off = [(style(x) - style(ref)).norm(dim=1).max() for x in (near, Z)]
     assert off[0] < off[1] / 10
     assert (near - ref).square().mean() > 0.1
-    same = reference_style(sees, ref, float("inf"), steps=400, by="content")(Z, step())
-    assert (sees(same)[0] - sees(ref)[0]).norm() < (sees(Z)[0] - sees(ref)[0]).norm() / 5
+    same = reference_style(features, ref, float("inf"), steps=400, by="content")(Z, step())
+    assert (features(same)[0] - features(ref)[0]).norm() < (
+        features(Z)[0] - features(ref)[0]
+    ).norm() / 5
     for options in ({"steps": 0}, {"longest": 0.0}, {"by": "colors"}):
         with pytest.raises(ValueError, match=r"at least 1, and above 0|by is 'colors'"):
-            reference_style(sees, ref, **options)
+            reference_style(features, ref, **options)
     with pytest.raises(ValueError, match="no layers"):
         reference_style(lambda x: [], ref)(Z, step())
 
@@ -295,8 +298,8 @@ def test_an_infinite_weight_leaves_only_the_colors_of_the_palette():
 def test_a_palette_is_what_is_in_the_picture():
     x = torch.full((1, 3, 8, 8), -1.0)
     x[..., :3, :], x[..., 0, 0] = 1.0, torch.tensor([1.0, 0.0, -1.0])
-    found = palette_of(x, 8)
-    assert found.tolist() == [[-1, -1, -1], [1, 1, 1], [1, 0, -1]]
+    result = palette_of(x, 8)
+    assert result.tolist() == [[-1, -1, -1], [1, 1, 1], [1, 0, -1]]
     assert len(palette_of(x, 2)) == 2
 
 

@@ -17,7 +17,7 @@ def run(batch=4, **how):
     return dream(conditional(mixture(), None), LatentVariable(0 * z), LEVELS, z, **how)
 
 
-def test_every_moment_explains_its_own_latent():
+def test_every_step_explains_its_own_latent():
     for step in run():
         torch.testing.assert_close(
             step.z, step.level.alpha * step.before + step.level.sigma * step.noise
@@ -27,17 +27,17 @@ def test_every_moment_explains_its_own_latent():
 
 
 def test_stopping_is_cancelling():
-    asked = []
+    levels = []
 
     def denoise(z, level):
-        asked.append(level)
+        levels.append(level)
         return conditional(mixture(), None)(z, level)
 
     list(islice(dream(denoise, LatentVariable(normal(1, 2)), LEVELS, normal(1, 2)), 2))
-    assert asked == LEVELS[:2]
+    assert denoise == LEVELS[:2]
 
 
-def test_a_moment_cannot_be_changed():
+def test_a_step_cannot_be_changed():
     with pytest.raises(AttributeError):
         next(run()).index = 7
 
@@ -63,14 +63,14 @@ def test_a_batch_of_two_is_two_batches_of_one():
     )
 
 
-def test_held_noise_stays():
+def test_noise_under_hold_stays():
     assert all(torch.equal(step.noise, normal(4, 2)) for step in run(renoise=hold))
 
 
 def test_no_graph_survives_a_step():
     z = normal(1, 2).requires_grad_()
-    moments = list(dream(conditional(mixture(), None), LatentVariable(z), LEVELS, z))
-    assert not any(step.z0.requires_grad or step.z.requires_grad for step in moments)
+    taken = list(dream(conditional(mixture(), None), LatentVariable(z), LEVELS, z))
+    assert not any(step.z0.requires_grad or step.z.requires_grad for step in taken)
 
 
 def test_a_run_without_steps_says_so():

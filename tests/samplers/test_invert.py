@@ -6,13 +6,13 @@ from dreamsampler.generators import LatentVariable
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Cosine
 from dreamsampler.samplers import (
+    clean_pair,
     dream,
     finish,
     invert,
     invert_exactly,
     leapfrog,
     retrace,
-    split,
     trailing,
 )
 
@@ -41,28 +41,28 @@ def test_ddim_inversion_comes_back_to_first_order():
 def test_the_exact_inversion_comes_back_to_rounding_error(steps, scale):
     """Even in three steps and under guidance, where DDIM inversion is far off."""
     falling, denoise = levels(steps), cfg(gaussian(), 1, None, scale)
-    trail = invert_exactly(denoise, Z_SRC, falling[::-1])
-    last = finish(retrace(denoise, trail, falling[1:]))
+    end = invert_exactly(denoise, Z_SRC, falling[::-1])
+    last = finish(retrace(denoise, end, falling[1:]))
     torch.testing.assert_close(last.z / last.level.alpha, Z_SRC, rtol=1e-9, atol=1e-9)
 
 
 def test_the_exact_inversion_edits_under_another_prompt():
     falling, prior = levels(40), gaussian(std=0.3)
-    trail = invert_exactly(conditional(prior, 1), prior.means[1:] + 0.1, falling[::-1])
-    edited = finish(retrace(conditional(prior, 0), trail, falling[1:])).z0
+    end = invert_exactly(conditional(prior, 1), prior.means[1:] + 0.1, falling[::-1])
+    edited = finish(retrace(conditional(prior, 0), end, falling[1:])).z0
     assert (edited - prior.means[0]).norm() < (edited - prior.means[1]).norm()
 
 
 def test_leapfrog_is_its_published_update():
-    prior, walk = gaussian(), levels(8)
+    prior, falling = gaussian(), levels(8)
     denoise = conditional(prior, None)
-    run = list(dream(leapfrog(denoise, walk), LatentVariable(0 * Z_SRC), walk, Z_SRC))
+    run = list(dream(leapfrog(denoise, falling), LatentVariable(0 * Z_SRC), falling, Z_SRC))
 
     def ddim(current, level):
         seen = denoise(current.z, current.level)
         return level.alpha * seen.z0 + level.sigma * seen.eps
 
-    for i in range(1, len(walk) - 1):
+    for i in range(1, len(falling) - 1):
         before, current, after = run[i - 1], run[i], run[i + 1]
         step = before.z + ddim(current, after.level) - ddim(current, before.level)
         torch.testing.assert_close(after.z, step)
@@ -71,7 +71,7 @@ def test_leapfrog_is_its_published_update():
 @pytest.mark.parametrize("t", [0.1, 0.5, 0.99, 1.0])
 def test_split_shows_the_latent_again(t):
     level = Cosine()(t)
-    z0, eps = split(Z_SRC, level)
+    z0, eps = clean_pair(Z_SRC, level)
     torch.testing.assert_close(level.alpha * z0 + level.sigma * eps, Z_SRC)
 
 
@@ -84,9 +84,9 @@ def test_falling_levels_are_no_inversion():
         invert_exactly(conditional(gaussian(), None), Z_SRC, levels(1))
 
 
-def test_a_trail_is_followed_from_its_end():
+def test_an_exact_inversion_is_retraced_from_its_end():
     rising = levels(6)[::-1]
-    trail = invert_exactly(conditional(gaussian(), None), Z_SRC, rising)
+    end = invert_exactly(conditional(gaussian(), None), Z_SRC, rising)
     for elsewhere in (levels(6), []):
-        with pytest.raises(ValueError, match="the trail starts at"):
-            retrace(conditional(gaussian(), None), trail, elsewhere)
+        with pytest.raises(ValueError, match="the inversion ends at"):
+            retrace(conditional(gaussian(), None), end, elsewhere)

@@ -34,7 +34,7 @@ def test_leading_is_what_diffusers_visits(steps):
 
 
 @pytest.mark.parametrize("start", [0.0, -1.0])
-def test_a_walk_from_no_noise_is_refused(start):
+def test_a_run_from_no_noise_is_refused(start):
     with pytest.raises(ValueError, match="above 0"):
         flow_shifted(Cosine(), 3, start=start)
 
@@ -45,7 +45,7 @@ def test_by_noise_is_even_in_flow_time(schedule):
     assert flows == pytest.approx([0.8, 0.64, 0.48, 0.32, 0.16], abs=1e-9)
 
 
-def test_karras_ends_where_it_was_told():
+def test_karras_ends_at_its_bounds():
     levels = karras(Cosine(), 10, s_min=0.05, s_max=12.0)
     assert levels[0].s == pytest.approx(12.0, rel=1e-6)
     assert levels[-1].s == pytest.approx(0.05, rel=1e-6)

@@ -14,6 +14,8 @@ from benchmarks.suites import inpainting, radiance
 from benchmarks.suites.cost import Cost
 from dreamsampler import from_pretrained
 from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.tasks.make_scene import MakeScene
+from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
 
@@ -178,3 +180,32 @@ def test_a_folder_of_ones_own(bench, tmp_path):
 def test_what_cannot_be_is_refused_in_one_line(bench, options, line):
     said = bench("editing", "-o", "out", "--model", TINY, *options)
     assert said.code == 2 and line in said.lines[-1] and "Traceback" not in said.err
+
+
+def test_masked_views_are_restored_where_they_stand(tmp_path, prior):
+    """Each view alone; then the scene needs no masks, and its cameras fit the larger pictures."""
+    scene = MakeScene("duck", masked=0.5, noise=0.01, views=2, held_out=1, size=32)
+    scene.save(tmp_path)
+    before = (tmp_path / "view_000.png").read_bytes()
+    radiance.restore_views(tmp_path, scene, prior, "a duck")
+    assert (tmp_path / "view_000.png").read_bytes() != before
+    task = Reconstruct(tmp_path, steps=2, beta=0.0, turntable=0)
+    views = task.start(prior).views
+    assert bool(views.known.all()) and len(views.cameras) == 2
+
+
+def test_a_regularizer_of_ones_own_is_measured_beside_the_edit_without(bench, tmp_path):
+    own = tmp_path / "gray.py"
+    own.write_text(
+        "def regularizer(x, step):\n    return x.mean(1, keepdim=True).expand_as(x)\n"
+        "def figure(x):\n    return x.std(1).mean((1, 2))\n"
+    )
+    say = ("regularizers", "--own", own, "--methods", "gray", "-o", "out", "--limit", 1)
+    said = bench(*say, "--model", TINY)
+    assert said.code == 0, said.err
+    assert "| `gray` | " in said.out
+    (record,) = (tmp_path / "out/records/gray").iterdir()
+    found = json.loads(record.read_text())["measures"]
+    assert found["own"] != found["own without"] and "background without" in found
+    own.write_text("figure = 1")
+    assert "has no `regularizer`" in bench(*say, "--model", TINY).lines[-1]

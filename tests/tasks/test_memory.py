@@ -4,19 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError
 from dreamsampler.images.memory import picture_of
 from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import read_recipe
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.field import Camera, load_field, read_transforms
@@ -20,16 +19,10 @@ from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import read_recipe
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
 from dreamsampler.tasks.reconstruct.run import between
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 from dreamsampler.tasks.scene_names import own
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")
@@ -228,12 +221,10 @@ def test_what_the_model_believes_arrives_where_the_data_leave_room(blocks, tmp_p
             "fit_steps": 30,
             "update_steps": 10,
             "strength": 0.9,
-            "beta": beta,
             "noise": 0.01,
         }
-        return float(
-            torch.stack(quick(scene, beta=beta, **options).start(black).run().pictures()).mean()
-        )
+        pictures = quick(scene, beta=beta, **options)(black).run.pictures()
+        return float(torch.stack(pictures).mean())
 
     lost = [light(tmp_path, beta) for beta in (1e-6, 0.1, 1.0)]
     assert lost[0] > lost[1] + 0.01 > lost[2] + 0.02
@@ -493,7 +484,7 @@ def test_views_walk_alone_and_the_field_follows_where_they_end(blocks):
     assert moved[1:] == [False, True, False, True], moved
     assert turned == [()] * 3 + [(-1,)] * 2
     for operator, first in (("none", 0.1), ("blur(sigma=1)", 0.3)):  # whole, sharp views say it all
-        walks = quick(blocks, operator=operator).start(prior)._walks(5)
+        walks = quick(blocks, operator=operator).start(prior)._levels(5)
         starts = [walk[0].flow for walk in walks]
         assert starts == pytest.approx([first, 2 / 3 * first], rel=0.05)
 
@@ -548,7 +539,7 @@ def test_a_pale_wall_is_no_fog(tmp_path):
         run = quick(tmp_path, beta=0.0, fit_steps=80, solid=solid).start(prior).run()
         inside = run.views.solid(1.0)
         assert 0.05 < float(inside.mean()) < 0.5
-        passed = torch.stack([1 - run.field.seen(i).opacity for i in range(5)]).detach()
+        passed = torch.stack([1 - run.field.rendering(i).opacity for i in range(5)]).detach()
         return float((passed * inside.flatten(1)).sum() / inside.sum())
 
     fog, wall = light(False), light(True)

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError
 from dreamsampler.images.save import read_recipe
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import GaussianMixture
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.tasks.data_consistency import (
@@ -28,11 +26,6 @@ from dreamsampler.tasks.data_consistency import (
 from dreamsampler.tasks.restore.task import Restore
 
 BLUR = "blur(sigma=1.5)"
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 def sharp(height=56, width=72):
@@ -69,7 +62,7 @@ def pixels(path):
 
 
 @pytest.mark.parametrize("method", methods_of("restore"))
-def test_every_preset_runs_and_explains_its_measurement(method, prior, blurred):
+def test_every_method_runs_and_explains_its_measurement(method, prior, blurred):
     """Whatever a network of random weights says, the last step answers to the measurement."""
     run = quick(blurred, method=method, noise=0.02).start(prior)
     moments = list(run)

@@ -7,19 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
-from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur, parse
-from dreamsampler.tasks.vectorize.initialize import Initialization
+from dreamsampler.tasks.execute import execute
+from dreamsampler.tasks.vectorize.initialize import Initialization, Target
 from dreamsampler.tasks.vectorize.task import Vectorize
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return from_pretrained(TINY, device="cpu", dtype="float32")
 
 
 def icon():
@@ -157,20 +151,17 @@ def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
 
 
 def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
-    from dreamsampler.interfaces.cli.command import produce
-    from dreamsampler.interfaces.progress import Bar
 
-    with Bar() as bar:
-        task = quick(sharp, prompt="x")
-        _, files = produce(task, prior, tmp_path / "o.svg", bar, tmp_path / "record")
+    task = quick(sharp, prompt="x")
+    files = execute(task, prior, tmp_path / "o.svg", record=tmp_path / "record").record
     assert {path.name for path in files} >= {*task.RECORDS, "steps.gif"}
     with Image.open(tmp_path / "record" / "paths.gif") as animation:
         first = np.asarray(animation.convert("RGB"))
-        field.seek(field.n_frames - 1)
+        animation.seek(animation.n_frames - 1)
         assert animation.n_frames >= 10 and (np.asarray(animation.convert("RGB")) != first).any()
     with Image.open(tmp_path / "record" / "beside.png") as page:
         assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
-    with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its moments, not their end
+    with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its steps, not their end
         assert animation.n_frames == 2
 
 

@@ -49,6 +49,6 @@ def test_softmax_regression_separates_what_is_separable(rng):
 
 def test_readers_read_other_renderings_far_better_than_chance():
     """A few renderings are enough for colors; the figures of record come from 2,000."""
-    reader = Reader(*rendered(10**8, 120))
-    thing, color, _ = reader.accuracy(*rendered(0, 60))
+    reader = Reader(*rendered(10**8, 90))
+    thing, color, _ = reader.accuracy(*rendered(0, 40))
     assert thing > 25 and color > 55  # chance: 6 and 10

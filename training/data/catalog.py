@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dreamsampler.generators.toy import catalog as toys
+from dreamsampler.generators.toy.catalog import TOYS
 from dreamsampler.generators.toy.scene import Color, Part, Vector
 from dreamsampler.generators.toy.shape import TUBE
 from training.data.captions import article
@@ -26,8 +28,7 @@ COLORS: dict[str, Color] = {
     "black": (0.13, 0.13, 0.15),
 }
 """Color words of objects, as far apart as those of the backgrounds."""
-DARK, WOOD, GLASS = (0.10, 0.10, 0.12), (0.45, 0.28, 0.16), (0.65, 0.88, 0.98)
-LAMP, BEAK = (1.0, 0.95, 0.55), (0.98, 0.60, 0.10)
+BEAK = (0.98, 0.60, 0.10)
 
 
 @dataclass(frozen=True)
@@ -93,103 +94,57 @@ def pair(rng: random.Random) -> Thing:
     return Thing(parts, f"{one} {near} in front of {article(two)} {far}", (one, two))
 
 
+def recolored(name: str, colors: dict[Color, Color]) -> tuple[Part, ...]:
+    """The parts of a toy of the package in other colors."""
+    return tuple(replace(p, color=colors.get(p.color, p.color)) for p in TOYS[name].parts)
+
+
 def house(rng: random.Random) -> Thing:
     """Walls of the named color, a roof, a door and windows in front."""
     color, roof = rng.sample([c for c in COLORS if c not in ("black", "brown")], 2)
-    parts = (
-        Part("cube", (0, 0.5, 0), (0.72, 0.5, 0.6), COLORS[color]),
-        Part("prism", (0, 1.33, 0), (0.68, 0.33, 0.86), COLORS[roof], (0, 90, 0)),
-        Part("cube", (0, 0.32, 0.6), (0.16, 0.32, 0.03), WOOD),
-        Part("cube", (-0.43, 0.6, 0.6), (0.14, 0.14, 0.03), GLASS),
-        Part("cube", (0.43, 0.6, 0.6), (0.14, 0.14, 0.03), GLASS),
-    )
+    parts = recolored("house", {toys.WHITE: COLORS[color], toys.RED: COLORS[roof]})
     return Thing(parts, f"{color} toy house with {article(roof)} roof", (color, roof))
 
 
 def car(rng: random.Random) -> Thing:
     """Driving towards +z: yellow lamps in front, red ones behind."""
     color = rng.choice([c for c in COLORS if c != "black"])
-    rgb = COLORS[color]
-    wheels = [
-        Part("cylinder", (x, 0.2, z), (0.2, 0.09, 0.2), DARK, (0, 0, 90))
-        for x in (-0.5, 0.5)
-        for z in (-0.55, 0.55)
-    ]
-    lamps = [
-        Part("cube", (x, 0.48, z), (0.12, 0.08, 0.03), lamp)
-        for x in (-0.3, 0.3)
-        for z, lamp in ((0.95, LAMP), (-0.95, COLORS["red"] if color != "red" else DARK))
-    ]
-    body = Part("cube", (0, 0.43, 0), (0.52, 0.24, 0.95), rgb)
-    cabin = Part("cube", (0, 0.85, -0.12), (0.44, 0.2, 0.5), rgb)
-    panes = [
-        Part("cube", (0, 0.85, 0.38), (0.36, 0.13, 0.02), GLASS),
-        Part("cube", (0, 0.85, -0.12), (0.46, 0.12, 0.38), GLASS),
-    ]
-    return Thing((body, cabin, *panes, *wheels, *lamps), f"{color} toy car", (color,))
+    behind = COLORS["red"] if color != "red" else toys.DARK
+    parts = tuple(
+        replace(p, color=behind) if p.at[2] == -0.95 else p
+        for p in recolored("car", {toys.YELLOW: COLORS[color]})
+    )
+    return Thing(parts, f"{color} toy car", (color,))
 
 
 def rocket(rng: random.Random) -> Thing:
     """A cylinder with a nose cone and fins; a round window in front."""
     body, nose = rng.sample(list(COLORS), 2)
-    fins = [
-        Part("pyramid", (x, 0.3, z), (sx, 0.3, sz), COLORS[nose])
-        for x, z, sx, sz in (
-            (0.4, 0, 0.3, 0.06),
-            (-0.4, 0, 0.3, 0.06),
-            (0, -0.4, 0.06, 0.3),
-        )
-    ]
-    parts = (
-        Part("cylinder", (0, 0.72, 0), (0.36, 0.58, 0.36), COLORS[body]),
-        Part("cone", (0, 1.58, 0), (0.36, 0.28, 0.36), COLORS[nose]),
-        Part("sphere", (0, 0.95, 0.3), (0.15, 0.15, 0.1), GLASS),
-        *fins,
-    )
+    parts = recolored("rocket", {toys.GREEN: COLORS[body], toys.PURPLE: COLORS[nose]})
     return Thing(parts, f"{body} toy rocket with {article(nose)} nose", (body, nose))
 
 
 def duck(rng: random.Random) -> Thing:
     """Round body and head, beak and eyes towards +z, a tail behind."""
     color = rng.choice([c for c in COLORS if c not in ("black", "orange")])
-    rgb = COLORS[color]
-    eyes = [Part("sphere", (x, 1.22, 0.62), (0.06, 0.07, 0.05), DARK) for x in (-0.16, 0.16)]
-    parts = (
-        Part("sphere", (0, 0.5, -0.1), (0.58, 0.5, 0.78), rgb),
-        Part("sphere", (0, 1.1, 0.32), (0.37, 0.37, 0.37), rgb),
-        Part("cone", (0, 1.03, 0.76), (0.17, 0.17, 0.09), BEAK, (90, 0, 0)),
-        Part("cone", (0, 0.72, -0.82), (0.2, 0.24, 0.14), rgb, (-50, 0, 0)),
-        *eyes,
-    )
+    parts = recolored("duck", {toys.YELLOW: COLORS[color], toys.ORANGE: BEAK})
     return Thing(parts, f"{color} toy duck", (color,))
 
 
 def mug(rng: random.Random) -> Thing:
     """A cup whose handle is on its own left (+x): to the right in the front view."""
     color = rng.choice(list(COLORS))
-    rgb = COLORS[color]
-    coffee = WOOD if color != "brown" else DARK
-    parts = (
-        Part("cylinder", (-0.1, 0.65, 0), (0.55, 0.65, 0.55), rgb),
-        Part("cylinder", (-0.1, 1.29, 0), (0.47, 0.03, 0.47), coffee),
-        Part("torus", (0.45, 0.66, 0), (0.36, 0.36, 0.36), rgb, (90, 0, 0)),
-    )
+    coffee = toys.WOOD if color != "brown" else toys.DARK
+    parts = recolored("mug", {toys.BLUE: COLORS[color], toys.WOOD: coffee})
     return Thing(parts, f"{color} mug", (color,))
 
 
 def snowman(rng: random.Random) -> Thing:
     """Two balls of the named color, a hat, a carrot and eyes towards +z."""
     color, hat = rng.sample([c for c in COLORS if c != "orange"], 2)
-    ink = DARK if color != "black" else COLORS["white"]
-    eyes = [Part("sphere", (x, 1.28, 0.32), (0.05, 0.06, 0.05), ink) for x in (-0.14, 0.14)]
-    parts = (
-        Part("sphere", (0, 0.48, 0), (0.52, 0.48, 0.52), COLORS[color]),
-        Part("sphere", (0, 1.18, 0), (0.36, 0.36, 0.36), COLORS[color]),
-        Part("cone", (0, 1.15, 0.5), (0.08, 0.18, 0.08), BEAK, (90, 0, 0)),
-        Part("cylinder", (0, 1.5, 0), (0.34, 0.04, 0.34), COLORS[hat]),
-        Part("cylinder", (0, 1.64, 0), (0.22, 0.16, 0.22), COLORS[hat]),
-        *eyes,
-    )
+    eyes = toys.DARK if color != "black" else COLORS["white"]
+    own = {toys.WHITE: COLORS[color], toys.BLUE: COLORS[hat], toys.ORANGE: BEAK, toys.DARK: eyes}
+    parts = recolored("snowman", own)
     return Thing(parts, f"{color} toy snowman with {article(hat)} hat", (color, hat))
 
 

@@ -1,4 +1,4 @@
-"""What the loop moves: a latent, or a generator seen through its picture."""
+"""What the loop updates: a latent, or the parameters of a generator."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dreamsampler.maths import Latent
 
 @runtime_checkable
 class Variable(Protocol):
-    """Something with a clean latent that can be pulled towards another one."""
+    """Something with a clean latent that can be moved towards another one."""
 
     def latent(self) -> Latent:
-        """Today's clean latent, without a graph; a new camera if it likes."""
+        """The present clean latent, without a graph; perhaps from a new camera."""
         ...
 
     def update(self, target: Latent) -> None:
-        """Come nearer to the target: in closed form, or by a few gradient steps."""
+        """Move towards the target: in closed form, or by a few gradient steps."""
         ...
 
 
@@ -32,12 +32,12 @@ class LatentVariable:
         psi = z0,   argmin_psi |psi - target|^2 = target
 
     Args:
-        z0: the clean latent to begin with.
+        z0: the initial clean latent.
 
     Example:
-        >>> canvas = LatentVariable(torch.zeros(1, 3, 2, 2))
-        >>> canvas.update(torch.ones(1, 3, 2, 2))
-        >>> canvas.latent().mean().item()
+        >>> variable = LatentVariable(torch.zeros(1, 3, 2, 2))
+        >>> variable.update(torch.ones(1, 3, 2, 2))
+        >>> variable.latent().mean().item()
         1.0
     """
 
@@ -55,7 +55,7 @@ class LatentVariable:
 
 @final
 class GeneratorVariable:
-    """A generator g(psi), seen through z0 = encode(g(psi)).
+    """A generator g(psi) with the latent z0 = encode(g(psi)).
 
         psi <- psi - step d/dpsi [ 1/2 |encode(g(psi)) - target|^2 + penalty() ]
 
@@ -88,27 +88,24 @@ class GeneratorVariable:
         self.encode = encode
         self.update_steps = update_steps
         self.penalty = penalty
-        self._seen: Latent | None = None
+        self._latent: Latent | None = None
 
     def latent(self) -> Latent:
-        """encode(g(psi)); the graph is kept for the pull that follows."""
-        return self._render().detach()
-
-    def _render(self) -> Latent:
+        """encode(g(psi)); the graph is kept for the update that follows."""
         with torch.enable_grad():
-            self._seen = self.encode(self.generator())
-        return self._seen
+            self._latent = self.encode(self.generator())
+        return self._latent.detach()
 
     def update(self, target: Latent) -> None:
         """Take `update_steps` optimizer steps towards the target."""
         for _ in range(self.update_steps):
             check_canceled()
-            seen = self._render() if self._seen is None else self._seen
             with torch.enable_grad():
-                loss = 0.5 * ((seen - target.detach()) ** 2).sum()
+                z0 = self.encode(self.generator()) if self._latent is None else self._latent
+                loss = 0.5 * ((z0 - target.detach()) ** 2).sum()
                 if self.penalty is not None:
                     loss = loss + self.penalty()
                 self.optimizer.zero_grad()
                 loss.backward()
             self.optimizer.step()
-            self._seen = None
+            self._latent = None

@@ -1,4 +1,4 @@
-"""What a denoiser is made of: prompts and their weights, masks, measurements."""
+"""Denoisers made of prompts and their weights, masks and measurements."""
 
 from dreamsampler.guidance.attention_mask import (
     attention_mask,

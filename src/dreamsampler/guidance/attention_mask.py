@@ -1,4 +1,4 @@
-"""Masks made of attention: where the words of an edit are looked at."""
+"""Masks made of cross-attention to the words of an edit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def largest(size: Tensor, threshold: float) -> Tensor:
 
 
 def token_attention(maps: Tensor, words: Tensor) -> Tensor:
-    """How much each place attends to some words, (b, 1, h, w).
+    """The attention of each cell to some words, (b, 1, h, w).
 
     Args:
         maps: (b, n, h, w) cross-attention.
@@ -35,12 +35,12 @@ def token_attention(maps: Tensor, words: Tensor) -> Tensor:
 
 
 def attention_mask(maps: Tensor, words: Tensor, threshold: float, shape: tuple[int, int]) -> Tensor:
-    """LEDITS++'s mask M1, where the words of an edit are attended to most, (b, 1, *shape).
+    """LEDITS++'s mask M1, where the attention to the words is largest, (b, 1, *shape).
 
         A  = G * sum over words of maps,   M1 = [A >= quantile_threshold(A)]
 
     G is a Gaussian of 3 x 3 cells with standard deviation 1 / sqrt(2), over edges mirrored. The
-    quantile is taken at the maps' own resolution, and its result repeated to the wanted one.
+    quantile is taken at the maps' own resolution, and its result repeated to `shape`.
 
     Args:
         maps: (b, n, h, w) cross-attention, averaged over heads and layers.
@@ -48,8 +48,8 @@ def attention_mask(maps: Tensor, words: Tensor, threshold: float, shape: tuple[i
         threshold: share of the picture that stays black, in [0, 1).
         shape: (h, w) of the mask.
 
-    Source: Brack et al., "LEDITS++", CVPR 2024 (arXiv:2311.16711), "semantic grounding"; the
-    Gaussian and the place of the quantile are those of the authors' program.
+    Source: Brack et al., "LEDITS++", CVPR 2024 (arXiv:2311.16711), "semantic grounding"; Gaussian
+    and resolution of the quantile are those of the authors' program.
     """
     total = token_attention(maps, words)
     side = torch.tensor([math.exp(-1.0), 1.0, math.exp(-1.0)], dtype=maps.dtype).to(maps.device)
@@ -65,10 +65,10 @@ def quantile_mask(total: Tensor, threshold: float, shape: tuple[int, int]) -> Te
 
         m = [U(P * A) > threshold max U(P * A)]
 
-    P takes the largest of 3 x 3 cells, U repeats cells. Words that are looked at nowhere give 0.
+    P takes the largest of 3 x 3 cells, U repeats cells. Words without any attention give 0.
 
     Args:
-        total: A, (b, 1, h, w): how much places attend to the words (`looked_at`), up to a factor.
+        total: A, (b, 1, h, w): attention to the words (`token_attention`), up to a factor.
         threshold: share of the picture's maximum above which it is white, in [0, 1).
         shape: (h, w) of the mask.
 

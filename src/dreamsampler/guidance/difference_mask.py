@@ -1,4 +1,4 @@
-"""A mask that nobody has to draw: where two prompts agree, nothing changes."""
+"""A mask made of the difference of two prompts: where they agree, nothing changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def difference_mask(change: Latent, low: float = 0.12, high: float = 0.35) -> Te
         d = blur |change|,   m = smoothstep((d / d_max - low) / (high - low))
 
     |.| is the root mean square over the channels, d_max the 98 % quantile of d over the picture.
-    What two prompts agree on changes a little everywhere; what they differ in changes a lot in one
-    place. No change at all gives 0.
+    Where two prompts agree the change is small; where they differ it is large. No change at all
+    gives 0.
 
     Args:
         change: (b, c, h, w).
@@ -30,7 +30,7 @@ def difference_mask(change: Latent, low: float = 0.12, high: float = 0.35) -> Te
     made smooth and relative to the change itself.
     """
     if not 0 <= low < high:
-        raise ValueError(f"low is {low} and high {high}, but 0 <= low < high is wanted")
+        raise ValueError(f"low is {low} and high {high}, but must be 0 <= low < high")
     size = change.square().mean(1, keepdim=True).sqrt()
     padded = functional.pad(size, (1, 1, 1, 1), mode="replicate")
     local = functional.avg_pool2d(padded, 3, stride=1)

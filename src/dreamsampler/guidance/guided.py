@@ -1,7 +1,7 @@
 """Guidance: prompts become a denoiser.
 
-Each maker returns a `Guided`: weighted sums of what the prior sees under several prompts. It is
-called like any denoiser, and knows which prompts it needs, so that all of them - those of two
+Each function returns a `Guided`: weighted sums of the prior's estimates under several prompts. It
+is called like any denoiser, and knows which prompts it needs, so that all of them - those of two
 denoisers as well (`predict_batch`) - go through the network in one batch, and those whose weight is
 negligible at a level not at all.
 """
@@ -30,9 +30,9 @@ class Guided:
     """A denoiser made of weighted prompts: z0 = sum_i a_i z0(c_i), eps = sum_i b_i eps(c_i).
 
     Args:
-        prior: who is asked.
+        prior: the model.
         z0: (condition, weight) pairs for the clean estimate.
-        eps: pairs for the noise that the next step renoises with.
+        eps: pairs for the noise of the next step.
         negligible: a condition none of whose weights exceeds this is not evaluated; the others
             of its sum are scaled up so that the sum of the weights stays what it was.
     """
@@ -51,49 +51,35 @@ class Guided:
         return replace(self, negligible=negligible)
 
 
-def predict_batch(asked: Sequence[tuple[Guided, Latent]], level: Level) -> list[Estimate]:
+def predict_batch(pairs: Sequence[tuple[Guided, Latent]], level: Level) -> list[Estimate]:
     """Several guided denoisers at one level, in one forward of the network.
 
     Args:
-        asked: (denoiser, its noisy latent) pairs; all denoisers share one prior.
+        pairs: (denoiser, its noisy latent); all denoisers share one prior.
         level: the level of all of them.
 
     Raises:
         ValueError: denoisers of different priors.
     """
-    prior = asked[0][0].prior
-    if any(guided.prior is not prior for guided, _ in asked):
-        raise ValueError("denoisers that are asked together must share one prior")
-    sums = [
-        (
-            _weights(guided.z0, level, guided.negligible),
-            _weights(guided.eps, level, guided.negligible),
-        )
-        for guided, _ in asked
-    ]
-    questions: list[tuple[int, int]] = []  # (id of the condition, which latent), in order
-    conditions: list[Condition] = []
-    latents: list[Latent] = []
-    for (_, z), parts in zip(asked, sums, strict=True):
-        for condition, _w in (*parts[0], *parts[1]):
-            if (id(condition), id(z)) not in questions:
-                questions.append((id(condition), id(z)))
-                conditions.append(condition)
-                latents.append(z)
+    prior = pairs[0][0].prior
+    if any(guided.prior is not prior for guided, _ in pairs):
+        raise ValueError("denoisers of one batch must share one prior")
+    sums = [[_weights(terms, level, g.negligible) for terms in (g.z0, g.eps)] for g, _ in pairs]
+    rows = {
+        (id(condition), id(z)): (condition, z)
+        for (_, z), parts in zip(pairs, sums, strict=True)
+        for condition, _w in (*parts[0], *parts[1])
+    }
+    conditions, latents = zip(*rows.values(), strict=True)
     one = all(z is latents[0] for z in latents)
-    answers = dict(
-        zip(
-            questions,
-            prior.predict(latents[0] if one else latents, level, conditions),
-            strict=True,
-        )
-    )
+    estimates = prior.predict(latents[0] if one else list(latents), level, list(conditions))
+    found = dict(zip(rows, estimates, strict=True))
     return [
         Estimate(
-            sum_of([(w, answers[id(c), id(z)].z0) for c, w in parts[0]]),
-            sum_of([(w, answers[id(c), id(z)].eps) for c, w in parts[1]]),
+            sum_of([(w, found[id(c), id(z)].z0) for c, w in parts[0]]),
+            sum_of([(w, found[id(c), id(z)].eps) for c, w in parts[1]]),
         )
-        for (_, z), parts in zip(asked, sums, strict=True)
+        for (_, z), parts in zip(pairs, sums, strict=True)
     ]
 
 
@@ -116,17 +102,17 @@ def _weights(terms: Terms, level: Level, negligible: float) -> list[tuple[Condit
 
 
 def conditional(prior: Prior, condition: Condition) -> Guided:
-    """One prompt, no guidance: what the prior itself believes."""
+    """One prompt, no guidance."""
     return Guided(prior, ((condition, 1.0),), ((condition, 1.0),))
 
 
 def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> Guided:
     """Classifier-free guidance: est(null) + w (est(c) - est(null)), for z0 and eps alike.
 
-    A model that was distilled to be told its scale is told w, and asked once.
+    A model that takes its scale as an input gets w, and is evaluated once.
 
     Args:
-        prior: who is asked.
+        prior: the model.
         condition: the prompt.
         null: the negative or empty prompt.
         scale: w, diffusers' guidance_scale; 1 is the prompt alone, and evaluates only it. Where
@@ -149,7 +135,7 @@ def cfg_pp(prior: Prior, condition: Condition, null: Condition, weight: Weight) 
         z0 = (1 - l) z0(null) + l z0(c),   eps = eps(null)
 
     Args:
-        prior: who is asked.
+        prior: the model.
         condition: the prompt.
         null: the empty prompt.
         weight: l; see `per_step` for the l that means a given guidance_scale, and `gamma` for
@@ -170,7 +156,7 @@ def gamma(value: float) -> Weight:
 
 
 def per_step(guidance_scale: Weight, levels: Sequence[Level]) -> Weight:
-    """The l of a distilled step that moves as far as CFG of weight w does: l = w (1 - s' / s).
+    """The l of a CFG++ step that moves as far as CFG of weight w does: l = w (1 - s' / s).
 
     s = sigma / alpha; a prime marks the next level, s' = 0 after the last one. The strength of
     an edit given as w does not depend on the number of steps; a constant l does.
@@ -180,7 +166,7 @@ def per_step(guidance_scale: Weight, levels: Sequence[Level]) -> Weight:
         levels: the falling levels of the run.
 
     Raises:
-        ValueError: no levels, or when it is asked at one that is not among them.
+        ValueError: no levels, or another level than these.
     """
     share = covered(levels, lambda level: level.s)
     return lambda level: weigh(guidance_scale, level) * weigh(share, level)
@@ -195,18 +181,18 @@ def delta(
 ) -> Denoiser:
     """The difference between two prompts, added to the source.
 
-        z_src = z - alpha (look - anchor)                the source in the very same noise
-        z_tgt = z_src + coupling (look - anchor)
+        z_src = z - alpha (latent - anchor)              the source in the same noise
+        z_tgt = z_src + coupling (latent - anchor)
         z0    = anchor + z0(target; z_tgt) - z0(source; z_src)
 
     What both prompts agree on cancels, the network's errors too; equal prompts return the anchor
-    exactly. Until the first change both sides see one latent, and are asked about it once. The
-    noise of the estimate is the one it came with.
+    exactly. Until the first change both sides have one latent, which is evaluated once. The noise
+    of the estimate is that of z.
 
     Args:
-        target: guidance towards what is wanted.
-        source: guidance towards what is there.
-        variable: whose look this step has hidden in noise.
+        target: guidance towards the target prompt.
+        source: guidance towards the source prompt.
+        variable: whose latent this step has added noise to.
         anchor: clean latent of the source.
         coupling: how far the edit so far moves z_tgt away from z_src: alpha for delta denoising
             score, alpha + sigma for FlowEdit.
@@ -218,7 +204,7 @@ def delta(
     def denoise(z: Latent, level: Level) -> Estimate:
         z_tgt, z_src = _coupled(z, level, variable.latent() - anchor, coupling)
         tgt, src = predict_batch([(target, z_tgt), (source, z_src)], level)
-        z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal answers give the anchor itself
+        z0 = anchor + (tgt.z0 - src.z0)  # in brackets: equal estimates give the anchor itself
         return Estimate(z0, (z_src - level.alpha * anchor) / level.sigma)
 
     return denoise
@@ -228,9 +214,9 @@ def _coupled(z: Latent, level: Level, shift: Latent, coupling: Weight) -> tuple[
     """Two noisy latents for one noise: (z_tgt, z_src) of `delta`, one object where they are equal.
 
     Args:
-        z: alpha look + sigma eps.
+        z: alpha latent + sigma eps.
         level: its level.
-        shift: look - anchor.
+        shift: latent - anchor.
         coupling: how far the shift moves z_tgt away from z_src.
     """
     if not bool(shift.any()):
@@ -246,8 +232,8 @@ def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:
         D = (1 + 1/2r) z0 - 1/2r z0_before,   r = h_before / h,   h = lambda' - lambda
 
     lambda = log(alpha / sigma). The estimate's eps moves against z0 so that the pair still
-    explains the same z; the first and the last step are plain, and those onto a clean level or
-    between equal ones.
+    explains the same z; the first and the last step are of first order, and those onto a clean
+    level or between equal ones.
 
     Args:
         denoise: the denoiser to extrapolate.

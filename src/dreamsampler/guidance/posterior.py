@@ -1,4 +1,4 @@
-"""A measurement as guidance: the estimate follows the gradient of what it leaves unexplained."""
+"""A measurement as guidance: the estimate moves against the gradient of the residual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several prompts in one picture, each in its own place."""
+"""Several prompts in one picture, each under its mask."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def regional(guided: Sequence[Guided], masks: Sequence[Tensor]) -> Denoiser:
         z0 = sum_i p_i z0_i,   eps = sum_i p_i eps_i,   p_i = m_i / sum_j m_j
 
     Where no mask is white all denoisers count the same, so that the pair explains z everywhere.
-    One mask, or one denoiser, costs what it costs alone; prompts that are shared, such as the null
-    prompt, are asked once.
+    Prompts that are shared, such as the null prompt, are evaluated once.
 
     Args:
         guided: denoisers of one prior.
@@ -53,9 +52,9 @@ def regional(guided: Sequence[Guided], masks: Sequence[Tensor]) -> Denoiser:
     parts = _parts(masks)
 
     def denoise(z: Latent, level: Level) -> Estimate:
-        seen = predict_batch([(each, z) for each in guided], level)
+        estimates = predict_batch([(each, z) for each in guided], level)
         z0, eps = torch.zeros_like(z), torch.zeros_like(z)
-        for part, each in zip(parts, seen, strict=True):
+        for part, each in zip(parts, estimates, strict=True):
             z0, eps = z0 + part.to(z) * each.z0, eps + part.to(z) * each.eps
         return Estimate(z0, eps)
 

@@ -3,18 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dreamsampler.methods.registry import METHODS, Method, method, methods_of
-
 if TYPE_CHECKING:
     from dreamsampler.methods.edit.ddim_inversion import ddim_inversion
     from dreamsampler.methods.edit.ddpm_inversion import ddpm_inversion
     from dreamsampler.methods.edit.dds import dds
     from dreamsampler.methods.edit.default import anchored_edit
     from dreamsampler.methods.edit.dreamsampler import dreamsampler
-    from dreamsampler.methods.edit.flow_edit import flow_edit, flow_share
+    from dreamsampler.methods.edit.flowedit import flow_edit, flow_share
     from dreamsampler.methods.edit.ledits import ledits
     from dreamsampler.methods.edit.negative_prompt_inversion import negative_prompt_inversion
-    from dreamsampler.methods.edit.null_text import null_text_inversion
+    from dreamsampler.methods.edit.null_text_inversion import null_text_inversion
     from dreamsampler.methods.edit.pds import pds, pds_weights
     from dreamsampler.methods.edit.prompt_to_prompt import LocalBlend, prompt_to_prompt
     from dreamsampler.methods.edit.sdedit import sdedit
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
         prompted,
     )
     from dreamsampler.methods.inpaint.repaint import repaint
-    from dreamsampler.methods.inputs import EditInputs, InpaintInputs, RestoreInputs, RunningMean
+    from dreamsampler.methods.inputs import RunningMean
     from dreamsampler.methods.published import paper_levels
     from dreamsampler.methods.restore.default import (
         anchored_restoration,
@@ -41,10 +39,7 @@ if TYPE_CHECKING:
     from dreamsampler.methods.sampling import cfg_plus_plus, ddim, ddpm, dpm_solver
 
 _HOMES = {
-    "EditInputs": "inputs",
-    "InpaintInputs": "inputs",
     "LocalBlend": "edit.prompt_to_prompt",
-    "RestoreInputs": "inputs",
     "RunningMean": "inputs",
     "anchored_edit": "edit.default",
     "anchored_inpainting": "inpaint.default",
@@ -63,12 +58,12 @@ _HOMES = {
     "dreamsampler": "edit.dreamsampler",
     "dreamsampler_inpainting": "inpaint.dreamsampler",
     "dreamsampler_restoration": "restore.dreamsampler",
-    "flow_edit": "edit.flow_edit",
-    "flow_share": "edit.flow_edit",
+    "flow_edit": "edit.flowedit",
+    "flow_share": "edit.flowedit",
     "flowdps": "restore.flowdps",
     "ledits": "edit.ledits",
     "negative_prompt_inversion": "edit.negative_prompt_inversion",
-    "null_text_inversion": "edit.null_text",
+    "null_text_inversion": "edit.null_text_inversion",
     "paper_levels": "published",
     "pds": "edit.pds",
     "pds_weights": "edit.pds",
@@ -83,12 +78,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "METHODS",
-    "EditInputs",
-    "InpaintInputs",
     "LocalBlend",
-    "Method",
-    "RestoreInputs",
     "RunningMean",
     "anchored_edit",
     "anchored_inpainting",
@@ -111,8 +101,6 @@ __all__ = [
     "flow_share",
     "flowdps",
     "ledits",
-    "method",
-    "methods_of",
     "negative_prompt_inversion",
     "null_text_inversion",
     "paper_levels",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
@@ -21,17 +21,18 @@ class Method:
     """One method of one task.
 
     Args:
+        task: edit, inpaint or restore.
         name: what a task takes as `method`.
         title: its name in tables.
-        task: edit, inpaint or restore.
-        function: "module:function", loaded on first use; it takes the task's inputs
-            (`methods.inputs`) and settings, and returns the steps and their number.
         settings: option -> published value, None where the method decides. An option that is not
             in it is one the method does not have.
         paper: authors, title, venue (arXiv id).
         use: when to use it.
         evaluations: of the network, an image, at these settings; the most where a search may end
             earlier.
+        function: "module:function", loaded on first use; it takes the task's inputs
+            (`methods.inputs`) and settings, and returns the steps and their number. Left out it is
+            `run` of the module with the method's name.
         draws: whether it draws noise, so that seeds make different pictures.
         source_prompt: whether it uses the source prompt, or cannot do without.
         negative_prompt: whether it uses a negative prompt.
@@ -41,30 +42,32 @@ class Method:
         keeps_pixels: whether pixels of the source that did not change are put back at the end.
 
     Example:
-        >>> from dreamsampler.methods import method
+        >>> from dreamsampler.methods.registry import method
         >>> method("edit", "sdedit").settings["num_inference_steps"]
         50
     """
 
+    task: MethodTask
     name: str
     title: str
-    task: MethodTask
-    function: str
     settings: Mapping[str, Any]
     paper: str
     use: str
     evaluations: int
-    draws: bool = field(default=True, kw_only=True)
-    source_prompt: Prompt = field(default="unused", kw_only=True)
-    negative_prompt: Prompt = field(default="used", kw_only=True)
-    attention: bool = field(default=False, kw_only=True)
-    table: bool = field(default=False, kw_only=True)
-    linear: bool = field(default=False, kw_only=True)
-    keeps_pixels: bool = field(default=True, kw_only=True)
+    _: KW_ONLY
+    function: str = ""
+    draws: bool = True
+    source_prompt: Prompt = "unused"
+    negative_prompt: Prompt = "used"
+    attention: bool = False
+    table: bool = False
+    linear: bool = False
+    keeps_pixels: bool = True
 
     def load(self) -> Callable[[Any, Mapping[str, Any]], Steps]:
         """The function: (inputs, settings) -> (iterator of steps, number of steps)."""
-        return resolve_name(self.function)
+        home = f"dreamsampler.methods.{self.task}.{self.name}:run"
+        return resolve_name(self.function or home)
 
     def options(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """The settings with a caller's choices in place.

@@ -182,7 +182,7 @@ class RestoreInputs:
     @cached_property
     def z_src(self) -> Latent:
         """Latent of the first guess, one row an image."""
-        return self.data.hide(self.guess).repeat(len(self.rng), 1, 1, 1)
+        return self.data.encode(self.guess).repeat(len(self.rng), 1, 1, 1)
 
     def denoise(self, scale: float, *, negation: bool = False) -> Guided | Negation:
         """The model under its prompt, or under the null prompt if it has none.
@@ -207,6 +207,8 @@ class RunningMean:
     Attributes:
         mean: (b, 3, h, w), not clamped.
         count: how many were added.
+
+    Source: see `averaged_restoration`.
     """
 
     def __init__(self, first: Tensor) -> None:

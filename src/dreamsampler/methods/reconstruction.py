@@ -1,4 +1,4 @@
-"""A scene from its views: a radiance field under a data term, and a prior that sees every view."""
+"""A scene from its views: a radiance field under a data term and a prior of every view."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ class Stage:
     steps: int
 
 
-def fitted(film: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
+def fitted(field: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
     """Fit a field to its data alone, from coarse to fine.
 
-    At each stage the box is tightened to what is there and the grid refined; half way through a
+    At each stage the box is tightened to what is not empty and the grid refined; half way through a
     stage the learning rate falls to 0.4 of itself. In the first half of the first stage nothing is
     left out, so that matter can appear anywhere.
 
     Args:
-        film: the field, its cameras and its data term; it adopts a new grid each stage.
+        field: the field, its cameras and its data term; it adopts a new grid each stage.
         stages: resolutions and steps.
 
     Yields:
@@ -69,16 +69,16 @@ def fitted(film: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
         raise ValueError("there are no stages: fit at one resolution at least")
     count = 0
     for number, stage in enumerate(stages):
-        box = film.grid.box if number == 0 else film.grid.tight_box()
+        box = field.grid.box if number == 0 else field.grid.tight_box()
         size = cubic_size(box, stage.resolution)
-        grid = film.grid.resampled(size, box)
+        grid = field.grid.resampled(size, box)
         grid.count_in(DENSE / grid.voxel)
-        film.adopt(grid, everywhere=number == 0)
+        field.set_grid(grid, everywhere=number == 0)
         for step in range(stage.steps):
             if step == stage.steps // 2:
-                film.slow(0.4)
-                film.search(False)
-            film.step()
+                field.scale_rates(0.4)
+                field.set_everywhere(False)
+            field.step()
             count += 1
             yield count
 
@@ -91,51 +91,51 @@ def by_view(guided: Sequence[Guided], batch: int = 32) -> Denoiser:
         batch: most rows in one forward.
 
     Raises:
-        ValueError: if it is asked about another number of rows.
+        ValueError: another number of rows.
     """
 
     def denoise(z: Latent, level: Level) -> Estimate:
         if len(z) != len(guided):
             raise ValueError(f"{len(z)} views came, but there are prompts for {len(guided)}")
-        asked = list(zip(guided, z.split(1), strict=True))
-        told = [
-            e for i in range(0, len(z), batch) for e in predict_batch(asked[i : i + batch], level)
-        ]
-        return Estimate(torch.cat([e.z0 for e in told]), torch.cat([e.eps for e in told]))
+        pairs, estimates = list(zip(guided, z.split(1), strict=True)), []
+        for i in range(0, len(z), batch):
+            estimates += predict_batch(pairs[i : i + batch], level)
+        z0, eps = [e.z0 for e in estimates], [e.eps for e in estimates]
+        return Estimate(torch.cat(z0), torch.cat(eps))
 
     return denoise
 
 
 @final
-class _Ahead:
-    """The views of a film on a walk of their own; the field follows where it ends.
+class _AheadOfField:
+    """The latents of a field's views; the field itself is updated at the end of a pass only.
 
-    What a prior believes under much noise is less true than what the field shows by then, so that
-    a field that followed every level would unlearn first and learn the same again later.
+    At high noise the estimates are less true than the present views, so that a field that followed
+    every level would unlearn first and learn the same again later.
 
     Args:
-        film: the field and its cameras.
-        levels: how many the walk has.
+        field: the field and its cameras.
+        levels: how many the pass has.
     """
 
-    def __init__(self, film: MultiViewField, levels: int) -> None:
-        self.film, self.levels, self.done, self.z = film, levels, 0, film.latent()
+    def __init__(self, field: MultiViewField, levels: int) -> None:
+        self.field, self.levels, self.done, self.z = field, levels, 0, field.latent()
 
     def latent(self) -> Latent:
-        """Where the walk is; it begins at what the field shows."""
+        """The present latents; at first those of the views."""
         return self.z
 
     def update(self, target: Latent) -> None:
-        """Go there; at the end the field takes all the steps that the levels have."""
+        """Take the target; at the end the field takes all the steps of the levels."""
         self.z, self.done = target, self.done + 1
         if self.done == self.levels:
-            self.film.update(target, self.levels)
+            self.field.update(target, self.levels)
 
 
 def reconstruct(
     denoise: Denoiser,
-    film: MultiViewField,
-    walks: Sequence[Sequence[Level]],
+    field: MultiViewField,
+    passes: Sequence[Sequence[Level]],
     rng: Rng,
     *,
     spread: Weight = 0.0,
@@ -143,44 +143,43 @@ def reconstruct(
 ) -> Iterator[Step]:
     """Distill a prior into a field, at falling levels that all views share.
 
-        z_v = alpha z0_v + sigma eps_v,    z0_v = E(g_v) at the first level of a walk
+        z_v = alpha z0_v + sigma eps_v,    z0_v = E(g_v) at the first level of a pass
         z0_v, eps_v = denoise(z_v | prompt, view word)
         x_v = argmin_x |A x - y_v|^2 / 2 noise^2 + |x - D(z0_v)|^2 / 2 r^2,    r = spread
         z0_v <- z0_v + E(x_v) - E(D(z0_v))
-    and at the end of a walk, x_v with g_v + share (D(z0_v) - D(E(g_v))) for D(z0_v),
+    and at the end of a pass, x_v with g_v + share (D(z0_v) - D(E(g_v))) for D(z0_v),
         psi <- argmin_psi data + beta/2 mean |g_v - x_v|^2 + penalties    (a few steps a level)
 
-    Every view draws its noise when a walk begins and keeps what the prior believes of it (`keep`).
-    Every second walk sees mirror images: what networks get wrong there is something else.
+    Every view draws its noise at the start of a pass and keeps the estimated one (`keep`).
+    Every second pass sees mirror images, for which a network makes other errors.
 
     Args:
-        denoise: what the prior believes of all views (`by_view`).
-        film: the field; its energy holds data term and penalties. It needs `decode`.
-        walks: falling levels each (`restarts`).
+        denoise: the prior of all views (`by_view`).
+        field: its energy holds data term and penalties. It needs `decode`.
+        passes: falling levels each (`restarts`).
         rng: one generator per view.
-        spread: r of a level, the deviation that the prior's picture is believed up to, a share
-            of white.
-        regularize: bends the clean estimates.
+        spread: r of a level, the standard deviation of the picture around the prior's, a share of
+            white.
+        regularize: further maps of the clean estimates.
 
     Raises:
         ValueError: levels that do not fall.
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3 and the
-        conclusion's outlook on 3D; its settings were never published, ours are measured in
-        benchmarks/reconstruct.py. The walks of the views are `anchored_restoration`.
+        conclusion's outlook on 3D; its settings were never published, ours are measured in the
+        reconstruction suite of the benchmarks. Each view is restored as in `anchored_restoration`.
     """
-    if any(b.s >= a.s for levels in walks for a, b in pairwise(levels)):
+    if any(b.s >= a.s for levels in passes for a, b in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
-    def explained(z0: Latent, step: Step) -> Latent:
-        film.belief = weigh(spread, step.level)
-        return film.explained(z0)
+    def data_step(z0: Latent, step: Step) -> Latent:
+        field.spread = weigh(spread, step.level)
+        return field.consistent(z0)
 
-    done = 0
-    for number, levels in enumerate(walks):
-        film.axes = FLIPS[number % len(FLIPS)]
-        ahead = _Ahead(film, len(levels))
-        eps = draw(ahead.latent(), rng)
-        for step in dream(denoise, ahead, levels, eps, regularize=chain(regularize, explained)):
+    done, maps = 0, chain(regularize, data_step)
+    for number, levels in enumerate(passes):
+        field.axes = FLIPS[number % len(FLIPS)]
+        ahead = _AheadOfField(field, len(levels))
+        for step in dream(denoise, ahead, levels, draw(ahead.latent(), rng), regularize=maps):
             yield replace(step, index=done + step.index)
         done += len(levels)

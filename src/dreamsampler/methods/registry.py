@@ -1,15 +1,17 @@
 """Every method by its name: its function, its published settings, and when to use it.
 
-A new method is one file with a `run` function, and one entry in its folder's `__init__.py`. No
-torch is imported until a method is loaded.
+A new method is one file with a `run` function, and one entry in its folder's `entries.py`. No torch
+is imported until a method is loaded.
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 
-from dreamsampler.methods import edit, inpaint, restore
+from dreamsampler.methods.edit import entries as edit
 from dreamsampler.methods.entry import Method, MethodTask
+from dreamsampler.methods.inpaint import entries as inpaint
+from dreamsampler.methods.restore import entries as restore
 
 __all__ = ["METHODS", "Method", "MethodTask", "method", "methods_of"]
 

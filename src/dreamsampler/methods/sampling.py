@@ -1,4 +1,4 @@
-"""Sampling from noise, each method a sentence on the one loop.
+"""Sampling from noise.
 
 All take the first noise `eps` (unit variance, shaped like the latent), falling `levels`, and two
 conditions of the prior: the prompt's and the null one.
@@ -15,18 +15,18 @@ from dreamsampler.guidance import cfg, cfg_pp, per_step, second_order
 from dreamsampler.maths import Denoiser, Latent, Level, Renoise, Rng, Step, Weight, fresh, keep
 from dreamsampler.maths import ddpm as ddpm_share
 from dreamsampler.models.prior import Condition, Prior
-from dreamsampler.samplers import dream, split
+from dreamsampler.samplers import clean_pair, dream
 
 
 def _from_noise(
     denoise: Denoiser, eps: Latent, levels: Sequence[Level], renoise: Renoise = keep
 ) -> Iterator[Step]:
-    """Start where all is noise: the first noisy latent is eps, scaled to its level."""
+    """Start from noise: the first noisy latent is eps, scaled to its level."""
     if not levels:
         raise ValueError("there are no levels to sample at: pass at least one")
     first = levels[0]
-    z0, noise = split((first.alpha**2 + first.sigma**2) ** 0.5 * eps, first)
-    if first.alpha > first.sigma:  # a start so late that noise alone is no picture
+    z0, noise = clean_pair((first.alpha**2 + first.sigma**2) ** 0.5 * eps, first)
+    if first.alpha > first.sigma:  # a level so low that scaled noise is no latent of it
         z0, noise = torch.zeros_like(eps), eps
     return dream(denoise, LatentVariable(z0), levels, noise, renoise=renoise)
 
@@ -89,7 +89,7 @@ def cfg_plus_plus(
     guidance_scale: Weight | None = None,
     weight: Weight = 0.6,
 ) -> Iterator[Step]:
-    """CFG++: the clean estimate is guided, the noise that hides it again is the null prompt's.
+    """CFG++: the clean estimate is guided, the next noise is the null prompt's.
 
     Args:
         prior: the model.

@@ -1,4 +1,4 @@
-"""Vector graphics from measurements: data bind what is drawn, a prior what it looks like."""
+"""Vector graphics from measurements, under a prior."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dreamsampler.maths import (
 )
 from dreamsampler.samplers.dream import dream
 
-LEAST_BELIEF = 0.01
-"""No estimate is believed further: a share of white."""
+LEAST_SPREAD = 0.01
+"""Least standard deviation around an estimate, a share of white."""
 
 
 def vectorize(
@@ -33,22 +33,22 @@ def vectorize(
     spread: Weight | None = None,
     renoise: Renoise = keep,
 ) -> Iterator[Step]:
-    """Distill a prior into a vector graphic that explains a measurement, at falling levels.
+    """Distill a prior into a vector graphic that agrees with a measurement, at falling levels.
 
         z = alpha E(g) + sigma eps,    z0 = denoise(z)
         psi <- argmin data + beta/(2 r^2) |g - D(z0)|^2 + penalties,   r = spread   (a few steps)
         eps <- eps(z)
 
-    What the paths did not follow of z0 comes back in the noise of the next level: eps(z) holds
-    all of z that was not believed. Noise that is held instead forgets it, and measures worse.
+    The part of z0 that the paths did not follow comes back in the noise of the next level, since
+    eps(z) is estimated from z. With one fixed noise it is lost, which measures worse.
 
     Args:
         denoise: the prior under its prompt.
         drawing: the graphic; its energy holds data term and penalties.
         levels: falling.
         rng: one generator, of the first noise.
-        spread: deviation that the estimate is believed up to, a share of white, > 0; what the
-            drawing has if left out.
+        spread: r, standard deviation around the estimate, a share of white, > 0; the drawing's own
+            if left out.
         renoise: the noise of the next level; the estimate's by default.
 
     Example:
@@ -73,11 +73,11 @@ def vectorize(
     if any(following.s >= level.s for level, following in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")
 
-    def trusted(z0: Latent, step: Step) -> Latent:
-        """The estimate as it is; the drawing learns how far to believe it."""
+    def set_spread(z0: Latent, step: Step) -> Latent:
+        """The estimate as it is, and its spread for the drawing."""
         if spread is not None:
-            drawing.belief = max(weigh(spread, step.level), LEAST_BELIEF)
+            drawing.spread = max(weigh(spread, step.level), LEAST_SPREAD)
         return z0
 
     eps = draw(drawing.latent(), rng)
-    yield from dream(denoise, drawing, levels, eps, regularize=trusted, renoise=renoise)
+    yield from dream(denoise, drawing, levels, eps, regularize=set_spread, renoise=renoise)

@@ -1,4 +1,4 @@
-"""Measurement operators: what a camera, a file format or an accident did to a picture.
+"""Measurement operators: blur, fewer pixels, lost pixels, lost colors, compression.
 
 They act on pictures x, (b, 3, h, w) in [0, 1], of any size and give their measurement y = A x in
 the same units; noise is not part of them. All are linear but JPEG. Numbers outside of [0, 1] are

@@ -49,8 +49,7 @@ class GaussianBlur:
 
     Args:
         sigma: width in pixels, > 0.
-        boundary: what lies beyond the edge: "reflect" (the picture mirrored, edge pixel twice; for
-            pictures cut out of the world), "circular" or "zero" (black).
+        boundary: "reflect" (mirrored, edge pixel twice; for photographs), "circular" or "zero".
 
     Raises:
         ValueError: for a width that is no positive number, or an unknown boundary.
@@ -68,7 +67,7 @@ class GaussianBlur:
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(
                 f"sigma is {self.sigma:g}, but the width of a blur is a number of pixels above 0: "
-                "leave the blur out where there is none"
+                "leave out a blur of width 0"
             )
 
     @classmethod
@@ -216,7 +215,7 @@ class MotionBlur(_Convolution):
         if not (math.isfinite(self.length) and self.length > 0):
             raise ValueError(
                 f"length is {self.length:g}, but a motion is a number of pixels above 0: "
-                "leave the blur out where there is none"
+                "leave out a blur of width 0"
             )
         if not math.isfinite(self.angle):
             raise ValueError(f"angle is {self.angle:g}, but must be a number of degrees")
@@ -312,7 +311,7 @@ def _picture(path: Path) -> np.ndarray:
 def _numpy(path: Path) -> np.ndarray:
     numbers = np.load(path, allow_pickle=False)
     if numbers.dtype.kind not in "biuf":
-        raise ValueError(f"its numbers are {numbers.dtype}, and real ones were wanted")
+        raise ValueError(f"its numbers are {numbers.dtype}, but must be real")
     return numbers
 
 
@@ -325,7 +324,7 @@ def _safetensors(path: Path) -> np.ndarray:
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     if len(tensors) != 1:
-        raise ValueError(f"it holds {len(tensors)} tensors, and one was wanted")
+        raise ValueError(f"it holds {len(tensors)} tensors, but must hold one")
     return next(iter(tensors.values())).double().numpy()
 
 

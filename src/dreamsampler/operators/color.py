@@ -34,7 +34,7 @@ class Grey:
 
     @classmethod
     def example(cls) -> Grey:
-        """The only instance there is."""
+        """The only instance."""
         return cls()
 
     def A(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -120,8 +120,8 @@ class ColorMatrix:
         """Pixel by pixel, in the singular vectors of the matrix."""
         left, values, right = (part.to(z) for part in torch.linalg.svd(self.matrix.double()))
         values = values.view(3, 1, 1)
-        told, held = _mix(left.mT, y), _mix(right, z)
-        return _mix(right.mT, (gamma * values * told + held) / (gamma * values**2 + 1))
+        y, z = _mix(left.mT, y), _mix(right, z)
+        return _mix(right.mT, (gamma * values * y + z) / (gamma * values**2 + 1))
 
 
 def _luma(like: Tensor) -> Float[Tensor, "3 1 1"]:

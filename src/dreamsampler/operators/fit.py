@@ -1,4 +1,4 @@
-"""Parameters of an operator that nobody knows: a first guess, and the fit to a restored picture."""
+"""Unknown parameters of an operator: a first guess, and the fit to a restored picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 _GRID = {1: 2, 2: 12, 3: 7}
 """Points along every axis of the first grid, by the number of unknowns."""
 _FINE = 48
-"""Points along one axis, the other unknowns held."""
+"""Points along one axis, the other unknowns fixed."""
 
 
 def fit_parameters(
@@ -44,7 +44,7 @@ def fit_parameters(
     Args:
         description: operators with 1 to 3 unknowns (`?`).
         y: the measurement.
-        x: what the picture is thought to be, at the size that the measurement is of.
+        x: the estimated picture, of the size `description.input_size`.
         near: values to start from, in the order of `description.unknown`; searched a third
             of the way around them.
 
@@ -76,7 +76,7 @@ def guess_parameters(
 ) -> Description:
     """A first guess of unknown parameters from the measurement alone.
 
-    Pictures made of edges have a power spectrum c / f^3; the blur shows in what is missing:
+    Pictures made of edges have a power spectrum c / f^3; the blur attenuates it:
 
         argmin_theta min_c sum_f log P(f) + |Y(f)|^2 / P(f),   P = c |A_theta(f)|^2 / f^3 + noise^2
 
@@ -116,21 +116,23 @@ def guess_parameters(
             f"the measurement is {y.shape[-1]}x{y.shape[-2]}, too small to guess unknowns from: "
             "give a number to start from instead of ?"
         )
-    seen = Description(tuple(step for step in description.steps if step.name != "jpeg"))
+    visible = Description(tuple(step for step in description.steps if step.name != "jpeg"))
     power = _power(y.detach().double().cpu(), side)
     frequency = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)).double()
-    frequency[0, 0] = math.inf  # the mean says nothing about a blur
+    frequency[0, 0] = math.inf  # a blur does not change the mean
     floor = max(noise, 0.29 / 255) ** 2 + _jpeg_error(description, y)
 
     def loss(values: Sequence[float]) -> float:
         check_canceled()
-        return _unlikely(power, _gain(seen.filled(*values), side) / frequency**FALL, floor)
+        return _negative_log_likelihood(
+            power, _gain(visible.filled(*values), side) / frequency**FALL, floor
+        )
 
-    return description.filled(*_search(seen, loss, None))
+    return description.filled(*_search(visible, loss, None))
 
 
 def _with_quality(description: Description, y: Tensor) -> Description:
-    """The same with the quality of a last JPEG, where storing it again changes little."""
+    """The same with the quality of a last JPEG: the one at which storing again changes little."""
     steps = description.steps
     jpegs = [s for s in steps if s.name == "jpeg" and dict(s.values)["quality"] is None]
     if not jpegs:
@@ -182,10 +184,10 @@ def _jpeg_error(description: Description, y: Tensor) -> float:
     return error
 
 
-def _unlikely(power: Tensor, shape: Tensor, floor: float) -> float:
+def _negative_log_likelihood(power: Tensor, shape: Tensor, floor: float) -> float:
     """Min over c of the mean of log P + power / P with P = c shape + floor, by Fisher scoring."""
-    heard = shape > 1e-3 * shape.max()
-    log_c = (power[heard] / shape[heard]).mean().log()
+    large = shape > 1e-3 * shape.max()
+    log_c = (power[large] / shape[large]).mean().log()
     expected = log_c.exp() * shape + floor
     for _ in range(12):
         weight = 1 - floor / expected
@@ -242,7 +244,7 @@ def _search(
 
 
 def _check_count(description: Description) -> int:
-    """How many unknowns there are, if so many can be found."""
+    """The number of unknowns; ValueError if so many cannot be fitted."""
     count = len(description.unknown)
     if count not in _GRID:
         raise ValueError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Boundary: TypeAlias = Literal["reflect", "circular", "zero"]
-"""What lies beyond the edge: the mirrored picture (edge pixel twice), itself again, or black."""
+"""Beyond the edge: the mirrored picture (edge pixel twice), the picture again, or black."""
 
 DIRECT = 33
 """Kernels of at most this many taps are convolved tap by tap, larger ones by FFT. On a CPU that is
@@ -34,7 +34,7 @@ def check_boundary(boundary: str) -> None:
 
 
 def fold(index: Tensor, size: int, boundary: Boundary) -> Tensor:
-    """Which pixel is seen at an index outside of 0 ... size - 1; not for "zero".
+    """The index of the pixel that continues a picture at any index; not for "zero".
 
     Example:
         >>> fold(torch.arange(-3, 5), 2, "reflect").tolist()
@@ -140,7 +140,7 @@ class _ConvolveAdjoint(torch.autograd.Function):
 
 
 def _inside(x: Tensor, kernel: Tensor) -> Tensor:
-    """What a kernel makes of a continued picture, where it sees nothing beyond it."""
+    """The convolution of a continued picture, where the kernel lies inside of it."""
     kh, kw = kernel.shape
     h, w = x.shape[-2] - kh + 1, x.shape[-1] - kw + 1
     if kernel.numel() <= DIRECT:
@@ -188,5 +188,5 @@ def spectrum(kernel: Float[Tensor, "kh kw"], size: tuple[int, int]) -> Tensor:
 
 
 def _margins(kernel: Tensor) -> list[tuple[int, tuple[int, int]]]:
-    """For both axes, how far a kernel looks before and after a pixel."""
+    """For both axes, the reach of a kernel before and after a pixel."""
     return [(d - 2, (n - 1 - n // 2, n // 2)) for d, n in enumerate(kernel.shape)]

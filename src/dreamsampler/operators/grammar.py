@@ -76,24 +76,22 @@ def _call(part: str, whole: str) -> Call:
     name, bracket, rest = part.partition("(")
     name = name.strip()
     if not name.replace("_", "a").isalnum():
-        wanted = 'operators such as "blur(sigma=2) | downsample(4)" were wanted'
         raise ValueError(
-            f"{whole!r} cannot be read at {part.strip() or 'an empty place'!r}: {wanted}"
+            f"{whole!r} cannot be read at {part.strip() or 'an empty place'!r}: write operators "
+            'such as "blur(sigma=2) | downsample(4)"'
         )
     if not bracket:
         return Call(name)
     rest = rest.rstrip()
     if not rest.endswith(")"):
-        raise ValueError(f"{whole!r} cannot be read: after {part.strip()!r} a | was wanted")
+        raise ValueError(f"{whole!r} cannot be read: write | after {part.strip()!r}")
     inner = rest[:-1].strip()
     if not inner:
         return Call(name)
     try:
         pieces = _pieces(inner, ",")
     except ValueError as error:  # the brackets of the whole do match, so these are two operators
-        raise ValueError(
-            f"{whole!r} cannot be read: between two operators a | was wanted"
-        ) from error
+        raise ValueError(f"{whole!r} cannot be read: write | between two operators") from error
     return Call(name, tuple(_argument(each, name) for each in pieces))
 
 
@@ -107,7 +105,7 @@ def _argument(text: str, name: str) -> Argument:
         raise ValueError(f"an argument of {name} is empty: write {name}(name=value)")
     quoted = value[0] in "'\""
     if quoted and (len(value) < 2 or value[-1] != value[0]):
-        raise ValueError(f"{value} in {name} cannot be read: a quoted text was wanted")
+        raise ValueError(f"{value} in {name} cannot be read: close the quote")
     return Argument(key, value)
 
 

@@ -41,9 +41,8 @@ class Mask:
         A x = m x,   prox = (gamma m y + z) / (gamma m^2 + 1)
 
     Args:
-        mask: 1 where measured, 0 where not, (1 or b, 1 or 3, h, w) in [0, 1]; numbers between
-            measure a part. Mind that a mask *file* is white where something may change, so
-            that files are read as 1 - mask.
+        mask: 1 where measured, 0 where not, (1 or b, 1 or 3, h, w) in [0, 1]. A mask *file* is
+            white where something may change, so that it is read as 1 - mask.
 
     Raises:
         ValueError: for a mask of another shape or range.
@@ -85,15 +84,15 @@ class Mask:
 
     def _like(self, x: Tensor) -> Tensor:
         if self.mask.shape[-2:] != x.shape[-2:]:
-            came, wanted = ("x".join(map(str, t.shape[:-3:-1])) for t in (self.mask, x))
+            came, expected = ("x".join(map(str, t.shape[:-3:-1])) for t in (self.mask, x))
             raise ValueError(
-                f"the mask is {came} and the picture {wanted} (width x height): pass a mask of "
+                f"the mask is {came} and the picture {expected} (width x height): pass a mask of "
                 "the picture's size"
             )
         if any(own not in (1, of) for own, of in zip(self.mask.shape, x.shape, strict=True)):
-            came, wanted = tuple(self.mask.shape[:2]), tuple(x.shape[:2])
+            came, expected = tuple(self.mask.shape[:2]), tuple(x.shape[:2])
             raise ValueError(
-                f"the mask is for {came} and the picture has {wanted} (rows, channels): pass a "
+                f"the mask is for {came} and the picture has {expected} (rows, channels): pass a "
                 "mask with 1 of each, or as many as the picture"
             )
         return self.mask.to(dtype=x.dtype).to(x.device)
@@ -102,9 +101,9 @@ class Mask:
 def read_mask(path: str | Path) -> Float[Tensor, "1 1 h w"]:
     """What was measured, from a mask file: 1 where it is black, 0 where it is anything else.
 
-    White means in every mask file of the house that something may change; here, that nothing is
-    known. Soft edges count as lost, up to 4 % as black (JPEG's traces); transparent pixels are
-    black; EXIF's rotation is applied.
+    White marks what may change in every mask file; here these pixels are lost. Soft edges count as
+    lost, up to 4 % as black (JPEG's traces); transparent pixels are black; EXIF's rotation is
+    applied.
 
     Raises:
         InputError: for a file that is missing or no picture.

@@ -1,4 +1,4 @@
-"""How noisy a measurement is, from the measurement alone."""
+"""The noise of a measurement, estimated from the measurement alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TILE = 8
 DENSE = 0.5
 """Responses a pixel that can be used, below which tiles grow."""
 WHOLE = 0.25
-"""Share of the measured pixels that must have measured neighbors all around, to ask only those."""
+"""Share of the measured pixels that must have measured neighbors all around, to use only those."""
 CROSS = [[[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]]
 """Two second differences, one after the other: planes and saddles vanish."""
 LINES = [
@@ -72,7 +72,7 @@ def estimate_noise(
         size = f"{y.shape[-1]}x{y.shape[-2]}"
         raise ValueError(
             f"the noise of {size} pixels cannot be estimated without a measured pixel that has "
-            "measured neighbors on both sides: say how strong it is"
+            "measured neighbors on both sides: give its standard deviation"
         )
     noise = 0.0
     for _ in range(8):
@@ -97,9 +97,9 @@ def _along(y: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tens
 
 
 def _complete(known: Float[Tensor, "b c h w"], kernels: Float[Tensor, "k 3 3"]) -> Tensor:
-    """1 where everything was measured that a kernel looks at."""
-    token_attention = (kernels != 0).to(known)
-    return (_along(1 - known, token_attention) == 0).to(known)
+    """1 where all pixels below a kernel were measured."""
+    used = (kernels != 0).to(known)
+    return (_along(1 - known, used) == 0).to(known)
 
 
 def _tiles(
@@ -109,7 +109,7 @@ def _tiles(
     kernels: Float[Tensor, "k 3 3"],
     noise: float,
 ) -> Float[Tensor, " tiles"]:
-    """What every usable tile says the noise is, if clipping is that of `noise`."""
+    """The noise in every usable tile, if clipping is that of `noise`."""
     response = _along(y, kernels / kernels.flatten(1).norm(dim=1)[:, None, None])
     mean = F.avg_pool2d(y * known, 3, 1) / F.avg_pool2d(known, 3, 1).clamp_min(1e-6)
     around, inner = (v.repeat_interleave(len(kernels), 1) for v in (mean, y[..., 1:-1, 1:-1]))

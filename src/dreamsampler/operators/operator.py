@@ -94,7 +94,7 @@ def prox_l2(
         z: where to stay near.
         y: the measurement, the shape of `op.A(z)`.
         gamma: trust in the measurement, >= 0 and finite; 0 returns z. With noise of variance
-            s^2 in y and a belief of variance r^2 in z it is r^2 / s^2. A number, or a tensor
+            s^2 in y and variance r^2 of z it is r^2 / s^2. A number, or a tensor
             (b, 1, 1, 1) with one for each row.
         steps: most steps of conjugate gradients; a closed form needs none.
         tol: their relative residual; about 1e-6 is the least that float32 can reach.

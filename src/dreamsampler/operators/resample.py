@@ -85,8 +85,8 @@ class Downsample:
             ValueError: for pictures of another size than the operator was made for.
         """
         if self.size not in (None, tuple(x.shape[-2:])):
-            came, wanted = ("x".join(map(str, s)) for s in (x.shape[-2:], self.size or ()))
-            raise ValueError(f"the picture is {came} (height x width), but {wanted} was promised")
+            came, expected = ("x".join(map(str, s)) for s in (x.shape[-2:], self.size or ()))
+            raise ValueError(f"the picture is {came} (height x width), but must be {expected}")
         rows, columns = self._matrices(x.shape[-2:], x)
         return rows @ x @ columns.mT
 

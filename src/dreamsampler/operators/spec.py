@@ -305,7 +305,7 @@ def values_of(
         table: its parameters, in their order.
 
     Raises:
-        ValueError: of one line, for arguments that do not belong there.
+        ValueError: of one line, for arguments that the table does not have.
     """
     given: dict[str, Argument] = {}
     for i, argument in enumerate(call.arguments):
@@ -335,7 +335,7 @@ def _checked_all(
 
 
 def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
-    """The value as its parameter wants it, or a ValueError that says what that is."""
+    """The value, converted; ValueError for one that its parameter refuses."""
     what, kind = f"{key} of {name} is {_written(value)}", parameter.kind
     if value is None:
         if parameter.fitted is None:
@@ -387,7 +387,7 @@ def _reads_as_number(text: str) -> bool:
 
 
 def meant(word: str, known: list[str]) -> str:
-    """The end of an error: what a word may have been, and what there is."""
+    """The end of an error: the known name that is similar, and all known names."""
     close = get_close_matches(word, known, 1, 0.5)
     hint = f": did you mean {close[0]}?" if close else ""
     if len(known) > 1:

@@ -18,18 +18,18 @@ from dreamsampler.regularizers.regularizer import Regularizer
 @final
 @dataclass
 class Measurement:
-    """A measured picture, y = A(x) + noise, where a clean latent stands for x = show(z0).
+    """A measured picture, y = A(x) + noise, where a clean latent stands for x = decode(z0).
 
-    Pictures are in [0, 1] here, as operators take them, and of any size: `show` and `hide` convert
-    between the model's canvas and the size that was measured. Not frozen, so that an unknown
-    parameter of A can be fitted again during a run.
+    Pictures are in [0, 1] here, as operators take them, and of any size: `decode` and `encode`
+    convert between the model's canvas and the size that was measured. Not frozen, so that an
+    unknown parameter of A can be fitted again during a run.
 
     Args:
         op: A.
         y: the measurement, one row an image.
         noise: standard deviation of the noise in y, > 0, in units of the pictures.
-        show: latent -> picture (b, 3, h, w), not clamped, with gradients.
-        hide: picture -> latent.
+        decode: latent -> picture (b, 3, h, w), not clamped, with gradients.
+        encode: picture -> latent.
 
     Raises:
         ValueError: a measurement that is not finite, or noise that is not above 0.
@@ -38,8 +38,8 @@ class Measurement:
     op: Operator
     y: Tensor
     noise: float
-    show: Callable[[Latent], Tensor]
-    hide: Callable[[Tensor], Latent]
+    decode: Callable[[Latent], Tensor]
+    encode: Callable[[Tensor], Latent]
 
     def __post_init__(self) -> None:
         if not bool(self.y.isfinite().all()):
@@ -58,8 +58,8 @@ class Measurement:
         return input_size(self.op, (self.y.shape[-2], self.y.shape[-1]))
 
     def misfit(self, z0: Latent) -> Tensor:
-        """|y - A show(z0)| of every row, (b,); with gradients."""
-        misfit = self.y - self.op.A(self.show(z0))
+        """|y - A decode(z0)| of every row, (b,); with gradients."""
+        misfit = self.y - self.op.A(self.decode(z0))
         # a row without any misfit has a gradient of 0, not of 0 / 0
         return misfit.flatten(1).square().sum(1).clamp_min(1e-20).sqrt()
 
@@ -217,8 +217,8 @@ def two_stages(data: Measurement, spread: Weight, weight: Weight) -> Regularizer
     """
 
     def apply(z0: Latent, step: Step) -> Latent:
-        x = data.prox(data.show(z0), weigh(spread, step.level))
-        return torch.lerp(z0, data.hide(x), weigh(weight, step.level))
+        x = data.prox(data.decode(z0), weigh(spread, step.level))
+        return torch.lerp(z0, data.encode(x), weigh(weight, step.level))
 
     return apply
 
@@ -243,8 +243,8 @@ def data_step(
     move = data.prox if by is None else by
 
     def apply(z0: Latent, step: Step) -> Latent:
-        shown = data.show(z0)
-        return z0 + data.hide(move(shown, weigh(spread, step.level))) - data.hide(shown)
+        shown = data.decode(z0)
+        return z0 + data.encode(move(shown, weigh(spread, step.level))) - data.encode(shown)
 
     return apply
 

@@ -1,11 +1,19 @@
-"""The loop, the levels it visits, and the way up (inversion)."""
+"""The loop, its levels, and inversion."""
 
 from dreamsampler.samplers.dream import dream, finish
-from dreamsampler.samplers.invert import Trail, invert, invert_exactly, leapfrog, retrace, split
+from dreamsampler.samplers.invert import (
+    ExactInversion,
+    clean_pair,
+    invert,
+    invert_exactly,
+    leapfrog,
+    retrace,
+)
 from dreamsampler.samplers.levels import flow_shifted, karras, leading, random_levels, trailing
 
 __all__ = [
-    "Trail",
+    "ExactInversion",
+    "clean_pair",
     "dream",
     "finish",
     "flow_shifted",
@@ -16,6 +24,5 @@ __all__ = [
     "leapfrog",
     "random_levels",
     "retrace",
-    "split",
     "trailing",
 ]

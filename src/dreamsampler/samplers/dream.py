@@ -22,27 +22,30 @@ def dream(
     regularize: Regularizer = identity,
     renoise: Renoise = keep,
 ) -> Iterator[Step]:
-    """Hide a clean latent in noise, ask what was there, move towards the answer; repeat.
+    """Add noise to a clean latent, denoise it, move towards the estimate; repeat.
 
-        z   = alpha look + sigma eps
+        z   = alpha latent + sigma eps
         est = denoise(z)
         z0  = regularize(est.z0)         prox of lambda(t) R
-        variable.update(z0)                 z0 itself, or psi with look = encode(g(psi))
+        variable.update(z0)              latent = z0, or psi with latent = encode(g(psi))
         eps = renoise(est.eps)           sqrt(1 - k) est.eps + sqrt(k) fresh
 
-    The state is the clean pair (look, eps). Falling levels and a canvas make reverse sampling,
-    random levels and a generator make score distillation, rising levels make inversion.
+    The state is the clean pair (latent, eps). Falling levels and a `LatentVariable` make reverse
+    sampling, random levels and a generator make score distillation, rising levels make inversion.
 
     Args:
-        denoise: what the prior believes, guided or not.
+        denoise: the model, guided or not.
         variable: what is moved.
-        levels: in the order they are visited.
-        eps: the first noise, unit variance, shaped like a look.
-        regularize: bends the clean estimate.
-        renoise: (moment, next level) -> the next noise.
+        levels: in their order.
+        eps: the first noise, unit variance, shaped like the latent.
+        regularize: a map of the clean estimate.
+        renoise: (step, next level) -> the next noise.
 
     Yields:
-        One moment a step, after the pull. Stop iterating to cancel.
+        Each step, after the update. Stop iterating to cancel.
+
+    Raises:
+        Canceled: the surrounding run was canceled (`dreamsampler.cancel`).
 
     Example:
         >>> from dreamsampler.models import GaussianMixture
@@ -72,13 +75,13 @@ def dream(
 
 
 def finish(run: Iterator[Step]) -> Step:
-    """Run to the end; the last moment holds the result.
+    """Run to the end; the last step holds the result.
 
     Raises:
         ValueError: a run without a single step.
     """
     last = None
-    for last in run:  # noqa: B007 - only the last one is wanted
+    for last in run:  # noqa: B007 - only the last one counts
         pass
     if last is None:
         raise ValueError("the run has no steps: pass at least one level")

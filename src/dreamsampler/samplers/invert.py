@@ -19,12 +19,12 @@ def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[S
 
         z' = alpha' z0(z) + sigma' eps(z),   levels rising
 
-    Started without noise at the first level. The last moment's estimate is the clean pair to
-    sample from: `dream(denoise, LatentVariable(last.estimate.z0), falling, last.estimate.eps)`.
-    Coming back is exact to first order in the step; `invert_exactly` is exact.
+    Started without noise at the first level. The last step's estimate is the clean pair to sample
+    from: `dream(denoise, LatentVariable(last.estimate.z0), falling, last.estimate.eps)`. Coming
+    back is exact to first order in the step; `invert_exactly` is exact.
 
     Args:
-        denoise: usually without guidance, which makes the way back unstable.
+        denoise: usually without guidance, since guidance makes the way back unstable.
         z0: clean latent.
         levels: rising, as many as the way back has.
 
@@ -40,8 +40,8 @@ def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[S
 
 @final
 @dataclass(frozen=True)
-class Trail:
-    """Where an exact inversion ended: the last two noisy latents and their levels.
+class ExactInversion:
+    """The end of an exact inversion: the last two noisy latents and their levels.
 
     Args:
         z: noisy latent at `level`, where the way back starts.
@@ -96,7 +96,7 @@ def leapfrog(
     return step
 
 
-def invert_exactly(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Trail:
+def invert_exactly(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> ExactInversion:
     """Invert so that `retrace` gives the latent back to rounding error.
 
     Args:
@@ -109,36 +109,35 @@ def invert_exactly(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Tr
     """
     if len(levels) < 2 or any(b.s <= a.s for a, b in itertools.pairwise(levels)):
         raise ValueError("exact inversion needs at least two rising levels")
-    moments = list(
-        dream(leapfrog(denoise, levels), LatentVariable(z0), levels, torch.zeros_like(z0))
-    )
-    low, high = moments[-2], moments[-1]
-    return Trail(low.z, low.level, high.z, high.level)
+    solver = leapfrog(denoise, levels)
+    low, high = list(dream(solver, LatentVariable(z0), levels, torch.zeros_like(z0)))[-2:]
+    return ExactInversion(low.z, low.level, high.z, high.level)
 
 
-def retrace(denoise: Denoiser, trail: Trail, levels: Sequence[Level]) -> Iterator[Step]:
-    """Come back from an exact inversion; the clean latent is the last moment's z / alpha.
+def retrace(denoise: Denoiser, end: ExactInversion, levels: Sequence[Level]) -> Iterator[Step]:
+    """Come back from an exact inversion; the clean latent is the last step's z / alpha.
 
     Args:
         denoise: the denoiser of the way up gives the source back; another one edits it.
-        trail: where the inversion ended.
+        end: of the inversion.
         levels: falling, those of the way up without the highest.
 
     Raises:
-        ValueError: levels that do not start where the trail does.
+        ValueError: levels that do not start at the inversion's level.
     """
-    if not levels or levels[0] != trail.level:
+    if not levels or levels[0] != end.level:
         first = f"at t = {levels[0].t}" if levels else "nowhere"
-        raise ValueError(f"the trail starts at t = {trail.level.t}, but the levels start {first}")
-    z0, eps = split(trail.z, trail.level)
-    walk = leapfrog(denoise, levels, (trail.above, trail.level_above))
-    return dream(walk, LatentVariable(z0), levels, eps)
+        raise ValueError(f"the inversion ends at t = {end.level.t}, but the levels start {first}")
+    z0, eps = clean_pair(end.z, end.level)
+    solver = leapfrog(denoise, levels, (end.above, end.level_above))
+    return dream(solver, LatentVariable(z0), levels, eps)
 
 
-def split(z: Latent, level: Level) -> tuple[Latent, Latent]:
-    """A clean pair that shows a given noisy latent: alpha z0 + sigma eps = z.
+def clean_pair(z: Latent, level: Level) -> tuple[Latent, Latent]:
+    """A pair (z0, eps) of a given noisy latent: alpha z0 + sigma eps = z.
 
-    Of the many, the one whose larger rate carries it all, so that nothing is amplified.
+    Of the many, the one in which the part of the larger rate is all of z, so that nothing is
+    amplified.
     """
     if level.alpha > level.sigma:
         return z / level.alpha, torch.zeros_like(z)

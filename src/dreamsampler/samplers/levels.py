@@ -1,4 +1,4 @@
-"""Which noise levels a run visits."""
+"""The noise levels of a run."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def flow_shifted(
 ) -> list[Level]:
     """Spaced evenly in the flow time u = sigma / (alpha + sigma), whatever the schedule.
 
-    The same fractions of noise for every model: few steps go where pictures are decided, not
-    where the table of one model happens to be dense.
+    The same shares of noise for every model: few steps are spent where pictures are decided, not
+    where the table of one model is dense.
 
     Args:
         schedule: the model's schedule.
@@ -91,7 +91,7 @@ def random_levels(
 
 
 def _apart(levels: list[Level]) -> list[Level]:
-    """Each level once: a model that was distilled to few has no others in between."""
+    """Each level once: a model that was distilled to a few steps has no others in between."""
     return list(dict.fromkeys(levels))
 
 

@@ -62,11 +62,11 @@ class Views(torch.nn.Module):
         return self.film.pictures()
 
 
-def test_a_film_of_all_views_is_generated():
+def test_all_views_at_once_are_a_generator_variable():
     """The same optimizer steps as `GeneratorVariable` takes, in float64."""
     one, other = (film(grid=Grid((4, 4, 4)).double()) for _ in range(2))
     for each in (one, other):
-        each.search(True)
+        each.set_everywhere(True)
     target = torch.linspace(-1, 1, 81, dtype=torch.float64).view(3, 3, 3, 3)
     scale = (0.7 / target.numel()) ** 0.5
     variable = GeneratorVariable(
@@ -144,9 +144,9 @@ def test_cameras_without_data_take_their_turn_where_there_is_a_target():
 
 def test_a_finer_grid_is_adopted():
     variable = film()
-    variable.search(True)
+    variable.set_everywhere(True)
     before = variable.pictures()
-    variable.adopt(variable.grid.resampled((7, 7, 7)), everywhere=True)
+    variable.set_grid(variable.grid.resampled((7, 7, 7)), everywhere=True)
     torch.testing.assert_close(variable.pictures(), before, atol=1e-4, rtol=0)
     variable.step()
     assert variable.grid.size == (7, 7, 7)

@@ -129,8 +129,8 @@ def outward():
     [
         (around(1), "at least two"),
         ([Camera.orbit(0, 0, 3.0, target=(float(i), 0.0, 0.0)) for i in range(3)],
-         "along one direction"),
-        (outward(), "look away"),
+         "face one direction"),
+        (outward(), "face away"),
     ],
 )  # fmt: skip
 def test_cameras_that_are_not_around_anything(cameras, what):

@@ -76,7 +76,7 @@ def test_what_the_autoencoder_does_not_see_goes():
     before = psnr(seen(graphic), RED)
     blind = Drawing(graphic, nothing, same, lambda z: 2 * RED[None] - 1, update_steps=30, rate=1.0)
     blind.update(blind.latent())
-    assert (blind.believed[0] - RED).abs().max() < 1e-5
+    assert (blind.target_picture[0] - RED).abs().max() < 1e-5
     assert psnr(seen(graphic), RED) > before + 5
 
 
@@ -91,7 +91,7 @@ def test_what_is_beyond_the_prior_is_left_alone():
     coarse = Drawing(graphic, nothing, mean, same, beyond=lambda x: x - mean(x), update_steps=5)
     coarse.update(coarse.latent())
     assert psnr(seen(graphic), before) > 35
-    assert (coarse.believed[0] - before).abs().max() < 1e-5
+    assert (coarse.target_picture[0] - before).abs().max() < 1e-5
 
 
 def test_without_weight_the_prior_has_no_say():

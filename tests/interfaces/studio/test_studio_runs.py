@@ -7,9 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import TINY
 
-from dreamsampler import from_pretrained
 from dreamsampler.files import InputError
 from dreamsampler.interfaces.studio.history import recipe_of, settings_of
 from dreamsampler.interfaces.studio.run_store import RunStore
@@ -23,21 +21,13 @@ WORDS = {"prompt": "dog face", "num_inference_steps": 3, "size": 64}
 
 
 @pytest.fixture(scope="module")
-def worker():
-    return Worker(from_pretrained(TINY))
+def worker(model):
+    return Worker(model)
 
 
 @pytest.fixture
 def submissions(worker, tmp_path):
     return Submissions(worker, RunStore(tmp_path / "runs"), Limits(1_000_000, 100_000))
-
-
-@pytest.fixture
-def picture(tmp_path):
-    y, x = np.mgrid[:40, :48]
-    rgb = np.stack([x * 5, y * 6, (x * y) % 256], -1).astype(np.uint8)
-    Image.fromarray(rgb).save(tmp_path / "cat.png")
-    return tmp_path / "cat.png"
 
 
 def finished(job):
@@ -178,7 +168,7 @@ def test_only_what_was_sent_or_received_is_read(submissions, tmp_path, picture):
         "seed": 3,
     }
     (cache / "link").symlink_to("/etc/passwd")
-    for path in (picture, "/etc/passwd", cache / "link", cache / ".." / "cat.png", cache, None, 3):
+    for path in (picture, "/etc/passwd", cache / "link", cache / ".." / "runs", cache, None, 3):
         with pytest.raises(InputError, match="no longer there"):
             sessions.uploaded(path)
 

@@ -1,4 +1,4 @@
-"""A radiance field on a grid, and the cameras that see it."""
+"""A radiance field on a grid, its cameras, renderer, mesh and files."""
 
 from dreamsampler.generators.field.camera import Camera, view_word
 from dreamsampler.generators.field.grid import Grid, cubic_size, harmonics

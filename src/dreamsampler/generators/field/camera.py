@@ -1,4 +1,4 @@
-"""Pinhole cameras, and the words for the views from them.
+"""Pinhole cameras, and the names of their views.
 
 The world is Blender's: z is up, and the front of an object is at -y. A camera's own axes are
 OpenGL's: x to the right, y up, the optical axis along -z.
@@ -56,9 +56,9 @@ def view_word(azimuth: float, elevation: float) -> str:
 @final
 @dataclass(frozen=True)
 class Camera:
-    """Where a picture was taken from, and how it was projected.
+    """The pose and the projection of a picture.
 
-        pixel (row, column) sees along R ((column + 1/2 - cx) / fx, -(row + 1/2 - cy) / fy, -1)
+        the ray of pixel (row, column) is R ((column + 1/2 - cx) / fx, -(row + 1/2 - cy) / fy, -1)
 
     Args:
         matrix: camera to world, four rows of four numbers: a rotation R without mirroring and the
@@ -155,12 +155,12 @@ class Camera:
         )
 
     def angles(self, target: Vector = (0.0, 0.0, 0.0)) -> tuple[float, float]:
-        """(azimuth, elevation) in degrees, as seen from the target."""
+        """(azimuth, elevation) of the camera around the target, in degrees."""
         x, y, z = (p - t for p, t in zip(self.position, target, strict=True))
         return math.degrees(math.atan2(x, -y)), math.degrees(math.atan2(z, math.hypot(x, y)))
 
     def view(self, target: Vector = (0.0, 0.0, 0.0)) -> str:
-        """The word for this view of an object at the target; see `view_word`."""
+        """The name of this view of an object at the target; see `view_word`."""
         return view_word(*self.angles(target))
 
     def rays(self) -> tuple[Tensor, Tensor]:
@@ -192,7 +192,7 @@ class Camera:
 
 
 def check_matrix(matrix: Any) -> tuple[tuple[float, ...], ...]:
-    """A camera-to-world matrix as rows of floats, or a ValueError that says what is wrong with it.
+    """A camera-to-world matrix as rows of floats.
 
     Three rows are completed by (0, 0, 0, 1). The rotation must be orthonormal to `TOLERANCE` and
     is then made exactly so (the nearest rotation).
@@ -228,7 +228,7 @@ def check_matrix(matrix: Any) -> tuple[tuple[float, ...], ...]:
     if torch.linalg.det(rotation) < 0:
         raise ValueError(
             "the camera matrix mirrors (its determinant is -1): turn the sign of one axis; x is to "
-            "the right, y up, and the camera looks along -z"
+            "the right, y up, the optical axis -z"
         )
     left, _, right = torch.linalg.svd(rotation)
     return _motion(torch.cat([left @ right, rows[:3, 3:]], 1))

@@ -34,15 +34,15 @@ class Grid(nn.Module):
         color(x, v) = sigmoid(sum_lm k_lm(x) Y_lm(v))          in [0, 1]
 
     d and k are interpolated before their functions are applied, so that a surface can be sharper
-    than a voxel. Outside the box, and outside the ball if there is one, there is nothing.
+    than a voxel. Outside the box, and outside the ball if given, the density is 0.
 
     Args:
         size: corners along x, y and z; at least 2 each.
         box: what the grid covers, lower corner below the upper one.
-        degree: of the spherical harmonics of color: 0 looks the same from everywhere.
+        degree: of the spherical harmonics of color: 0 is the same color in all directions.
         color: RGB of a new grid, inside (0, 1).
-        ball: center and radius of what may hold matter. Around what all cameras see whole it
-            keeps out specks that few of them see, in the corners of the box.
+        ball: center and radius; density is 0 outside. A ball that is inside all pictures keeps
+            out specks in the corners of the box, which few cameras cover.
 
     Raises:
         ValueError: for a size, box, degree, color or ball out of range.
@@ -101,14 +101,14 @@ class Grid(nn.Module):
         return density if self.ball is None else density * self.inside(points)
 
     def inside(self, points: Tensor) -> Tensor:
-        """Whether points (..., 3) lie in the ball; everywhere, if there is none."""
+        """Whether points (..., 3) lie in the ball; True without a ball."""
         if self.ball is None:
             return torch.ones(points.shape[:-1], dtype=torch.bool, device=points.device)
         center, radius = self.ball
         return (points - torch.tensor(center).to(points)).norm(dim=-1) <= radius
 
     def color(self, points: Tensor, directions: Tensor) -> Tensor:
-        """RGB in [0, 1] at points (n, 3), seen along unit directions (n, 3)."""
+        """RGB in [0, 1] at points (n, 3), along unit directions (n, 3)."""
         found = self._sampled(self.raw_color, points)
         if self.degree:
             basis = harmonics(directions, self.degree)
@@ -147,9 +147,8 @@ class Grid(nn.Module):
     def count_in(self, unit: float) -> None:
         """Write the same densities at the corners in another unit of density.
 
-        A voxel becomes opaque by a raw density of about 1 / (unit voxel). Where voxels became
-        smaller than the unit was meant for, an optimizer does not get there, and walls shine
-        through.
+        A voxel is opaque at a raw density of about 1 / (unit voxel). For voxels much smaller than
+        1 / unit an optimizer does not reach it, and walls become transparent.
 
         Args:
             unit: 1 / length, > 0.
@@ -159,7 +158,7 @@ class Grid(nn.Module):
         self.unit = unit
 
     def total_variation(self) -> Tensor:
-        """How much neighbors differ: the mean of sqrt(|step along x, y, z|^2 + e^2) - e.
+        """The variation: the mean of sqrt(|step along x, y, z|^2 + e^2) - e.
 
         Of d and of k together, e = 0.01, so that flat faces and sharp edges are both cheap.
 
@@ -178,7 +177,7 @@ class Grid(nn.Module):
         return total
 
     def sparsity(self) -> Tensor:
-        """How much there is: the mean of log(1 + 2 (density / unit)^2), small where it is empty.
+        """A penalty of density: the mean of log(1 + 2 (density / unit)^2), 0 in empty space.
 
         Source: Plenoxels (arXiv:2112.05131), section 3.4 (a Cauchy loss).
         """
@@ -186,7 +185,7 @@ class Grid(nn.Module):
 
     @torch.no_grad()
     def occupied(self, least: float = 0.01) -> Tensor:
-        """Which corners are near something: opacity of a voxel above `least`, grown by one corner.
+        """Which corners are near matter: opacity of a voxel above `least`, grown by one corner.
 
         Returns:
             (z, y, x), bool.
@@ -197,7 +196,7 @@ class Grid(nn.Module):
 
     @torch.no_grad()
     def tight_box(self, least: float = 0.1) -> Box:
-        """The box around everything that is there, a voxel wider; the whole box if it is empty."""
+        """The box around all matter, a voxel wider; the whole box if it is empty."""
         where = self.occupied(least).nonzero()
         if not len(where):
             return self.box
@@ -216,7 +215,7 @@ def _corners(size: Sequence[int], lower: Tensor, upper: Tensor) -> Tensor:
 def check_grid(
     size: Sequence[int], box: Box, degree: int, color: float = 0.5, ball: Ball | None = None
 ) -> None:
-    """Refuse what is no grid; ValueError."""
+    """Raise a ValueError for arguments of `Grid` out of range."""
     if len(size) != 3 or min(size) < 2:
         raise ValueError(f"the grid's size is {tuple(size)}: give three numbers, 2 or more each")
     edges = [high - low for low, high in zip(*box, strict=True)]

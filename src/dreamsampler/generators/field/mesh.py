@@ -11,6 +11,7 @@ import json
 import struct
 from dataclasses import dataclass
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from dreamsampler.cancel import check_canceled
+from dreamsampler.files import OutputError, write_whole
 from dreamsampler.generators.field.camera import Y_UP
 from dreamsampler.generators.field.grid import Grid
 
@@ -30,7 +32,7 @@ DULL: Final = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 @final
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles in space, seen from outside counterclockwise.
+    """Triangles in space, counterclockwise from outside.
 
     Args:
         vertices: (v, 3), float64.
@@ -41,6 +43,18 @@ class Mesh:
     vertices: np.ndarray
     faces: np.ndarray
     colors: np.ndarray | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write the mesh as .glb (glTF 2.0) or .ply, whole or not at all.
+
+        Raises:
+            OutputError: another suffix, or a place that takes no file.
+        """
+        formats = {".glb": lambda: glb(self), ".ply": self.ply}
+        suffix = Path(path).suffix.lower()
+        if suffix not in formats:
+            raise OutputError(f"{path} is no mesh file: name it {Path(path).stem}.glb or .ply")
+        write_whole(path, formats[suffix]())
 
     def ply(self) -> bytes:
         """The mesh as a binary PLY file, with 8-bit colors per vertex.
@@ -71,7 +85,7 @@ class Mesh:
 def _tetrahedra() -> np.ndarray:
     """Corners (x, y, z in {0, 1}) of the six tetrahedra of a cell, [6, 4, 3], all right-handed.
 
-    Each walks from (0, 0, 0) to (1, 1, 1) along the axes, in one of their six orders.
+    Each is a path from (0, 0, 0) to (1, 1, 1) along the axes, in one of their six orders.
     """
     found = []
     for order in permutations(range(3)):
@@ -159,9 +173,9 @@ def _cut(four: np.ndarray, above: np.ndarray) -> list[np.ndarray]:
 
 @torch.no_grad()
 def surface(grid: Grid, opacity: float = 0.5) -> Mesh:
-    """The mesh around what is dense: where a voxel's opacity passes a level, colored by the field.
+    """The mesh of the surface where the opacity of a voxel passes a level, colored by the field.
 
-    Color that depends on the direction is taken as it is seen from straight above the surface.
+    Color that depends on the direction is taken along the inward normal.
 
     Args:
         grid: the field.
@@ -199,8 +213,8 @@ def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def glb(mesh: Mesh) -> bytes:
     """A mesh as a binary glTF file: positions, normals, linear colors per vertex, no lights.
 
-    Colors are what the field radiates, so the material is unlit (KHR_materials_unlit); viewers
-    that do not know that shade them once more. An empty mesh becomes an empty scene.
+    Colors are emitted light, so the material is unlit (KHR_materials_unlit); viewers without that
+    extension shade them once more. An empty mesh becomes an empty scene.
 
     Args:
         mesh: in Blender's axes; it is turned into glTF's, where y is up.

@@ -1,4 +1,4 @@
-"""A field seen by several cameras: what the loop moves when it reconstructs a scene."""
+"""A field and several cameras: the variable of the loop that reconstructs a scene."""
 
 from __future__ import annotations
 
@@ -19,49 +19,51 @@ DENSITY_RATE, COLOR_RATE = 0.3, 0.1
 """Adam's learning rates of the raw grids, which live between about -7 and 5."""
 BETAS = (0.9, 0.99)
 REFRESH = 50
-"""Optimizer steps after which it is looked anew where anything is."""
+"""Optimizer steps after which occupied voxels are searched anew."""
 LEAP = 2.0
-"""Voxels in a step along a ray while nothing is left out: where things are shows in rough steps,
-and that half of the first stage costs as much as all the rest otherwise."""
+"""Voxels in a step along a ray while the whole box is rendered: coarse steps suffice to find
+objects, and finer ones would cost as much as all later stages."""
 OPACITY = 0.1
-"""Weight of light that passes where rays end in something; beside squares of colors in [0, 1]."""
+"""Weight of transparency where rays are absorbed, relative to squared errors of colors."""
 KEPT = 1 << 16
 """Pixels of a view up to which its march is kept; larger ones are rendered this many at a time."""
 
 
 @final
 class MultiViewField:
-    """A field and the cameras that look at it: a subject of the loop, one row a camera.
+    """A field and several cameras as a variable of the loop: one latent a camera.
 
         psi <- psi - step d/dpsi [ energy(rows, g(psi)) + beta/2 mean |E(g(psi)) - target|^2 ]
 
-    A pull is `steps` steps of Adam, each on `views` of the cameras in turn, so that its cost does
-    not grow with the number of cameras; `GeneratorVariable` with all of them in every step is
-    the case views = cameras (`test_a_film_of_all_views_is_generated`). `belief`, the deviation that
-    a target is believed up to, is set from outside, level by level; only `correct` asks for it. So
-    are `axes`, along which the networks see the pictures turned, and `solid`, (measured, 1, h, w),
-    1 where rays are known to end in something: without it all views agree to a fog of darker color
-    in the place of a pale wall before a white ground.
+    An update is `update_steps` steps of Adam, each on `views` of the cameras in turn, so that its
+    cost does not grow with the number of cameras. `GeneratorVariable` with all cameras in every
+    step is the case views = cameras (`test_all_views_at_once_are_a_generator_variable`).
+
+    Attributes:
+        spread: standard deviation of the target, given to `correct`; set at every level.
+        axes: dimensions along which pictures are flipped for the networks.
+        solid: (measured, 1, h, w), 1 where rays are known to be absorbed, or None. Without it all
+            views agree with a fog of darker color in place of a pale wall before white.
 
     Args:
         grid: the field.
         cameras: all of one size.
         encode: pictures (b, 3, h, w) in [0, 1] to latents.
-        energy: of rendered pictures in [0, 1] of the cameras `rows`; the data term and penalties.
+        energy: (rows, their pictures in [0, 1]) -> data term and penalties.
         beta: weight of the target; 0 leaves it out.
         update_steps: optimizer steps of one update.
         views: cameras in each of them.
-        decode: latents to pictures in [0, 1]. With it a pull compares pictures instead of latents:
-            it comes nearer to g + share (D(target) - D(E(g))), with g the pictures of the last
-            look. What the code loses of a picture cancels, no gradient passes the networks.
+        decode: latents to pictures in [0, 1]. With it pictures are compared instead of latents:
+            the target is g + share (D(target) - D(E(g))), with g the pictures of the last
+            `latent()`. Losses of the autoencoder cancel, no gradient passes through the networks.
         measured: how many of the cameras, the first ones, have data; the others take their turn
             only where there is a target. All of them by default.
-        correct: (pictures of all cameras, belief) -> pictures that explain the measurements: what
-            a pull comes nearer to, where it compares pictures.
-        share: of the change that pictures are asked for, with `decode`. The field has seen all
-            views and the prior each alone, so that their mean is nearer to the truth than either.
-        cancel: whether what the code loses of g is left out of that change. False puts g itself
-            for D(E(g)): for networks that lose little, and see less noise in g than there is.
+        correct: (pictures of all cameras, spread) -> pictures that agree with the measurements;
+            applied to targets that are pictures.
+        share: of the change D(target) - D(E(g)). The field combines all views and the prior
+            estimates each alone, so that their mean is more accurate than either.
+        cancel: whether the losses of the autoencoder cancel. False takes g for D(E(g)): for
+            networks that lose little, and find less noise in g than there is.
         background: RGB in [0, 1] behind the field.
         rng: draws the order of the cameras.
         rate: multiplies the learning rates.
@@ -100,7 +102,7 @@ class MultiViewField:
             raise ValueError("the cameras' pictures differ in size: resize them to one")
         self.cameras, self.energy = list(cameras), energy
         self.encode, self.decode, self.correct = encode, decode, correct
-        self.belief, self.share, self.cancel = 0.0, share, cancel
+        self.spread, self.share, self.cancel = 0.0, share, cancel
         self.axes: tuple[int, ...] = ()
         self.solid: Tensor | None = None
         self.beta, self.update_steps, self.views = beta, update_steps, min(views, len(cameras))
@@ -109,14 +111,14 @@ class MultiViewField:
         origins_and_directions = [camera.rays() for camera in cameras]
         self._rays = [(o.to(grid.lower), d.to(grid.lower)) for o, d in origins_and_directions]
         self._order: list[int] = []
-        self.adopt(grid)
+        self.set_grid(grid)
 
-    def adopt(self, grid: Grid, everywhere: bool = False) -> None:
+    def set_grid(self, grid: Grid, everywhere: bool = False) -> None:
         """Go on with another grid, such as a finer one, and a new optimizer.
 
         Args:
             grid: the field from now on.
-            everywhere: do not leave out what is empty now, so that it can still be filled.
+            everywhere: render empty voxels, too, so that they can still be filled.
         """
         self.grid, self._everywhere, self._age = grid, everywhere, 0
         rates = ((grid.raw_density, DENSITY_RATE), (grid.raw_color, COLOR_RATE))
@@ -124,17 +126,17 @@ class MultiViewField:
         self.optimizer = torch.optim.Adam(groups, betas=BETAS, eps=1e-15, fused=True)
         self._marches: dict[int, March] = {}
 
-    def search(self, everywhere: bool) -> None:
-        """Whether to look where nothing is, too."""
+    def set_everywhere(self, everywhere: bool) -> None:
+        """Whether empty voxels are rendered, too."""
         self._everywhere, self._marches = everywhere, {}
 
-    def slow(self, share: float) -> None:
+    def scale_rates(self, share: float) -> None:
         """Multiply the learning rates."""
         for group in self.optimizer.param_groups:
             group["lr"] *= share
 
-    def seen(self, row: int) -> Rendering:
-        """What a camera sees; gradients reach the grid."""
+    def rendering(self, row: int) -> Rendering:
+        """The picture of a camera; gradients reach the grid."""
         if row in self._marches:
             return shade(self.grid, self._marches[row])
         near = self.grid.inside(self.grid.corners()) if self._everywhere else self.grid.occupied()
@@ -145,65 +147,65 @@ class MultiViewField:
         return shade(self.grid, self._marches[row])
 
     def pictures(self, rows: Sequence[int] | None = None) -> Tensor:
-        """What cameras see, (b, 3, h, w) in [0, 1]; all of them by default."""
+        """Pictures (b, 3, h, w) in [0, 1] of cameras, all of them by default."""
         rows = range(len(self.cameras)) if rows is None else rows
-        return self._pictures([self.seen(row) for row in rows])
+        return self._pictures([self.rendering(row) for row in rows])
 
-    def _pictures(self, seen: Sequence[Rendering]) -> Tensor:
+    def _pictures(self, renderings: Sequence[Rendering]) -> Tensor:
         size = self.cameras[0].size
-        return torch.stack([each.on(self.background).t().reshape(3, *size) for each in seen])
+        return torch.stack([each.on(self.background).t().reshape(3, *size) for each in renderings])
 
     def latent(self) -> Latent:
         """The latents of all views."""
         with torch.no_grad():
-            self._shown = self.pictures()
-            self._latent = self.hide(self._shown)
+            self._rendered = self.pictures()
+            self._latent = self._latents(self._rendered)
             return self._latent
 
-    def hide(self, pictures: Tensor) -> Latent:
-        """Latents of pictures, turned along `axes`."""
+    def _latents(self, pictures: Tensor) -> Latent:
+        """Latents of pictures, flipped along `axes`."""
         return self.encode(pictures.flip(self.axes))
 
     def update(self, target: Latent, times: int = 1) -> None:
-        """Take `times` x `steps` optimizer steps towards the target."""
+        """Take `times` x `update_steps` optimizer steps towards the target."""
         aim = self._aim(target) if self.beta else None
         for _ in range(times * self.update_steps):
             self.step(aim)
 
     @torch.no_grad()
-    def explained(self, z: Latent) -> Latent:
+    def consistent(self, z: Latent) -> Latent:
         """The latents, moved as far as `correct` moves their pictures: z + E(x) - E(D(z))."""
         if self.decode is None or self.correct is None:
             return z
-        shown = self.decode(z).flip(self.axes)
-        return z + self.hide(self.correct(shown, self.belief)) - self.hide(shown)
+        pictures = self.decode(z).flip(self.axes)
+        return z + self._latents(self.correct(pictures, self.spread)) - self._latents(pictures)
 
     @torch.no_grad()
     def _aim(self, target: Latent) -> Tensor:
-        """What a pull comes nearer to: latents, or with `decode` pictures."""
+        """The target of an update: latents, or with `decode` pictures."""
         if self.decode is None:
             return target.detach()
-        seen = self.decode(self._latent) if self.cancel else self._shown.flip(self.axes)
-        change = self.decode(target) - seen
-        aim = self._shown + self.share * change.flip(self.axes)
-        return aim if self.correct is None else self.correct(aim, self.belief)
+        before = self.decode(self._latent) if self.cancel else self._rendered.flip(self.axes)
+        change = self.decode(target) - before
+        aim = self._rendered + self.share * change.flip(self.axes)
+        return aim if self.correct is None else self.correct(aim, self.spread)
 
     def step(self, aim: Tensor | None = None) -> float:
         """One optimizer step on the next few cameras; the energy before it.
 
         Args:
-            aim: latents of all views to come nearer to, or with `decode` their pictures; without
-                one there is only the energy.
+            aim: target latents of all views, or with `decode` target pictures; None leaves only
+                the energy.
         """
         check_canceled()
         rows = self._next(self.measured if aim is None else len(self.cameras))
         with torch.enable_grad():
-            renderings = [self.seen(row) for row in rows]
+            renderings = [self.rendering(row) for row in rows]
             pictures = self._pictures(renderings)
-            loss = energy = self.energy(rows, pictures) + self._veil(rows, renderings)
+            loss = energy = self.energy(rows, pictures) + self._transparency(rows, renderings)
             if aim is not None:
-                seen = self.encode(pictures) if self.decode is None else pictures
-                loss = loss + 0.5 * self.beta * ((seen - aim[rows]) ** 2).mean()
+                found = self.encode(pictures) if self.decode is None else pictures
+                loss = loss + 0.5 * self.beta * ((found - aim[rows]) ** 2).mean()
             self.optimizer.zero_grad()
             loss.backward()
         self.optimizer.step()
@@ -212,17 +214,17 @@ class MultiViewField:
             self._marches = {}
         return float(energy.detach())
 
-    def _veil(self, rows: Sequence[int], renderings: Sequence[Rendering]) -> Tensor | float:
-        """How much light passes where rays end in something: OPACITY mean solid (1 - o)^2."""
-        told = [i for i, row in enumerate(rows) if row < self.measured]
-        if self.solid is None or not told:
+    def _transparency(self, rows: Sequence[int], renderings: Sequence[Rendering]) -> Tensor | float:
+        """Transparency where rays are absorbed: OPACITY mean solid (1 - opacity)^2."""
+        measured = [i for i, row in enumerate(rows) if row < self.measured]
+        if self.solid is None or not measured:
             return 0.0
-        passes = torch.stack([1 - renderings[i].opacity for i in told])
-        known = self.solid[[rows[i] for i in told]].flatten(1)
+        passes = torch.stack([1 - renderings[i].opacity for i in measured])
+        known = self.solid[[rows[i] for i in measured]].flatten(1)
         return OPACITY * (known * passes**2).mean()
 
     def _next(self, count: int) -> list[int]:
-        """The next few of so many cameras; every one has its turn before the next round."""
+        """The next few of `count` cameras; each has its turn before the next round."""
         order = [row for row in self._order if row < count]
         while len(order) < self.views:
             order += torch.randperm(count, generator=self.rng).tolist()

@@ -1,8 +1,8 @@
 """Emission and absorption along rays: color, depth and opacity of a field.
 
-A ray is cut where it enters and leaves the box, and into steps there. Where it was marched
-(`march`) depends on the field only through what is occupied, so that it is kept between
-optimizer steps; what it sees (`shade`) is differentiable.
+A ray is cut where it enters and leaves the box, and into steps in between. The samples (`march`)
+depend on the field only through its occupied voxels, so that they are kept between optimizer steps;
+their color (`shade`) is differentiable.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dreamsampler.cancel import check_canceled
 from dreamsampler.generators.field.grid import Grid
 
 HIDDEN = 1e-4
-"""What lies behind this transmittance is not looked up: it cannot be seen."""
+"""Samples behind this transmittance are invisible, and their color is not computed."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class March:
-    """Where a bundle of rays is sampled: points in the order of the rays, and along each ray.
+    """Samples of a bundle of rays, in the order of the rays and along each ray.
 
     Args:
-        rays: how many rays there are.
+        rays: the number of rays.
         ray: (p,) which ray a sample lies on, non-decreasing.
         distance: (p,) from the ray's origin to the middle of the step.
         length: (p,) of the step.
@@ -50,12 +50,12 @@ class March:
 @final
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """What rays see, before any background.
+    """Color, opacity and depth of rays, without a background.
 
     Args:
         color: (rays, 3), sum_i w_i c_i: already weighted by opacity.
         opacity: (rays,) in [0, 1], sum_i w_i.
-        depth: (rays,) mean distance of what is seen, sum_i w_i t_i / opacity; infinite where the
+        depth: (rays,) mean distance, sum_i w_i t_i / opacity; infinite where the
             opacity is below 0.001.
     """
 
@@ -64,7 +64,7 @@ class Rendering:
     depth: Tensor
 
     def on(self, background: Tensor | float) -> Tensor:
-        """What is seen before a background: color + (1 - opacity) background, (rays, 3)."""
+        """Colors before a background: color + (1 - opacity) background, (rays, 3)."""
         return self.color + (1 - self.opacity)[:, None] * background
 
 
@@ -77,7 +77,7 @@ def march(
     step: float | None = None,
     occupied: Tensor | None = None,
 ) -> March:
-    """Cut rays into steps inside the box, and leave out those where nothing is.
+    """Cut rays into steps inside the box, without those in empty voxels.
 
     The steps of a ray cover its way through the box exactly; the last one may be shorter.
 
@@ -137,7 +137,7 @@ def _near_something(grid: Grid, points: Tensor, occupied: Tensor) -> Tensor:
 
 
 def shade(grid: Grid, marched: March) -> Rendering:
-    """What the rays of a march see; gradients reach the grid.
+    """Color, opacity and depth of the rays of a march; gradients reach the grid.
 
         tau_i = density(x_i) length_i,   T_i = exp(-sum_{j<i} tau_j),   w_i = T_i (1 - exp(-tau_i))
         color = sum_i w_i c_i,    opacity = sum_i w_i,    depth = sum_i w_i t_i / opacity
@@ -148,12 +148,12 @@ def shade(grid: Grid, marched: March) -> Rendering:
     ray = marched.ray
     thick = grid.density(marched.points) * marched.length
     weights, transmitted = _weights(thick, ray, marched.rays)
-    seen = (transmitted.detach() > HIDDEN).nonzero()[:, 0]
-    own, weights = ray[seen], weights[seen]
-    colors = grid.color(marched.points[seen], marched.directions[own])
+    visible = (transmitted.detach() > HIDDEN).nonzero()[:, 0]
+    own, weights = ray[visible], weights[visible]
+    colors = grid.color(marched.points[visible], marched.directions[own])
     blank = thick.new_zeros(marched.rays)
     opacity = blank.index_add(0, own, weights)
-    reach = blank.index_add(0, own, weights * marched.distance[seen])
+    reach = blank.index_add(0, own, weights * marched.distance[visible])
     depth = torch.where(opacity > 1e-3, reach / opacity.clamp_min(1e-3), math.inf)
     color = thick.new_zeros(marched.rays, 3).index_add(0, own, weights[:, None] * colors)
     return Rendering(color, opacity, depth)
@@ -181,7 +181,7 @@ def render(
     occupied: Tensor | None = None,
     chunk: int = 4096,
 ) -> Rendering:
-    """What rays see, a chunk of them at a time; see `march` and `shade`.
+    """Color, opacity and depth of rays, a chunk of them at a time; see `march` and `shade`.
 
     With gradients, every chunk is computed again on the way back, so that the memory does not
     grow with the number of rays (but for ten numbers a ray).
@@ -191,7 +191,7 @@ def render(
         origins: (n, 3).
         directions: (n, 3), unit length.
         step: length of a step.
-        occupied: where to look; see `march`.
+        occupied: as for `march`.
         chunk: rays at a time, > 0.
 
     Raises:
@@ -202,8 +202,8 @@ def render(
 
     def part(o: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         check_canceled()
-        seen = shade(grid, march(grid, o, d, step=step, occupied=occupied))
-        return seen.color, seen.opacity, seen.depth
+        found = shade(grid, march(grid, o, d, step=step, occupied=occupied))
+        return found.color, found.opacity, found.depth
 
     bundles = list(zip(origins.split(chunk), directions.split(chunk), strict=True))
     again = torch.is_grad_enabled() and len(bundles) > 1

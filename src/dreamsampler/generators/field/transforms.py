@@ -1,4 +1,4 @@
-"""transforms.json: cameras and pictures in a folder, as Blender's NeRF scenes and nerfstudio do."""
+"""transforms.json: cameras and pictures in a folder, the format of nerfstudio and Blender."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ class Shot:
     def camera(self, size: tuple[int, int]) -> Camera:
         """The camera of the picture, (height, width) pixels.
 
-        fl_x and its kin belong to a picture of w x h; where those differ from `size`, for
-        instance because the picture was scaled down, the camera is scaled along.
+        The intrinsics belong to a picture of w x h; where `size` is another, because the picture
+        was resized, so is the camera.
 
         Raises:
             InputError: if there is no focal length, or the sizes are not in proportion.
         """
-        told = dict(self.intrinsics)
-        height, width = told.get("h", size[0]), told.get("w", size[1])
+        given = dict(self.intrinsics)
+        height, width = given.get("h", size[0]), given.get("w", size[1])
         if abs(height / width * size[1] / size[0] - 1) > 0.02:
             raise InputError(
                 f"{self.path} is {size[1]}x{size[0]}, but transforms.json says "
                 f"{width:g}x{height:g}: give pictures in that proportion, or remove w and h"
             )
-        if "fl_x" in told:
-            across = told["fl_x"]
-        elif 0 < told.get("camera_angle_x", 0) < math.pi:
-            across = width / 2 / math.tan(told["camera_angle_x"] / 2)
+        if "fl_x" in given:
+            across = given["fl_x"]
+        elif 0 < given.get("camera_angle_x", 0) < math.pi:
+            across = width / 2 / math.tan(given["camera_angle_x"] / 2)
         else:
             raise InputError(
                 f"{self.name} has no focal length: give fl_x in pixels, or camera_angle_x in "
                 "radians between 0 and pi"
             )
-        focal = (across, told.get("fl_y", across))
-        center = (told.get("cx", width / 2), told.get("cy", height / 2))
+        focal = (across, given.get("fl_y", across))
+        center = (given.get("cx", width / 2), given.get("cy", height / 2))
         try:
             camera = Camera(self.matrix, focal, center, (round(height), round(width)))
         except ValueError as error:
@@ -101,36 +101,34 @@ def read_transforms(scene: str | Path) -> list[Shot]:
 
     Raises:
         InputError: no such file, no JSON, no views, a camera matrix that is not a rigid motion, a
-            lens with distortion, or a picture that is not there.
+            lens with distortion, or a missing picture.
     """
     path = transforms_file(scene)
     shots = _read(path)
     if path.name == TRAIN and path.with_name(TEST).is_file():
-        shots += [_held(shot) for shot in _read(path.with_name(TEST))]
+        shots += [replace(shot, held_out=True) for shot in _read(path.with_name(TEST))]
     return sorted(shots, key=lambda shot: shot.held_out)
-
-
-def _held(shot: Shot) -> Shot:
-    return replace(shot, held_out=True)
 
 
 def _read(path: Path) -> list[Shot]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no JSON ({error}): write it anew") from error
-    frames = told.get("frames") if isinstance(told, dict) else None
+    frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not frames:
         raise InputError(
             f'{path} has no views: give a list "frames" of file_path, transform_matrix'
         )
-    held = {
-        Path(n).as_posix() for key in ("test_filenames", "val_filenames") for n in told.get(key, [])
+    held_out = {
+        Path(n).as_posix()
+        for key in ("test_filenames", "val_filenames")
+        for n in content.get(key, [])
     }
-    return [_shot(path, told, frame, held) for frame in frames]
+    return [_shot(path, content, frame, held_out) for frame in frames]
 
 
-def _shot(path: Path, told: dict[str, Any], frame: Any, held: set[str]) -> Shot:
+def _shot(path: Path, content: dict[str, Any], frame: Any, held_out: set[str]) -> Shot:
     if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
         raise InputError(f"{path} has a view without a file_path: name its picture")
     name = frame["file_path"]
@@ -140,15 +138,19 @@ def _shot(path: Path, told: dict[str, Any], frame: Any, held: set[str]) -> Shot:
         raise InputError(f"{path}, view {name}: {error}") from error
     numbers: dict[str, float] = {}
     for key in ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", *DISTORTION):
-        value = frame.get(key, told.get(key))
+        value = frame.get(key, content.get(key))
         if value is None:
             continue
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise InputError(f"{path}, view {name}: {key} is {value!r}: give a finite number")
         numbers[key] = float(value)
-    bent = [key for key in DISTORTION if abs(numbers.pop(key, 0.0)) > 1e-6]
-    if bent or told.get("camera_model", "PINHOLE") not in ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV"):
-        what = ", ".join(bent) or told["camera_model"]
+    distorted = [key for key in DISTORTION if abs(numbers.pop(key, 0.0)) > 1e-6]
+    if distorted or content.get("camera_model", "PINHOLE") not in (
+        "PINHOLE",
+        "SIMPLE_PINHOLE",
+        "OPENCV",
+    ):
+        what = ", ".join(distorted) or content["camera_model"]
         raise InputError(
             f"{path}, view {name}: the lens is no pinhole ({what}): undistort the pictures first"
         )
@@ -158,7 +160,7 @@ def _shot(path: Path, told: dict[str, Any], frame: Any, held: set[str]) -> Shot:
         matrix,
         tuple(numbers.items()),
         name,
-        Path(name).as_posix() in held,
+        Path(name).as_posix() in held_out,
         None if mask is None else _picture(path.parent, str(mask)),
     )
 
@@ -192,7 +194,7 @@ def write_transforms(
     """
     first = cameras[0]
     (fx, fy), (cx, cy), (height, width) = first.focal, first.center, first.size
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "camera_model": "PINHOLE",
         "camera_angle_x": 2 * math.atan(width / 2 / fx),
         "fl_x": fx,
@@ -203,8 +205,8 @@ def write_transforms(
         "h": height,
     }
     if any(held_out):
-        told["train_filenames"] = [n for n, h in zip(names, held_out, strict=True) if not h]
-        told["test_filenames"] = [n for n, h in zip(names, held_out, strict=True) if h]
+        content["train_filenames"] = [n for n, h in zip(names, held_out, strict=True) if not h]
+        content["test_filenames"] = [n for n, h in zip(names, held_out, strict=True) if h]
     frames: list[dict[str, Any]] = [
         {"file_path": name, "transform_matrix": [list(row) for row in camera.matrix]}
         for name, camera in zip(names, cameras, strict=True)
@@ -212,21 +214,20 @@ def write_transforms(
     for key, files in (beside or {}).items():
         for frame, file in zip(frames, files, strict=True):
             frame |= {} if file is None else {key: file}
-    told["frames"] = frames
+    content["frames"] = frames
     path = Path(folder) / FILE
-    write_whole(path, (json.dumps(told, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
     return path
 
 
 def surroundings(cameras: Sequence[Camera]) -> tuple[Vector, float]:
-    """Where the cameras look, and the radius of the sphere there that all of them see whole.
+    """The point that the cameras face, and the radius of the sphere there inside all pictures.
 
     The point nearest to all optical axes, in least squares; the radius is the least distance times
     the sine of half the narrower field of view.
 
     Raises:
-        InputError: fewer than two cameras, axes that do not meet, cameras that look away from
-            there, or one that stands inside.
+        InputError: fewer than two cameras, parallel axes, or cameras that face away from the point.
     """
     if len(cameras) < 2:
         raise InputError(f"{len(cameras)} views show no depth: give at least two")
@@ -235,13 +236,13 @@ def surroundings(cameras: Sequence[Camera]) -> tuple[Vector, float]:
     across = torch.eye(3, dtype=torch.float64) - axes[:, :, None] * axes[:, None, :]
     total = across.sum(0)
     if torch.linalg.eigvalsh(total)[0] < 1e-3 * len(cameras):
-        raise InputError("all cameras look along one direction: give views from around the object")
+        raise InputError("all cameras face one direction: give views from around the object")
     center = torch.linalg.solve(total, (across @ places[:, :, None]).sum(0))[:, 0]
     ahead = ((center - places) * axes).sum(1)
     if (ahead <= 0).any():
         raise InputError(
-            f"{int((ahead <= 0).sum())} of {len(cameras)} cameras look away from what the others "
-            "see: views must look at an object from around it, along -z of their own axes"
+            f"{int((ahead <= 0).sum())} of {len(cameras)} cameras face away from what the "
+            "others face: give views from around an object, along -z of their own axes"
         )
     half = [math.atan(min(c.size[1] / 2 / c.focal[0], c.size[0] / 2 / c.focal[1])) for c in cameras]
     apart = (center - places).norm(dim=1).tolist()

@@ -47,7 +47,6 @@ class Part:
     turn: Vector = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
         if self.kind not in KINDS:
             raise ValueError(f"shape is {self.kind!r}: choose one of {', '.join(KINDS)}")
         if min(self.size) <= 0:
@@ -77,7 +76,7 @@ class Scene:
     """Parts on the ground y = 0 before a background that does not move with the camera.
 
     Args:
-        parts: what is there; an empty scene is a plain background.
+        parts: of the objects; an empty scene is a plain background.
         background: RGB in [0, 1].
         gradient: added to the background from edge to edge, (to the right, downwards).
         shadow: darkness of the soft shadow where parts touch the ground, 0 (none) to 1.
@@ -94,7 +93,7 @@ class Scene:
 @final
 @dataclass(frozen=True)
 class Rendering:
-    """What the camera sees.
+    """A rendered picture.
 
     Attributes:
         picture: RGB in [0, 1], float32 [height, width, 3].
@@ -125,7 +124,7 @@ def _light(normal: np.ndarray, towards: np.ndarray, color: Color, shine: float) 
 def _ground(scene: Scene, origin: np.ndarray, rays: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """Darken the background where rays meet the ground near parts that stand on it."""
     down = np.minimum(rays[:, 1], -1e-6)
-    seen = (rays[:, 1] < -1e-3) & (origin[1] > 0)
+    ground = (rays[:, 1] < -1e-3) & (origin[1] > 0)
     t = origin[1] / -down
     x, z = origin[0] + t * rays[:, 0], origin[2] + t * rays[:, 2]
     light = np.ones(len(rays))
@@ -134,7 +133,7 @@ def _ground(scene: Scene, origin: np.ndarray, rays: np.ndarray, behind: np.ndarr
         if part.at[1] - reach[1] < 0.1:
             far = ((x - part.at[0]) / reach[0]) ** 2 + ((z - part.at[2]) / reach[2]) ** 2
             light = np.minimum(light, 1 - scene.shadow * np.exp(-0.7 * far**1.5))
-    return behind * np.where(seen, light, 1)[:, None]
+    return behind * np.where(ground, light, 1)[:, None]
 
 
 def _backdrop(scene: Scene, height: int, width: int) -> np.ndarray:
@@ -159,8 +158,8 @@ def render(scene: Scene, camera: Camera, samples: int = 3) -> Rendering:
     """One picture of a scene, antialiased by samples x samples rays a pixel.
 
     Args:
-        scene: what is there; no part may hold the camera.
-        camera: where it is seen from, and the size of the picture.
+        scene: parts and background; no part may contain the camera.
+        camera: pose, and size of the picture.
         samples: rays along each side of a pixel, at least 1; 3 for data, more for ground truth.
 
     Raises:
@@ -168,8 +167,8 @@ def render(scene: Scene, camera: Camera, samples: int = 3) -> Rendering:
 
     Example:
         >>> ball = Scene((Part("sphere", (0, 0.8, 0), (0.8, 0.8, 0.8), (1, 0, 0)),))
-        >>> seen = render(ball, Camera.orbit(0, 0, 5, target=(0, 0, 0.8), size=(32, 32)))
-        >>> seen.picture.shape, float(seen.alpha[16, 16]), round(float(seen.depth[16, 16]), 1)
+        >>> found = render(ball, Camera.orbit(0, 0, 5, target=(0, 0, 0.8), size=(32, 32)))
+        >>> found.picture.shape, float(found.alpha[16, 16]), round(float(found.depth[16, 16]), 1)
         ((32, 32, 3), 1.0, 4.2)
     """
     height, width = (side * samples for side in camera.size)

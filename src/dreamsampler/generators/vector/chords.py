@@ -1,4 +1,4 @@
-"""Curves as short chords: how many, where, and what a move of a chord means for its curve."""
+"""Curves as short chords: their number, their places, and gradients from chords to curves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUARTERS = _quarters()
 class Refined:
     """Segments in the order of their paths, the long ones quartered.
 
-    A quarter's chords follow its own speed and bend, so that a third less are needed altogether.
+    The chords of a quarter fit its own speed and curvature, so that a third fewer are needed.
     """
 
     curves: Tensor
@@ -90,13 +90,13 @@ def counts(curves: Tensor, tol: float) -> Tensor:
     if not total <= MOST_CHORDS:  # also for NaN
         raise ValueError(
             f"the paths would take {total:.3g} chords, but {MOST_CHORDS} are the most: clamp "
-            "points to the neighborhood of the canvas, and look for NaN among them"
+            "points to the neighborhood of the canvas, and remove NaN from them"
         )
     return n
 
 
 def spread(table: Tensor, lengths: Tensor) -> Tensor:
-    """Repeat the columns of (k, n) as often as the lengths, (n,), say."""
+    """Repeat the columns of (k, n) `lengths` times, (n,)."""
     if table.device.type == "cpu":  # several times as fast as index_select
         return torch.from_numpy(np.repeat(table.numpy(), lengths.numpy(), axis=1))
     return table.repeat_interleave(lengths, dim=1)
@@ -114,7 +114,7 @@ def gathered(table: Tensor, lengths: Tensor) -> Tensor:
 @final
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """m points on the curves, segment after segment; what is drawn are the chords between them."""
+    """m points on the curves, segment after segment; the chords between them are drawn."""
 
     lengths: Tensor
     t: Tensor

@@ -1,4 +1,4 @@
-"""A vector graphic as a variable: fitted to a measurement, pulled by a prior."""
+"""A vector graphic as a variable: fitted to a measurement, and updated by a prior."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from dreamsampler.maths import Latent
 Energy = Callable[[VectorGraphic, Tensor], Tensor]
 """Graphic and its picture (1, 3, h, w) in [0, 1] -> a number: data term and penalties."""
 
-BELIEF = 0.1
-"""Deviation that the prior's picture is believed up to where nobody says otherwise."""
+SPREAD = 0.1
+"""Initial standard deviation of the prior's picture."""
 POINTS, COLORS = 1.0, 0.02
 """Learning rates: pixels, shares of white."""
 DEAD = 100
-"""Steps between two looks for paths that nobody can see."""
+"""Steps between two searches for invisible paths."""
 
 
 @final
 class Drawing:
-    """A vector graphic on the loop, distilled in pixels.
+    """A vector graphic as a variable of the loop; targets are compared in pixels.
 
-        psi <- argmin energy(g(psi)) + beta / (2 r^2) mean |g(psi) - x|^2       (a few steps)
-        x = D(z0) + beyond(g),   r = belief
+        psi <- argmin energy(g(psi)) + beta / (2 spread^2) mean |g(psi) - x|^2      (a few steps)
+        x = D(z0) + beyond(g)
 
-    The prior's belief z0 is decoded once a pull, so that no gradient passes a network. It is
-    believed as the picture it is, not as a change of what is drawn: slivers and specks that the
-    autoencoder does not see would otherwise stay for ever.
+    The target z0 is decoded once an update, so that no gradient passes through a network. The
+    target is the decoded picture itself, not the change D(z0) - D(E(g)): slivers and specks that
+    the autoencoder removes would otherwise never disappear.
 
     Attributes:
-        belief: deviation r that the prior is believed up to, a share of white; may change between
-            pulls, as a prior knows more at low noise.
-        believed: x of the last pull, (1, 3, h, w) in [0, 1]; None before the first one.
+        spread: standard deviation of the target, a share of white; may change between updates, as
+            a prior is more accurate at low noise.
+        target_picture: x of the last update, (1, 3, h, w) in [0, 1]; None before the first one.
 
     Args:
-        graphic: what is drawn.
+        graphic: the paths.
         energy: data term and penalties.
         encode: picture (1, 3, h, w) in [-1, 1] to latent.
-        decode: and back.
-        beyond: what of a picture in [-1, 1] the prior is too small to see, which it leaves alone;
-            nothing if left out.
+        decode: latent to picture.
+        beyond: picture in [-1, 1] -> its details that the prior's resolution lacks, which stay as
+            they are; none by default.
         beta: weight of the prior; 0 leaves the energy alone.
         update_steps: optimizer steps of one update.
-        rate: learning rates of a pull, in those of the fit.
+        rate: multiplies the learning rates of the fit.
 
     Raises:
         ValueError: a negative weight, or fewer than one step.
@@ -77,9 +77,9 @@ class Drawing:
             )
         self.graphic, self.energy = graphic, energy
         self.encode, self.decode, self.beyond = encode, decode, beyond
-        self.beta, self.update_steps, self.belief = beta, update_steps, BELIEF
+        self.beta, self.update_steps, self.spread = beta, update_steps, SPREAD
         self.optimizer = adam(graphic, rate)
-        self.believed: Tensor | None = None
+        self.target_picture: Tensor | None = None
 
     @torch.no_grad()
     def latent(self) -> Latent:
@@ -87,19 +87,19 @@ class Drawing:
         return self.encode(self.graphic())
 
     def update(self, target: Latent) -> None:
-        """Come nearer to what the prior believes, and stay with the data."""
+        """Take `update_steps` steps towards the decoded target and the data."""
         with torch.no_grad():
             picture = self.decode(target.detach())
             if self.beyond is not None:
                 picture = picture + self.beyond(self.graphic())
-            self.believed = ((picture + 1) / 2).clamp(0, 1)
+            self.target_picture = ((picture + 1) / 2).clamp(0, 1)
         for _ in range(self.update_steps):
             check_canceled()
-            with torch.enable_grad():  # the loop itself runs without
+            with torch.enable_grad():  # the loop runs without gradients
                 drawn = (self.graphic() + 1) / 2
                 loss = self.energy(self.graphic, drawn)
-                far = (drawn - self.believed).square().mean()
-                loss = loss + self.beta / (2 * self.belief**2) * far
+                far = (drawn - self.target_picture).square().mean()
+                loss = loss + self.beta / (2 * self.spread**2) * far
             descend(self.graphic, self.optimizer, loss)
 
 
@@ -131,16 +131,15 @@ def fitted(
 ) -> Iterator[int]:
     """Fit a graphic to its energy alone; steps shrink along half a cosine.
 
-    In the first 70 % paths that nobody can see begin again where the graphic differs most from the
-    picture.
+    In the first 70 % invisible paths begin again where the graphic differs most from the picture.
 
     Args:
-        graphic: what is moved.
+        graphic: the paths.
         energy: data term and penalties.
-        picture: about what it shall look like, in [0, 1].
+        picture: approximate target, in [0, 1].
         steps: of the optimizer.
         rng: on the CPU.
-        respawn: whether paths may begin again; not where they are someone's own.
+        respawn: whether paths may begin again; False for paths of a given SVG.
 
     Yields:
         How many steps were taken.
@@ -161,7 +160,7 @@ def fitted(
 
 
 def staged(paths: int) -> list[int]:
-    """How many paths are added at a time: 4, then as many as there are, to the end.
+    """Numbers of paths that are added at a time: 4, then as many as there are, to the end.
 
     Example:
         >>> staged(64), staged(10), staged(3)

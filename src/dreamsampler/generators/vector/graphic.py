@@ -1,4 +1,4 @@
-"""A vector graphic as a generator: its points and colors are what is optimized."""
+"""A vector graphic as a generator: its points and colors are optimized."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class VectorGraphic(nn.Module):
         g(psi) = 2 rasterize(scene) - 1
 
     Args:
-        scene: to begin with; its tensors are copied.
+        scene: initial paths; the tensors are copied.
         background: red, green and blue in [0, 1].
 
     Example:
@@ -50,15 +50,15 @@ class VectorGraphic(nn.Module):
 
     @property
     def scene(self) -> Scene:
-        """Today's scene; gradients reach the parameters."""
+        """The present scene; gradients reach the parameters."""
         return self._shape.moved(self.points, self.color)
 
     def forward(self, view: View | None = None) -> Float[Tensor, "1 3 h w"]:
         """The picture, in [-1, 1].
 
         Args:
-            view: what part of the canvas to draw (left, top, width, height), at the canvas's own
-                size; all of it if left out.
+            view: part of the canvas (left, top, width, height), drawn at the size of the canvas;
+                all of it if left out.
 
         Raises:
             ValueError: for a view without width or height.
@@ -82,14 +82,14 @@ class VectorGraphic(nn.Module):
 
     @torch.no_grad()
     def visible(self) -> Float[Tensor, " p"]:
-        """How much is seen of every path: sum of alpha_k prod_{j>k} (1 - alpha_j), in pixels."""
+        """The visible area of every path: sum of alpha_k prod_{j>k} (1 - alpha_j), in pixels."""
         alpha = coverage(self.scene) * self.color[:, 3, None, None]
         through = torch.ones_like(alpha[0])
-        seen = torch.empty_like(self.color[:, 3])
+        visible = torch.empty_like(self.color[:, 3])
         for k in range(len(alpha) - 1, -1, -1):
-            seen[k] = (alpha[k] * through).sum()
+            visible[k] = (alpha[k] * through).sum()
             through *= 1 - alpha[k]
-        return seen
+        return visible
 
     @torch.no_grad()
     def respawn(
@@ -101,20 +101,19 @@ class VectorGraphic(nn.Module):
         least: float = 2.0,
         error: Picture | None = None,
     ) -> int:
-        """Begin again with paths that can hardly be seen: without area they have no gradient.
+        """Begin again with paths that are hardly visible: without area they have no gradient.
 
-        They become disks where the error is largest, and what the optimizer remembers of them is
-        set to zero.
+        They become disks where the error is largest, and their optimizer state is set to zero.
 
         Args:
-            picture: what the graphic shall look like, in [0, 1].
+            picture: the target, in [0, 1].
             optimizer: of this graphic's parameters.
             rng: on the CPU.
             least: pixels below which a path counts as dead.
-            error: what to place the disks by; the graphic minus the picture if left out.
+            error: by which the disks are placed; the graphic minus the picture if left out.
 
         Returns:
-            How many there were.
+            Their number.
         """
         dead = (self.visible() < least).nonzero().squeeze(1).tolist()
         if not dead:
@@ -162,7 +161,7 @@ class VectorGraphic(nn.Module):
 
 
 def forget(optimizer: torch.optim.Optimizer, parameter: Tensor, rows: Tensor) -> None:
-    """Set to zero what an optimizer remembers of some rows of a parameter."""
+    """Set the optimizer state of some rows of a parameter to zero."""
     for value in optimizer.state.get(parameter, {}).values():
         if isinstance(value, Tensor) and value.shape == parameter.shape:
             value[rows] = 0

@@ -1,4 +1,4 @@
-"""Scenes to begin with: blobs anywhere, disks where the error is, the outlines of a tracer."""
+"""Initial scenes: disks anywhere, disks where the error is large, the outlines of a tracer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dreamsampler.generators.vector.scene import Scene
 Picture: TypeAlias = Float[Tensor, "3 h w"]
 
 OPACITY = 0.95
-"""Of new paths: what lies below an opaque one has no gradient."""
+"""Of new paths: paths below an opaque one have no gradient."""
 COARSE = 128
-"""Longer side of the picture in which disks find their place; finer takes long and says no more."""
+"""Longer side, in pixels, of the reduced error in which places of disks are searched."""
 
 
 def scattered(picture: Picture, paths: int, rng: torch.Generator, segments: int = 4) -> Scene:
-    """Disks anywhere, in the color that the picture has there.
+    """Disks anywhere, in the mean color of the picture below them.
 
     Args:
         picture: in [0, 1].
@@ -50,11 +50,11 @@ def placed(
     Of the areas in which the (slightly blurred) error is at least 0.3, 0.5 or 0.7 of its maximum,
     the one with the largest sum, times that share, is taken; the disk lies where that area is
     deepest, is as large as fits, and takes the picture's mean color. Where no error is left, disks
-    are scattered. Of a large picture the areas are looked for at about 128 pixels.
+    are scattered. Areas of a large picture are searched at about 128 pixels.
 
     Args:
-        picture: what the scene shall look like, in [0, 1].
-        error: what it looks like now, minus that.
+        picture: the target, in [0, 1].
+        error: the present picture minus the target.
         paths: how many disks.
         rng: on the CPU.
         segments: a path, at least 2.
@@ -89,7 +89,7 @@ def traced(picture: Picture, paths: int) -> Scene:
 
     Args:
         picture: in [0, 1].
-        paths: most paths; the tracer is asked for coarser colors until it keeps to that.
+        paths: most paths; the tracer takes coarser colors until there are no more.
 
     Raises:
         InputError: if vtracer is not installed, or cannot do with so few paths.
@@ -142,7 +142,7 @@ def _disks(picture: Picture, centers: Tensor, radii: Tensor, segments: int) -> S
 
 
 def _shrunk(x: Float[Tensor, "h w"], side: int) -> Tensor:
-    """The means of squares of so many pixels a side, those at the edge over what there is."""
+    """Means of squares of `side` pixels, cut off at the edge."""
     if side == 1:
         return x
     return functional.avg_pool2d(x[None, None], side, ceil_mode=True)[0, 0]
@@ -172,8 +172,8 @@ def _most_wrong(error: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
 def _labels(mask: Bool[Tensor, "h w"]) -> Tensor:
     """A number for each connected area (corners connect), 0 outside.
 
-    Every pixel takes the largest number around it, then the number that its number has taken: so
-    numbers spread as fast as areas are wide, not as they are long.
+    Every pixel takes the largest number around it, then the number that its number has taken, so
+    that the iterations grow with the width of areas, not with their length.
     """
     label = torch.arange(1, mask.numel() + 1).view(mask.shape) * mask
     while True:

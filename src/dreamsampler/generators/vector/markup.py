@@ -1,6 +1,6 @@
 """SVG text that may come from anyone: checked, and reduced to what is drawn here.
 
-Nothing is fetched and nothing is defined: a document type (the home of external entities and of
+Nothing is fetched and nothing is defined: a document type (it may define external entities and
 "billion laughs") is refused, references are resolved within the text, and every size is bounded.
 """
 
@@ -19,13 +19,13 @@ LARGEST_TEXT = 5_000_000
 MOST_ELEMENTS = 50_000
 DEEPEST = 100
 OPACITY = "data-opacity"
-"""Where a shape's own opacity, times that of its groups, is left."""
+"""The attribute that holds a shape's opacity times that of its groups."""
 
 Element = ElementTree.Element
 HREF = ("href", "{http://www.w3.org/1999/xlink}href")
-UNSEEN = {"defs", "symbol", "title", "desc", "metadata", "script", "linearGradient", "view",
+INVISIBLE = {"defs", "symbol", "title", "desc", "metadata", "script", "linearGradient", "view",
           "radialGradient", "marker", "animate", "animateTransform", "set"}  # fmt: skip
-UNKNOWN = {"text", "image", "foreignObject", "clipPath", "mask", "filter", "pattern", "video"}
+UNSUPPORTED = {"text", "image", "foreignObject", "clipPath", "mask", "filter", "pattern", "video"}
 GRADIENTS = ("linearGradient", "radialGradient")
 
 
@@ -121,20 +121,20 @@ def _target(element: Element) -> str | None:
 
 def _stops(gradient: Element, named: dict[str, Element]) -> list[dict[str, str]]:
     """The stops of a gradient, or of the one that it refers to."""
-    seen: set[int] = set()
-    here: Element | None = gradient
-    while here is not None and id(here) not in seen:
-        seen.add(id(here))
-        if stops := [declarations(stop) for stop in here if _tag(stop) == "stop"]:
+    visited: set[int] = set()
+    element: Element | None = gradient
+    while element is not None and id(element) not in visited:
+        visited.add(id(element))
+        if stops := [declarations(stop) for stop in element if _tag(stop) == "stop"]:
             return stops
-        here = named.get(_target(here) or "")
+        element = named.get(_target(element) or "")
     return []
 
 
 @final
 @dataclass
 class _Reduction:
-    """A walk through the elements that counts what it keeps."""
+    """Removes and replaces elements, and counts those that stay."""
 
     named: dict[str, Element]
     left_out: Counter[str]
@@ -148,8 +148,8 @@ class _Reduction:
             raise InputError(f"the SVG is nested more than {DEEPEST} deep: it may use itself")
         for child in list(parent):
             tag = _tag(child)
-            if tag in UNKNOWN or tag in UNSEEN or not tag:
-                if tag in UNKNOWN:
+            if tag in UNSUPPORTED or tag in INVISIBLE or not tag:
+                if tag in UNSUPPORTED:
                     self.left_out[tag] += 1
                 parent.remove(child)
                 continue
@@ -185,7 +185,7 @@ class _Reduction:
         use.tag = "{http://www.w3.org/2000/svg}g"
 
     def _opacity(self, element: Element) -> float:
-        """An element's own opacity; also counts what its attributes ask for in vain."""
+        """An element's own opacity; also counts attributes that are not supported."""
         found = declarations(element)
         for name in ("clip-path", "mask", "filter", "stroke-dasharray", "marker-end"):
             if found.get(name, "none") != "none":

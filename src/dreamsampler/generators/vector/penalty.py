@@ -1,4 +1,4 @@
-"""What a path should not be: crossed by itself, thin as a sliver, small as a speck."""
+"""Penalties of paths that cross themselves, of slivers and of specks."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ def crossing(scene: Scene, tol: float = TOL) -> Float[Tensor, ""]:
 
         sum over contours of int max(-a, 0) + max(a - 1, 0)
 
-    with a the winding number, signed so that the contour's area is positive. This is 0 for a
-    contour that does not cross itself, and sees crossings of any two of its segments; its gradient
-    makes loops shrink and overlaps part.
+    with a the winding number, signed so that the contour's area is positive. It is 0 for a contour
+    that does not cross itself, and positive if any two segments cross; its gradient shrinks loops.
 
     Args:
-        scene: what lies outside of its canvas does not count.
+        scene: its paths; parts outside of the canvas do not count.
         tol: largest distance between a curve and its chords, pixels.
 
     Example:
@@ -63,22 +62,22 @@ def crossing(scene: Scene, tol: float = TOL) -> Float[Tensor, ""]:
     """
     if not len(scene.segments):
         return scene.points.sum() * 0
-    return _Wrong.apply(scene.curves(), scene, contour_of_segment(scene), tol)  # type: ignore[no-any-return]
+    return _Crossing.apply(scene.curves(), scene, contour_of_segment(scene), tol)  # type: ignore[no-any-return]
 
 
 def slivers(scene: Scene, most: float = 6.0) -> Float[Tensor, ""]:
-    """How much thinner contours are than they may be.
+    """By how much contours are thinner than allowed.
 
         sum over contours of max(log(L^2 / 4 pi A) - log(most), 0)
 
-    with L the length and A the area (plus a pixel, so that nothing is infinite).
+    with L the length and A the area, plus a pixel each.
 
     Args:
         scene: of k contours.
         most: largest L^2 / 4 pi A that is free: 1 is a disk, 1.3 a square, 6 a bar of 1 : 17.
 
     Raises:
-        ValueError: for a bound below 1, which nothing can keep.
+        ValueError: for a bound below 1, that of a disk.
     """
     if not most >= 1:
         raise ValueError(f"most is {most:g}, but even a disk has 1: choose 1 or more")
@@ -94,7 +93,7 @@ def slivers(scene: Scene, most: float = 6.0) -> Float[Tensor, ""]:
 
 
 def specks(scene: Scene, least: float = 6.0) -> Float[Tensor, ""]:
-    """How many paths are too small to mean anything, counted by their opacity.
+    """The number of paths that are too small, weighted by their opacity.
 
         sum over contours of opacity max(1 - |A| / least, 0)
 
@@ -102,13 +101,13 @@ def specks(scene: Scene, least: float = 6.0) -> Float[Tensor, ""]:
 
     Args:
         scene: of k contours.
-        least: area from which on a contour is none, pixels squared, > 0.
+        least: area of the smallest contour that is no speck, pixels squared, > 0.
 
     Raises:
         ValueError: for an area that is not above 0.
     """
     if not least > 0:
-        raise ValueError(f"least is {least:g}, but an area above 0 was wanted")
+        raise ValueError(f"least is {least:g}, but must be an area above 0")
     contour = contour_of_segment(scene)
     area = areas(scene, contour).abs()
     owner = torch.zeros_like(area, dtype=torch.long)
@@ -146,7 +145,7 @@ def _meets_itself(p: Tensor) -> bool:
         return False
     q = p.roll(-1, 0)
     d = q - p
-    side = _cross(d[:, None], p[None] - p[:, None])  # of each chord's start, seen from another
+    side = _cross(d[:, None], p[None] - p[:, None])  # on which side of each chord the others start
     left = side > 0
     apart = (left != left.roll(-1, 1)) & (left != left.roll(-1, 1)).T
     index = torch.arange(count)
@@ -159,7 +158,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 @final
-class _Wrong(torch.autograd.Function):
+class _Crossing(torch.autograd.Function):
     """The area where windings, made positive, are below 0 or above 1."""
 
     @staticmethod

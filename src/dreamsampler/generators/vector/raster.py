@@ -31,7 +31,7 @@ from dreamsampler.generators.vector.winding import (
 TOL = 0.004
 """Chords are at most this many pixels off their curve: one of 255 steps of gray at an edge."""
 AT_A_TIME = 1 << 23
-"""Cells that are worked on together: bounds what is needed beside the result."""
+"""Cells that are computed together: bounds the memory beside the result."""
 
 
 def rasterize(
@@ -98,7 +98,7 @@ def _background(scene: Scene, background: Tensor | None) -> Tensor:
 @final
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The coverages of some consecutive paths, box after box, and what a gradient needs."""
+    """The coverages of some consecutive paths, box after box, and the data for their gradient."""
 
     first: int
     cover: Tensor
@@ -110,7 +110,7 @@ class _Part:
     def gradient(self, by_cover: Tensor, opacity: Tensor | None = None) -> Tensor:
         """dL/d curves from dL/d cover, or from dL/d (opacity cover)."""
         if self.slope is None:
-            raise RuntimeError("the coverage was computed without a gradient in mind")
+            raise RuntimeError("the coverage was computed without gradients")
         by_winding = by_cover.index_select(0, self.pieces.cell.view(-1)).view_as(self.slope)
         by_winding *= self.slope
         if opacity is not None:
@@ -119,7 +119,7 @@ class _Part:
 
 
 def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator[_Part]:
-    """The scene's coverages, so many paths at a time that memory stays small."""
+    """The scene's coverages, a few paths at a time to bound the memory."""
     if not scene.paths:
         return
     whole = boxes(fine.curves, fine.path, scene.paths, scene.width, scene.height)
@@ -193,9 +193,9 @@ class _Over(torch.autograd.Function):
                 through = left * alpha
                 left.sub_(through)  # what is left for the layers below
                 torch.sum(through[:3] if len(through) > 3 else through, (1, 2), out=inks[k])
-            seen = part.box.sizes.nonzero().squeeze(1)
-            shares = gathered((by_alpha * part.cover)[None, :-2], part.box.sizes[seen])
-            by_color[part.first + seen, 3] = shares[0]
+            visible = part.box.sizes.nonzero().squeeze(1)
+            shares = gathered((by_alpha * part.cover)[None, :-2], part.box.sizes[visible])
+            by_color[part.first + visible, 3] = shares[0]
             if ctx.needs_input_grad[0]:
                 traced.append(part.gradient(by_alpha, color[part.first :, 3]))
         by_curves = ctx.fine.back(torch.cat(traced[::-1])) if traced else None
@@ -212,8 +212,7 @@ class _Coverage(torch.autograd.Function):
         ctx.fine, ctx.parts = refine(curves, scene.path_of_segment), []
         for part in _parts(ctx.fine, scene, tol, traced=ctx.needs_input_grad[0]):
             for k, (x, y, w, h, stride, offset) in enumerate(part.box.rows(), part.first):
-                seen = part.cover.as_strided((h, w), (stride, 1), offset)
-                out[k, y : y + h, x : x + w] = seen
+                out[k, y : y + h, x : x + w] = part.cover.as_strided((h, w), (stride, 1), offset)
             if ctx.needs_input_grad[0]:
                 ctx.parts.append(part)
         return out
@@ -225,7 +224,7 @@ class _Coverage(torch.autograd.Function):
         for part in ctx.parts:
             packed = torch.zeros_like(part.cover)
             for k, (x, y, w, h, stride, offset) in enumerate(part.box.rows(), part.first):
-                seen = gradients[0][k, y : y + h, x : x + w]
-                packed.as_strided((h, w), (stride, 1), offset).copy_(seen)
+                own = packed.as_strided((h, w), (stride, 1), offset)
+                own.copy_(gradients[0][k, y : y + h, x : x + w])
             traced.append(part.gradient(packed))
         return ctx.fine.back(torch.cat(traced)), None, None

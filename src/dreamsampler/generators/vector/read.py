@@ -70,7 +70,7 @@ height="1" fill="#f00"/></svg>'
     try:
         document = svg.SVG.parse(io.StringIO(markup.text), reify=False)
         width, height = float(document.width), float(document.height)
-    except Exception as error:  # the reader's own slips, on text that means nothing
+    except Exception as error:  # svgelements raises any error on unusual text
         raise InputError(f"the SVG cannot be understood: {error}") from error
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise InputError(f"the SVG is {width:g} x {height:g}: give it a width and a height")
@@ -126,7 +126,7 @@ class _Reader:
             self._append(loops, ink, "nonzero")
 
     def scene(self, width: int, height: int) -> Scene:
-        """Everything that was added; warns of what was not."""
+        """The scene of all paths; warns of what was left out."""
         if not self.paths:
             raise InputError("the SVG has nothing to draw: it needs filled or stroked shapes")
         if self.left_out:
@@ -232,7 +232,7 @@ def _lines(shape: Any, scale: float) -> list[tuple[Tensor, bool]]:
 
 
 def _cubic(piece: Any) -> list[list[float]] | None:
-    """Four points of a segment; None where it has no place."""
+    """Four points of a segment; None without start or end."""
     svg = _svgelements()
     start, end = piece.start, piece.end
     if start is None or end is None:
@@ -251,7 +251,7 @@ def _cubic(piece: Any) -> list[list[float]] | None:
 
 
 def _loop(curves: Tensor) -> Loop:
-    """A line as a closed loop: what its ends leave open is closed by a straight segment."""
+    """A line as a loop, closed by a straight segment where it is open."""
     if float((curves[-1, 3] - curves[0, 0]).abs().max()) > 1e-6:
         a, b = curves[-1, 3], curves[0, 0]
         back = torch.stack([a, a + (b - a) / 3, a + (b - a) * 2 / 3, b])

@@ -1,4 +1,4 @@
-"""What a vector graphic is: closed cubic curves, a color for each path, an order."""
+"""Scenes: closed cubic curves, a color for each path, an order of drawing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Owners: TypeAlias = Int[Tensor, " n"]
 Colors: TypeAlias = Float[Tensor, "p 4"]
 
 LARGEST_SIDE = 16384
-"""Canvases with longer sides are refused: a mistake is more likely."""
+"""Longer sides of a canvas are refused: they are mistakes."""
 
 
 @final
@@ -32,7 +32,7 @@ class Scene:
 
     A path is one contour or several (holes, islands): every segment belongs to one path, and in
     each path as many segments end at a point as begin there, so that all contours are closed.
-    Anchors are shared by index, which keeps them closed whatever moves.
+    Anchors are shared by index, so that contours stay closed when points move.
 
     Args:
         points: control points in pixels, x to the right, y down; (0, 0) is the outer corner of the
@@ -45,7 +45,7 @@ class Scene:
         fill_rule: "nonzero" or "evenodd", for all paths or one each.
 
     Raises:
-        ValueError: for indices out of range, open contours, or a canvas of no or absurd size.
+        ValueError: for indices out of range, open contours, or a canvas that is too large.
 
     Example:
         >>> disks = Scene.circles(torch.tensor([[8.0, 8.0]]), torch.tensor([4.0]), 16, 16)
@@ -80,7 +80,7 @@ class Scene:
 
     @property
     def paths(self) -> int:
-        """How many paths there are."""
+        """The number of paths."""
         return len(self.color)
 
     @property

@@ -17,16 +17,16 @@ from dreamsampler.generators.vector.raster import coverage
 from dreamsampler.generators.vector.scene import Scene
 
 SHARES = (0.9, 0.8, 0.65, 0.5, 0.3, 0.0)
-"""What is tried of the length of handles."""
+"""Shares of the length of handles that are tried."""
 MOST = 1.0
-"""Pixels of coverage that a path may lose or win by it, times its opacity."""
+"""Allowed change of the coverage of a path, in pixels times its opacity."""
 
 
 @torch.no_grad()
 def simplified(scene: Scene, background: Tensor, picture: Picture, loss: float = 0.3) -> Scene:
-    """Leave out paths, the least missed ones first, as long as the picture stays that near.
+    """Leave out paths, the least important ones first, while the picture stays similar.
 
-    How much a path is missed is what leaving it out adds to the squared error:
+    The importance of a path is the squared error that leaving it out adds:
 
         sum r^2 - 2 r (C - y),   r_k = alpha_k prod_{j>k} (1 - alpha_j) (c_k - C_{k-1})
 
@@ -35,8 +35,8 @@ def simplified(scene: Scene, background: Tensor, picture: Picture, loss: float =
     Args:
         scene: to simplify.
         background: an opaque color (3,) in [0, 1].
-        picture: y, what the scene shall look like, in [0, 1].
-        loss: how much nearness may be lost, dB of PSNR, >= 0.
+        picture: y, the target, in [0, 1].
+        loss: largest loss of PSNR, dB, >= 0.
 
     Returns:
         The paths that are left, in their order.
@@ -57,17 +57,17 @@ def simplified(scene: Scene, background: Tensor, picture: Picture, loss: float =
         raise ValueError(f"loss is {loss:g} dB, but must be 0 or more")
     alpha = coverage(scene) * scene.color[:, 3, None, None]
     keep = torch.ones(scene.paths, dtype=torch.bool)
-    error, missed = _missed(scene, alpha, keep, background, picture)
-    # a picture that is met exactly may lose as if it were at 60 dB
+    error, importance = _importance(scene, alpha, keep, background, picture)
+    # an exact picture may lose as if it had 60 dB
     allowed = max(error, picture.numel() * 1e-6) * 10 ** (loss / 10)
     batch = math.ceil(scene.paths / 8)
     while batch and bool(keep.any()):
         trial = keep.clone()
-        order = missed.argsort()
+        order = importance.argsort()
         trial[order[: min(batch, int(keep.sum()))]] = False
-        error, after = _missed(scene, alpha, trial, background, picture)
+        error, after = _importance(scene, alpha, trial, background, picture)
         if error <= allowed:
-            keep, missed = trial, after
+            keep, importance = trial, after
         else:
             batch //= 2
     return scene.kept(keep)
@@ -75,13 +75,13 @@ def simplified(scene: Scene, background: Tensor, picture: Picture, loss: float =
 
 @torch.no_grad()
 def without(scene: Scene, background: Tensor, picture: Picture, count: int) -> Scene:
-    """Leave out so many paths, the least missed ones (`simplified`).
+    """Leave out `count` paths, the least important ones (`simplified`).
 
     Args:
         scene: at least as many paths.
         background: an opaque color (3,) in [0, 1].
-        picture: what the scene shall look like, (3, h, w) in [0, 1].
-        count: how many go.
+        picture: the target, (3, h, w) in [0, 1].
+        count: of the paths that are left out.
 
     Example:
         >>> disks = torch.tensor([[4.0, 4.0], [4.0, 4.0]])
@@ -91,19 +91,19 @@ def without(scene: Scene, background: Tensor, picture: Picture, count: int) -> S
     """
     alpha = coverage(scene) * scene.color[:, 3, None, None]
     keep = torch.ones(scene.paths, dtype=torch.bool)
-    _, missed = _missed(scene, alpha, keep, background, picture)
-    keep[missed.argsort()[:count]] = False
+    _, importance = _importance(scene, alpha, keep, background, picture)
+    keep[importance.argsort()[:count]] = False
     return scene.kept(keep)
 
 
-def _missed(
+def _importance(
     scene: Scene,
     alpha: Float[Tensor, "p h w"],
     keep: Bool[Tensor, " p"],
     background: Float[Tensor, " 3"],
     picture: Picture,
 ) -> tuple[float, Float[Tensor, " p"]]:
-    """The squared error of the paths that are kept, and what each of them is missed for."""
+    """The squared error of the paths that are kept, and the importance of each."""
     canvas = background.to(alpha).view(3, 1, 1).expand(3, *alpha.shape[1:]).clone()
     numbers = keep.nonzero().squeeze(1).tolist()
     change = {}
@@ -112,24 +112,24 @@ def _missed(
         change[k] = alpha[k] * (scene.color[k, :3, None, None] - canvas)
         canvas += change[k]
     off = canvas - picture
-    missed = torch.full((len(alpha),), math.inf)
+    importance = torch.full((len(alpha),), math.inf)
     through = torch.ones_like(alpha[0])
     for k in reversed(numbers):
         r = change[k] * through
-        missed[k] = (r * (r - 2 * off)).sum()
+        importance[k] = (r * (r - 2 * off)).sum()
         through *= 1 - alpha[k]
-    return float(off.square().sum()), missed
+    return float(off.square().sum()), importance
 
 
 @torch.no_grad()
 def untangled(scene: Scene, most: float = MOST) -> Scene:
-    """Shorten handles of paths that cross themselves, where that hardly changes what they cover.
+    """Shorten handles of paths that cross themselves, where that hardly changes their coverage.
 
         P1 <- P0 + s (P1 - P0),   P2 <- P3 + s (P2 - P3),   0 <= s < 1
 
-    The penalty (`crossing`) opens what can be seen; what is left are loops of less than a pixel at
-    cusps, which go when a handle there is shorter. One handle is tried at a time, then both of
-    a segment, then both at an anchor, the least movement first.
+    The penalty `crossing` removes visible loops; shorter handles remove those of less than a pixel
+    at cusps. One handle is tried at a time, then both of a segment, then both at an anchor, the
+    least movement first.
 
     Args:
         scene: of any paths.

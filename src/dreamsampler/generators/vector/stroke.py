@@ -32,8 +32,8 @@ def stroke(
 ) -> list[Loop]:
     """The outline of a stroke, as loops of one path to be filled by the nonzero rule.
 
-    Both sides run at half the width from the line, p +- width / 2 n. Where the line bends more
-    tightly than that, the inner side turns back; what it sweeps there is filled all the same.
+    Both sides are at half the width from the line, p +- width / 2 n. Where the radius of curvature
+    is smaller than that, the inner side runs backwards; the area it covers there is filled, too.
 
     Args:
         curves: consecutive segments of one line.
@@ -65,7 +65,7 @@ def stroke(
     if not len(curves) or not float(width.detach()) >= 0:
         raise ValueError(
             f"a stroke of {len(curves)} segments and width {float(width.detach()):g} cannot be "
-            "drawn: at least 1 segment and a width of 0 or more were wanted"
+            "drawn: give at least 1 segment and a width of 0 or more"
         )
     half = 0.5 * width
     lines = [_sampled(curve, half, tol) for curve in curves]
@@ -85,17 +85,17 @@ def stroke(
 
 
 def _sampled(curve: Tensor, half: Tensor, tol: float) -> tuple[Tensor, Tensor]:
-    """Points of a segment, (k + 1, 2), and the unit normals there, 90 degrees from the travel."""
+    """Points of a segment, (k + 1, 2), and the unit normals (-dy, dx) there."""
     p0, p1, p2, p3 = curve
     steps = curve[1:] - curve[:-1]
     with torch.no_grad():
-        bend = (steps[1:] - steps[:-1]).norm(dim=1).max()
+        curvature = (steps[1:] - steps[:-1]).norm(dim=1).max()
         legs = steps[steps.norm(dim=1) > 0]
         turn = torch.zeros((), dtype=curve.dtype)
         for a, b in pairwise(legs):
             turn = turn + torch.atan2(_cross(a, b).abs(), (a * b).sum())
         of_side = 1.5 * turn * (half / (8 * tol)).sqrt()
-        count = int(torch.maximum((0.75 * bend / tol).sqrt(), of_side).ceil().clamp(1, 4096))
+        count = int(torch.maximum((0.75 * curvature / tol).sqrt(), of_side).ceil().clamp(1, 4096))
     t = torch.linspace(0, 1, count + 1, dtype=curve.dtype, device=curve.device)[:, None]
     s = 1 - t
     point = s**3 * p0 + 3 * s**2 * t * p1 + 3 * s * t**2 * p2 + t**3 * p3
@@ -111,7 +111,7 @@ def _sampled(curve: Tensor, half: Tensor, tol: float) -> tuple[Tensor, Tensor]:
 
 
 def _first_of(*directions: Tensor) -> Tensor:
-    """The first direction that is one."""
+    """The first direction that is not 0."""
     for direction in directions:
         if float(direction.detach().abs().max()) > 1e-9:
             return direction
@@ -198,7 +198,7 @@ def _arc(center: Tensor, a: Tensor, b: Tensor, radius: Tensor, tol: float) -> Te
 
 
 def _turned_back(lines: list[tuple[Tensor, Tensor]], half: Tensor) -> list[Tensor]:
-    """Loops that fill what the inner side of a tight bend takes away by running backwards.
+    """Loops that fill the area that an inner side takes away by running backwards.
 
     Of each chord the outline holds the quadrangles between it and both sides. One whose side runs
     backwards is taken out again, and the two triangles that its spokes sweep are put in its place.

@@ -1,4 +1,4 @@
-"""How often the paths go round each pixel, exactly, and what moving them would change.
+"""The exact winding number of each pixel, and its gradient by the points of the paths.
 
 The forward pass is that of the accumulation buffers of font rasterizers: signed areas of short
 chords, then one prefix sum. The backward pass moves the boundary (Reynolds' transport theorem), so
@@ -29,7 +29,7 @@ KINK = 1e-4
 @final
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Where each path may be seen, and where its cells are.
+    """The pixels that each path may touch, and where its cells are.
 
     `low` and `high`, (p, 2), enclose its pixels; `offset` is its first cell (a border cell) and
     `stride` the length of its rows.
@@ -106,7 +106,7 @@ def wind(curves: Tensor, path: Tensor, box: Boxes, tol: float) -> tuple[Tensor, 
         tol: how far a chord may be off its curve, pixels.
 
     Returns:
-        (cells + 2,) windings, box after box; and what a gradient needs.
+        (cells + 2,) windings, box after box; and the chords, for the gradient.
     """
     samples = sample(curves, tol)
     xy = samples.xy
@@ -117,7 +117,7 @@ def wind(curves: Tensor, path: Tensor, box: Boxes, tol: float) -> tuple[Tensor, 
     t1, t2, x_first = _cuts(xy, floor, d)
 
     def pieces(value: Tensor, swap: bool) -> Tensor:
-        """What holds before, between and after the cuts, from what holds at both ends."""
+        """Values before, between and after the cuts, from the values at both ends."""
         ends = value[:-1], value[1:]
         return torch.stack([ends[0], torch.where(x_first, ends[swap], ends[not swap]), ends[1]])
 
@@ -156,7 +156,7 @@ def _cuts(xy: Tensor, floor: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 def _prefix_sum(x: Tensor) -> Tensor:
     """Closed contours make every row sum to zero, so one prefix sum serves all boxes."""
-    if x.device.type == "cpu":  # torch adds in float64 there, whatever it is given
+    if x.device.type == "cpu":  # torch adds in float64 on the CPU
         return torch.cumsum(x, 0, out=x)
     return x.cumsum(0, dtype=torch.float64).to(x.dtype)
 
@@ -181,9 +181,9 @@ def slopes(winding: Tensor, pieces: Pieces, even_odd: Tensor | bool) -> Tensor:
     """The derivative of coverage by winding at every piece of a chord: (3, m - 1).
 
     Where a pixel's winding is a whole number a and an edge lies in it, the edge lies on the border
-    of the pixel and has a on one side and a +- 1 on the other. There the slope is that of the
-    secant between the two, which is what moving the edge really changes: edges on grid lines keep
-    their gradient, also those of holes, and edges inside of a filled path have none.
+    of the pixel and has a on one side and a +- 1 on the other. The slope is then that of the secant
+    between the two, the change of coverage when the edge moves: edges on grid lines keep their
+    gradient, also those of holes, and edges inside of a filled path have none.
     """
     cell = pieces.cell.view(-1)
     a = winding.index_select(0, cell)

@@ -1,4 +1,4 @@
-"""Scenes as SVG files: what a viewer shows is what was drawn."""
+"""Scenes as SVG files, which viewers draw as `rasterize` does."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def to_svg(
     background: Sequence[float] | None = None,
     digits: int = 2,
 ) -> str:
-    """A scene as the text of an SVG file, a path an element, in the order of drawing.
+    """A scene as the text of an SVG file, one element a path, in the order of drawing.
 
     Colors are rounded to 8 bits and numbers to `digits`; fully transparent paths are kept.
 
     Args:
-        scene: what to write.
+        scene: its paths.
         title: shown by viewers.
         recipe: how the scene was made; stored as JSON in `<metadata>`.
         background: a color in [0, 1] for a rectangle below all paths; none if left out.

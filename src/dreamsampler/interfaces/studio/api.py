@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 def add_endpoints(tasks: Sequence[type[Task]], sessions: Sessions, page: gr.Blocks) -> None:
-    """An endpoint for each task; made inside a `gr.Blocks`, of components that are not shown.
-
-    Args:
-        tasks: which ones.
-        sessions: run them.
-        page: these blocks.
-    """
+    """An endpoint for each task; made inside the blocks of the page, and not shown there."""
     clients = Clients(page)
     with gr.Column(visible=False):
         for task in tasks:

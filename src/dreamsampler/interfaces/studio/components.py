@@ -27,10 +27,6 @@ def component(option: Option, kind: type[Task]) -> Any:
     """The component of an option; its help is that of the command line.
 
     A number that may be left empty is a text box: gradio's own shows 0 where there is none.
-
-    Args:
-        option: of the task.
-        kind: the task.
     """
     labels: dict[str, Any] = {"label": option.label, "info": information(option)}
     value = shown(option, None if option.required else option.default)

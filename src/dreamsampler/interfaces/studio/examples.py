@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import threading
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsampler.interfaces.cli.demo.show import PICTURES
 from dreamsampler.interfaces.studio.uploads import safe_name
 from dreamsampler.tasks import Degrade, MakeScene
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.studio.specs import Example
 
+PICTURES = Path(str(files("dreamsampler.interfaces.cli.demo")))
 SIDE = 128
 """Of pictures that are degraded, in pixels: what the bundled model knows."""
 _LOCK = threading.Lock()
 
 
 def values_of(example: Example, folder: Path) -> dict[str, Any]:
-    """Option -> value, files among them.
-
-    Args:
-        example: which one.
-        folder: where missing files are made.
-    """
+    """Option -> value, files among them; those that are missing are made in a folder."""
     values = dict(example.values)
     folder.mkdir(parents=True, exist_ok=True)
     with _LOCK:

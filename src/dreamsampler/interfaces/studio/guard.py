@@ -116,11 +116,7 @@ class Guard:
 
 
 def to_visitor(data: bytes, cache: str) -> bytes:
-    """Text of an answer with `SHOWN` in place of the cache.
-
-    Args:
-        data: JSON, events or HTML.
-        cache: the folder of what this server has received and hands out.
+    """Text of an answer (JSON, events or HTML) with `SHOWN` in place of the cache.
 
     Example:
         >>> to_visitor(b'{"path": "/tmp/x/cache/1/cat.png"}', "/tmp/x/cache")
@@ -152,11 +148,9 @@ def is_foreign(path: Any) -> bool:
 
 
 def translate(request: Any, cache: str) -> bool:
-    """Replace the paths of files in a request, in place; False if it names a foreign one.
+    """Replace paths of files in a request, in place; False if it names a foreign one.
 
-    Args:
-        request: from JSON; a file is an object with a path, as gradio has it.
-        cache: the folder of what this server has received.
+    A file is an object with a path, as gradio has it.
 
     Example:
         >>> translate({"data": [{"path": "http://127.0.0.1/secret"}]}, "/tmp/in")

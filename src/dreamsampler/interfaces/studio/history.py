@@ -31,7 +31,7 @@ class History:
     Args:
         sessions: have the runs.
         tabs: task -> its tab, which settings are loaded into.
-        choice: all tabs, of which one is shown.
+        choice: all tabs.
         own: this one; its list is read again whenever it is chosen.
     """
 
@@ -51,7 +51,7 @@ class History:
                     object_fit="cover",
                     allow_preview=False,
                     buttons=[],
-                    elem_id="past-runs",
+                    elem_id="history-runs",
                     elem_classes="ds-gallery",
                 )
                 self.recipe = gr.UploadButton(
@@ -60,7 +60,7 @@ class History:
                     size="sm",
                 )
             with gr.Column(scale=6, min_width=320, elem_classes="ds-right"):
-                self.result = Result("past", "The run that you click will be here.")
+                self.result = Result("history", "The run that you click will be here.")
                 with gr.Row():
                     self.load = gr.Button("Load these settings", variant="primary", visible=False)
                     self.delete = gr.Button("Delete this run", variant="stop", visible=False)

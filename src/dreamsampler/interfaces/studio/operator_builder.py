@@ -23,22 +23,15 @@ ABOUT = {
 
 
 def operator_builder(target: Any) -> Any:
-    """The form, below an operator's text box.
-
-    Args:
-        target: the text box.
-
-    Returns:
-        The component that holds the files an operator names.
-    """
+    """The form, below an operator's text box; returns the component of the operator's files."""
     with gr.Accordion("Build an operator", open=False, elem_classes="ds-more"):
         choices = [(f"{name}: {ABOUT.get(name, name)}", name) for name in OPERATORS]
         first = next(iter(OPERATORS))
         choice = gr.Dropdown(choices, value=first, label="What was done to the picture")
         groups, boxes = [], []
-        for name, table in OPERATORS.items():
+        for name, entry in OPERATORS.items():
             with gr.Row(visible=name == first) as group:
-                boxes += [_box(key, parameter) for key, parameter in table.items()]
+                boxes += [_box(key, parameter) for key, parameter in entry.parameters.items()]
             groups.append(group)
         with gr.Row():
             add = gr.Button("Add", size="sm", min_width=60)
@@ -64,7 +57,9 @@ def operator_builder(target: Any) -> Any:
 def added(text: str, chosen: str, *values: Any) -> list[str]:
     """The operator with one more step, and how it is read; or as it was, and what is wrong."""
     left = iter(values)
-    filled = {name: {key: next(left) for key in table} for name, table in OPERATORS.items()}
+    filled = {
+        name: {key: next(left) for key in entry.parameters} for name, entry in OPERATORS.items()
+    }
     given = [f"{key}={value}" for key, value in filled[chosen].items() if str(value or "").strip()]
     step = f"{chosen}({', '.join(given)})" if given else chosen
     longer = step if text.strip() in ("", "none") else f"{text.strip()} | {step}"

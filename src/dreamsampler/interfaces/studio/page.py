@@ -17,19 +17,14 @@ from dreamsampler.interfaces.studio.tab import Tab
 if TYPE_CHECKING:
     from dreamsampler.interfaces.studio.session import Sessions
 
-TITLE = "DreamSampler Studio"
 _HERE = Path(__file__).parent
 _SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _FIXED = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
 def make_page(sessions: Sessions) -> gr.Blocks:
-    """Everything that the browser shows, and the HTTP interface beside it.
-
-    Args:
-        sessions: of the server.
-    """
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False) as page:
+    """Everything that the browser shows, and the HTTP interface beside it."""
+    with gr.Blocks(title="DreamSampler Studio", analytics_enabled=False, fill_width=False) as page:
         gr.HTML(
             f'<header class="ds-head"><h1>DreamSampler <span>Studio</span></h1>'
             f'<p class="ds-model" title="The loaded model">{escape(sessions.model)}</p></header>'
@@ -39,8 +34,8 @@ def make_page(sessions: Sessions) -> gr.Blocks:
             for spec in TABS:
                 with gr.Tab(spec.title, id=spec.name):
                     tabs[spec.name] = Tab(spec, sessions)
-            with gr.Tab("Past runs", id="past") as past:
-                History(sessions, tabs, choice, past)
+            with gr.Tab("History", id="history") as history:
+                History(sessions, tabs, choice, history)
         if sessions.card:
             with gr.Accordion("What the loaded model knows", open=False, elem_classes="ds-more"):
                 gr.Markdown(sessions.card)

@@ -10,7 +10,7 @@ let state = { picture: null, prompts: [""] };
 let strokes = [], base = null, color = 0, erasing = false, current = null, sent = null;
 let cursor = { x: 0, y: 0 };
 
-const say = (words) => { $("say").textContent = words; };
+const tell = (text) => { $("status").textContent = text; };
 const radius = () => Math.max(1, ($("size").value / 200) * Math.max(canvas.width, canvas.height));
 
 function publish() {
@@ -48,7 +48,7 @@ function redraw() {
   strokes.forEach(drawStroke);
 }
 
-function place(event) {
+function position(event) {
   const box = canvas.getBoundingClientRect();
   return [
     ((event.clientX - box.left) / box.width) * canvas.width,
@@ -89,13 +89,13 @@ canvas.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   canvas.focus({ preventScroll: true });
   canvas.setPointerCapture(event.pointerId);
-  begin(...place(event));
+  begin(...position(event));
 });
 canvas.addEventListener("pointermove", (event) => {
-  showRing(...place(event));
+  showRing(...position(event));
   if (!current) return;
   const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-  (all.length ? all : [event]).forEach((each) => extend(...place(each)));
+  (all.length ? all : [event]).forEach((each) => extend(...position(each)));
 });
 canvas.addEventListener("pointerup", finish);
 canvas.addEventListener("pointercancel", finish);
@@ -169,7 +169,7 @@ $("more").addEventListener("click", () => {
   publish();
 });
 
-function open(where, mask) {
+function open(file, mask) {
   picture.onload = () => {
     const scale = Math.min(1, Math.sqrt(MOST / (picture.naturalWidth * picture.naturalHeight)));
     canvas.width = Math.round(picture.naturalWidth * scale);
@@ -179,25 +179,25 @@ function open(where, mask) {
     base = null;
     $("drop").hidden = true;
     $("work").hidden = false;
-    say("Paint over what shall change.");
+    tell("Paint over what shall change.");
     if (!mask) return redraw();
     base = new Image();
     base.onload = () => { redraw(); publish(); };
     base.src = mask;
   };
-  picture.onerror = () => say("This browser cannot show that file: upload a PNG, JPEG or WebP picture.");
-  picture.src = where.url;
+  picture.onerror = () => tell("This browser cannot show that file: upload a PNG, JPEG or WebP picture.");
+  picture.src = file.url;
 }
 async function receive(file) {
   if (!file) return;
-  say("Uploading …");
+  tell("Uploading …");
   try {
     const { path, url } = await upload(file);
     state.picture = { path, url };
     open(state.picture, null);
     publish();
   } catch (error) {
-    say(`${file.name} was not taken: ${error.message || "it may be too large"}.`);
+    tell(`${file.name} was not taken: ${error.message || "it may be too large"}.`);
   }
 }
 $("file").addEventListener("change", () => { receive($("file").files[0]); $("file").value = ""; });
@@ -214,11 +214,11 @@ element.addEventListener("paste", (event) => {
 
 function load() {
   if (!props.value || props.value === sent) return;
-  const told = JSON.parse(props.value);
-  state = { picture: told.picture, prompts: told.prompts && told.prompts.length ? told.prompts : [""] };
+  const { picture, mask, prompts } = JSON.parse(props.value);
+  state = { picture, prompts: prompts && prompts.length ? prompts : [""] };
   color = 0;
   rows();
-  if (told.picture) open(told.picture, told.mask);
+  if (picture) open(picture, mask);
   sent = props.value;
 }
 rows();

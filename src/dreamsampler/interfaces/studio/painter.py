@@ -44,11 +44,7 @@ def painter(label: str) -> Any:
 
 
 def read_painting(value: Any, sessions: Sessions) -> dict[str, Any]:
-    """Picture, prompts and one mask for each color that was used, as the fields of `Inpaint`.
-
-    Args:
-        value: JSON of the component.
-        sessions: has the uploads, and the folder for the masks.
+    """Picture, prompts and one mask for each color that was used, as the options of `Inpaint`.
 
     Raises:
         InputError: no picture, a picture that was not uploaded, a mask that is none, or a color
@@ -82,13 +78,7 @@ def read_painting(value: Any, sessions: Sessions) -> dict[str, Any]:
 
 
 def show_painting(picture: str | None, masks: Sequence[Path], prompts: Sequence[str]) -> str:
-    """The value of the component with a picture, masks and prompts.
-
-    Args:
-        picture: a file that was handed out.
-        masks: white where something is painted.
-        prompts: one a mask, or one for all.
-    """
+    """The component's value for a picture that was handed out, masks, and a prompt for each."""
     value: dict[str, Any] = {"picture": None, "mask": None, "prompts": list(prompts) or [""]}
     if picture is not None:
         value["picture"] = {"path": picture, "url": f"gradio_api/file={picture}"}

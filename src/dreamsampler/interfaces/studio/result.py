@@ -22,12 +22,7 @@ TURN_SIDE = 320
 
 @final
 class Result:
-    """The right side of a tab; made inside a `gr.Blocks`.
-
-    Args:
-        name: suffix of the ids of its elements.
-        text: what is shown before there is a result.
-    """
+    """The right side of a tab: made inside a `gr.Blocks`, it shows a text until there is a run."""
 
     def __init__(self, name: str, text: str) -> None:
         self.stage = gr.HTML(empty(text), elem_id=f"stage-{name}")

@@ -10,6 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
@@ -26,11 +27,7 @@ _NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")
 @final
 @dataclass(frozen=True)
 class StoredRun:
-    """A finished run.
-
-    Args:
-        folder: its files.
-    """
+    """A finished run, in a folder."""
 
     folder: Path
 
@@ -124,25 +121,9 @@ class RunStore:
         return StoredRun(folder)
 
     def runs(self, owner: str, words: str = "", most: int = 60) -> list[StoredRun]:
-        """The newest runs of an owner that match some words.
-
-        Args:
-            owner: whose.
-            words: see `StoredRun.matches`.
-            most: how many at most.
-        """
-        try:
-            folders = sorted(self._of(owner).iterdir(), reverse=True)
-        except FileNotFoundError:
-            return []
-        found: list[StoredRun] = []
-        for folder in folders:
-            run = _complete(folder)
-            if run is not None and run.matches(words):
-                found.append(run)
-                if len(found) == most:
-                    break
-        return found
+        """The newest runs of an owner that match some words, at most so many."""
+        runs = map(_complete, sorted(self._of(owner).glob("*"), reverse=True))
+        return list(islice((run for run in runs if run is not None and run.matches(words)), most))
 
     def find(self, owner: str, name: str) -> StoredRun:
         """A run of an owner by its name; InputError if there is none."""
@@ -170,7 +151,9 @@ def _complete(folder: Path) -> StoredRun | None:
     """A run that can be shown; None for one under way or damaged."""
     run = StoredRun(folder)
     try:
-        complete = isinstance(run.recipe["options"], dict) and run.results[0].exists()
+        recipe = run.recipe
+        complete = isinstance(recipe["options"], dict) and bool(recipe["task"])
+        complete = complete and run.results[0].exists()
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
     return run if complete else None

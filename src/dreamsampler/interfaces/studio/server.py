@@ -20,12 +20,21 @@ from dreamsampler.interfaces.errors import say
 from dreamsampler.tasks.recipe import describe_model
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.cli.command import Where
+    from dreamsampler.interfaces.model_options import ModelOptions
     from dreamsampler.interfaces.studio.session import Sessions
 
 MOST_PAGES = 200
 """Pages whose state is kept: one that was left alone while so many others came has to be loaded
-again before its past runs can be clicked."""
+again before a run of its history can be clicked."""
+ENVIRONMENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_SHARE": "False",
+    # a table of all requests that is summed up anew after each
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""No request leaves the machine for gradio or the hub, and no statistics are kept."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -51,7 +60,7 @@ class Studio:
     max_megapixels: float = 16.0
     """largest picture, going in or coming out"""
     max_queue: int = 64
-    """how many runs may wait; more are told to come back later"""
+    """how many runs may wait; more are refused"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
@@ -94,7 +103,7 @@ class Studio:
         return Path(home) / "dreamsampler" / "studio"
 
 
-def serve(studio: Studio, where: Where) -> None:
+def serve(studio: Studio, where: ModelOptions) -> None:
     """Check, load the model, serve until Ctrl-C, clean up.
 
     Args:
@@ -122,18 +131,15 @@ def serve(studio: Studio, where: Where) -> None:
 def opened(studio: Studio, model: Any) -> Iterator[str]:
     """A server with a loaded model; inside, it answers at the address that is yielded.
 
-    Args:
-        studio: the options of the server.
-        model: the model.
-
     Raises:
         InputError: the port is taken.
     """
-    _quiet()
     with ExitStack() as undo:
         folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-"))
         sessions = _sessions(studio, model, Path(folder).resolve())
-        undo.enter_context(_environment("GRADIO_TEMP_DIR", str(sessions.cache)))
+        environment = ENVIRONMENT | {"GRADIO_TEMP_DIR": str(sessions.cache)}
+        undo.callback(_restore, {name: os.environ.get(name) for name in environment})
+        os.environ |= environment
         from dreamsampler.interfaces.studio.page import make_page
 
         page = make_page(sessions)
@@ -244,23 +250,9 @@ def free_port(host: str, port: int) -> int:
         return probe.getsockname()[1]
 
 
-def _quiet() -> None:
-    """No request leaves the machine for gradio or the hub, and no statistics are kept."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_SHARE"] = "False"
-    # a table of all requests that is summed up anew after each
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
+def _restore(environment: dict[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

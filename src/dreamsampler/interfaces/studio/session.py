@@ -65,13 +65,7 @@ class Sessions:
     def job(
         self, request: Any, name: str, kind: type[Task], values: Mapping[str, Any]
     ) -> Iterator[Job]:
-        """Submit a task; inside, `cancel` ends its job, and leaving early does so too.
-
-        Args:
-            request: gradio's.
-            name: of the job in its session.
-            kind: the task.
-            values: option -> value.
+        """Submit a task; inside, `cancel` with the job's name ends it, and leaving early does too.
 
         Raises:
             ValueError: options or files that cannot be used, in one line.
@@ -96,11 +90,7 @@ class Sessions:
             job.cancel()
 
     def received(self, values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-        """Values, of which some are files, with lists of paths in their place.
-
-        Raises:
-            InputError: another file of the server, or none.
-        """
+        """Values with lists of paths where files are named; InputError as for `uploaded`."""
         found = dict(values)
         for name in names:
             if value := found.get(name):
@@ -149,10 +139,6 @@ class Sessions:
 
 def message(error: BaseException, *, debug: bool = False) -> str:
     """An error in one line, without folders of the server; unexpected ones are logged there.
-
-    Args:
-        error: what a run has raised.
-        debug: log every error.
 
     Example:
         >>> message(ValueError("there is no file /srv/runs/7/cat.png: check the name"))

@@ -39,13 +39,7 @@ SHOWN, SMALL = 1600, 256
 @final
 @dataclass(frozen=True, eq=False)
 class Submissions:
-    """Checks what is submitted, copies the uploads, and gives the job to the worker.
-
-    Args:
-        worker: runs the jobs.
-        store: keeps the runs.
-        limits: of one submission.
-    """
+    """Checks what is submitted, copies the uploads, and gives the job to the worker."""
 
     worker: Worker
     store: RunStore
@@ -59,7 +53,7 @@ class Submissions:
 
         Args:
             kind: the task.
-            values: option -> value, as a form or JSON has it.
+            values: option -> value, as a form or JSON has it; and `operator_files`.
             owner: whose run it is.
 
         Raises:

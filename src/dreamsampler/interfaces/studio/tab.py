@@ -12,13 +12,8 @@ import gradio as gr
 
 from dreamsampler.cancel import Canceled
 from dreamsampler.files import InputError
-from dreamsampler.interfaces.studio.components import (
-    QUIET,
-    component,
-    methods,
-    placeholder,
-    shown,
-)
+from dreamsampler.interfaces.studio import components
+from dreamsampler.interfaces.studio.components import QUIET, methods
 from dreamsampler.interfaces.studio.examples import values_of
 from dreamsampler.interfaces.studio.operator_builder import operator_builder
 from dreamsampler.interfaces.studio.painter import painter, read_painting, show_painting
@@ -41,10 +36,6 @@ FULL = "This run did not start: too many are waiting. Try again in a moment."
 @final
 class Tab:
     """One tab; made inside a `gr.Blocks`.
-
-    Args:
-        spec: which task, and what is shown first.
-        sessions: run the task.
 
     Attributes:
         inputs: name -> component, in the order in which values come.
@@ -104,7 +95,7 @@ class Tab:
 
     def _add(self, *options: Option) -> None:
         for option in options:
-            self.inputs[option.name] = component(option, self.spec.task)
+            self.inputs[option.name] = components.component(option, self.spec.task)
 
     def _operator(self) -> None:
         self.inputs[OPERATOR_FILES] = operator_builder(self.inputs["operator"])
@@ -154,7 +145,9 @@ class Tab:
         method, updates = self.methods[name], []
         for option in map(self.options.__getitem__, self.method_options):
             if option.name in method.settings:
-                updates.append(gr.update(placeholder=placeholder(option, method), visible=True))
+                updates.append(
+                    gr.update(placeholder=components.placeholder(option, method), visible=True)
+                )
             else:
                 updates.append(gr.update(value=None, visible=False))
         return updates
@@ -164,11 +157,7 @@ class Tab:
         return {**values, "method": "default"}
 
     def updates(self, values: Mapping[str, Any]) -> list[Any]:
-        """What the form shows for some values; options that are not named get their defaults.
-
-        Args:
-            values: option -> value; files are files of the server, and are handed out.
-        """
+        """What the form shows for some values (files of the server among them), else defaults."""
         out, files = self.sessions.hand_out, {}
         for name in (*self.files, OPERATOR_FILES):
             given = values.get(name) or []
@@ -193,7 +182,9 @@ class Tab:
                 return files[name][0] if files[name] else None
             return files[name] or None
         option = self.options[name]
-        return shown(option, values.get(name, None if option.required else option.default))
+        return components.shown(
+            option, values.get(name, None if option.required else option.default)
+        )
 
     def _values(self, given: tuple[Any, ...]) -> dict[str, Any]:
         """The options of the task, and the files of its operator."""

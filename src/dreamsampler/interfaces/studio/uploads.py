@@ -60,13 +60,7 @@ def is_scene(kind: type[Task], name: str) -> bool:
 
 
 def copy(upload: Path | str, folder: Path, limits: Limits, name: str | None = None) -> Path:
-    """Copy an uploaded file into a folder.
-
-    Args:
-        upload: a file that the server itself has received.
-        folder: where to; it is made.
-        limits: on its bytes.
-        name: of the copy; by default that of the upload.
+    """Copy a file that the server has received into a folder, which is made.
 
     Raises:
         InputError: it is too large, or another one of that name is there.
@@ -101,11 +95,6 @@ def copy_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> P
 
     Browsers send files without their folders: a frame called "images/view_000.png" is matched with
     the upload called view_000.png.
-
-    Args:
-        uploads: transforms.json (or transforms_train.json ...) and the pictures it names.
-        folder: is made.
-        limits: on each of them.
 
     Raises:
         InputError: files that are missing, too large, or not named by the scene.

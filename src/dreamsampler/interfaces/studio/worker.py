@@ -168,11 +168,7 @@ class Job:
 
 @final
 class Worker:
-    """The thread that runs jobs, one after the other, on one loaded model.
-
-    Args:
-        model: the model.
-    """
+    """The thread that runs jobs, one after the other, on one loaded model."""
 
     def __init__(self, model: Prior) -> None:
         self.model = model

@@ -15,7 +15,7 @@ from dreamsampler.guidance import cfg, conditional, quantile_mask, token_attenti
 from dreamsampler.guidance.negation import check_movable, check_two_prompts
 from dreamsampler.maths import Estimate, Latent, Level, Step
 from dreamsampler.methods.edit.ddim_inversion import inverted
-from dreamsampler.methods.edit.null_text import NullText, Search
+from dreamsampler.methods.edit.null_text_inversion import NullText
 from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.models import align, changed_tokens
 from dreamsampler.models.alignment import Alignment
@@ -123,13 +123,13 @@ def prompt_to_prompt(
         top = up[-1].estimate
         nulls: dict[Level, Condition] = {}
         if inner_steps:
-            back = NullText(prior, source, null, guidance_scale, up, Search(inner_steps))
+            back = NullText(prior, source, null, guidance_scale, up, inner_steps)
             yield from dream(back, LatentVariable(top.z0), levels, top.eps)
             nulls = back.nulls
         null_at = lambda level: nulls.get(level, null)  # noqa: E731
-        side = SideBySide(prior, source, condition, null_at, guidance_scale, words, blend)
         cross, itself = (round(share * len(levels)) for share in (cross_share, self_share))
-        side.begin(levels, top, cross=cross, itself=itself)
+        prompts = prior, source, condition, null_at, guidance_scale
+        side = SideBySide(*prompts, levels, top, words, cross, itself, blend)
         yield from dream(side, LatentVariable(top.z0), levels, top.eps, regularize=regularize)
 
     return steps()
@@ -153,71 +153,58 @@ def _check_range(
 
 
 @final
+@dataclass(eq=False)
 class SideBySide:
     """Guidance towards a target prompt with the attention maps of the source, denoised beside it.
 
     After the last step with injection the source is left out, and this is `cfg`; with a blend
-    it is denoised to the end.
+    it is denoised to the end. For one run.
 
     Args:
         prior: the model.
-        source: the source prompt's condition.
+        source_condition: the source prompt's condition.
         condition: the target prompt's.
         null: level -> the null condition of both.
-        guidance_scale: w of both.
+        scale: w of both.
+        levels: falling, those of the run.
+        source: the clean pair from which the source is denoised; replaced at every step.
         words: see `prompt_to_prompt`.
-        blend: likewise.
+        cross: steps with the source's cross-attention.
+        itself: steps with its self-attention.
+        blend: see `prompt_to_prompt`.
     """
 
-    def __init__(
-        self,
-        prior: Prior,
-        source: Condition,
-        condition: Condition,
-        null: Callable[[Level], Condition],
-        guidance_scale: float,
-        words: Alignment | None,
-        blend: LocalBlend | None = None,
-    ) -> None:
-        self.prior, self.source, self.condition, self.null = prior, source, condition, null
-        self.scale, self.words, self.blend = guidance_scale, words, blend
-        self._counts_only = stands_for(prior) is not None
-        self._index: dict[Level, int] = {}
-        self._cross = self._itself = 0
-        self._source: Estimate | None = None
-        self._attention: tuple[Tensor, Tensor] | None = None
-
-    def begin(self, levels: Sequence[Level], source: Estimate, *, cross: int, itself: int) -> None:
-        """Start a run.
-
-        Args:
-            levels: falling, those of the run.
-            source: the clean pair from which the source is denoised.
-            cross: steps with the source's cross-attention.
-            itself: steps with its self-attention.
-        """
-        self._index = {level: i for i, level in enumerate(levels)}
-        self._source, self._cross, self._itself = source, cross, itself
-        self._attention = None
+    prior: Prior
+    source_condition: Condition
+    condition: Condition
+    null: Callable[[Level], Condition]
+    scale: float
+    levels: Sequence[Level]
+    source: Estimate
+    words: Alignment | None
+    cross: int
+    itself: int
+    blend: LocalBlend | None = None
+    _attention: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
         """The guided estimate of the edit."""
-        step, null, source = self._index[level], self.null(level), self._source
-        if source is None or (self.blend is None and step >= max(self._cross, self._itself)):
+        step, null = self.levels.index(level), self.null(level)
+        if self.blend is None and step >= max(self.cross, self.itself):
             return cfg(self.prior, self.condition, null, self.scale)(z, level)
-        z_src = level.alpha * source.z0 + level.sigma * source.eps
-        b, cells = len(z), z[0, 0].numel() // 4 if step < self._itself else 0
+        z_src = level.alpha * self.source.z0 + level.sigma * self.source.eps
+        b, cells = len(z), z[0, 0].numel() // 4 if step < self.itself else 0
         rows = slice(2 * b, 3 * b), slice(3 * b, 4 * b)
-        words = self.words if step < self._cross else None
+        words = self.words if step < self.cross else None
         maps = None if self.blend is None else Maps(slice(2 * b, 4 * b), (z.shape[2], z.shape[3]))
         injection = Injection(*rows, words, cells)
-        context = nullcontext() if self._counts_only else injected(self.prior, injection, maps)
-        with context:
-            conditions = [null, null, self.source, self.condition]
+        counts_only = stands_for(self.prior) is not None
+        with nullcontext() if counts_only else injected(self.prior, injection, maps):
+            conditions = [null, null, self.source_condition, self.condition]
             four = self.prior.predict([z_src, z, z_src, z], level, conditions)
-        self._source = src = four[0].lerp(four[2], self.scale)
+        self.source = src = four[0].lerp(four[2], self.scale)
         tgt = four[1].lerp(four[3], self.scale)
-        if self.blend is None or maps is None or self._counts_only:
+        if self.blend is None or maps is None or counts_only:
             return tgt
         return src.lerp(tgt, self._mask(self.blend, maps.mean, step, tgt.z0))
 
@@ -227,7 +214,7 @@ class SideBySide:
         total = token_attention(source, blend.source), token_attention(target, blend.target)
         before = self._attention
         self._attention = total if before is None else (before[0] + total[0], before[1] + total[1])
-        if step < round(blend.start * len(self._index)):
+        if step < round(blend.start * len(self.levels)):
             return torch.ones_like(like[:, :1])
         shape = like.shape[2], like.shape[3]
         either = [quantile_mask(each, blend.threshold, shape) for each in self._attention]

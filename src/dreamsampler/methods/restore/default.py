@@ -103,12 +103,12 @@ def averaged_restoration(
     done = 0
     for view, levels in zip(views, passes, strict=True):
         with torch.no_grad():
-            z = view.hide(mean.mean)
+            z = view.encode(mean.mean)
         z = z.expand(len(rng), *z.shape[1:])
         for step in anchored_restoration(denoise, view, z, levels, rng, spread=spread):
             if step.index == len(levels) - 1:
                 with torch.no_grad():
-                    mean.add(view.show(step.z0))
+                    mean.add(view.decode(step.z0))
             yield replace(step, index=done + step.index)
         done += len(levels)
 

@@ -54,11 +54,11 @@ def dps(
         )
 
     def residual(z0: Latent) -> Tensor:
-        x = data.show(z0)
+        x = data.decode(z0)
         misfit = (y - op.A(x)).flatten(1).norm(dim=1)
         if not gluing or not is_linear(op):
             return misfit
-        glued = data.hide(x + op.A_adjoint(y - op.A(x)))
+        glued = data.encode(x + op.A_adjoint(y - op.A(x)))
         return misfit + gluing * (z0 - glued).flatten(1).norm(dim=1)
 
     moved, noise = posterior(denoise, residual, scale), fresh(ddpm(1.0), rng)

@@ -63,7 +63,7 @@ def dreamsampler_restoration(
     spread = data.noise / weight**0.5
     maps = chain(two_stages(data, spread, lambda v: v.alpha_bar), _towards(prior, condition))
     with torch.no_grad():
-        z_src = data.hide(data.adjoint_mean(0.5).clamp(0, 1))
+        z_src = data.encode(data.adjoint_mean(0.5).clamp(0, 1))
     return alternate(
         prior,
         null,

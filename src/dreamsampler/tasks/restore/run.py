@@ -94,7 +94,7 @@ class RestoreRun(Run[RestoreOptions]):
 
         def view(axes: Axes) -> Measurement:
             show, hide = partial(self._show, axes=axes), partial(self._hide, axes=axes)
-            return replace(self.data, show=show, hide=hide)
+            return replace(self.data, decode=show, encode=hide)
 
         return RestoreInputs(
             model,

@@ -155,7 +155,8 @@ class VectorizeRun(Run[VectorizeOptions]):
         assert self.graphic is not None
         drawing, steps = self._sampling.optimized(self.graphic, self._energy)
         for step in steps:
-            self._step_scenes[index], self._model_picture = snapshot(self.graphic), drawing.believed
+            self._step_scenes[index] = snapshot(self.graphic)
+            self._model_picture = drawing.target_picture
             yield replace(step, index=index)
             index += 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -65,12 +65,18 @@ def null_text_inversion(
     Source: Mokady et al., "Null-text inversion", CVPR 2023 (arXiv:2211.09794), algorithm 1; the
     falling rate and the tolerance are those of the published program.
     """
-    search = Search(inner_steps, rate, tolerance)
+    if inner_steps < 1:
+        raise ValueError(f"inner_steps is {inner_steps}, but must be at least 1")
+    if rate <= 0 or tolerance < 0:
+        raise ValueError(
+            f"rate is {rate:g} and tolerance {tolerance:g}, but the rate must be above 0 and the "
+            "tolerance at least 0"
+        )
     check_movable(prior, condition, null, guidance_scale, "null-text inversion")
 
     def steps() -> Iterator[Step]:
         up = yield from inverted(conditional(prior, source), z_src, levels)
-        back = NullText(prior, source, null, guidance_scale, up, search)
+        back = NullText(prior, source, null, guidance_scale, up, inner_steps, rate, tolerance)
         top = up[-1].estimate
         yield from dream(back, LatentVariable(top.z0), levels, top.eps)
 
@@ -80,34 +86,6 @@ def null_text_inversion(
         yield from dream(target, LatentVariable(top.z0), levels, top.eps, regularize=regularize)
 
     return steps()
-
-
-@final
-@dataclass(frozen=True)
-class Search:
-    """How long and how fast a null prompt is searched.
-
-    Args:
-        inner_steps: of Adam a level, at most.
-        rate: of Adam at the first level.
-        tolerance: mean squared error that is near enough at the first level.
-
-    Raises:
-        ValueError: numbers out of range.
-    """
-
-    inner_steps: int = 10
-    rate: float = 1e-2
-    tolerance: float = 1e-5
-
-    def __post_init__(self) -> None:
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps is {self.inner_steps}, but must be at least 1")
-        if self.rate <= 0 or self.tolerance < 0:
-            raise ValueError(
-                f"rate is {self.rate:g} and tolerance {self.tolerance:g}, but the rate must be "
-                "above 0 and the tolerance at least 0"
-            )
 
 
 @final
@@ -123,7 +101,7 @@ class NullText:
         null: where the search begins.
         guidance_scale: w.
         up: steps of the inversion, lowest level first.
-        search: how long and how fast.
+        inner_steps: see `null_text_inversion`, like the rest.
 
     Attributes:
         nulls: level -> the null condition found for it.
@@ -136,9 +114,12 @@ class NullText:
         null: Condition,
         guidance_scale: float,
         up: Sequence[Step],
-        search: Search,
+        inner_steps: int = 10,
+        rate: float = 1e-2,
+        tolerance: float = 1e-5,
     ) -> None:
-        self.prior, self.source, self.scale, self.search = prior, source, guidance_scale, search
+        self.prior, self.source, self.scale = prior, source, guidance_scale
+        self._inner_steps, self._rate, self._tolerance = inner_steps, rate, tolerance
         self.nulls: dict[Level, Condition] = {}
         self._last: Any = null
         down = list(reversed(up))
@@ -156,15 +137,14 @@ class NullText:
 
     def _optimized(self, z: Latent, level: Level, src: Estimate) -> Condition:
         """Adam on the null embeddings; a row that is near enough keeps what it has."""
-        after, goal = self._goals[level]
-        index, search = self._index[level], self.search
+        (after, goal), index = self._goals[level], self._index[level]
         start: Tensor = self._last.embeddings.detach()
         start = start if start.dtype == torch.float64 else start.float()
         point = start.expand(len(z), *start.shape[1:]).clone().requires_grad_()
-        adam = torch.optim.Adam([point], search.rate * (1 - index / (2 * len(self._goals))))
-        near = search.tolerance * (1 + 2 * index)
+        adam = torch.optim.Adam([point], self._rate * (1 - index / (2 * len(self._goals))))
+        near = self._tolerance * (1 + 2 * index)
         far = torch.ones(len(z), dtype=torch.bool, device=point.device)
-        for _ in range(search.inner_steps):
+        for _ in range(self._inner_steps):
             check_canceled()
             with torch.enable_grad():
                 (empty,) = self.prior.predict(z, level, [replace(self._last, embeddings=point)])
