@@ -1,6 +1,7 @@
 """The documentation is true: its examples run, and what it points to exists."""
 
 import functools
+import inspect
 import re
 import runpy
 import shutil
@@ -9,7 +10,6 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-import dreamsampler
 import dreamsampler.models.load as load
 from dreamsampler import tasks
 from dreamsampler.methods.registry import METHODS
@@ -63,9 +63,10 @@ def like_a_reader(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(load, "_BUNDLED", TINY)
     for name, options in QUICK.items():
-        quick = functools.partial(getattr(tasks, name), **options)
-        monkeypatch.setattr(tasks, name, quick)
-        monkeypatch.setattr(dreamsampler, name, quick, raising=False)
+        init = getattr(tasks, name).__init__
+        fields = list(inspect.signature(init).parameters.values())
+        defaults = [options.get(p.name, p.default) for p in fields if p.default is not p.empty]
+        monkeypatch.setattr(init, "__defaults__", tuple(defaults))
     return tmp_path
 
 

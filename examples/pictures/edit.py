@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import dreamsampler as ds
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 cat, grin = Path("examples/cat.png"), Path("examples/grin.png")
 dog = {"prompt": "dog face", "source_prompt": "cat face"}

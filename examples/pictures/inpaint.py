@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 grin = Image.open("examples/grin.png").convert("RGB")
 eyes = Image.open("examples/grin-eyes.png").convert("L")

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 SIZE = (128, 128)
 Image.fromarray(np.random.default_rng(0).random(SIZE) < 0.5).save("lost.png")  # white is lost

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 model = ds.from_pretrained()
 bear, apple, grin = (

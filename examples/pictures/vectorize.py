@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.cli.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid
 
 cat = Image.open("examples/cat.png").convert("RGB").resize((128, 128))
 ds.Degrade(cat, "blur(sigma=3)", noise=0.02)().save("blurred.png")
