@@ -27,7 +27,7 @@ def test_both_are_variables():
     assert isinstance(variable()[1], Variable)
 
 
-def test_a_latent_movedbecomes_its_target():
+def test_a_latent_variable_becomes_its_target():
     moved = LatentVariable(normal(1, 2))
     moved.update(normal(1, 2, seed=1))
     assert torch.equal(moved.latent(), normal(1, 2, seed=1))

@@ -95,7 +95,7 @@ def convolve(
         [[[[0.0, 1.0, 2.0, 3.0, 0.0]]]]
     """
     kernel = kernel.to(dtype=x.dtype)
-    return _Convolve.apply(x, kernel, boundary)  # type: ignore[no-any-return]
+    return _Convolve.apply(x, kernel, boundary, False)  # type: ignore[no-any-return]
 
 
 def convolve_adjoint(
@@ -103,40 +103,25 @@ def convolve_adjoint(
 ) -> Float[Tensor, "b c h w"]:
     """The transpose of `convolve`."""
     kernel = kernel.to(dtype=y.dtype)
-    return _ConvolveAdjoint.apply(y, kernel, boundary)  # type: ignore[no-any-return]
+    return _Convolve.apply(y, kernel, boundary, True)  # type: ignore[no-any-return]
 
 
 @final
 class _Convolve(torch.autograd.Function):
-    """A linear map: its gradient is its transpose, which is written out beside it."""
+    """The convolution or its transpose; the gradient of each is the other."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, boundary: Boundary) -> Tensor:
-        ctx.kernel, ctx.boundary = kernel, boundary
-        for dim, (before, after) in _margins(kernel):
-            x = extend(x, dim, before, after, boundary)
-        return _inside(x, kernel)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _ConvolveAdjoint.apply(gradients[0], ctx.kernel, ctx.boundary), None, None
-
-
-@final
-class _ConvolveAdjoint(torch.autograd.Function):
-    """The transpose, whose gradient is the map itself."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, kernel: Tensor, boundary: Boundary) -> Tensor:
-        ctx.kernel, ctx.boundary = kernel, boundary
-        x = _inside_adjoint(y, kernel)
-        for dim, (before, after) in _margins(kernel):
-            x = extend_adjoint(x, dim, before, after, boundary)
-        return x
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, boundary: Boundary, adjoint: bool) -> Tensor:
+        ctx.kernel, ctx.boundary, ctx.adjoint = kernel, boundary, adjoint
+        x, move = (_inside_adjoint(x, kernel), extend_adjoint) if adjoint else (x, extend)
+        for dim, n in enumerate(kernel.shape, -2):
+            x = move(x, dim, n - 1 - n // 2, n // 2, boundary)
+        return x if adjoint else _inside(x, kernel)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _Convolve.apply(gradients[0], ctx.kernel, ctx.boundary), None, None
+        inputs = gradients[0], ctx.kernel, ctx.boundary, not ctx.adjoint
+        return _Convolve.apply(*inputs), None, None, None
 
 
 def _inside(x: Tensor, kernel: Tensor) -> Tensor:
@@ -185,8 +170,3 @@ def spectrum(kernel: Float[Tensor, "kh kw"], size: tuple[int, int]) -> Tensor:
         wrapped = kernel.new_zeros([length if d == dim else n for d, n in enumerate(kernel.shape)])
         kernel = wrapped.index_add(dim, index.to(kernel.device), kernel)
     return torch.fft.rfft2(kernel)
-
-
-def _margins(kernel: Tensor) -> list[tuple[int, tuple[int, int]]]:
-    """For both axes, the reach of a kernel before and after a pixel."""
-    return [(d - 2, (n - 1 - n // 2, n // 2)) for d, n in enumerate(kernel.shape)]

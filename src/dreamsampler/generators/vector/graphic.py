@@ -79,7 +79,6 @@ class VectorGraphic(nn.Module):
         rng: torch.Generator,
         *,
         least: float = 2.0,
-        error: Picture | None = None,
     ) -> int:
         """Begin again with paths that are hardly visible: without area they have no gradient.
 
@@ -90,7 +89,6 @@ class VectorGraphic(nn.Module):
             optimizer: of this graphic's parameters.
             rng: on the CPU.
             least: pixels below which a path counts as dead.
-            error: by which the disks are placed; the graphic minus the picture if left out.
 
         Returns:
             Their number.
@@ -98,8 +96,8 @@ class VectorGraphic(nn.Module):
         dead = (self.visible() < least).nonzero().squeeze(1).tolist()
         if not dead:
             return 0
-        step = (self()[0] + 1) / 2 - picture if error is None else error
-        fresh: Scene = placed(picture, step, len(dead), rng)
+        error = (self()[0] + 1) / 2 - picture
+        fresh = placed(picture, error, len(dead), rng)
         loops = contours(self._shape)
         rows = []
         for number, k in enumerate(dead):

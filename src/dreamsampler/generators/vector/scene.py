@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, final
 
 import torch
@@ -107,15 +107,8 @@ class Scene:
 
     def scaled(self, factor: float) -> Scene:
         """On a canvas `factor` times as large (its sides are rounded up)."""
-        return Scene(
-            self.points * factor,
-            self.segments,
-            self.path_of_segment,
-            self.color,
-            math.ceil(self.width * factor),
-            math.ceil(self.height * factor),
-            self.fill_rule,
-        )
+        width, height = (math.ceil(side * factor) for side in (self.width, self.height))
+        return replace(self, points=self.points * factor, width=width, height=height)
 
     def kept(self, keep: Tensor) -> Scene:
         """Only the paths for which `keep`, (p,), is true; unused points are dropped.
@@ -132,14 +125,13 @@ class Scene:
         if isinstance(rules, tuple):
             left: list[FillRule] = [r for r, k in zip(rules, keep.tolist(), strict=True) if k]
             rules = tuple(left)
-        return Scene(
-            self.points[used],
-            segments.view(-1, 4),
-            number[self.path_of_segment[chosen]],
-            self.color[keep],
-            self.width,
-            self.height,
-            rules,
+        return replace(
+            self,
+            points=self.points[used],
+            segments=segments.view(-1, 4),
+            path_of_segment=number[self.path_of_segment[chosen]],
+            color=self.color[keep],
+            fill_rule=rules,
         )
 
     @classmethod
