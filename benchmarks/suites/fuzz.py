@@ -202,6 +202,7 @@ def manifest(rng: random.Random, home: Path) -> None:
     """A table of random rows, whole or damaged: every row is work or a reason why not."""
     from dreamsampler.interfaces.batch.ask import Batch
     from dreamsampler.interfaces.batch.job import Job, addresses, jobs_of
+
     from dreamsampler.interfaces.batch.manifest import rows_of
 
     rows = [_recipe(rng, home) for _ in range(rng.randint(0, 4))]
