@@ -131,19 +131,19 @@ def level_of(prior, time):
 def guided(name, prior, z, level, null, condition, scale):
     """The guided estimate; Qwen-Image's pipeline shortens its tokens to the prompt's length."""
     terms = prior.guided(condition, null, scale)
-    told = prior.predict(z, level, [c for c, _ in terms])
+    estimates = prior.predict(z, level, [c for c, _ in terms])
     total = Estimate(
-        sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, told, strict=True)),
-        sum(weigh(w, level) * e.eps for (_, w), e in zip(terms, told, strict=True)),
+        sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, estimates, strict=True)),
+        sum(weigh(w, level) * e.eps for (_, w), e in zip(terms, estimates, strict=True)),
     )
     output = output_of(total, level, prior.target)
     if name != "qwen-image":
         return output
-    wished = output_of(told[1], level, prior.target)
-    shape = wished.shape
+    prompted = output_of(estimates[1], level, prior.target)
+    shape = prompted.shape
     blocks = lambda x: x.view(*shape[:2], shape[2] // 2, 2, shape[3] // 2, 2)
     length = lambda x: blocks(x).pow(2).sum((1, 3, 5), keepdim=True).sqrt()
-    return (blocks(output) * length(wished) / length(output)).view(shape)
+    return (blocks(output) * length(prompted) / length(output)).view(shape)
 
 
 def sampled(name, prompt="a cat", negative="dog", steps=2, kind="latent", shape=(8, 12)):
@@ -154,17 +154,17 @@ def sampled(name, prompt="a cat", negative="dog", steps=2, kind="latent", shape=
     size = tuple(n * prior.factor for n in shape)
     z = noise(prior, 1, *shape)
     options = {**case.call, case.scale: SCALE - case.offset}
-    told = prior.family.guidance == "embedded" and name == "lcm"
-    if not told:
+    embedded = prior.family.guidance == "embedded" and name == "lcm"
+    if not embedded:
         options["negative_prompt"] = negative
-    condition, null = prior.condition(prompt), prior.condition("" if told else negative)
+    condition, null = prior.condition(prompt), prior.condition("" if embedded else negative)
     if name == "sd15-inpaint":
         x, mask = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
         x[:, 0], mask[..., : size[1] // 2] = 0.5, 1.0
         options |= {"image": x / 2 + 0.5, "mask_image": mask, "strength": 1.0}
         with torch.no_grad():
             condition, null = (prior.inpainting_condition(c, x, mask) for c in (condition, null))
-    wanted = pipe(
+    expected = pipe(
         prompt=prompt,
         height=size[0],
         width=size[1],
@@ -175,7 +175,7 @@ def sampled(name, prompt="a cat", negative="dog", steps=2, kind="latent", shape=
         **options,
     ).images
     scheduler = timed(name, pipe, steps, shape[0] * shape[1])
-    random = {"generator": torch.Generator().manual_seed(1)} if told else {}
+    random = {"generator": torch.Generator().manual_seed(1)} if embedded else {}
     z = z * getattr(scheduler, "init_noise_sigma", 1.0)
     done = SimpleNamespace()
     with torch.no_grad():
@@ -187,39 +187,39 @@ def sampled(name, prompt="a cat", negative="dog", steps=2, kind="latent", shape=
             z = done.prev_sample
         z = getattr(done, "denoised", None) if name == "lcm" else z
         if kind == "latent":
-            return unpacked(name, pipe, wanted, size), z
-        return wanted, (prior.decode(z) / 2 + 0.5).clamp(0, 1)
+            return unpacked(name, pipe, expected, size), z
+        return expected, (prior.decode(z) / 2 + 0.5).clamp(0, 1)
 
 
 def loop(name):
     """The pipeline's own loop: two guided steps at a size that is no square."""
-    wanted, got = sampled(name)
-    return distance(got, wanted)
+    expected, got = sampled(name)
+    return distance(got, expected)
 
 
 def picture(name):
-    """The pipeline's own pictures: one step, decoded."""
-    wanted, got = sampled(name, steps=1, kind="pt", shape=(8, 8))
-    return distance(got, wanted)
+    """The pipeline's own pictures: two steps, decoded."""
+    expected, got = sampled(name, steps=2, kind="pt", shape=(8, 8))
+    return distance(got, expected)
 
 
 def long_prompt(name):
     """A prompt that is too long is cut where the pipeline cuts it, and says so."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        wanted, got = sampled(name, prompt=LONG, steps=1, shape=(8, 8))
-    said = [w for w in caught if issubclass(w.category, PromptTruncated)]
-    return distance(got, wanted) if said else math.inf
+        expected, got = sampled(name, prompt=LONG, steps=2, shape=(8, 8))
+    warned = [w for w in caught if issubclass(w.category, PromptTruncated)]
+    return distance(got, expected) if warned else math.inf
 
 
 def explains(name):
     """z = alpha z0 + sigma eps at three levels, under three prompts."""
     prior, worst = prior_of(name), 0.0
-    z, told = noise(prior, 2), [prior.condition(p) for p in ("", "a cat", "a dog")]
+    z, conditions = noise(prior, 2), [prior.condition(p) for p in ("", "a cat", "a dog")]
     for t in (0.05, 0.5, 0.97):
         level = prior.schedule(t)
         with torch.no_grad():
-            for e in prior.predict(z, level, told):
+            for e in prior.predict(z, level, conditions):
                 worst = max(worst, distance(level.alpha * e.z0 + level.sigma * e.eps, z))
     return worst
 
@@ -228,10 +228,10 @@ def rows(name):
     """A batch of two is two batches of one; several prompts are each alone."""
     prior = prior_of(name)
     z, level = noise(prior, 2), prior.schedule(0.6)
-    told = [prior.condition(p) for p in ("", "a cat", "a much longer prompt about a dog")]
+    conditions = [prior.condition(p) for p in ("", "a cat", "a much longer prompt about a dog")]
     with torch.no_grad():
-        together = prior.predict(z, level, told)
-        alone = [[prior.predict(row[None], level, [c])[0].z0 for row in z] for c in told]
+        together = prior.predict(z, level, conditions)
+        alone = [[prior.predict(row[None], level, [c])[0].z0 for row in z] for c in conditions]
     return max(distance(e.z0, torch.cat(a)) for e, a in zip(together, alone, strict=True))
 
 
@@ -251,17 +251,17 @@ def gradient(name):
 
     def energy(z):
         terms = prior.guided(cat, null, SCALE)
-        told = prior.predict(z, level, [c for c, _ in terms])
-        z0 = sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, told, strict=True))
+        estimates = prior.predict(z, level, [c for c, _ in terms])
+        z0 = sum(weigh(w, level) * e.z0 for (_, w), e in zip(terms, estimates, strict=True))
         return prior.decode(z0).pow(2).mean()
 
     free = z.clone().requires_grad_()
     energy(free).backward()
-    told = (free.grad * way).sum()
-    assert free.grad.isfinite().all() and abs(told) > 1e-12
+    slope = (free.grad * way).sum()
+    assert free.grad.isfinite().all() and abs(slope) > 1e-12
     with torch.no_grad():  # small steps round, since some networks turn tokens in float32 anyway
         return min(
-            abs((energy(z + h * way) - energy(z - h * way)) / (2 * h) / told - 1).item()
+            abs((energy(z + h * way) - energy(z - h * way)) / (2 * h) / slope - 1).item()
             for h in (1e-3, 1e-4)
         )
 
@@ -278,16 +278,16 @@ def codec(name):
                 torch.tensor(v).view(1, -1, 1, 1) for v in (config.latents_mean, config.latents_std)
             )
             raw = vae.encode(x[:, :, None]).latent_dist.mean[:, :, 0]
-            wanted = (raw - mean) / std
+            expected = (raw - mean) / std
             back = vae.decode(raw[:, :, None]).sample[:, :, 0]
         else:
             encoded = vae.encode(x)
             raw = encoded.latent if name == "sana" else encoded.latent_dist.mean
             shift = getattr(config, "shift_factor", None) or 0.0
-            wanted = (raw - shift) * config.scaling_factor
+            expected = (raw - shift) * config.scaling_factor
             back = vae.decode(raw).sample
         z = prior.encode(x)
-        return max(distance(z, wanted), distance(prior.decode(z), back))
+        return max(distance(z, expected), distance(prior.decode(z), back))
 
 
 def reloaded(name):

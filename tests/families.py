@@ -1,7 +1,7 @@
 """A tiny pipeline of every family: random weights from a seed, nothing downloaded.
 
 Each is built in memory as its own diffusers pipeline, so that the pipeline's call can be compared
-with the house's loop.
+with our loop.
 """
 
 import contextlib
@@ -41,13 +41,13 @@ DYNAMIC = {
 
 @dataclass(frozen=True)
 class Tiny:
-    """How one family's pipeline is built, and how its own call is asked.
+    """How one family's pipeline is built, and what its own call takes.
 
     Args:
         build: makes it.
         call: options of its call beside prompt, size, latents and steps.
         scale: the option that means guidance, or None.
-        offset: what is added to it to mean the house's guidance_scale.
+        offset: what is added to it to mean our guidance_scale.
     """
 
     build: object
@@ -101,22 +101,22 @@ def unet(channels=4, cross=32, **more):
     return UNet2DConditionModel(**{**options, **more})
 
 
-def stable_diffusion(target="epsilon", channels=4, told=None):
+def stable_diffusion(target="epsilon", channels=4, embedded=None):
     import diffusers as d
 
     tokenizer = clip_tokenizer()
     kind = d.StableDiffusionPipeline
     if channels == 9:
         kind = d.StableDiffusionInpaintPipeline
-    if told:
+    if embedded:
         kind = d.LatentConsistencyModelPipeline
     schedulers = {True: d.LCMScheduler, False: d.DDIMScheduler}
     return kind(
         vae=autoencoder(),
         text_encoder=clip(tokenizer, act="gelu" if target == "v_prediction" else "quick_gelu"),
         tokenizer=tokenizer,
-        unet=unet(channels, time_cond_proj_dim=told),
-        scheduler=schedulers[bool(told)](prediction_type=target, **SD),
+        unet=unet(channels, time_cond_proj_dim=embedded),
+        scheduler=schedulers[bool(embedded)](prediction_type=target, **SD),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -179,11 +179,11 @@ def stable_diffusion_3():
     )
 
 
-def flux(told=True):
+def flux(embedded=True):
     import diffusers as d
 
     one, two = clip_tokenizer(), t5_tokenizer()
-    shift = {"shift": 3.0, **DYNAMIC} if told else {"shift": 1.0}
+    shift = {"shift": 3.0, **DYNAMIC} if embedded else {"shift": 1.0}
     return d.FluxPipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**shift),
         vae=autoencoder(16, 0.3611, 0.1159),
@@ -201,7 +201,7 @@ def flux(told=True):
             joint_attention_dim=32,
             pooled_projection_dim=32,
             axes_dims_rope=(4, 4, 8),
-            guidance_embeds=told,
+            guidance_embeds=embedded,
         ),
     )
 
@@ -341,11 +341,11 @@ FAMILIES = {
     "sd15": Tiny(stable_diffusion),
     "sd21-v": Tiny(lambda: stable_diffusion("v_prediction")),
     "sd15-inpaint": Tiny(lambda: stable_diffusion(channels=9)),
-    "lcm": Tiny(lambda: stable_diffusion(told=16)),
+    "lcm": Tiny(lambda: stable_diffusion(embedded=16)),
     "sdxl": Tiny(stable_diffusion_xl),
     "sd3": Tiny(stable_diffusion_3),
     "flux-dev": Tiny(flux, {"guidance_scale": 3.5}, "true_cfg_scale"),
-    "flux-schnell": Tiny(lambda: flux(told=False), {}, "true_cfg_scale"),
+    "flux-schnell": Tiny(lambda: flux(embedded=False), {}, "true_cfg_scale"),
     "pixart": Tiny(pixart, NO_BINS),
     "sana": Tiny(sana, {**NO_BINS, "complex_human_instruction": None}),
     "qwen-image": Tiny(qwen_image, {"max_sequence_length": 1024}, "true_cfg_scale"),

@@ -50,10 +50,10 @@ def test_equal_prompts_return_the_anchor_to_the_last_digit():
 
 
 @pytest.mark.parametrize(("scale", "conditions"), [(1.0, [1]), (0.0, [None]), (2.0, [None, 1])])
-def test_conditions_without_weight_are_not_evaluated(scale, denoise):
+def test_conditions_without_weight_are_not_evaluated(scale, conditions):
     prior = Counting()
     cfg(prior, 1, None, scale)(Z, LEVEL)
-    assert prior.calls == [denoise]
+    assert prior.calls == [conditions]
 
 
 def test_a_negligible_condition_is_not_evaluated():

@@ -9,11 +9,11 @@ from cross_maps import cross_maps
 from oracles import mixture
 from tiny import latents
 
-from benchmarks.suites.rows import ATTENDING, METHODS, impossible
 from dreamsampler.guidance import attention_mask, cfg, conditional, largest, predict_batch
 from dreamsampler.maths import Estimate, generators
 from dreamsampler.methods import ledits
 from dreamsampler.methods.edit.ddpm_inversion import replayed
+from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import ModelError, TextCondition, word_tokens
 from dreamsampler.samplers import finish, trailing
 
@@ -205,16 +205,20 @@ def test_masks_have_the_share_of_their_threshold(sides, shape, threshold):
     )
 
 
-def test_what_cannot_be_seen_is_refused_and_its_row_left_out(prior):
+def test_networks_without_attention_maps_are_refused(prior):
     z_src, _, levels = setup(prior)
     words = word_tokens(prior, ["a dog"])
     for name in ("flux-dev", "sd3", "pixart"):
         with pytest.raises(ModelError, match="has none that could be replaced: leave it out"):
             edit(prior_of(name), z_src, (None, None), levels, words)
-        left_out = impossible(prior_of(name))
-        assert left_out.keys() == {*ATTENDING} and "LEDITS++" in left_out
-        assert len(set(left_out.values())) == 1 and "\n" not in left_out["LEDITS++"]
-    assert "LEDITS++, no attention" in METHODS and not impossible(prior)
+        for each in methods_of("edit").values():
+            if each.attention:
+                with pytest.raises(ModelError, match=r"leave it out, or take the default method$"):
+                    each.check_model(prior_of(name))
+            else:
+                each.check_model(prior_of(name))
+    needing = {"ledits", "prompt_to_prompt", "prompt_to_prompt_blended"}
+    assert {each.name for each in methods_of("edit").values() if each.attention} == needing
     with pytest.raises(ValueError, match="threshold is 1"):
         edit(prior, z_src, (None, None), levels, words, threshold=1.0)
 

@@ -7,11 +7,11 @@ import torch
 from cross_maps import cross_maps
 from tiny import latents
 
-from benchmarks.suites.rows import CURVES, PUBLISHED
 from dreamsampler.guidance import quantile_mask
 from dreamsampler.maths import Estimate
 from dreamsampler.methods import LocalBlend, prompt_to_prompt
 from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
+from dreamsampler.methods.registry import method
 from dreamsampler.models import TextCondition, align, changed_tokens, token_weights
 from dreamsampler.samplers import finish, flow_shifted
 
@@ -247,8 +247,10 @@ def test_what_it_cannot_do_is_refused(prior):
             edit(prior, z_src, conditions, words, levels, **how)
 
 
-def test_the_suite_has_a_row_of_its_own_for_it():
-    blended, plain = "Prompt-to-Prompt, local blending", "Prompt-to-Prompt"
-    assert PUBLISHED[blended] == PUBLISHED[plain] | {"blend": 0.3, "blend_start": 0.2}
-    assert [c | {"blend": 0.3, "blend_start": 0.2} for c in CURVES[plain]] == CURVES[blended]
-    assert "blend" not in PUBLISHED[plain]
+def test_it_is_registered_with_its_published_settings():
+    plain, blended = (
+        dict(method("edit", name).settings)
+        for name in ("prompt_to_prompt", "prompt_to_prompt_blended")
+    )
+    assert plain.pop("blend") is None and blended.pop("blend") == 0.3
+    assert plain == blended and plain["blend_start"] == 0.2

@@ -27,7 +27,7 @@ def own_folder(tmp_path):
 
 @pytest.fixture(scope="session")
 def v_folder(tmp_path_factory):
-    """The same networks, said to output v."""
+    """The same networks, configured to output v."""
     folder = Path(shutil.copytree(TINY, tmp_path_factory.mktemp("v") / "tiny-v"))
     edit_json(folder / "scheduler/scheduler_config.json", prediction_type="v_prediction")
     return folder
@@ -57,8 +57,8 @@ def iconic():
     return from_pretrained("iconic", device="cpu")
 
 
-@pytest.fixture(scope="session", params=["mixture", "tiny", "tiny-v", "from_pipe", "iconic"])
-def prior(request, tiny, v_folder, opened, iconic):
+@pytest.fixture(scope="session", params=["mixture", "tiny", "tiny-v", "from_pipe"])
+def prior(request, tiny, v_folder, opened):
     """One of all priors."""
     if request.param == "mixture":
         means = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -67,9 +67,7 @@ def prior(request, tiny, v_folder, opened, iconic):
         return tiny
     if request.param == "tiny-v":
         return from_pretrained(v_folder, device="cpu")
-    if request.param == "from_pipe":
-        return from_pipe(opened)
-    return iconic
+    return from_pipe(opened)
 
 
 @pytest.fixture

@@ -144,9 +144,9 @@ def test_a_learned_word(tmp_path):
     pipe = conformance.families.build("sd15")
     pipe.load_textual_inversion({"shinycat": vectors}, token="shinycat")
     with torch.no_grad():
-        wanted, _ = pipe.encode_prompt("a shinycat", "cpu", 1, False)
-    assert distance(prior.condition("a shinycat").embeddings, wanted) < 1e-5
-    assert distance(prior.condition("a cat").embeddings, wanted) > 1e-3
+        expected, _ = pipe.encode_prompt("a shinycat", "cpu", 1, False)
+    assert distance(prior.condition("a shinycat").embeddings, expected) < 1e-5
+    assert distance(prior.condition("a cat").embeddings, expected) > 1e-3
 
 
 def test_a_learned_word_of_two_encoders(tmp_path):

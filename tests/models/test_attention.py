@@ -15,31 +15,31 @@ FIRST, SECOND = slice(0, 1), slice(1, 2)
 everywhere = 10**6
 
 
-def asked(prior, injection=None, z=None):
+def estimates(prior, injection=None, z=None):
     """(source, target) of one forward: another latent and another prompt each."""
     z = latents(prior, 2, seed=3) if z is None else z
     level = prior.schedule(0.6)
-    told = [prior.condition("a cat"), prior.condition("a dog")]
+    conditions = [prior.condition("a cat"), prior.condition("a dog")]
     if injection is None:
-        return prior.predict([z[:1], z[1:]], level, told)
+        return prior.predict([z[:1], z[1:]], level, conditions)
     with attention_control(prior, injection):
-        return prior.predict([z[:1], z[1:]], level, told)
+        return prior.predict([z[:1], z[1:]], level, conditions)
 
 
-def seen(prior, injection):
+def recorded(prior, injection):
     """The maps of every layer as they are used: name -> (rows, heads, places, tokens)."""
     from dreamsampler.models import attention
 
     maps, own = [], attention._Layer.get_attention_scores
 
-    def watched(self, *told):
-        found = own(self, *told)
-        maps.append((self.cross, found.view(2, -1, *found.shape[1:])))
-        return found
+    def record(self, *inputs):
+        scores = own(self, *inputs)
+        maps.append((self.cross, scores.view(2, -1, *scores.shape[1:])))
+        return scores
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention._Layer, "get_attention_scores", watched)
-        asked(prior, injection)
+        patch.setattr(attention._Layer, "get_attention_scores", record)
+        estimates(prior, injection)
     return maps
 
 
@@ -47,12 +47,12 @@ def seen(prior, injection):
 def test_the_target_uses_the_maps_of_the_source(name):
     prior = conformance.prior_of(name)
     words = align(prior, ["a cat"], ["a dog"])
-    maps = seen(prior, Injection(FIRST, SECOND, words, everywhere))
+    maps = recorded(prior, Injection(FIRST, SECOND, words, everywhere))
     assert {cross for cross, _ in maps} == {True, False}
     for kind, each in maps:
-        wanted = each[0] @ words.tokens[0] if kind else each[0]
-        torch.testing.assert_close(each[1], wanted)
-    cross = seen(prior, Injection(FIRST, SECOND, words))
+        expected = each[0] @ words.tokens[0] if kind else each[0]
+        torch.testing.assert_close(each[1], expected)
+    cross = recorded(prior, Injection(FIRST, SECOND, words))
     assert all(kind for kind, _ in cross), "no cells: self-attention is left alone"
 
 
@@ -61,7 +61,7 @@ def test_an_injection_moves_the_target_and_leaves_the_source_alone(name):
     prior = conformance.prior_of(name)
     words = align(prior, ["a cat"], ["a dog"])
     plain, cross, itself, both = (
-        asked(prior, each)
+        estimates(prior, each)
         for each in (
             None,
             Injection(FIRST, SECOND, words),
@@ -69,28 +69,28 @@ def test_an_injection_moves_the_target_and_leaves_the_source_alone(name):
             Injection(FIRST, SECOND, words, everywhere),
         )
     )
-    for found in (cross, itself, both):
-        torch.testing.assert_close(found[0].eps, plain[0].eps, rtol=0, atol=1e-4)
-    targets = [found[1].eps for found in (plain, cross, itself, both)]
+    for scores in (cross, itself, both):
+        torch.testing.assert_close(scores[0].eps, plain[0].eps, rtol=0, atol=1e-4)
+    targets = [scores[1].eps for scores in (plain, cross, itself, both)]
     for i, one in enumerate(targets):
         for other in targets[:i]:
             assert (one - other).abs().max() > 1e-4
-    nothing = asked(prior, Injection(FIRST, SECOND, None, 0))
+    nothing = estimates(prior, Injection(FIRST, SECOND, None, 0))
     assert torch.equal(nothing[1].eps, plain[1].eps), "nothing to inject: bit for bit"
 
 
 def test_maps_that_are_its_own_change_nothing():
     prior = conformance.prior_of("sd15")
     words = align(prior, ["a dog"], ["a dog"])
-    own = asked(prior, Injection(SECOND, SECOND, words, everywhere))
-    torch.testing.assert_close(own[1].eps, asked(prior)[1].eps, rtol=0, atol=1e-4)
+    own = estimates(prior, Injection(SECOND, SECOND, words, everywhere))
+    torch.testing.assert_close(own[1].eps, estimates(prior)[1].eps, rtol=0, atol=1e-4)
 
 
 def test_the_processors_are_back_afterwards_and_after_an_error():
     prior = conformance.prior_of("sd15")
     own = dict(prior.network.attn_processors)
     words = align(prior, ["a cat"], ["a dog"])
-    asked(prior, Injection(FIRST, SECOND, words, everywhere))
+    estimates(prior, Injection(FIRST, SECOND, words, everywhere))
     assert all(prior.network.attn_processors[n] is each for n, each in own.items())
     with (
         pytest.raises(RuntimeError, match="halt"),
@@ -155,10 +155,10 @@ def test_words_are_replaced_one_by_one(iconic):
 def test_common_words_are_refined(iconic):
     words = align(iconic, ["cat face"], ["angry cat face"])
     count = len(iconic.family.tokenizer("angry", add_special_tokens=False).input_ids)
-    found = pairs(words)
-    assert found[0] == [0]
-    assert all(j not in found for j in range(1, 1 + count)), "a new word keeps its own map"
-    assert all(found[j + count] == [j] for j in range(1, 24 - count)), "what both have is shared"
+    scores = pairs(words)
+    assert scores[0] == [0]
+    assert all(j not in scores for j in range(1, 1 + count)), "a new word keeps its own map"
+    assert all(scores[j + count] == [j] for j in range(1, 24 - count)), "what both have is shared"
     same = align(iconic, ["cat face"], ["dog face"], "refine")
     assert 1 not in pairs(same) and pairs(same)[0] == [0]
 

@@ -21,22 +21,22 @@ def test_seen_maps_are_the_networks_own_and_nothing_changes(name, sides):
     prior = prior_of(name)
     rng = torch.Generator().manual_seed(1)
     z = torch.randn(2, prior.latent_channels, *sides, generator=rng)
-    told = [prior.condition("a cat"), prior.condition("a dog")]
-    ask = lambda: prior.predict([z, z], prior.schedule(0.6), told)
-    own, before = dict(prior.network.attn_processors), ask()
-    wanted = cross_maps(prior, ask)
+    conditions = [prior.condition("a cat"), prior.condition("a dog")]
+    run = lambda: prior.predict([z, z], prior.schedule(0.6), conditions)
+    own, before = dict(prior.network.attn_processors), run()
+    expected = cross_maps(prior, run)
     maps = AttentionMaps(slice(1, 3), sides)
     with attention_control(prior, maps=maps):
-        after = ask()
+        after = run()
     for old, new in zip(before, after, strict=True):
         torch.testing.assert_close(new.eps, old.eps, rtol=0, atol=1e-4)
     assert all(prior.network.attn_processors[n] is each for n, each in own.items())
     mean = maps.mean
     quarter = sides[0] * sides[1] / 16
-    near = min(wanted, key=lambda n: max(n / quarter, quarter / n))
+    near = min(expected, key=lambda n: max(n / quarter, quarter / n))
     assert mean.shape[2] * mean.shape[3] == near
     assert mean.shape[2] / mean.shape[3] == pytest.approx(sides[0] / sides[1], rel=0.2)
-    by_layer = wanted[near][1:3].transpose(1, 2)
+    by_layer = expected[near][1:3].transpose(1, 2)
     torch.testing.assert_close(mean.flatten(2), by_layer, rtol=0, atol=1e-5)
     torch.testing.assert_close(mean.sum(1), torch.ones_like(mean[:, 0]))
 
@@ -93,12 +93,12 @@ def test_tokens_of_words(iconic):
     assert torch.equal(some[1], whole[1])
     long = word_tokens(iconic, ["word " * 40])
     assert long[0, 1:23].all() and not long[0, 23], "the last token is the end"
-    for prompts, words, said in (
+    for prompts, words, message in (
         (["cat face"], [["dog"]], "'cat face' does not have the word 'dog'"),
         (["cat face"], [["cat"], ["face"]], "1 prompts came, and words for 2"),
         ([], None, "0 prompts came"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             word_tokens(iconic, prompts, words)
     with pytest.raises(ModelError, match="GaussianMixture has no tokenizer"):
         word_tokens(mixture(), ["1"])
@@ -109,6 +109,6 @@ def test_maps_need_no_graph():
     z = latents(prior, 1).requires_grad_(True)
     maps = AttentionMaps(slice(0, 1), (8, 8))
     with attention_control(prior, maps=maps):
-        seen = prior.predict(z, prior.schedule(0.4), [prior.condition("a dog")])[0]
-    seen.z0.square().sum().backward()
+        estimate = prior.predict(z, prior.schedule(0.4), [prior.condition("a dog")])[0]
+    estimate.z0.square().sum().backward()
     assert z.grad is not None and z.grad.abs().sum() > 0 and not maps.mean.requires_grad

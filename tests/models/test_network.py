@@ -10,7 +10,7 @@ from dreamsampler.models.load import from_pretrained
 
 
 @pytest.mark.parametrize("name", ["sd3", "flux-dev", "z-image"])
-def test_a_flow_network_is_asked_about_levels_of_a_table(name):
+def test_a_flow_network_runs_at_levels_of_a_table(name):
     """z / (alpha + sigma) at u = sigma / (alpha + sigma) is the same latent."""
     prior, level = prior_of(name), VariancePreserving((0.9, 0.36, 0.04))(2 / 3)
     z, cat = noise(prior, 1), prior.condition("a cat")
@@ -23,22 +23,22 @@ def test_a_flow_network_is_asked_about_levels_of_a_table(name):
     assert distance(level.alpha * one.z0 + level.sigma * one.eps, z) < 1e-6
 
 
-def test_sdxl_is_told_the_size_of_the_latents_or_the_framing_it_is_given():
-    prior, heard = prior_of("sdxl"), []
+def test_sdxl_gets_the_size_of_the_latents_or_the_framing_it_is_given():
+    prior, sizes = prior_of("sdxl"), []
     handle = prior.network.register_forward_pre_hook(
-        lambda _, args, kwargs: heard.append(kwargs["added_cond_kwargs"]["time_ids"].tolist()),
+        lambda _, args, kwargs: sizes.append(kwargs["added_cond_kwargs"]["time_ids"].tolist()),
         with_kwargs=True,
     )
-    z, told = noise(prior, 2, 8, 16), [prior.condition("a cat")]
+    z, conditions = noise(prior, 2, 8, 16), [prior.condition("a cat")]
     try:
         with torch.no_grad():
-            prior.predict(z, prior.schedule(0.5), told)
+            prior.predict(z, prior.schedule(0.5), conditions)
             prior.family.framing = (300, 400, 20, 30)
-            prior.predict(z, prior.schedule(0.5), told)
+            prior.predict(z, prior.schedule(0.5), conditions)
     finally:
         handle.remove()
         prior.family.framing = None
-    assert heard == [[[64, 128, 0, 0, 64, 128]] * 2, [[300, 400, 20, 30, 64, 128]] * 2]
+    assert sizes == [[[64, 128, 0, 0, 64, 128]] * 2, [[300, 400, 20, 30, 64, 128]] * 2]
 
 
 def test_sdxls_null_prompt_is_zeros():
@@ -46,7 +46,7 @@ def test_sdxls_null_prompt_is_zeros():
     assert not null.embeddings.any() and not null.pooled.any()
 
 
-def test_an_inpainting_network_sees_what_is_known():
+def test_an_inpainting_network_gets_the_known_part():
     prior = prior_of("sd15-inpaint")
     x, mask = torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 1, 64, 64)
     mask[..., :32] = 1

@@ -15,8 +15,8 @@ def test_a_prompt_that_fits_is_silent_and_equals_the_pipelines(tiny, pipe):
         warnings.simplefilter("error")
         condition = tiny.condition("the cat sat")
     with torch.no_grad():
-        wanted, null = pipe.encode_prompt("the cat sat", "cpu", 1, True, "")
-    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
+        expected, null = pipe.encode_prompt("the cat sat", "cpu", 1, True, "")
+    assert torch.allclose(condition.embeddings, expected, atol=1e-6)
     assert torch.allclose(tiny.condition(None).embeddings, null, atol=1e-6)
 
 
@@ -25,8 +25,8 @@ def test_the_lost_words_are_named(tiny, pipe):
     with pytest.warns(PromptTruncated, match="Shiny Mirror"):
         condition = tiny.condition(prompt)
     with torch.no_grad():
-        wanted, _ = pipe.encode_prompt(prompt, "cpu", 1, False)
-    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
+        expected, _ = pipe.encode_prompt(prompt, "cpu", 1, False)
+    assert torch.allclose(condition.embeddings, expected, atol=1e-6)
 
 
 def test_what_is_kept_fits_and_one_word_more_does_not(tiny):
@@ -53,13 +53,13 @@ def test_learned_words_of_several_vectors(pipe):
     pipe.load_textual_inversion({"<thing>": vectors}, token="<thing>")
     condition = from_pipe(pipe).condition("a <thing> sat")
     with torch.no_grad():
-        wanted, _ = pipe.encode_prompt("a <thing> sat", "cpu", 1, False)
+        expected, _ = pipe.encode_prompt("a <thing> sat", "cpu", 1, False)
         once, _ = pipe.encode_prompt("a sat", "cpu", 1, False)
     assert (
         expand_learned_words("a <thing> sat", pipe.tokenizer) == "a <thing> <thing>_1 <thing>_2 sat"
     )
-    assert torch.allclose(condition.embeddings, wanted, atol=1e-6)
-    assert not torch.allclose(wanted, once)
+    assert torch.allclose(condition.embeddings, expected, atol=1e-6)
+    assert not torch.allclose(expected, once)
 
 
 def test_a_prompt_that_was_cut_warns_every_time(tiny):

@@ -120,8 +120,13 @@ def test_an_inpainting_file_equals_its_folder_whatever_its_configuration(name, w
         mask[..., :32] = 1
         z, level = latents(prior, 1), prior.schedule(0.5)
         with torch.no_grad():
-            seen = [p.inpainting_condition(p.condition("a cat"), x, mask) for p in (prior, other)]
-            (a,), (b,) = prior.predict(z, level, seen[:1]), other.predict(z, level, seen[1:])
+            conditions = [
+                p.inpainting_condition(p.condition("a cat"), x, mask) for p in (prior, other)
+            ]
+            (a,), (b,) = (
+                prior.predict(z, level, conditions[:1]),
+                other.predict(z, level, conditions[1:]),
+            )
         assert torch.allclose(a.z0, b.z0, atol=1e-5)
 
 
@@ -177,14 +182,14 @@ def test_a_configuration_that_is_not_there_says_how_to_get_it(width, name, tmp_p
     assert f'{name} --include "*.json" "*.txt"` once, or pass a diffusers folder as config' in text
 
 
-@pytest.mark.parametrize("said", ["epsilon", "v"])
-def test_what_a_trained_network_says_is_heard(said):
+@pytest.mark.parametrize("configured", ["epsilon", "v"])
+def test_the_target_of_a_trained_network_is_detected(configured):
     prior = from_pretrained(device="cpu")
-    truth, prior.target = prior.target, said
+    truth, prior.target = prior.target, configured
     assert detect_target(prior) == truth
 
 
-def test_second_versions_are_listened_to(single, monkeypatch):
+def test_the_target_of_second_versions_is_detected(single, monkeypatch):
     monkeypatch.setattr(load, "is_sd2", lambda header: True)
     monkeypatch.setattr(load, "find_config", lambda *_: TINY)
     monkeypatch.setattr(load, "detect_target", lambda prior: "v")
@@ -201,7 +206,7 @@ def test_its_dtype(single):
 
 
 def test_its_version(single, tiny):
-    assert "was asked for" in refusal(single, config=TINY, revision="0" * 16)
+    assert "but revision is" in refusal(single, config=TINY, revision="0" * 16)
 
 
 @pytest.mark.parametrize(

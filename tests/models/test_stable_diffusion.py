@@ -21,7 +21,7 @@ def test_the_loop_equals_the_pipelines_own(target, own_folder):
     z = latents(prior, 2)
     words = {"prompt": ["a cat"] * 2, "negative_prompt": ["dog"] * 2, "guidance_scale": 4.0}
     pipe.set_progress_bar_config(disable=True)
-    wanted = pipe(**words, num_inference_steps=5, latents=z, output_type="latent").images
+    expected = pipe(**words, num_inference_steps=5, latents=z, output_type="latent").images
     null, cat = prior.condition("dog"), prior.condition("a cat")
     times = [prior.schedule.time(int(t)) for t in pipe.scheduler.timesteps]
     levels = [prior.schedule(t) for t in times]
@@ -31,7 +31,7 @@ def test_the_loop_equals_the_pipelines_own(target, own_folder):
             plain, wished = prior.predict(z, level, [null, cat])
             guided: Estimate = plain.lerp(wished, 4.0)
             z = end.alpha * guided.z0 + end.sigma * guided.eps
-    assert (z - wanted).norm() <= 1e-5 * wanted.norm()
+    assert (z - expected).norm() <= 1e-5 * expected.norm()
 
 
 def test_one_forward_for_all_conditions(tiny):
@@ -46,9 +46,9 @@ def test_one_forward_for_all_conditions(tiny):
     assert tiny.evaluations - before == 6
 
 
-def test_the_network_hears_the_levels_time_and_the_rates_are_the_levels_own(tiny):
-    heard = []
-    handle = tiny.network.register_forward_pre_hook(lambda _, args: heard.append(args[1]))
+def test_the_network_gets_the_levels_time_and_the_rates_are_the_levels_own(tiny):
+    times_given = []
+    handle = tiny.network.register_forward_pre_hook(lambda _, args: times_given.append(args[1]))
     z, condition = latents(tiny, 1), tiny.condition("")
     with torch.no_grad():
         for t in (0.0, 0.001, 0.5, 0.7505, 1.0):
@@ -56,7 +56,7 @@ def test_the_network_hears_the_levels_time_and_the_rates_are_the_levels_own(tiny
         (shifted,) = tiny.predict(z, Level(0.5, 0.6, 0.8), [condition])
         (own,) = tiny.predict(z, tiny.schedule(0.5), [condition])
     handle.remove()
-    assert heard[:5] == [0, 0, 499, pytest.approx(749.5), 999]
+    assert times_given[:5] == [0, 0, 499, pytest.approx(749.5), 999]
     assert torch.allclose(shifted.eps, own.eps, atol=1e-6)
     assert torch.allclose(0.6 * shifted.z0 + 0.8 * shifted.eps, z, atol=1e-6)
 
@@ -276,8 +276,8 @@ class TestFromPipe:
         z = latents(prior, 1)
         with torch.no_grad():
             (got,) = prior.predict(z, prior.schedule(0.5), [prior.condition("a cat")])
-            (wanted,) = tiny.predict(z, tiny.schedule(0.5), [tiny.condition("a cat")])
-        assert torch.allclose(got.z0, wanted.z0, atol=1e-5)
+            (expected,) = tiny.predict(z, tiny.schedule(0.5), [tiny.condition("a cat")])
+        assert torch.allclose(got.z0, expected.z0, atol=1e-5)
 
     def test_other_pipelines_are_refused(self, pipe):
         pipe.unet = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -14,39 +13,14 @@ ASYNCHRONOUS = ("cuda",)
 """Devices on which reading a number waits for the whole queue."""
 
 
-@final
-@dataclass(frozen=True)
-class _Sum:
-    """The sum of an output, on its way to main memory.
-
-    Args:
-        value: finite if all of the output is; valid once `event` has happened.
-        event: of the device; None where the value is valid already.
-        inputs: of the network.
-        name: of the network, and at which level.
-        dtype: what it computes in.
-    """
+class _Sum(NamedTuple):
+    """The sum of an output, finite if all of it is; valid once an event of the device happened."""
 
     value: Tensor
     event: Any
     inputs: Tensor
     name: str
     dtype: torch.dtype
-
-    def check(self) -> None:
-        """Raise NetworkError unless every number was finite."""
-        if self.event is not None:
-            self.event.synchronize()
-        if self.value.isfinite():
-            return
-        dtype = str(self.dtype).removeprefix("torch.")
-        if not self.inputs.isfinite().all():
-            do = "its input had NaN or infinity in it: check the step before (scale too high?)"
-        elif self.dtype == torch.float16:
-            do = "float16 overflows in some models: load this one with dtype bfloat16 or float32"
-        else:
-            do = "the weights are damaged or do not fit their configuration: load the model again"
-        raise NetworkError(f"the output of {self.name} is NaN or infinity in {dtype}; {do}")
 
 
 @final
@@ -79,5 +53,17 @@ class FiniteCheck:
     def flush(self) -> None:
         """Check the pending output."""
         pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.check()
+        if pending is None:
+            return
+        if pending.event is not None:
+            pending.event.synchronize()
+        if pending.value.isfinite():
+            return
+        dtype = str(pending.dtype).removeprefix("torch.")
+        if not pending.inputs.isfinite().all():
+            do = "its input had NaN or infinity in it: check the step before (scale too high?)"
+        elif pending.dtype == torch.float16:
+            do = "float16 overflows in some models: load this one with dtype bfloat16 or float32"
+        else:
+            do = "the weights are damaged or do not fit their configuration: load the model again"
+        raise NetworkError(f"the output of {pending.name} is NaN or infinity in {dtype}; {do}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -26,7 +25,6 @@ from dreamsampler.models.folder import (
     folder_revision,
     has_configs,
     is_complete,
-    is_text,
     load_folder,
     networks,
     variant_of,
@@ -226,9 +224,7 @@ def _family_of_pipeline(pipeline: Any) -> type[Family]:
     raise ModelError(f"{name} has not the parts of any known family: {SUPPORTED}")
 
 
-@final
-@dataclass(frozen=True)
-class _Options:
+class _Options(NamedTuple):
     """The options of `from_pretrained`, with their defaults filled in."""
 
     name: str
@@ -243,16 +239,13 @@ class _Options:
         return choose_dtype(self.dtype, self.device, self.name == BUNDLED, kind.half)
 
 
-@final
-@dataclass(frozen=True)
-class _Source:
-    """A model's parts in main memory, and a function that loads its text encoders again."""
+class _Source(NamedTuple):
+    """Of a model: its family, version and settings, and what loads its parts or text encoders."""
 
     kind: type[Family]
-    parts: dict[str, Any]
-    settings: Mapping[str, Any]
     revision: str
-    load_encoders: Callable[[], dict[str, Any]]
+    settings: Mapping[str, Any]
+    load: Callable[..., dict[str, Any]]
     scheduler: str = ""
     unknown_target: bool = False
 
@@ -292,7 +285,7 @@ def _local(model: str) -> Path | None:
 
 
 def _read_folder(path: Path | None, options: _Options) -> _Source:
-    """The parts of a diffusers folder, local or on the hub."""
+    """A diffusers folder, local or on the hub."""
     hub, name = options.hub, options.name
     folder = path or hub.fetch(
         repositories(name),
@@ -311,12 +304,11 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
     settings = read_json(folder / "model_index.json")
     load = partial(load_folder, folder, kind, options.dtype_of(kind), variant)
     scheduler = read_json(folder / "scheduler/scheduler_config.json").get("_class_name", "")
-    encoders = partial(load, text_only=True)
-    return _Source(kind, load(), settings, revision, encoders, str(scheduler))
+    return _Source(kind, revision, settings, load, str(scheduler))
 
 
 def _read_file(path: Path, options: _Options, config: str | Path | None) -> _Source:
-    """The parts of a single checkpoint file."""
+    """A single checkpoint file."""
     header = check_checkpoint(path)
     revision = fingerprint([path])
     _check_revision(path, options.revision, revision)
@@ -325,12 +317,8 @@ def _read_file(path: Path, options: _Options, config: str | Path | None) -> _Sou
     kind = file_family(header)
     dtype, settings = options.dtype_of(kind), read_json(folder / "model_index.json")
     load = partial(load_file, path, dtype, folder, kind, channels_of(header))
-
-    def encoders() -> dict[str, Any]:
-        return {name: part for name, part in load().items() if is_text(name)}
-
     unknown = config is None and is_sd2(header) and folder != path.parent
-    return _Source(kind, load(), settings, revision, encoders, unknown_target=unknown)
+    return _Source(kind, revision, settings, load, unknown_target=unknown)
 
 
 def _check_revision(path: Path, required: str | None, revision: str) -> None:
@@ -348,8 +336,8 @@ def _build(
     small: Codec | None,
     distilled: Distillation | None,
 ) -> NetworkPrior:
-    """The prior of loaded parts: adapted, frozen, and on its device."""
-    parts, memory, kind = source.parts, options.memory, source.kind
+    """The prior of a source: its parts loaded, adapted, frozen, and on their device."""
+    parts, memory, kind = source.load(), options.memory, source.kind
     names = [name for name in networks(kind) if name in parts]
     denoiser = next(name for name in names if name in ("unet", "transformer"))
     adapt(parts, adapters, kind)
@@ -362,7 +350,7 @@ def _build(
         ) from None
 
     def encoders() -> dict[str, Any]:
-        again = source.load_encoders()
+        again = source.load(text_only=True)
         tokenizers = {name: part for name, part in parts.items() if name.startswith("tokenizer")}
         adapt({**tokenizers, **again}, adapters, kind)
         memory.apply(again, denoiser, options.device)

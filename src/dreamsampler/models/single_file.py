@@ -13,7 +13,14 @@ from dreamsampler.models.alias import commits, repositories
 from dreamsampler.models.errors import SUPPORTED, ModelError, one_line
 from dreamsampler.models.families import StableDiffusion, StableDiffusionXL
 from dreamsampler.models.family import Family
-from dreamsampler.models.folder import check_configs, has_configs, load_small, networks, part_dtype
+from dreamsampler.models.folder import (
+    check_configs,
+    has_configs,
+    is_text,
+    load_small,
+    networks,
+    part_dtype,
+)
 from dreamsampler.models.hub import Hub, download_configs
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.network import NetworkPrior
@@ -182,9 +189,14 @@ def detect_target(prior: NetworkPrior) -> Target:
 
 
 def load_file(
-    path: Path, dtype: torch.dtype, config: Path, kind: type[Family], channels: int
+    path: Path,
+    dtype: torch.dtype,
+    config: Path,
+    kind: type[Family],
+    channels: int,
+    text_only: bool = False,
 ) -> dict[str, Any]:
-    """The parts of a checked checkpoint file, by their names.
+    """The parts of a checked checkpoint file, by their names, or only its text encoders.
 
     The input channels of its UNet are given, since the configuration may be of another model.
     """
@@ -218,4 +230,5 @@ def load_file(
             raise ModelError(
                 f"{path} lacks weights of its {part}: {config} belongs to another model"
             )
-    return {part: getattr(pipe, part) for part in (*kind.classes, "scheduler")}
+    names = [part for part in (*kind.classes, "scheduler") if is_text(part) or not text_only]
+    return {part: getattr(pipe, part) for part in names}
