@@ -45,9 +45,9 @@ test-batch: $(DEV)        ## batches on Ray (installs it: 200 MB of packages, 62
 	$(INSTALL) -e ".[batch]"
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
-bench-quick: $(DEV)       ## beside baselines, reduced: the README's tables, minutes on two idle cores
-	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 12 --published-only --jobs 2 --readme README.md $(call AGAINST,editing) -o benchmarks/runs/quick/editing
-	$(THREADS) $(V)/bin/python -m benchmarks vectorization --limit 4 --published-only --jobs 2 --readme README.md $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
+bench-quick: $(DEV)       ## beside baselines, reduced: minutes on two idle cores
+	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 12 --published-only --jobs 2 $(call AGAINST,editing) -o benchmarks/runs/quick/editing
+	$(THREADS) $(V)/bin/python -m benchmarks vectorization --limit 4 --published-only --jobs 2 $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
 
 bench: $(DEV)             ## beside baselines, whole (hours; goes on where it ended)
 	for suite in $(SUITES); do $(THREADS) $(V)/bin/python -m benchmarks $$suite --jobs 2 -o benchmarks/runs/$$suite \

@@ -13,6 +13,7 @@ from tiny import TINY
 import dreamsampler.models.load as load
 from dreamsampler import tasks
 from dreamsampler.methods.registry import METHODS
+from dreamsampler.models.network import NetworkPrior
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
@@ -62,6 +63,7 @@ def like_a_reader(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(load, "_BUNDLED", TINY)
+    monkeypatch.setattr(NetworkPrior, "native_size", 32)
     for name, options in QUICK.items():
         init = getattr(tasks, name).__init__
         fields = list(inspect.signature(init).parameters.values())
