@@ -51,7 +51,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Alias -> hub repositories with the same weights."""
 
-PINS: dict[str, str] = dict(at.split("@") for _, at in _ROWS if "@" in at)
+PINS: dict[str, str] = {name: pin for name, _, pin in (at.partition("@") for _, at in _ROWS) if pin}
 """Repository -> the commit that an alias loads."""
 
 

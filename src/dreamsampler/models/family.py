@@ -222,7 +222,7 @@ class Family(ABC):
         scheduler = parts["scheduler"]
         if self.flow:
             tokens = (self.native_cells // self.cells) ** 2
-            self.schedule = flow_schedule(scheduler.config, tokens)
+            self.schedule: Any = flow_schedule(scheduler.config, tokens)
             self.target: Target = "flow"
         else:
             if getattr(scheduler, "alphas_cumprod", None) is None:
