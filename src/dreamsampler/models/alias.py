@@ -51,13 +51,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Alias -> hub repositories with the same weights."""
 
-<<<<<<< HEAD
 PINS: dict[str, str] = {
     name: commit for name, _, commit in (at.partition("@") for _, at in _ROWS) if commit
 }
-=======
-PINS: dict[str, str] = {name: pin for name, _, pin in (at.partition("@") for _, at in _ROWS) if pin}
->>>>>>> refs/heads/models
 """Repository -> the commit that an alias loads."""
 
 
