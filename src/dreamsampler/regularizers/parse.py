@@ -84,13 +84,6 @@ REGULARIZERS: Final[Mapping[str, Named]] = {
     ),
 }
 """Every regularizer that has a name."""
-RENAMED: Final[Mapping[str, str]] = {
-    "flattened": "total_variation",
-    "mirrored": "symmetry",
-    "resembling": "reference_style",
-    "seamless": "tileable",
-}
-"""Names in recipes of version 0.1.0 -> names here."""
 
 
 @final
