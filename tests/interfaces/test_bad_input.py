@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
+from dreamsampler.images.record import FILES
 from dreamsampler.interfaces.model_options import ModelOptions
 
 FAST = ("--num-inference-steps", 2, "--model", TINY, "--size", 64)
@@ -160,9 +161,9 @@ def test_unwritable_outputs_are_found_before_the_work(refused, picture, tmp_path
 
 def test_a_record_replaces_neither_the_input_nor_the_output(refused, picture, tmp_path):
     (tmp_path / "film").mkdir()
-    shutil.copy(picture, tmp_path / "film" / "steps.png")
-    refused("film/steps.png", "--record", "film", match="would replace its own input")
-    refused(picture, "--record", "film", output="film/../film/steps.png", match="of the record")
+    shutil.copy(picture, tmp_path / "film" / FILES[0])
+    refused(f"film/{FILES[0]}", "--record", "film", match="would replace its own input")
+    refused(picture, "--record", "film", output=f"film/../film/{FILES[0]}", match="of the record")
 
 
 def test_folders_that_were_tried_do_not_stay(refused, picture):

@@ -18,6 +18,7 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.files import sha256
+from dreamsampler.images.record import FILES
 from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.cli import demo
 from dreamsampler.interfaces.cli.main import COMMANDS, load
@@ -288,9 +289,8 @@ def test_a_mask_keeps_what_is_black_bit_for_bit(cli, picture):
 
 def test_the_run_is_recorded(cli, picture):
     result = cli("edit", picture, *WORDS, "-o", "out.png", "--record", "film", "--json")
-    names = ["film/steps.png", "film/steps.gif", "film/steps.json"]
-    assert json.loads(result.out)["record"] == names
-    assert json.loads(Path("film/steps.json").read_text())["steps"] == 3
+    assert json.loads(result.out)["record"] == [f"film/{name}" for name in FILES]
+    assert json.loads(Path("film", FILES[-1]).read_text())["steps"] == 3
 
 
 def test_a_run_without_steps_has_no_record(cli, picture, tmp_path):

@@ -43,12 +43,12 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def prior():
+def model():
     with torch.inference_mode():
-        (prior,) = NODE_CLASS_MAPPINGS["DreamSamplerLoader"]()(
+        (model,) = NODE_CLASS_MAPPINGS["DreamSamplerLoader"]()(
             model=str(TINY), dtype="auto", device="cpu", revision="", local_files_only=True
         )
-    return prior
+    return model
 
 
 def pixels(rows=1, height=40, width=48):
@@ -69,12 +69,12 @@ def untouched(node):
     return {n: w[1]["default"] for n, w in both.items() if len(w) > 1}
 
 
-def call(node, prior, image, **options):
+def call(node, model, image, **options):
     """As ComfyUI does: every widget sends something."""
     values = {**untouched(node), **QUICK[node], **options}
     cls = NODE_CLASS_MAPPINGS[node]
     with torch.inference_mode():
-        return getattr(cls(), cls.FUNCTION)(prior=prior, image=image, **values)
+        return getattr(cls(), cls.FUNCTION)(model=model, image=image, **values)
 
 
 def test_the_inputs_are_the_fields_of_the_task():
@@ -82,7 +82,7 @@ def test_the_inputs_are_the_fields_of_the_task():
         inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
         both = {**inputs["required"], **inputs["optional"]}
         defaults = {field.name: field.default for field in dataclasses.fields(task)}
-        assert both.keys() - {"prior", "image", "mask"} == defaults.keys() - {"image", "mask_image"}
+        assert both.keys() - {"model", "image", "mask"} == defaults.keys() - {"image", "mask_image"}
         assert all(both[name][1]["tooltip"] for name in both.keys() & defaults.keys() - {"image"})
         for name, (low, high) in task.LIMITS.items():
             settings = both[name][1]
@@ -125,20 +125,20 @@ def test_the_loader_has_the_options_of_the_command_line():
     )
 
 
-def test_a_node_is_its_task_on_a_file(prior, tmp_path):
+def test_a_node_is_its_task_on_a_file(model, tmp_path):
     image = pixels()
     Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)).save(tmp_path / "in.png")
     for node in ("DreamSamplerEdit", "DreamSamplerRestore"):
-        made, recipe = call(node, prior, image, seed=5)
-        run = TASKS[node](tmp_path / "in.png", **QUICK[node], seed=5).start(prior).run()
+        made, recipe = call(node, model, image, seed=5)
+        run = TASKS[node](tmp_path / "in.png", **QUICK[node], seed=5).start(model).run()
         assert torch.equal(made[0], run.pictures()[0].permute(1, 2, 0))
         assert json.loads(recipe)["options"]["seed"] == 5
 
 
-def test_inpainting_keeps_what_is_black_to_the_last_digit(prior):
+def test_inpainting_keeps_what_is_black_to_the_last_digit(model):
     for rows in (1, 2):
         image = torch.rand(rows, 40, 48, 3, generator=torch.Generator().manual_seed(0))
-        made, recipe = call("DreamSamplerInpaint", prior, image, mask=hole())
+        made, recipe = call("DreamSamplerInpaint", model, image, mask=hole())
         keep = hole()[0] == 0
         assert made.shape == image.shape
         assert torch.equal(made[:, keep], image[:, keep])
@@ -146,19 +146,19 @@ def test_inpainting_keeps_what_is_black_to_the_last_digit(prior):
         assert len(json.loads(recipe)) == 2 if rows == 2 else "task" in json.loads(recipe)
 
 
-def test_several_masks_of_one_picture_are_holes_of_their_own(prior):
+def test_several_masks_of_one_picture_are_holes_of_their_own(model):
     two = torch.zeros(2, 40, 48)
     two[0, 4:20, 4:20], two[1, 20:36, 24:44] = 1, 1
-    _, recipe = call("DreamSamplerInpaint", prior, pixels(), mask=two, prompt="dog\n\n cat ")
+    _, recipe = call("DreamSamplerInpaint", model, pixels(), mask=two, prompt="dog\n\n cat ")
     assert json.loads(recipe)["options"]["prompt"] == ["dog", "cat"]
     with pytest.raises(ValueError, match="2 masks came for one image"):
-        call("DreamSamplerEdit", prior, pixels(), mask=two)
+        call("DreamSamplerEdit", model, pixels(), mask=two)
     with pytest.raises(ValueError, match="2 masks came for 3 images"):
-        call("DreamSamplerEdit", prior, pixels(3), mask=two)
+        call("DreamSamplerEdit", model, pixels(3), mask=two)
 
 
-def test_vectorizing_gives_text_that_is_svg(prior, tmp_path, monkeypatch):
-    (svg,), image, _ = call("DreamSamplerVectorize", prior, pixels())
+def test_vectorizing_gives_text_that_is_svg(model, tmp_path, monkeypatch):
+    (svg,), image, _ = call("DreamSamplerVectorize", model, pixels())
     assert image.shape == (1, 40, 48, 3)
     monkeypatch.chdir(tmp_path)
     save = NODE_CLASS_MAPPINGS["DreamSamplerSaveSVG"]()
@@ -167,21 +167,21 @@ def test_vectorizing_gives_text_that_is_svg(prior, tmp_path, monkeypatch):
     assert 2 <= read_svg(tmp_path / "output" / names[0]).paths <= 3  # and the ground
 
 
-def test_a_prompt_without_a_picture_is_drawn(prior):
+def test_a_prompt_without_a_picture_is_drawn(model):
     assert "image" in NODE_CLASS_MAPPINGS["DreamSamplerVectorize"].INPUT_TYPES()["optional"]
-    (svg,), image, _ = call("DreamSamplerVectorize", prior, None, prompt="dog", size=32)
+    (svg,), image, _ = call("DreamSamplerVectorize", model, None, prompt="dog", size=32)
     assert svg.startswith("<") and image.shape == (1, 32, 32, 3)
     with pytest.raises(ValueError, match="neither a picture nor a prompt"):
-        call("DreamSamplerVectorize", prior, None)
+        call("DreamSamplerVectorize", model, None)
 
 
-def test_variations_and_batches_come_in_one_image(prior):
-    made, recipe = call("DreamSamplerEdit", prior, pixels(2), num_images=2)
+def test_variations_and_batches_come_in_one_image(model):
+    made, recipe = call("DreamSamplerEdit", model, pixels(2), num_images=2)
     assert made.shape == (4, 40, 48, 3)
     assert [each["seeds"] for each in json.loads(recipe)] == [[0, 1], [0, 1]]
 
 
-def test_what_cannot_be_used_is_refused_in_one_line(prior):
+def test_what_cannot_be_used_is_refused_in_one_line(model):
     for options, words in (
         ({"prompt": ""}, "the prompt is empty"),
         ({"mask": torch.zeros(1, 64, 64)}, "mask_image is 64x64 pixels but the picture is 48x40"),
@@ -191,7 +191,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(prior):
     ):
         image = options.pop("image", pixels())
         with pytest.raises(ValueError, match=words) as caught:
-            call("DreamSamplerEdit", prior, image, **options)
+            call("DreamSamplerEdit", model, image, **options)
         assert "\n" not in str(caught.value)
 
 
@@ -242,20 +242,20 @@ def comfy(monkeypatch, tmp_path):
     return seen
 
 
-def test_the_bar_runs_over_the_whole_batch(prior, comfy):
-    call("DreamSamplerEdit", prior, pixels(2, 64, 64))
+def test_the_bar_runs_over_the_whole_batch(model, comfy):
+    call("DreamSamplerEdit", model, pixels(2, 64, 64))
     assert (comfy.total, comfy.steps, comfy.previews) == (4, [1, 2, 3, 4], 4)
 
 
-def test_canceling_leaves_at_once(prior, comfy):
+def test_canceling_leaves_at_once(model, comfy):
     """ComfyUI is asked before the picture is read, and after each step."""
     comfy.left = 2
     with pytest.raises(Canceled):
-        call("DreamSamplerEdit", prior, pixels())
+        call("DreamSamplerEdit", model, pixels())
     assert comfy.steps == [1, 2]
     comfy.left = 2  # the third time is after the second step of the fit
     with pytest.raises(Canceled):
-        call("DreamSamplerVectorize", prior, pixels(), fit_steps=9)
+        call("DreamSamplerVectorize", model, pixels(), fit_steps=9)
     assert comfy.steps == [1, 2]
 
 
@@ -283,9 +283,9 @@ def test_a_link_in_custom_nodes_is_found(tmp_path, monkeypatch):
         assert hasattr(node, node.FUNCTION) and isinstance(node.RETURN_TYPES, tuple)
 
 
-def test_an_image_that_was_read_from_a_file_is_taken_as_its_bytes(prior, tmp_path):
+def test_an_image_that_was_read_from_a_file_is_taken_as_its_bytes(model, tmp_path):
     """ComfyUI hands floats on; the task sees the bits of the file they came from."""
     Image.new("RGB", (48, 40), (1, 2, 3)).save(tmp_path / "in.png")
     assert open_picture(tmp_path / "in.png").depth == 8
-    _, recipe = call("DreamSamplerRestore", prior, pixels(), noise="0.01")
+    _, recipe = call("DreamSamplerRestore", model, pixels(), noise="0.01")
     assert json.loads(recipe)["report"]["noise"] == pytest.approx(0.01)

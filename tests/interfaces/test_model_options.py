@@ -9,6 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny import TINY
 
+from dreamsampler.images.record import FILES
+
 EDIT = ("--prompt", "a dog", "--model", TINY, "--num-inference-steps", 2, "--size", 128)
 PLACE = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
@@ -87,7 +89,7 @@ def test_steps_are_drawn_by_the_tiny_autoencoder(cli, picture, tmp_path):
     for options in ((), ("--preview", tmp_path / "taesd")):
         result = cli("edit", picture, "-o", "out.png", *EDIT, "--record", "record", *options)
         assert result.code == 0, result.err
-        with Image.open("record/steps.png") as image:
+        with Image.open(f"record/{FILES[0]}") as image:
             strips.append(np.asarray(image))
     assert (strips[0] != strips[1]).any()
     result = cli("edit", picture, "-o", "out.png", *EDIT, "--preview", tmp_path / "other")

@@ -40,7 +40,7 @@ def test_its_evaluations_are_those_of_a_run(cli, tmp_path, picture):
         "inpaint": Inpaint(
             picture, "a dog", mask_image=tmp_path / "mask.png", num_inference_steps=3, size=64
         ),
-        "restore": Restore(picture, "blur(2)", prompt="a dog", num_inference_steps=3, size=64),
+        "restore": Restore(picture, "blur(2)", 0.1, "a dog", num_inference_steps=3, size=64),
     }
     for name, task in runs.items():
         run = task.start(prior).run()
@@ -59,7 +59,7 @@ def test_a_device_that_is_not_here(cli):
 
 
 def test_what_helps_is_an_option_and_helps(cli):
-    edit = ("edit", "--num-inference-steps", 1, "--size", 64)
+    edit = ("edit", "--num-inference-steps", 1, "--size", 256)
     whole = planned(cli, *edit)
     for options in (["--tiling", 64], ["--offload", "sequential", "--tiling", 64]):
         assert planned(cli, *edit, *options)["peak"] < whole["peak"]

@@ -25,8 +25,8 @@ SIZE = ("--size", 32)
 FEW = ("--num-inference-steps", 2, *SIZE)
 OLD = Path(__file__).parents[1] / "fixtures" / "recipes-0.1.0.json"
 MODEL = ("--model", TINY)
-LIGHT = ("--fit-steps", 4, "--update-steps", 1, "--num-inference-steps", 1, *SIZE)
-DRAW = ("--paths", 4, "--noise", 0.01, "--loss", 0, *LIGHT)
+DRAW = ("--paths", 4, "--noise", 0.01, "--loss", 0, "--num-inference-steps", 1, *SIZE)
+DRAW += ("--fit-steps", 4, "--update-steps", 1)
 
 
 def edit(cli, picture, out="out.png", *more):
@@ -97,7 +97,10 @@ def test_every_kind_of_result_comes_out_the_same(cli, picture):
 def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
     """The same as what today's words for it make; only the version differs."""
     half_mask()
-    blur, toy = ("--operator", "blur(2)"), ("--operator", "blur(1)", "--prompt", "a toy duck")
+    blur, toy = (
+        ("--operator", "blur(2)", "--noise", 0.1),
+        ("--operator", "blur(1)", "--prompt", "a toy duck"),
+    )
     views = ("--views", 3, "--held-out", 1, "--size", 16, "--operator", "blur(1)")
     cli("make-scene", "duck", *views, "-o", "scene")
     few = ("--fit-steps", 6, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
@@ -110,7 +113,7 @@ def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
         "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
         "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),
-        "vectorize": ("vectorize", picture, "--paths", 4, *LIGHT, "-o", "vectorize.svg"),
+        "vectorize": ("vectorize", picture, *DRAW, "-o", "vectorize.svg"),
         "reconstruct": ("reconstruct", "scene", *toy, *few, "--turntable", 0, "-o", "car"),
     }
     places = {"restore": "restore-mean.png", "reconstruct": "car/view_000.png"}

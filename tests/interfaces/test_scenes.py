@@ -8,10 +8,11 @@ from PIL import Image
 from tiny import TINY
 
 from dreamsampler.generators.field import load_field
+from dreamsampler.images.record import FILES
 from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.model_options import ModelOptions
 
-SMALL = ("--views", 4, "--held-out", 2, "--size", 32, "--operator", "blur(sigma=1)")
+SMALL = ("--views", 4, "--held-out", 2, "--size", 16, "--operator", "blur(sigma=1)")
 QUICK = ("--fit-steps", 6, "--resolution", 8, "--num-inference-steps", 2, "--update-steps", 1)
 WORDS = ("--operator", "blur(sigma=1)", "--prompt", "a toy duck", "--model", TINY)
 
@@ -43,7 +44,7 @@ def test_a_scene_is_reconstructed(cli, scene, tmp_path):
         path.name for path in folder.iterdir()
     }
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["duck"], "nothing is left beside it"
-    assert len(document["record"]) == 3 and (tmp_path / "way" / "steps.gif").is_file()
+    assert len(document["record"]) == 3 and (tmp_path / "way" / FILES[0]).is_file()
     assert document["evaluations"] == 2 * 4 and document["report"]["held_out_psnr"] > 5
     recipe = read_recipe(folder / "view_000.png")
     assert recipe["task"] == "reconstruct" and recipe["options"]["prompt"] == "a toy duck"
@@ -67,7 +68,7 @@ def other_size(folder):
 
 
 def not_a_number(folder):
-    Image.fromarray(np.full((32, 32), np.nan, np.float32)).save(folder / "view_001.tif")
+    Image.fromarray(np.full((16, 16), np.nan, np.float32)).save(folder / "view_001.tif")
     rewrite(folder, lambda frame: frame.update(file_path="view_001.tif"))
 
 

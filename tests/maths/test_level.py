@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import table
 
@@ -22,6 +22,7 @@ times = st.floats(0, 1)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
+@settings(max_examples=40)
 @given(a=times, b=times)
 def test_noise_rises_with_time(schedule, a, b):
     low, high = schedule(min(a, b)), schedule(max(a, b))
@@ -39,12 +40,14 @@ def test_time_zero_is_clean(schedule):
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), TABLE])
+@settings(max_examples=40)
 @given(t=times)
 def test_variance_is_preserved(schedule, t):
     level = schedule(t)
     assert level.alpha**2 + level.sigma**2 == pytest.approx(1)
 
 
+@settings(max_examples=40)
 @given(t=st.floats(0.001, 0.999), shift=st.floats(0.5, 8))
 def test_the_shift_scales_the_noise_ratio(t, shift):
     """Esser et al., eq. 23: s_shifted = shift * s."""
@@ -59,6 +62,7 @@ def test_the_table_is_exact_at_its_entries(n):
     assert level.alpha_bar == pytest.approx(TABLE.alphas_cumprod[n], rel=1e-14)
 
 
+@settings(max_examples=40)
 @given(t=times)
 def test_the_table_interpolates_monotonically(t):
     level = TABLE(t)

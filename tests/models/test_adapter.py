@@ -6,7 +6,9 @@ import torch
 from conformance import distance, folder_of, loaded, noise, plain
 from safetensors.torch import save_file
 
+from dreamsampler.models.adapter import Adapters, adapt
 from dreamsampler.models.errors import ModelError
+from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.load import from_pretrained
 
 PLACE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -123,8 +125,10 @@ def test_a_lora_with_the_names_of_fluxs_own_program(tmp_path):
 )  # fmt: skip
 def test_other_files_are_refused(file, word, tmp_path):
     save_file({k: torch.zeros(v) for k, v in file.items()}, tmp_path / "a.safetensors")
+    adapters = Adapters.of([tmp_path / "a.safetensors"], [])
+    parts = {"unet": plain("sd15").network, **plain("sd15").family.encoders}
     with pytest.raises(ModelError, match=word) as caught:
-        loaded("sd15", lora=[tmp_path / "a.safetensors"])
+        adapt(parts, adapters, StableDiffusion)
     assert "\n" not in str(caught.value)
 
 

@@ -1,5 +1,6 @@
 """The Stable Diffusion prior against diffusers' own pipeline, and what it refuses."""
 
+import copy
 import dataclasses
 import types
 
@@ -212,8 +213,10 @@ def test_float16_overflow_names_the_remedy():
         ("scheduler", {"prediction_type": "flow_prediction"}, "prediction_type"),
     ],
 )
-def test_other_families_are_refused(pipe, part, change, word):
-    getattr(pipe, part).register_to_config(**change)
+def test_other_families_are_refused(opened, part, change, word):
+    pipe, changed = copy.copy(opened), copy.copy(getattr(opened, part))
+    changed.register_to_config(**change)  # of the copy alone
+    setattr(pipe, part, changed)
     with pytest.raises(ModelError, match=word) as caught:
         from_pipe(pipe)
     assert "\n" not in str(caught.value)

@@ -95,7 +95,7 @@ def transposed(op, x):
     assert (left - right).abs() <= 1e-10 * scale
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(cases())
 def test_the_adjoint_is_the_transpose(case):
     transposed(*case)
@@ -117,7 +117,7 @@ def test_the_adjoint_of_a_composition_is_the_transpose(data, count, h, w):
     transposed(compose(*ops), random((2, 3, h, w)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(cases(st.integers(1, 9)), st.floats(0, 50))
 def test_the_prox_is_the_minimizer(case, gamma):
     op, z = case
@@ -127,7 +127,7 @@ def test_the_prox_is_the_minimizer(case, gamma):
     assert gradient.abs().max() <= 1e-8 * (1 + gamma) * (1 + y.abs().max())
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(cases(st.integers(1, 4)), st.floats(0, 50))
 def test_the_prox_is_the_dense_solution(case, gamma):
     op, z = case

@@ -67,6 +67,7 @@ def test_a_path_that_reads_as_a_number_is_quoted():
         assert parse(str(one)) == one
 
 
+@settings(max_examples=40)
 @given(NUMBER, NUMBER, st.floats(-400, 400), st.integers(1, 64), st.integers(1, 100), TEXT)
 def test_every_number_and_every_path_comes_back(sigma, length, angle, factor, quality, path):
     quoted = "'" + path.replace("'", "''") + "'"

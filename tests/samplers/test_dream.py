@@ -34,7 +34,7 @@ def test_stopping_is_cancelling():
         return conditional(mixture(), None)(z, level)
 
     list(islice(dream(denoise, LatentVariable(normal(1, 2)), LEVELS, normal(1, 2)), 2))
-    assert denoise == LEVELS[:2]
+    assert levels == LEVELS[:2]
 
 
 def test_a_step_cannot_be_changed():

@@ -42,27 +42,27 @@ def browser():
 @pytest.fixture
 def visit(server, browser):
     """Open the studio at some width; afterwards nothing may have gone wrong or elsewhere."""
-    contexts, asked, wrong = [], [], []
+    contexts, requests, errors = [], [], []
 
-    def go(width=1280, height=900):
+    def open_page(width=1280, height=900):
         context = browser.new_context(
             viewport={"width": width, "height": height}, accept_downloads=True
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.set_default_timeout(60_000)
         page.goto(server)
         page.wait_for_selector("#run-edit")
         return page
 
-    yield go
+    yield open_page
     for context in contexts:
         context.close()
-    elsewhere = [url for url in asked if not url.startswith((server, "data:", "blob:"))]
+    elsewhere = [url for url in requests if not url.startswith((server, "data:", "blob:"))]
     assert elsewhere == []
-    assert wrong == []
+    assert errors == []
 
 
 @pytest.fixture

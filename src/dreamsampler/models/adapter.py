@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -103,14 +103,13 @@ def _merge(parts: Mapping[str, Any], path: Path, strength: float, kind: type[Fam
     Source: Hu et al., "LoRA", ICLR 2022 (arXiv:2106.09685), eq. 3.
     """
     weights, alphas = _read(path, parts, kind)
-    pairs = _pairs(weights)
+    pairs = list(_pairs(weights))
     if not pairs:
         raise ModelError(f"{path.name} holds no LoRA: pass a LoRA of this model's family")
-    for down_name, (module_name, up_name) in pairs.items():
+    for module_name, down, up in pairs:
         module = _module(module_name, parts, path)
         if module is None:
             continue
-        down, up = weights[down_name].float(), weights[up_name].float()
         if down.ndim == 2:
             product = up @ down
         else:  # a convolution
@@ -217,16 +216,14 @@ def _as_diffusers(
     return made
 
 
-def _pairs(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
-    """Name of every A -> (its module, name of its B)."""
-    found: dict[str, tuple[str, str]] = {}
+def _pairs(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """(name of the module, A, B) of every pair of matrices."""
     for key in weights:
         for down, up in _ENDS:
-            if key.endswith(down):
-                module = key.removesuffix(down)
-                found[key] = (module.replace(".processor.", "."), module + up)
-                break
-    return {down: pair for down, pair in found.items() if pair[1] in weights}
+            name = key.removesuffix(down)
+            if name != key and name + up in weights:
+                module = name.replace(".processor.", ".")
+                yield module, weights[key].float(), weights[name + up].float()
 
 
 def _module(name: str, parts: Mapping[str, Any], path: Path) -> Any:

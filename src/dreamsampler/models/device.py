@@ -71,7 +71,7 @@ def choose_dtype(
         raise ModelError(f"dtype is {str(dtype)!r}, but must be float32, float16, bfloat16 or auto")
     if chosen == torch.float16 and device.type == "cpu":
         raise ModelError(
-            "dtype is float16, which is slow and inexact on a CPU: pass bfloat16 (fast, half the "
+            "dtype is float16, which a CPU is slow and inexact at: pass bfloat16 (fast, half the "
             "memory) or float32"
         )
     return chosen

@@ -19,8 +19,14 @@ Guidance: TypeAlias = Literal["cfg", "embedded", "distilled"]
 """How a network is guided: by two prompts (classifier-free guidance), by an input for the guidance
 scale, or not at all, because a scale was distilled into its weights."""
 
-KL_AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
-
+_TOKENIZERS = {
+    "CLIPTextModel": "CLIPTokenizer",
+    "CLIPTextModelWithProjection": "CLIPTokenizer",
+    "T5EncoderModel": "T5Tokenizer",
+    "Gemma2Model": "GemmaTokenizer",
+    "Qwen2_5_VLForConditionalGeneration": "Qwen2Tokenizer",
+    "Qwen3Model": "Qwen2Tokenizer",
+}
 _TARGETS: dict[str, Target] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 
 
@@ -177,7 +183,10 @@ class Family(ABC):
     Class attributes:
         title: its name in words.
         pipelines: names of the diffusers pipelines whose folders it reads.
-        classes: part -> the classes it may be of, the usual one first.
+        denoisers: classes of the denoiser, the usual one first.
+        autoencoders: classes of the autoencoder.
+        text_encoders: classes of each text encoder.
+        classes: all of these by the part's name, with the tokenizers.
         optional: parts that a folder may lack.
         flow: whether it is a rectified flow; else it has a table of noise levels.
         half: the 16-bit dtype that it was published in.
@@ -204,12 +213,26 @@ class Family(ABC):
 
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
+    denoisers: ClassVar[tuple[str, ...]]
+    autoencoders: ClassVar[tuple[str, ...]] = ("AutoencoderKL", "AutoencoderTiny")
+    text_encoders: ClassVar[tuple[tuple[str, ...], ...]] = ()
     classes: ClassVar[dict[str, tuple[str, ...]]]
     optional: ClassVar[tuple[str, ...]] = ()
     flow: ClassVar[bool] = True
     half: ClassVar[torch.dtype] = torch.bfloat16
     guidance: Guidance = "cfg"
     default_scale: float = 5.0
+
+    def __init_subclass__(cls) -> None:
+        unet = "UNet2DConditionModel" in cls.denoisers
+        ends = ["", *(f"_{n}" for n in range(2, 9))]
+        encoders = list(zip(ends, cls.text_encoders, strict=False))
+        cls.classes = {
+            "unet" if unet else "transformer": cls.denoisers,
+            "vae": cls.autoencoders,
+            **{f"text_encoder{end}": names for end, names in encoders},
+            **{f"tokenizer{end}": (_TOKENIZERS[names[0]],) for end, names in encoders},
+        }
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         del settings  # read by the families that have some

@@ -183,13 +183,10 @@ def class_of(folder: Path, kind: type[Family], part: str) -> Any:
 
 def load_small(folder: Path, kind: type[Family]) -> dict[str, Any]:
     """The parts without weights: tokenizers and scheduler."""
-    import diffusers
-    import transformers
-
     config = read_json(folder / "scheduler/scheduler_config.json")
     try:
         small: dict[str, Any] = {
-            name: getattr(transformers, kind.classes[name][0]).from_pretrained(
+            name: getattr(import_module("transformers"), kind.classes[name][0]).from_pretrained(
                 folder / name, local_files_only=True
             )
             for name in tokenizers(kind, folder)
@@ -197,7 +194,8 @@ def load_small(folder: Path, kind: type[Family]) -> dict[str, Any]:
         if kind.flow:
             small["scheduler"] = SimpleNamespace(config=config)  # only its numbers are read
         else:
-            small["scheduler"] = diffusers.DDIMScheduler.from_config(config)  # its table is read
+            scheduler = import_module("diffusers").DDIMScheduler  # only its table is read
+            small["scheduler"] = scheduler.from_config(config)
     except Exception as error:
         raise ModelError(f"tokenizer or scheduler in {folder}: {one_line(error)}") from None
     return small

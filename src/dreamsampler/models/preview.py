@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
         )
     try:
         with quiet():
-            import diffusers
-
-            vae: Any = diffusers.AutoencoderTiny.from_pretrained(
+            vae: Any = import_module("diffusers").AutoencoderTiny.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True
             )
     except Exception as error:

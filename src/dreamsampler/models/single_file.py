@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,7 @@ def load_file(
     The input channels of its UNet are given, since the configuration may be of another model.
     """
     with quiet():
-        import diffusers
-
+        diffusers: Any = import_module("diffusers")
         pipeline = getattr(diffusers, kind.pipelines[0])
         options: dict[str, Any] = {"config": str(config), "local_files_only": True}
         try:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamsampler.generators.field import Camera, view_word
@@ -26,6 +26,7 @@ def test_opengl_axes():
     torch.testing.assert_close(rays[3, 4], expected / expected.norm())
 
 
+@settings(max_examples=30)
 @given(
     st.floats(-179, 179),
     st.floats(-85, 85),
@@ -43,6 +44,7 @@ def test_an_orbit_has_its_position_and_its_target_in_the_middle(a, e, distance, 
     assert found.project(above)[0, 0] < 5, "up is up in the picture"
 
 
+@settings(max_examples=30)
 @given(st.floats(-180, 180), st.floats(-90, 90), st.integers(1, 9), st.integers(1, 9))
 def test_a_point_on_a_ray_is_projected_to_its_pixel(azimuth, elevation, height, width):
     found = Camera.orbit(azimuth, elevation, 3.0, size=(height, width))
@@ -63,6 +65,7 @@ def test_the_front_is_at_minus_y_and_the_words_follow():
     assert Camera.orbit(0, 90, 4.0).view() == "overhead view"
 
 
+@settings(max_examples=30)
 @given(st.floats(-720, 720), st.floats(-90, 59.9))
 def test_view_words_do_not_care_for_whole_turns_nor_for_mirrors(azimuth, elevation):
     word = view_word(azimuth, elevation)

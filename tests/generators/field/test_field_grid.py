@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamsampler.generators.field import Grid, cubic_size, harmonics
@@ -159,6 +159,7 @@ def test_an_even_grid_has_no_variation():
     assert Grid((4, 4, 4), degree=2).total_variation().item() == pytest.approx(0, abs=1e-7)
 
 
+@settings(max_examples=30)
 @given(st.integers(3, 40), st.tuples(*[st.floats(0.2, 5)] * 3))
 def test_cubic_voxels(resolution, edges):
     size = cubic_size(((0.0, 0.0, 0.0), edges), resolution)

@@ -1,6 +1,7 @@
 """Submissions: checked, run, stored, found again."""
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dreamsampler.cancel import Canceled
 from dreamsampler.files import InputError
 from dreamsampler.interfaces.studio.history import recipe_of, settings_of
 from dreamsampler.interfaces.studio.run_store import RunStore
@@ -15,7 +17,7 @@ from dreamsampler.interfaces.studio.session import Sessions
 from dreamsampler.interfaces.studio.submission import Submissions
 from dreamsampler.interfaces.studio.uploads import Limits, copy, copy_scene, safe_name
 from dreamsampler.interfaces.studio.worker import Worker
-from dreamsampler.tasks import Edit, Inpaint, Restore
+from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 
 WORDS = {"prompt": "dog face", "num_inference_steps": 3, "size": 64}
 
@@ -81,6 +83,28 @@ def test_runs_and_recipes_of_version_0_1_0_are_read(tmp_path):
     assert settings_of(recipe_of(tmp_path / "old.json")) == ("restore", values)
     with pytest.raises(InputError, match="no task"):
         settings_of({"task": "fly", "options": {}})
+
+
+def test_real_runs_are_canceled_within_a_moment(submissions, picture):
+    """While they are read, while they fit, and in their steps; the next one runs."""
+    restore = {"image": picture, "operator": "blur(sigma=?)", "num_inference_steps": 1000}
+    vectorize = {"image": picture, "paths": 4, "fit_steps": 10**6}
+    for kind, values, stage in (
+        (Restore, restore, "reading and encoding"),
+        (Restore, {**restore, "operator": "blur(2)"}, "step"),
+        (Vectorize, vectorize, "fit"),
+    ):
+        job = submissions.submit(kind, values, "ada")
+        statuses = job.follow(0.01)
+        while next(statuses).stage != stage:
+            pass
+        began = time.perf_counter()
+        job.cancel()
+        with pytest.raises(Canceled):
+            list(statuses)
+        assert time.perf_counter() - began < 3
+    _, run = finished(submissions.submit(Edit, {**WORDS, "image": picture}, "ada"))
+    assert submissions.store.runs("ada") == [run]
 
 
 def test_what_fails_leaves_nothing_behind(submissions, picture, tmp_path):

@@ -23,6 +23,7 @@ from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import execute
 from dreamsampler.tasks.from_values import file_options, task_of, task_type
+from dreamsampler.tasks.recipe import plain
 
 AT_ONCE = {"cpu": 1}
 AT_ONCE_ELSEWHERE = 8
@@ -113,15 +114,16 @@ class Worker:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        recipe = written.recipe
+        run = written.result.run
+        seconds = {name: round(value, 4) for name, value in run.seconds.items()}
         return replace(
             _record(row, "done"),
             outputs=[path.relative_to(folder).as_posix() for path in written.outputs],
             sha256=[sha256(path) for path in written.outputs],
             staged=folder.name,
-            seconds={**recipe["seconds"], "total": round(written.seconds, 4)},
-            evaluations=recipe.get("evaluations", 0),
-            report=recipe["report"],
+            seconds={**seconds, "total": round(written.seconds, 4)},
+            evaluations=run.evaluations,
+            report=plain(run.report),
         )
 
     @contextlib.contextmanager

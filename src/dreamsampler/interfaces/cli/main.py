@@ -144,16 +144,12 @@ def _run(arguments: list[str]) -> None:
 def _overview() -> str:
     """The help of all: a line a command."""
     width = shutil.get_terminal_size().columns
-    lines = [
-        "usage: dreamsampler COMMAND ...",
-        "",
-        *textwrap.wrap(f"{DESCRIPTION} {FURTHER}", width),
-    ]
+    lines = [*textwrap.wrap(f"{DESCRIPTION} {FURTHER}", width), ""]
     for command in COMMANDS:
         about = (inspect.getdoc(load(command.parts[0])) or "").partition("\n\n")[0]
         start = f"  {command.name:13}"
         lines += textwrap.wrap(about, width, initial_indent=start, subsequent_indent=" " * 15)
-    return "\n".join(lines)
+    return "\n".join(["usage: dreamsampler COMMAND ...", "", *lines])
 
 
 def _misnamed_command(arguments: Sequence[str], known: Iterable[str]) -> str:

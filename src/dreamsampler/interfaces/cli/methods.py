@@ -10,6 +10,8 @@ from typing import Any, Literal, final
 
 from dreamsampler.interfaces.cli.options import Json
 from dreamsampler.methods.registry import METHODS, Method
+from dreamsampler.tasks.from_values import task_type
+from dreamsampler.tasks.options import options_of
 
 
 @final
@@ -48,17 +50,12 @@ def _entry(method: Method) -> dict[str, Any]:
 
 def _lines(method: Method) -> list[str]:
     """When to use a method, what it costs and takes, and where it comes from."""
+    options = options_of(task_type(method.task))
     settings = ", ".join(
-        f"{name} {_shown(value)}" for name, value in method.settings.items() if value is not None
+        f"{name} {value:g}" for name, value in method.settings.items() if value and name in options
     )
     notes = [f"{method.evaluations} network evaluations an image at {settings}"]
     if method.source_prompt == "needed":
         notes.append("needs a source prompt")
     notes += [] if method.draws else ["every seed gives the same picture"]
     return [method.use, "; ".join(notes), f"{method.title}: {method.paper}"]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return " ".join(map(_shown, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -21,7 +21,7 @@ from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Result, Task, Vectorize
 from dreamsampler.tasks.options import options_of
 
-PRIOR = "DREAMSAMPLER_PRIOR"
+MODEL = "DREAMSAMPLER_MODEL"
 CATEGORY = "DreamSampler"
 
 
@@ -29,8 +29,8 @@ CATEGORY = "DreamSampler"
 class DreamSamplerLoader:
     """A model for the other nodes: in the package, an alias, a hub id, a folder or a file."""
 
-    RETURN_TYPES = (PRIOR,)
-    RETURN_NAMES = ("prior",)
+    RETURN_TYPES = (MODEL,)
+    RETURN_NAMES = ("model",)
     FUNCTION = "__call__"
     CATEGORY = CATEGORY
     DESCRIPTION = __doc__
@@ -66,18 +66,18 @@ class TaskNode:
         """ComfyUI's description of the inputs: model and pictures by wire, all else by widget."""
         required, optional = widgets(cls.TASK)
         options = options_of(cls.TASK)
-        wires: dict[str, Any] = {"prior": (PRIOR,)}
+        wires: dict[str, Any] = {"model": (MODEL,)}
         more: dict[str, Any] = {"mask": ("MASK",)} if "mask_image" in options else {}
         (wires if options["image"].required else more)["image"] = ("IMAGE",)
         return {"required": {**wires, **required}, "optional": {**more, **optional}}
 
     def __call__(
-        self, prior: Any, image: Tensor | None = None, mask: Tensor | None = None, **values: Any
+        self, model: Any, image: Tensor | None = None, mask: Tensor | None = None, **values: Any
     ) -> tuple[Any, ...]:
         """Run the task on every picture.
 
         Args:
-            prior: the model.
+            model: from the loader.
             image: an IMAGE; None where the task needs no picture.
             mask: a MASK, white where something may change; one for each picture or one for all,
                 and of a single picture of Inpaint as many as there are holes.
@@ -87,7 +87,7 @@ class TaskNode:
             options = read_widgets(self.TASK, values)
             tasks = [self.TASK(**options, **each) for each in self._pictures(image, mask)]
             progress = NodeProgress(len(tasks))
-            return self._outputs([task(prior, progress=progress) for task in tasks])
+            return self._outputs([task(model, progress=progress) for task in tasks])
 
     def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
         """The options of each task that are pictures."""

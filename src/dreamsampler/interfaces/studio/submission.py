@@ -85,7 +85,7 @@ class Submissions:
 
     def _task(self, kind: type[Task], values: Mapping[str, Any], inputs: Path) -> Task:
         """The task on copies of the uploads, checked."""
-        taken = {name: value for name, value in values.items() if name != OPERATOR_FILES}
+        taken = {n: v for n, v in values.items() if n != OPERATOR_FILES and v != []}
         for option in options_of(kind).values():
             given = values.get(option.name)
             if option.name == "operator" and isinstance(given, str):

@@ -107,8 +107,7 @@ class Tab:
             method = self.inputs["method"]
             method.change(self._of_method, method, changed, **QUIET)
         for button, example in self.examples:
-            fill = lambda example=example: self.updates(self._example(example))  # noqa: E731
-            button.click(fill, None, every, **QUIET)
+            button.click(lambda example=example: self._fill(example), None, every, **QUIET)
         buttons, stage = [self.run, self.stop], self.result.stage
         outputs = [*buttons, self.onward, *self.result.outputs]
         # on a phone the result is below the form: go there
@@ -152,9 +151,9 @@ class Tab:
                 updates.append(gr.update(visible=True))
         return updates
 
-    def _example(self, example: Example) -> dict[str, Any]:
+    def _fill(self, example: Example) -> list[Any]:
         values = values_of(example, self.sessions.cache / "examples")
-        return {**values, "method": "default"}
+        return self.updates({**values, "method": "default"})
 
     def updates(self, values: Mapping[str, Any]) -> list[Any]:
         """What the form shows for some values (files of the server among them), else defaults."""
@@ -182,9 +181,8 @@ class Tab:
                 return files[name][0] if files[name] else None
             return files[name] or None
         option = self.options[name]
-        return components.shown(
-            option, values.get(name, None if option.required else option.default)
-        )
+        default = None if option.required else option.default
+        return components.shown(option, values.get(name, default))
 
     def _values(self, given: tuple[Any, ...]) -> dict[str, Any]:
         """The options of the task, and the files of its operator."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import (
-    KL_AUTOENCODERS,
     Family,
     TextCondition,
     TextInputs,
@@ -38,14 +37,8 @@ class Flux(Family):
 
     title = "FLUX.1"
     pipelines = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
-    classes = {  # noqa: RUF012
-        "transformer": ("FluxTransformer2DModel",),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("CLIPTextModel",),
-        "text_encoder_2": ("T5EncoderModel",),
-        "tokenizer": ("CLIPTokenizer",),
-        "tokenizer_2": ("T5Tokenizer",),
-    }
+    denoisers = ("FluxTransformer2DModel",)
+    text_encoders = (("CLIPTextModel",), ("T5EncoderModel",))
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)

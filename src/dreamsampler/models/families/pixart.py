@@ -11,7 +11,7 @@ from torch import Tensor
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families.stable_diffusion import network_time
-from dreamsampler.models.family import KL_AUTOENCODERS, Family, TextCondition, TextInputs, per_row
+from dreamsampler.models.family import Family, TextCondition, TextInputs, per_row
 from dreamsampler.models.prompt import Tokens, run_encoder, tokenize
 
 _TOKENS = 300
@@ -32,12 +32,8 @@ class PixArtSigma(Family):
     flow = False
     half = torch.float16
     pipelines = ("PixArtSigmaPipeline",)
-    classes = {  # noqa: RUF012
-        "transformer": ("PixArtTransformer2DModel", "Transformer2DModel"),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("T5EncoderModel",),
-        "tokenizer": ("T5Tokenizer",),
-    }
+    denoisers = ("PixArtTransformer2DModel", "Transformer2DModel")
+    text_encoders = (("T5EncoderModel",),)
     default_scale = 4.5
 
     @classmethod

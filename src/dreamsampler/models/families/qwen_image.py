@@ -39,12 +39,9 @@ class QwenImage(Family):
 
     title = "Qwen-Image"
     pipelines = ("QwenImagePipeline", "QwenImageImg2ImgPipeline")
-    classes = {  # noqa: RUF012
-        "transformer": ("QwenImageTransformer2DModel",),
-        "vae": ("AutoencoderKLQwenImage",),
-        "text_encoder": ("Qwen2_5_VLForConditionalGeneration",),
-        "tokenizer": ("Qwen2Tokenizer",),
-    }
+    denoisers = ("QwenImageTransformer2DModel",)
+    autoencoders = ("AutoencoderKLQwenImage",)
+    text_encoders = (("Qwen2_5_VLForConditionalGeneration",),)
     default_scale = 4.0
 
     @classmethod

@@ -34,12 +34,9 @@ class Sana(Family):
 
     title = "Sana"
     pipelines = ("SanaPipeline",)
-    classes = {  # noqa: RUF012
-        "transformer": ("SanaTransformer2DModel",),
-        "vae": ("AutoencoderDC",),
-        "text_encoder": ("Gemma2Model",),
-        "tokenizer": ("GemmaTokenizer",),
-    }
+    denoisers = ("SanaTransformer2DModel",)
+    autoencoders = ("AutoencoderDC",)
+    text_encoders = (("Gemma2Model",),)
     default_scale = 4.5
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

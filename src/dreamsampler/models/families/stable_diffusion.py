@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.errors import SUPPORTED, ModelError
-from dreamsampler.models.family import KL_AUTOENCODERS, Family, TextCondition, TextInputs, per_row
+from dreamsampler.models.family import Family, TextCondition, TextInputs, per_row
 from dreamsampler.models.prompt import Tokens, clip_tokens, run_encoder
 
 _UNSUPPORTED = {
@@ -39,6 +39,7 @@ class UNetFamily(Family, ABC):
         settings: further entries of model_index.json.
     """
 
+    denoisers = ("UNet2DConditionModel",)
     flow = False
     half = torch.float16
     native = 64
@@ -85,12 +86,7 @@ class StableDiffusion(UNetFamily):
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     )
-    classes = {  # noqa: RUF012
-        "unet": ("UNet2DConditionModel",),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("CLIPTextModel",),
-        "tokenizer": ("CLIPTokenizer",),
-    }
+    text_encoders = (("CLIPTextModel",),)
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dreamsampler.maths import Latent, Level
-from dreamsampler.models.family import KL_AUTOENCODERS, Family, TextCondition, TextInputs, per_row
+from dreamsampler.models.family import Family, TextCondition, TextInputs, per_row
 from dreamsampler.models.prompt import Tokens, clip_tokens, run_encoder, tokenize
 
 _TOKENS = 256
@@ -33,16 +33,12 @@ class StableDiffusion3(Family):
         "StableDiffusion3Img2ImgPipeline",
         "StableDiffusion3InpaintPipeline",
     )
-    classes = {  # noqa: RUF012
-        "transformer": ("SD3Transformer2DModel",),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("CLIPTextModelWithProjection",),
-        "text_encoder_2": ("CLIPTextModelWithProjection",),
-        "text_encoder_3": ("T5EncoderModel",),
-        "tokenizer": ("CLIPTokenizer",),
-        "tokenizer_2": ("CLIPTokenizer",),
-        "tokenizer_3": ("T5Tokenizer",),
-    }
+    denoisers = ("SD3Transformer2DModel",)
+    text_encoders = (
+        ("CLIPTextModelWithProjection",),
+        ("CLIPTextModelWithProjection",),
+        ("T5EncoderModel",),
+    )
     optional = ("text_encoder_3", "tokenizer_3")
 
     def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families.stable_diffusion import UNetFamily, check_unet, config_entry
-from dreamsampler.models.family import KL_AUTOENCODERS, TextCondition, TextInputs
+from dreamsampler.models.family import TextCondition, TextInputs
 from dreamsampler.models.prompt import Tokens, clip_tokens, run_encoder
 
 
@@ -43,14 +43,7 @@ class StableDiffusionXL(UNetFamily):
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
     )
-    classes = {  # noqa: RUF012
-        "unet": ("UNet2DConditionModel",),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("CLIPTextModel",),
-        "text_encoder_2": ("CLIPTextModelWithProjection",),
-        "tokenizer": ("CLIPTokenizer",),
-        "tokenizer_2": ("CLIPTokenizer",),
-    }
+    text_encoders = (("CLIPTextModel",), ("CLIPTextModelWithProjection",))
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Latent, Level
-from dreamsampler.models.family import KL_AUTOENCODERS, Family, TextCondition, TextInputs, per_row
+from dreamsampler.models.family import Family, TextCondition, TextInputs, per_row
 from dreamsampler.models.prompt import Tokens, run_encoder, tokenize
 
 _TOKENS = 512
@@ -29,12 +29,8 @@ class ZImage(Family):
 
     title = "Z-Image"
     pipelines = ("ZImagePipeline", "ZImageImg2ImgPipeline")
-    classes = {  # noqa: RUF012
-        "transformer": ("ZImageTransformer2DModel",),
-        "vae": KL_AUTOENCODERS,
-        "text_encoder": ("Qwen3Model", "Qwen3ForCausalLM"),
-        "tokenizer": ("Qwen2Tokenizer",),
-    }
+    denoisers = ("ZImageTransformer2DModel",)
+    text_encoders = (("Qwen3Model", "Qwen3ForCausalLM"),)
 
     def sizes(self, config: Any) -> tuple[int, int, int]:
         """Channels, cells and native cells."""
