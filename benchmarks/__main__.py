@@ -27,7 +27,6 @@ PROGRAMS = {
     "gpu": "the loop against diffusers' pipelines, bare network calls, the published program",
     "memory": "peak memory of an edit at the size of SD 1.5, random weights",
     "parameters": "one edit under each option, from little to much: a contact sheet",
-    "gallery": "the pictures of the pages of the tasks, by the scripts that the pages show",
     "kills": "batches killed at random moments, and run again",
     "faults": "batches with damaged inputs, on a full, a read-only, a limited disk",
     "fuzz": "random recipes, manifests, pictures and SVG files: one line or a result",

@@ -275,15 +275,15 @@ def test_no_file_holds_what_belongs_elsewhere():
 
 
 PRIVATE_NAMES = re.compile(
-    "(?:told|asked|wanted|waist|alphabet|glimpses?|sketch|spotlight|attended|prominent|verdict|"
+    "(?:told|asked|wanted|waist|glimpses?|sketch|spotlight|attended|prominent|verdict|"
     "film|desk|shelf|peers?|house|room|floors?|doors?|bend|bent|looks?|looked|pulls?|pulled|"
     "walks?|believe[sd]|there|beginning|held|past|sentence)"
 )
 """Words that no name is made of: they say nothing to whoever knows PyTorch and diffusers."""
-ALLOWED_NAMES = re.compile(r"held_?out|^floor$|^house$", re.I)
+ALLOWED_NAMES = re.compile(r"held_?out|^floor$|^_?house$", re.I)
 PRIVATE_PROSE = re.compile(
-    r"\b(?:waist|alphabet|glimpses?|spotlight|verdict|peers?|shelf|"
-    r"(?:the|this) house(?:'s)?|house's|(?:the|at its|at the|its) doors?|"
+    r"\b(?:waist|glimpses?|spotlight|verdict|peers?|shelf|"
+    r"this house|the house's|(?:inside|in) the house|(?:the|at its|at the|its) doors?|"
     r"(?:a|each|the|higher|lower|models?|maths) floors?|"
     r"hid(?:e|es|den) (?:the look )?in noise|the (?:first|next|clean) look|look, eps|"
     r"sentences? (?:on|about) the (?:same )?loop|bends? the (?:answer|estimate)|"

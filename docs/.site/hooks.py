@@ -103,7 +103,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return f"{words}({up}{_on_site(place)}{anchor or ''})"
 
     markdown = LED.sub(r"\1", markdown)
-    markdown = re.sub(r"^<!-- (?:not run|gallery)[^\n]*-->\n", "", markdown, flags=re.M)
+    markdown = re.sub(r"^<!-- not run[^\n]*-->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
     parts = [p if p.startswith("```") else LINK.sub(moved, indented(p)) for p in parts]
     up = "../" * here.count("/")

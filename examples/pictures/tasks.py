@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
 model = ds.from_pretrained()
 bear, apple, grin = (
@@ -26,6 +26,7 @@ peach = ds.Edit(apple, prompt="peach", source_prompt="red apple", seed=1)(model)
 cool = ds.Inpaint(grin, "smiling face with sunglasses", mask_image=eyes)(model)
 tiger = ds.Restore("measured.png", "mask(lost.png)", prompt="tiger face")(model)
 cat = ds.Vectorize("blurred.png", "blur(sigma=3)", prompt="cat face")(model)
+(drawing,) = cat.save("cat.svg")
 car = ds.Reconstruct(views, "blur(sigma=2)", prompt="a yellow toy car", turntable=0)(model)
 COLUMNS = [
     ("edit", bear, "bear", koala.images[0], "koala"),
@@ -36,7 +37,7 @@ COLUMNS = [
         "vectorize",
         "blurred.png",
         "blurred, noisy",
-        cat.images[0],
+        shown(drawing),
         f"SVG, {cat.report['paths']} paths",
     ),
     (

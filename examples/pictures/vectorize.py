@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 import dreamsampler as ds
-from dreamsampler.interfaces.sheet import Cell, draw_grid
+from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
 cat = Image.open("examples/cat.png").convert("RGB").resize((128, 128))
 ds.Degrade(cat, "blur(sigma=3)", noise=0.02)().save("blurred.png")
@@ -20,6 +20,6 @@ model = ds.from_pretrained()
 cells = [Cell(Image.open("blurred.png").resize((192, 192)), "blurred and noisy")]
 for i, (label, image, options) in enumerate(DRAWN):
     out = ds.Vectorize(image, **options)(model)
-    out.save(f"{i}.svg")
-    cells.append(Cell(out.images[0].resize((192, 192)), f"{label}, {out.report['paths']} paths"))
+    (path,) = out.save(f"{i}.svg")
+    cells.append(Cell(shown(path), f"{label}, {out.report['paths']} paths"))
 Path("vectorize.png").write_bytes(draw_grid(cells, across=3))
