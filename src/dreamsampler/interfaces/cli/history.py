@@ -24,7 +24,7 @@ class History(Json):
     """
 
     folder: Path = Path()
-    """where to look"""
+    """folder with the results"""
     search: str | None = None
     """only what has these words in its prompts, file name, task or model"""
     limit: int | None = None
@@ -86,8 +86,8 @@ def _options(recipe: dict[str, Any]) -> dict[str, Any]:
 def describe(path: Path, recipe: dict[str, Any]) -> list[str]:
     """Date, task, seed, model, file, and prompt or operator."""
     options, model = _options(recipe), recipe.get("model")
-    asked = options.get("prompt") or options.get("operator") or ""
-    words = "; ".join(map(str, asked)) if isinstance(asked, list) else str(options)
+    words = options.get("prompt") or options.get("operator") or ""
+    words = "; ".join(map(str, words)) if isinstance(words, list) else str(words)
     return [
         str(recipe.get("date", ""))[:19].replace("T", " "),
         str(recipe.get("task", "")),
