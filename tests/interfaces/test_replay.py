@@ -97,10 +97,7 @@ def test_every_kind_of_result_comes_out_the_same(cli, picture):
 def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
     """The same as what today's words for it make; only the version differs."""
     half_mask()
-    sharp, toy = (
-        ("--operator", "blur(2)", "--noise", 0.1),
-        ("--operator", "blur(1)", "--prompt", "a toy duck"),
-    )
+    sharp, toy = ("--operator", "none", "--noise", 0.1), ("--prompt", "a toy duck")
     views = ("--views", 3, "--held-out", 1, "--size", 16, "--operator", "blur(1)")
     cli("make-scene", "duck", *views, "-o", "scene")
     few = ("--fit-steps", 2, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
@@ -114,7 +111,17 @@ def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
         "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),
         "vectorize": ("vectorize", picture, *DRAW, "-o", "vectorize.svg"),
-        "reconstruct": ("reconstruct", "scene", *toy, *few, "--turntable", 0, "-o", "car"),
+        "reconstruct": (
+            "reconstruct",
+            "scene",
+            *toy,
+            *views[-2:],
+            *few,
+            "--turntable",
+            0,
+            "-o",
+            "car",
+        ),
     }
     places = {"restore": "restore-mean.png", "reconstruct": "car/view_000.png"}
     recipes = json.loads(OLD.read_text())
