@@ -24,7 +24,7 @@ from dreamsampler.interfaces.batch import pool
 from dreamsampler.interfaces.batch.ledger import HIDDEN, Ledger, Record
 from dreamsampler.interfaces.batch.manifest import manifest_rows
 from dreamsampler.interfaces.batch.options import Batch
-from dreamsampler.interfaces.batch.rows import InvalidRow, Row, read_rows
+from dreamsampler.interfaces.batch.rows import Row, read_rows
 from dreamsampler.interfaces.batch.run import run_batch
 from dreamsampler.interfaces.errors import guarded
 from dreamsampler.interfaces.model_options import ModelOptions
@@ -243,7 +243,7 @@ BAD = [
     ('{"task": "edit", "image": "cat.png", "prompt": "x", "output": "ledger.jsonl"}', "itself"),
     ('{"task": "edit", "image": "cat.png", "prompt": "x", "model": "nope"}', "no model"),
 ]
-"""A line, and what the ledger says about it."""
+"""A line of a manifest, and its error in the ledger."""
 
 
 def test_bad_rows_are_named_and_the_others_are_done(batch):
@@ -547,7 +547,7 @@ def test_every_part_of_a_line_is_in_the_table(batch):
 def test_a_manifest_is_read_as_it_is_needed(tmp_path):
     path = write(tmp_path / "rows.jsonl", [row()] * 3)
     rows = read_rows(manifest_rows(path), Batch("x", "out"), tmp_path)
-    assert isinstance(next(rows), Row | InvalidRow)
+    assert isinstance(next(rows), Row | Record)
     with open(path, "a") as file:
         file.write("x" * (1 << 20) + "x\n" + json.dumps(row()) + "\n")
     kinds = [type(each).__name__ for each in manifest_rows(path)]

@@ -224,7 +224,7 @@ def test_it_moves(cat):
     after = edit(pipe.to(dtype=torch.bfloat16), cat, generator=rng(), output_type="pt").images
     assert after.isfinite().all()
     assert (after - before).abs().mean() < 0.1
-    with pytest.raises(ModelError, match="float16, which a CPU is slow"):
+    with pytest.raises(ModelError, match="float16"):
         pipe.to(torch.float16)
     with pytest.raises(ValueError, match="are one option"):
         DreamSamplerEditPipeline.from_pretrained(TINY, dtype="float32", torch_dtype="float32")

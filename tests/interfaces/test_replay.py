@@ -97,24 +97,31 @@ def test_every_kind_of_result_comes_out_the_same(cli, picture):
 def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
     """The same as what today's words for it make; only the version differs."""
     half_mask()
-    blur, toy = (
-        ("--operator", "blur(2)", "--noise", 0.1),
-        ("--operator", "blur(1)", "--prompt", "a toy duck"),
-    )
+    sharp, toy = ("--operator", "none", "--noise", 0.1), ("--prompt", "a toy duck")
     views = ("--views", 3, "--held-out", 1, "--size", 16, "--operator", "blur(1)")
     cli("make-scene", "duck", *views, "-o", "scene")
-    few = ("--fit-steps", 6, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
+    few = ("--fit-steps", 2, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
     words, maps = ("--source-prompt", "cat face"), "symmetry | total_variation(0.1)"
     edited = ("edit", picture, "--prompt", "dog face")
     painted = ("inpaint", picture, "--prompt", "sunglasses", "--mask-image", "mask.png")
-    restored = ("restore", picture, *blur, "--prompt", "cat face", "--num-images", 2)
+    restored = ("restore", picture, *sharp, "--prompt", "cat face", "--num-images", 2)
     today = {
         "edit": (*edited, *words, "--seed", 3, "--regularize", maps, *FEW, "-o", "edit.png"),
         "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
         "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),
         "vectorize": ("vectorize", picture, *DRAW, "-o", "vectorize.svg"),
-        "reconstruct": ("reconstruct", "scene", *toy, *few, "--turntable", 0, "-o", "car"),
+        "reconstruct": (
+            "reconstruct",
+            "scene",
+            *toy,
+            *views[-2:],
+            *few,
+            "--turntable",
+            0,
+            "-o",
+            "car",
+        ),
     }
     places = {"restore": "restore-mean.png", "reconstruct": "car/view_000.png"}
     recipes = json.loads(OLD.read_text())

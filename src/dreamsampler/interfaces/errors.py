@@ -1,4 +1,4 @@
-"""How the command line speaks when something is wrong: one line, an exit code, no traceback."""
+"""Errors on the command line: one line, an exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from types import FrameType
 from typing import TextIO
 
 WRONG = 2
-"""Exit code of everything the user can put right."""
+"""Exit code of every error that the user can correct."""
 UNEXPECTED = 1
-"""Exit code of what should not have happened."""
+"""Exit code of any other error."""
 
 _PACKAGE = str(Path(__file__).parents[1])
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, on its way out by the same doors as Ctrl-C."""
+    """SIGTERM, handled as Ctrl-C is."""
 
 
 def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
@@ -37,7 +37,7 @@ def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
         debug: also show the traceback.
 
     Returns:
-        0, or 2 for what the user can put right, 1 for the unexpected, 130 after Ctrl-C, 143 after
+        0; 2 for an error that the user can correct, 1 for others; 130 after Ctrl-C, 143 after
         SIGTERM.
     """
     try:
@@ -93,7 +93,7 @@ def unframed(text: str) -> str:
 
 
 def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
-    """Options that nobody knows, each with the one that was probably meant; empty if all are known.
+    """Unknown options, each with a suggestion, in words; empty if all are known.
 
     Args:
         arguments: what was typed after the command.
@@ -104,20 +104,20 @@ def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
         'there is no option --promt: did you mean --prompt?'
     """
     known = {"--help", "-h", *names}
-    told: list[str] = []
+    unknown: list[str] = []
     for each in itertools.takewhile(lambda argument: argument != "--", arguments):
         name = each.partition("=")[0].replace("_", "-")
         if not re.match(r"--?[A-Za-z]", name) or name in known or name.startswith("--tyro-"):
             continue
         near = difflib.get_close_matches(name, sorted(known), 1, 0.7)
         guess = f": did you mean {near[0]}?" if near else ""
-        told.append(f"there is no option {name}{guess}")
-    return "; ".join(told)
+        unknown.append(f"there is no option {name}{guess}")
+    return "; ".join(unknown)
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Inside, SIGTERM stops the work as Ctrl-C does."""
+    """Inside, SIGTERM ends the work as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,7 +139,7 @@ def warnings_on_one_line(*, debug: bool = False) -> Iterator[None]:
     Args:
         debug: other packages' too.
     """
-    said: set[str] = set()
+    shown: set[str] = set()
 
     def show(
         message: Warning | str,
@@ -150,8 +150,8 @@ def warnings_on_one_line(*, debug: bool = False) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         ours = filename.startswith(_PACKAGE) or category.__module__.startswith("dreamsampler")
-        if (ours or debug) and str(message) not in said:
-            said.add(str(message))
+        if (ours or debug) and str(message) not in shown:
+            shown.add(str(message))
             say(f"warning: {message}")
 
     with warnings.catch_warnings():
@@ -168,7 +168,7 @@ def _report(error: BaseException) -> int:
         say(f"dreamsampler: {'terminated' if terminated else 'interrupted'}")
         return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        ours = isinstance(error, MemoryError) and str(error)  # it says who ran out, and what helps
+        ours = isinstance(error, MemoryError) and str(error)
         others = "out of memory: pass a smaller --size or fewer --num-images, or see what would fit"
         say(f"dreamsampler: {ours or others + ' with `dreamsampler plan`'}")
         return WRONG

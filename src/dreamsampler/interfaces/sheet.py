@@ -122,11 +122,11 @@ def _scaled(size: tuple[int, int]) -> tuple[int, int]:
     return size[0] * factor, size[1] * factor
 
 
-def _cut(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: int) -> str:
-    """As much of a text as there is room for."""
+def _cut(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """As much of a text as fits a width."""
     text = " ".join(text.split())
-    if font.getlength(text) <= room:
+    if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "...") > room:
+    while text and font.getlength(text + "...") > width:
         text = text[:-1]
     return text + "..."

@@ -255,7 +255,7 @@ def _locked(folder: Path) -> BinaryIO:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            file = open(path, "wb")  # noqa: SIM115  # held as long as the ledger
+            file = open(path, "wb")  # noqa: SIM115  # open as long as the ledger
         except FileNotFoundError:  # the folder was removed just now
             continue
         try:

@@ -17,7 +17,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -27,7 +27,6 @@ from dreamsampler.interfaces.batch.options import Batch
 from dreamsampler.interfaces.batch.pool import end_with_parent, start_process
 from dreamsampler.interfaces.batch.rows import Row
 from dreamsampler.interfaces.batch.worker import BatchModelError, Worker
-from dreamsampler.interfaces.model_options import ModelOptions
 
 CHUNK = 4096
 """Rows handed to Ray at a time; their pictures are streamed, whatever their number."""
@@ -91,7 +90,10 @@ def drive(end: Any, batch: Batch, worker: Worker) -> None:
     try:
         ray = _started(str(batch.ray))
         try:
-            while rows := _more_rows(end):
+            while True:
+                end.send("more")
+                if not (rows := end.recv()):
+                    break
                 for record in _do(ray, rows, batch, worker):
                     end.send(record)
         finally:
@@ -103,12 +105,6 @@ def drive(end: Any, batch: Batch, worker: Worker) -> None:
         message = ValueError(f"Ray gave up ({text}): run again with --resume, and the rest is done")
     with contextlib.suppress(OSError):  # the batch has ended
         end.send(message)
-
-
-def _more_rows(end: Any) -> list[Row]:
-    """The next rows; none at the end."""
-    end.send("more")
-    return end.recv()
 
 
 def _do(ray: Any, rows: list[Row], batch: Batch, worker: Worker) -> Iterator[Record]:
@@ -175,7 +171,7 @@ def _streamed(ray: Any, rows: list[Row], batch: Batch, worker: Worker) -> Iterab
             Actor,
             batch_size=at_once,
             concurrency=(batch.min_workers, max(batch.workers, batch.min_workers)),
-            fn_constructor_args=(asdict(worker.model), worker.metadata, str(Path.cwd())),
+            fn_constructor_args=(replace(worker, home=Path.cwd()),),
             max_restarts=batch.retries,
             max_task_retries=batch.retries,
             **gpus,
@@ -187,10 +183,9 @@ def _streamed(ray: Any, rows: list[Row], batch: Batch, worker: Worker) -> Iterab
 class Actor:
     """A worker on Ray: loads the model once, and packs each row's files into one value."""
 
-    def __init__(self, model: dict[str, Any], metadata: bool, home: str) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="dreamsampler-")
-        staging = Path(self._folder.name)
-        self._worker = Worker(ModelOptions(**model), staging, metadata, Path(home))
+        self._worker = replace(worker, staging=Path(self._folder.name))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Rows in, records and files out."""

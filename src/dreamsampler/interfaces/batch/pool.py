@@ -138,7 +138,7 @@ class WorkerProcess:
         self.process, self.end = start_process(serve, *self._arguments)
 
     def send(self, rows: list[Row]) -> None:
-        """Hand over rows; `receive` notices a process that is dead."""
+        """Send rows; `receive` notices a process that is dead."""
         self.rows = rows
         with contextlib.suppress(OSError):
             self.end.send(rows)
@@ -179,7 +179,7 @@ def start_process(target: Any, *arguments: Any) -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _no_main() -> Iterator[None]:
-    """Spawned processes would run the caller's script again; ours need nothing of it."""
+    """Spawned processes would run the caller's script again; ours do not need it."""
     main = sys.modules["__main__"]
     kept = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
     for name in kept:

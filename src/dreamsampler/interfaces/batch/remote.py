@@ -14,7 +14,7 @@ from dreamsampler.interfaces.batch.ledger import Record, Store
 from dreamsampler.interfaces.batch.options import LEDGER
 
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory", "file")
-"""Protocols that are taken; none that would ask a host named by a manifest."""
+"""Protocols that are read; none that connects to a host named by a manifest."""
 LARGEST = 1 << 30
 """Bytes of a file that is fetched."""
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
@@ -154,7 +154,7 @@ class RemoteLedger(Store):
             raise
         except Exception as error:  # each store has errors of its own
             raise OutputError(
-                f"{self.root} cannot be used ({_short(error)}): look at its address and your rights"
+                f"{self.root} cannot be used ({_short(error)}): check the address and your rights"
             ) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from dreamsampler.files import InputError
 from dreamsampler.images.save import FORMATS
+from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import LEDGER, SHEET, SUMMARY, Batch, is_address
 from dreamsampler.interfaces.model_options import ADDED
 from dreamsampler.tasks.from_values import file_options, task_of, task_type
@@ -60,21 +61,10 @@ class Row:
         return str(self.options.get(names[0])) if names else None
 
 
-@final
-@dataclass(frozen=True)
-class InvalidRow:
-    """A row that cannot be done, and why."""
-
-    number: int
-    error: str
-    task: str | None = None
-    input: str | None = None
-
-
 def read_rows(
     manifest: Iterable[dict[str, Any] | InputError], batch: Batch, folder: Path
-) -> Iterator[Row | InvalidRow]:
-    """The rows of a manifest, checked.
+) -> Iterator[Row | Record]:
+    """The rows of a manifest; of those that cannot be done, the record with the error.
 
     Args:
         manifest: its rows as they are.
@@ -84,7 +74,7 @@ def read_rows(
     defaults, names = batch.defaults(), {}
     for number, values in enumerate(manifest, 1):
         if isinstance(values, InputError):
-            yield InvalidRow(number, str(values))
+            yield Record(number, "", "failed", error=str(values))
             continue
         try:
             row = _read_row(number, values, batch.task, defaults, folder)
@@ -93,8 +83,9 @@ def read_rows(
                 raise InputError(f"it would write {row.output}, as row {first} does: rename one")
             yield row
         except ValueError as error:
-            task, image = values.get("task", batch.task), values.get("image")
-            yield InvalidRow(number, str(error), str(task), None if image is None else str(image))
+            task, image = str(values.get("task", batch.task)), values.get("image")
+            image = None if image is None else str(image)
+            yield Record(number, "", "failed", task, image, error=str(error))
 
 
 def parts_of(

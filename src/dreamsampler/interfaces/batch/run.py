@@ -19,7 +19,7 @@ from dreamsampler.interfaces.batch.report import (
     summary_lines,
     write_table,
 )
-from dreamsampler.interfaces.batch.rows import InvalidRow, Row, read_rows
+from dreamsampler.interfaces.batch.rows import Row, read_rows
 from dreamsampler.interfaces.batch.worker import Worker
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.interfaces.progress import Bar
@@ -84,39 +84,38 @@ def _store(batch: Batch) -> Store:
     return RemoteLedger(batch.output, resume=batch.resume)
 
 
-def _not_done(rows: Iterator[Row | InvalidRow], store: Store) -> Iterator[Row | InvalidRow]:
-    """Rows that are not done; those that would replace one of their own files are invalid."""
+def _not_done(rows: Iterator[Row | Record], store: Store) -> Iterator[Row | Record]:
+    """Rows that are not done; one that would replace a file of its own has failed."""
     for row in rows:
-        if isinstance(row, InvalidRow):
+        if isinstance(row, Record):
             yield row
         elif not store.has(row.number, row.key):
             values = [value for value in row.options.values() if isinstance(value, str)]
             if any(store.is_same(row.output, value) for value in values):
                 error = f"{row.output} would replace its own input: choose another output name"
-                yield InvalidRow(row.number, error, row.task)
+                yield Record(row.number, "", "failed", row.task, error=error)
             else:
                 yield row
 
 
 def _records(
-    rows: Iterator[Row | InvalidRow], batch: Batch, model: ModelOptions, store: Store
+    rows: Iterator[Row | Record], batch: Batch, model: ModelOptions, store: Store
 ) -> Iterator[Record]:
-    """Records as they are ready; those of invalid rows as they are met."""
-    invalid: list[Record] = []
+    """Records as they are ready; those of rows that failed before as they are met."""
+    failed: list[Record] = []
 
-    def valid() -> Iterator[Row]:
+    def remaining() -> Iterator[Row]:
         for row in rows:
             if isinstance(row, Row):
                 yield row
             else:
-                error = row.error
-                invalid.append(Record(row.number, "", "failed", row.task, row.input, error=error))
+                failed.append(row)
 
     worker = Worker(model, store.staging, not batch.no_metadata)
     pool = in_processes if batch.workers else in_process
     if batch.ray is not None:
         from dreamsampler.interfaces.batch.on_ray import on_ray as pool
-    for records in pool(valid(), batch, worker):
-        yield from [*invalid, *records]
-        invalid.clear()
-    yield from invalid
+    for records in pool(remaining(), batch, worker):
+        yield from [*failed, *records]
+        failed.clear()
+    yield from failed

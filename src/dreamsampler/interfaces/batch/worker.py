@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ AT_ONCE_ELSEWHERE = 8
 """Rows that go through the network together, by the kind of the device."""
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 """Errors of the disk rather than of a row."""
+_thread = threading.local()
+"""The row on which this thread works."""
 
 
 @final
@@ -67,12 +70,14 @@ class Worker:
             OutputError: the disk takes no more.
             BatchModelError: the batch's own model cannot be loaded.
         """
+        from dreamsampler.tasks.lockstep import in_lockstep
+
         groups: dict[tuple[bool, str | None, str | None], list[Row]] = {}
         for row in rows:
             uses_model = task_type(row.task).USES_MODEL
             groups.setdefault((uses_model, row.model, row.revision), []).append(row)
         records: dict[int, Record] = {}
-        with _RowWarnings() as caught:
+        with _caught_warnings() as caught:
             for (uses_model, model, revision), group in groups.items():
                 try:
                     prior = self._load(model, revision) if uses_model else None
@@ -81,26 +86,15 @@ class Worker:
                 except Exception as error:
                     records |= {row.number: _failed(row, error) for row in group}
                     continue
-                records |= self._do_together(group, prior, caught)
-        return [
-            replace(records[row.number], warnings=caught.by_row.get(row.number, [])) for row in rows
-        ]
+                found = in_lockstep([partial(self._do_one, row) for row in group], prior)
+                for row, each in zip(group, found, strict=True):
+                    record = _failed(row, each) if isinstance(each, Exception) else each
+                    records[row.number] = replace(record, together=len(group))
+        return [replace(records[row.number], warnings=caught[row.number]) for row in rows]
 
-    def _do_together(
-        self, rows: Sequence[Row], prior: Any, caught: _RowWarnings
-    ) -> dict[int, Record]:
-        from dreamsampler.tasks.lockstep import in_lockstep
-
-        found = in_lockstep([partial(self._do_one, row, caught) for row in rows], prior)
-        outcomes = [
-            _failed(row, each) if isinstance(each, Exception) else each
-            for row, each in zip(rows, found, strict=True)
-        ]
-        return {each.row: replace(each, together=len(rows)) for each in outcomes}
-
-    def _do_one(self, row: Row, caught: _RowWarnings, prior: Any) -> Record:
-        """Do a row into a folder of its own, which is removed if that fails."""
-        caught.begin(row)
+    def _do_one(self, row: Row, prior: Any) -> Record:
+        """Do a row, in its thread, into a folder of its own, which is removed if that fails."""
+        _thread.row = row.number
         folder = self.staging / f"{row.number}-{secrets.token_hex(4)}"
         try:
             with self._task(row) as (task, original):
@@ -197,30 +191,18 @@ def _one_line(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {text}"
 
 
-@final
-class _RowWarnings:
-    """Inside, our warnings are kept by the row of their thread, and those of others left out."""
+@contextlib.contextmanager
+def _caught_warnings() -> Iterator[dict[int, list[str]]]:
+    """Inside, our warnings are kept by the row of their thread; those of others are left out."""
+    caught: dict[int, list[str]] = defaultdict(list)
 
-    def __init__(self) -> None:
-        self._thread = threading.local()
-        self._caught = warnings.catch_warnings()
-        self.by_row: dict[int, list[str]] = {}
-
-    def begin(self, row: Row) -> None:
-        """This thread works on a row from here on."""
-        self._thread.row = row.number
-
-    def __enter__(self) -> _RowWarnings:
-        self._caught.__enter__()
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = self._keep
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._caught.__exit__(*error)
-
-    def _keep(self, message: Any, category: type, filename: str, *_: Any) -> None:
+    def keep(message: Any, category: type, filename: str, *_: Any) -> None:
         ours = "dreamsampler" in filename or category.__module__.startswith("dreamsampler")
-        row = getattr(self._thread, "row", None)
-        if ours and row is not None and str(message) not in self.by_row.get(row, []):
-            self.by_row.setdefault(row, []).append(str(message))
+        row = getattr(_thread, "row", None)
+        if ours and row is not None and str(message) not in caught[row]:
+            caught[row].append(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = keep
+        yield caught

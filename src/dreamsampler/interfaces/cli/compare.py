@@ -38,7 +38,7 @@ class Comparison:
 
 
 def compare(one: Path, other: Path) -> Comparison:
-    """Compare what two files show; what they say about themselves does not count."""
+    """Compare what two files show; metadata do not count."""
     if one.suffix.lower() == ".svg" and _drawing(one) == _drawing(other):
         return Comparison(True, math.inf, 0.0, None)
     a, b = samples(one), samples(other)
@@ -76,7 +76,7 @@ def _image(rgb: Any) -> Image.Image:
 
 
 def _drawing(path: Path) -> str:
-    """An SVG's text without what it says about itself."""
+    """An SVG's text without its metadata."""
     text = path.read_text(encoding="utf-8", errors="replace")
     begin, _, rest = text.partition("<metadata")
     return begin + rest.partition("</metadata>")[2] if rest else text

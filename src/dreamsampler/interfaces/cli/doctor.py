@@ -27,7 +27,7 @@ _EXTRAS = {
 @final
 @dataclass(frozen=True)
 class Doctor(Json):
-    """Say what is installed, where models run and lie, and what will be slow or fail, and why."""
+    """Print what is installed, where models run and are kept, and what will be slow or fail."""
 
 
 def examine(options: Doctor) -> None:
@@ -52,7 +52,10 @@ def diagnosis() -> dict[str, Any]:
 
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     cache, size, models = _cache()
-    free = shutil.disk_usage(_existing(cache)).free
+    existing = next(each for each in (cache, *cache.parents, Path()) if each.exists())
+    free = shutil.disk_usage(existing).free
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    torchvision, broken = _torchvision()
     facts = {
         "dreamsampler": f"{__version__} in {Path(__file__).parents[2]}",
         "versions": packages,
@@ -61,13 +64,13 @@ def diagnosis() -> dict[str, Any]:
         "cache": f"{cache}: {len(models)} models, {size / _GIB:.1f} GiB",
         "models": ", ".join(["iconic", *models]),
         "free disk": f"{free / _GIB:.1f} GiB",
-        "offline": "yes (HF_HUB_OFFLINE)" if _offline() else "no: missing models are fetched",
+        "offline": "yes (HF_HUB_OFFLINE)" if offline else "no: missing models are fetched",
         "extras": ", ".join(
             f"{name} {_version(name) or f'missing ({what})'}" for name, what in _EXTRAS.items()
         ),
-        "torchvision": _torchvision()[0],
+        "torchvision": torchvision,
     }
-    return {"facts": facts, "advice": _advice(free)}
+    return {"facts": facts, "advice": [*_advice(free), *([broken] if broken else [])]}
 
 
 def _advice(free: int) -> list[str]:
@@ -89,21 +92,19 @@ def _advice(free: int) -> list[str]:
         if memory < 8 * _GIB:
             advice.append(
                 f"the GPU has {memory / _GIB:.1f} GiB: take --offload model for large models "
-                "(`dreamsampler plan` says what each takes)"
+                "(`dreamsampler plan` prints what each takes)"
             )
     processors = os.cpu_count() or 1
     if torch.get_num_threads() < processors:
         advice.append(
-            f"torch uses {torch.get_num_threads()} of {processors} processors: OMP_NUM_THREADS "
-            "says so; leave it unset for speed"
+            f"torch uses {torch.get_num_threads()} of {processors} processors: unset "
+            "OMP_NUM_THREADS for speed"
         )
     if free < 10 * _GIB:
         advice.append(
             f"{free / _GIB:.1f} GiB are free where models are kept, and a large one takes 2 to 30: "
             "make room, or set HF_HOME to another disk"
         )
-    if _torchvision()[1]:
-        advice.append(_torchvision()[1])
     return advice
 
 
@@ -121,7 +122,7 @@ def _devices() -> list[str]:
 
 
 def _torchvision() -> tuple[str, str]:
-    """What there is of it, and what is wrong with that.
+    """Its version, and what is wrong with it.
 
     A torchvision that was built for another torch breaks diffusers and transformers by being there.
     """
@@ -157,14 +158,6 @@ def _cache() -> tuple[Path, int, list[str]]:
         blobs = model / "blobs"
         size += sum(f.stat().st_size for f in blobs.glob("*") if f.is_file())
     return cache, size, [m.name.removeprefix("models--").replace("--", "/") for m in models]
-
-
-def _existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents, Path()) if each.exists())
-
-
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _has_nvidia() -> bool:

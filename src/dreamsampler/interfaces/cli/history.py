@@ -24,7 +24,7 @@ class History(Json):
     """
 
     folder: Path = Path()
-    """where to look"""
+    """folder with the results"""
     search: str | None = None
     """only what has these words in its prompts, file name, task or model"""
     limit: int | None = None
@@ -41,9 +41,7 @@ def print_history(options: History) -> None:
         raise InputError(f"there is no folder {options.folder}: check its name")
     if options.limit is not None and options.limit < 1:
         raise InputError(f"limit is {options.limit}, but must be at least 1")
-    found = sorted(
-        _matching(options), key=lambda pair: (str(pair[1].get("date", "")), str(pair[0]))
-    )
+    found = sorted(_matching(options), key=_made)
     shown = found if options.limit is None else found[-options.limit :]
     if options.json:
         for path, recipe in shown:
@@ -53,6 +51,11 @@ def print_history(options: History) -> None:
         print(f"{options.folder}: no file with a recipe was found", file=sys.stderr)
     for line in _table([describe(path, recipe) for path, recipe in shown]):
         print(line)
+
+
+def _made(pair: tuple[Path, dict[str, Any]]) -> tuple[str, int]:
+    """When a file was made: the recipe has seconds, the file system less."""
+    return str(pair[1].get("date", "")), pair[0].stat().st_mtime_ns
 
 
 def recipes_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -86,8 +89,8 @@ def _options(recipe: dict[str, Any]) -> dict[str, Any]:
 def describe(path: Path, recipe: dict[str, Any]) -> list[str]:
     """Date, task, seed, model, file, and prompt or operator."""
     options, model = _options(recipe), recipe.get("model")
-    asked = options.get("prompt") or options.get("operator") or ""
-    words = "; ".join(map(str, asked)) if isinstance(asked, list) else str(options)
+    words = options.get("prompt") or options.get("operator") or ""
+    words = "; ".join(map(str, words)) if isinstance(words, list) else str(words)
     return [
         str(recipe.get("date", ""))[:19].replace("T", " "),
         str(recipe.get("task", "")),

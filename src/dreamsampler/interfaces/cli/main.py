@@ -20,7 +20,7 @@ from dreamsampler.version import __version__
 
 DESCRIPTION = "Change pictures with diffusion models."
 FURTHER = (
-    "`dreamsampler COMMAND --help` says what a command takes, `dreamsampler demo` shows some "
+    "`dreamsampler COMMAND --help` lists its options, `dreamsampler demo` shows some "
     "edits, `dreamsampler --version` prints the version."
 )
 

@@ -56,7 +56,7 @@ class Record:
     """Whether a record of the run is kept."""
 
     record: Path | None = None
-    """folder for a film strip, a GIF and the trace of the run"""
+    """folder for the pictures and the numbers of the steps: PNG, GIF, JSON"""
 
 
 @final

@@ -25,7 +25,7 @@ CLOSE = 40.0
 @final
 @dataclass(frozen=True)
 class Replay(Json):
-    """Make a result again from the recipe in it, and say whether it comes out the same."""
+    """Make a result again from the recipe in it, and compare the two."""
 
     result: Path
     """.png, .jpg, .webp, .tif or .svg that dreamsampler wrote"""

@@ -130,31 +130,26 @@ def _values(text: str) -> list[Any]:
 
 
 def _path(output: Path, names: Sequence[str], point: Sequence[Any]) -> Path:
-    said = [f"{name}={_word(value)}" for name, value in zip(names, point, strict=True)]
-    return output.with_stem("-".join([output.stem, *said]))
-
-
-def _word(value: Any) -> str:
-    """A value as a part of a file name."""
-    text = _said(value)
-    return re.sub(r"[^\w.+]+", "_", text)[:40].strip("_")
+    words = [re.sub(r"[^\w.+]+", "_", _shown(value))[:40].strip("_") for value in point]
+    parts = [f"{name}={word}" for name, word in zip(names, words, strict=True)]
+    return output.with_stem("-".join([output.stem, *parts]))
 
 
 def _sheet(paths: list[Path], axes: list[tuple[str, list[Any]]]) -> bytes:
     from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
 
     across = len(axes[-1][1])
-    columns = [f"{axes[-1][0]} {_said(value)}" for value in axes[-1][1]]
+    columns = [f"{axes[-1][0]} {_shown(value)}" for value in axes[-1][1]]
     downs = list(itertools.product(*(values for _, values in axes[:-1])))
     rows = [
-        ", ".join(f"{name} {_said(v)}" for (name, _), v in zip(axes[:-1], point, strict=True))
+        ", ".join(f"{name} {_shown(v)}" for (name, _), v in zip(axes[:-1], point, strict=True))
         for point in downs
     ]
     cells = [Cell(shown(path)) for path in paths]
     return draw_grid(cells, across, columns=columns, rows=rows if len(axes) > 1 else ())
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)

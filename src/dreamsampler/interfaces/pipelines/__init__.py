@@ -2,7 +2,7 @@
 
 from dreamsampler.interfaces.pipelines.edit import DreamSamplerEditPipeline
 from dreamsampler.interfaces.pipelines.inpaint import DreamSamplerInpaintPipeline
-from dreamsampler.interfaces.pipelines.output import PipelineOutput
+from dreamsampler.interfaces.pipelines.pipeline import PipelineOutput
 from dreamsampler.interfaces.pipelines.restore import DreamSamplerRestorePipeline
 
 __all__ = [

@@ -9,18 +9,15 @@ from __future__ import annotations
 import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, final
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from dreamsampler.interfaces.pipelines.output import (
-    PipelineOutput,
-    check_output_type,
-    formed,
-)
 from dreamsampler.maths import Step
 from dreamsampler.models.load import from_pipe, from_pretrained
 from dreamsampler.models.network import NetworkPrior
@@ -32,10 +29,39 @@ Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 PICTURES = ("image", "mask_image")
 ROWS = (*PICTURES, "prompt", "source_prompt", "negative_prompt")
 """Options that may be lists, with an entry for each row."""
+OutputType: TypeAlias = Literal["pil", "np", "pt", "latent"]
+OUTPUT_TYPES: tuple[OutputType, ...] = ("pil", "np", "pt", "latent")
 
 
-class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no call
-    """A task with diffusers' manners around a prior.
+@final
+@dataclass(frozen=True)
+class PipelineOutput:
+    """Pictures, and what it takes to make them again.
+
+    Args:
+        images: Pillow images; or an array (n, h, w, c) or tensor (n, c, h, w) in [0, 1]; or clean
+            latents.
+        seeds: one per image, as `seed` of the tasks and of the command line takes them.
+        reports: what was measured on each run (restoration: residual, noise), one a run.
+        interrupted: whether the callback stopped it.
+    """
+
+    images: list[Image.Image] | np.ndarray | Tensor
+    seeds: list[int]
+    reports: list[dict[str, Any]]
+    interrupted: bool = False
+
+    def __getitem__(self, index: int) -> Any:
+        """As the tuple that `return_dict=False` gives: 0 is `images`."""
+        return self.to_tuple()[index]
+
+    def to_tuple(self) -> tuple[Any]:
+        """(images,)."""
+        return (self.images,)
+
+
+class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
+    """A task around a model, called as diffusers' pipelines are.
 
     Args:
         prior: the model; `from_pretrained` and `from_pipe` make one.
@@ -134,7 +160,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
     def set_progress_bar_config(
         self, *, disable: bool = False, desc: str | None = None, leave: bool = True
     ) -> None:
-        """How the bar looks; there is none outside of terminals and notebooks.
+        """Options of the progress bar; there is none outside of terminals and notebooks.
 
         Args:
             disable: no bar anywhere.
@@ -167,7 +193,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
                 f"{', '.join(self._callback_tensor_inputs)}"
             )
         tasks = _tasks(task_type, options, images, generator)
-        check_output_type(output_type, [task.check_files() for task in tasks])
+        _check_output_type(output_type, [task.check_files() for task in tasks])
         self._interrupt, self._num_timesteps = False, 0
         pictures: list[Tensor] = []
         seeds: list[int] = []
@@ -179,7 +205,7 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - what it has in common is no cal
             reports.append(run.report)
             if self._interrupt:
                 break
-        made = PipelineOutput(formed(pictures, output_type), seeds, reports, self._interrupt)
+        made = PipelineOutput(_converted(pictures, output_type), seeds, reports, self._interrupt)
         return made if return_dict else made.to_tuple()
 
     def _run(
@@ -233,9 +259,8 @@ def _tasks(
     task_type: type[Any], options: Mapping[str, Any], images: int, generator: Generators
 ) -> list[Any]:
     """A task for each run, checked before any is started."""
-    rows = rows_of({n: listed(v) if n in PICTURES else v for n, v in options.items()})
-    tasks: list[Any] = []
-    for row, seeds in zip(rows, seeds_of(generator, len(rows), images), strict=True):
+    rows, tasks = _rows(options), []
+    for row, seeds in zip(rows, _seeds(generator, len(rows), images), strict=True):
         for first, count in seeds:
             task = task_type(**row, num_images=count)
             task.check()
@@ -243,20 +268,12 @@ def _tasks(
     return tasks
 
 
-def seeds_of(generator: Generators, rows: int, images: int) -> list[list[tuple[int, int]]]:
+def _seeds(generator: Generators, rows: int, images: int) -> list[list[tuple[int, int]]]:
     """For each row the runs that make its images: (first seed, how many from there on).
 
-    One generator, or none (torch's own), is asked for one number a row, and the images of a row
-    take it, the next number, and so on; with a list, each image takes what its own generator says.
-    A generator moves on, so that a second call makes other pictures, as in diffusers.
-
-    Args:
-        generator: what the caller passed.
-        rows: how many pictures and prompts.
-        images: how many images of each.
-
-    Raises:
-        ValueError: another number of generators than of images.
+    One generator, or none (torch's own), draws one number a row, and the images of a row take it,
+    the next number, and so on; with a list, the generator of each image draws its seed. So a second
+    call with the same generator makes other pictures, as in diffusers.
     """
     if generator is None or isinstance(generator, torch.Generator):
         return [[(_seed(generator), images)] for _ in range(rows)]
@@ -269,22 +286,19 @@ def seeds_of(generator: Generators, rows: int, images: int) -> list[list[tuple[i
     return [[(_seed(g), 1) for g in given[i * images : (i + 1) * images]] for i in range(rows)]
 
 
-def rows_of(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Options row by row; what is no list, or may not be one, serves every row.
-
-    Raises:
-        ValueError: lists of several lengths, or an empty one.
-    """
-    lists = {n: v for n, v in given.items() if n in ROWS and isinstance(v, list)}
+def _rows(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options row by row; what is no list, or may not be one, serves every row."""
+    batched = {n: _listed(v) if n in PICTURES else v for n, v in options.items() if n in ROWS}
+    lists = {name: value for name, value in batched.items() if isinstance(value, list)}
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         came = ", ".join(f"{name} {n}" for name, n in lengths.items())
         raise ValueError(f"lists of different lengths came ({came}): pass one length, or no list")
     count = next(iter(lengths.values()), 1)
-    return [{**given, **{name: v[i] for name, v in lists.items()}} for i in range(count)]
+    return [{**options, **{name: v[i] for name, v in lists.items()}} for i in range(count)]
 
 
-def listed(image: Any) -> Any:
+def _listed(image: Any) -> Any:
     """A batch of pictures, array or tensor, as the list of its rows; anything else as it is."""
     batch = getattr(image, "ndim", 0) == 4 and len(image) > 1
     return list(image) if batch or isinstance(image, tuple) else image
@@ -308,3 +322,26 @@ def _pictures(run: Run[Any]) -> list[Tensor]:
     if alpha is None or alpha.shape[-2:] != pictures[0].shape[-2:]:
         return pictures
     return [torch.cat([picture, alpha.to(picture)]) for picture in pictures]
+
+
+def _check_output_type(output_type: str, sizes: list[tuple[int, int]]) -> None:
+    """Refuse a form that pictures of these heights and widths cannot take."""
+    if output_type not in OUTPUT_TYPES:
+        raise ValueError(
+            f"output_type is {output_type!r}, but must be one of {', '.join(OUTPUT_TYPES)}"
+        )
+    if output_type != "pil" and len(set(sizes)) > 1:
+        raise ValueError(
+            f"pictures of {len(set(sizes))} sizes make no single {output_type} batch: pass "
+            "output_type='pil', or pictures of one size"
+        )
+
+
+def _converted(pictures: list[Tensor], output_type: OutputType) -> Any:
+    """Pictures (c, h, w) in [0, 1], or latents, in the form of `output_type`."""
+    if output_type in ("pt", "latent"):
+        return torch.stack(pictures)
+    rows = [picture.permute(1, 2, 0).cpu().numpy() for picture in pictures]
+    if output_type == "np":
+        return np.stack(rows)
+    return [Image.fromarray(np.rint(row * 255).astype(np.uint8)) for row in rows]

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
-from dreamsampler.interfaces.pipelines.output import OutputType, PipelineOutput
-from dreamsampler.interfaces.pipelines.pipeline import Callback, DreamSamplerPipeline, Generators
+from dreamsampler.interfaces.pipelines.pipeline import (
+    Callback,
+    DreamSamplerPipeline,
+    Generators,
+    OutputType,
+    PipelineOutput,
+)
 from dreamsampler.tasks import Restore
 
 
