@@ -185,11 +185,11 @@ def test_what_cannot_be_is_refused_in_one_line(bench, options, line):
 def test_masked_views_are_restored_where_they_stand(tmp_path, prior):
     """Each view alone; then the scene needs no masks, and its cameras fit the larger pictures."""
     scene = MakeScene("duck", masked=0.5, noise=0.01, views=2, held_out=1, size=32)
-    scene.save(tmp_path)
+    scene.start().save(tmp_path)
     before = (tmp_path / "view_000.png").read_bytes()
     radiance.restore_views(tmp_path, scene, prior, "a duck")
     assert (tmp_path / "view_000.png").read_bytes() != before
-    task = Reconstruct(tmp_path, steps=2, beta=0.0, turntable=0)
+    task = Reconstruct(tmp_path, fit_steps=2, beta=0.0, turntable=0)
     views = task.start(prior).views
     assert bool(views.known.all()) and len(views.cameras) == 2
 
