@@ -267,7 +267,7 @@ def _resealed(data: bytes, rng: random.Random) -> bytes:
 
 
 def svg(rng: random.Random, home: Path) -> None:
-    """A damaged or rearranged SVG: read as paths, and asked for its recipe."""
+    """A damaged or rearranged SVG: read as paths, and for its recipe."""
     from dreamsampler.generators.vector import read_svg
     from dreamsampler.images.save import read_recipe
 
