@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.suites import inpainting, radiance
 from benchmarks.suites.cost import Cost
 from dreamsampler import from_pretrained
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 
@@ -36,7 +36,7 @@ class Said:
 def bench(capsys, tmp_path, monkeypatch, prior):
     """Run a suite in an empty folder; the model is loaded once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Where, "load", lambda self: prior)
+    monkeypatch.setattr(ModelOptions, "load", lambda self: prior)
 
     def run(*arguments):
         capsys.readouterr()

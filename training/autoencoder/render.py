@@ -2,8 +2,8 @@
 
     python -m training.autoencoder.render --icons training/runs/icons --count 30000
 
-Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held_out.npy` (other augmentations of
-the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
+Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held_out.npy` (other augmentations
+of the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
 tones, flags, clocks, arrows and buttons are left out by name. A fifth of the training pictures are
 random drawings (random_drawings.py); the two measured files hold icons only.
 """
