@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.suites import inpainting, radiance
 from benchmarks.suites.cost import Cost
 from dreamsampler import from_pretrained
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 
@@ -36,7 +36,7 @@ class Said:
 def bench(capsys, tmp_path, monkeypatch, prior):
     """Run a suite in an empty folder; the model is loaded once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Where, "load", lambda self: prior)
+    monkeypatch.setattr(ModelOptions, "load", lambda self: prior)
 
     def run(*arguments):
         capsys.readouterr()
@@ -185,11 +185,11 @@ def test_what_cannot_be_is_refused_in_one_line(bench, options, line):
 def test_masked_views_are_restored_where_they_stand(tmp_path, prior):
     """Each view alone; then the scene needs no masks, and its cameras fit the larger pictures."""
     scene = MakeScene("duck", masked=0.5, noise=0.01, views=2, held_out=1, size=32)
-    scene.save(tmp_path)
+    scene.start().save(tmp_path)
     before = (tmp_path / "view_000.png").read_bytes()
     radiance.restore_views(tmp_path, scene, prior, "a duck")
     assert (tmp_path / "view_000.png").read_bytes() != before
-    task = Reconstruct(tmp_path, steps=2, beta=0.0, turntable=0)
+    task = Reconstruct(tmp_path, fit_steps=2, beta=0.0, turntable=0)
     views = task.start(prior).views
     assert bool(views.known.all()) and len(views.cameras) == 2
 

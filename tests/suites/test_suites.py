@@ -15,7 +15,7 @@ from benchmarks.stats import bootstrap, difference, front, points, tuned
 from benchmarks.suites import cost, editing, inpainting, radiance, restoration, vectorization
 from benchmarks.suites.collapse import SHARES, diversity, mixture
 from benchmarks.suites.pie_bench import Folder
-from benchmarks.suites.rows import CURVES, METHODS, PUBLISHED, editing_rows
+from benchmarks.suites.rows import editing_rows
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.picture import open_picture
 
@@ -185,13 +185,6 @@ def test_the_table_goes_between_its_markers():
     assert between_markers(page, "bench", "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb"
     with pytest.raises(ValueError, match="add both lines"):
         between_markers("<!-- /bench --> <!-- bench -->", "bench", "new")
-
-
-def test_every_method_has_published_settings_and_a_curve():
-    assert METHODS.keys() == PUBLISHED.keys() == CURVES.keys()
-    rows = editing_rows()
-    assert len({row.key for row in rows}) == len(rows)
-    assert {row.method for row in editing_rows(curves=False)} == METHODS.keys()
 
 
 def test_preservation_looks_at_the_background_only():
