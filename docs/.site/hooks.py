@@ -238,7 +238,7 @@ def commands() -> str:
 
     pages = ["# Commands\n", f"{cli.DESCRIPTION} `dreamsampler COMMAND --help` says the same.\n"]
     for command in cli.COMMANDS:
-        parts = [cli._found(part) for part in command.parts]
+        parts = [cli.load(part) for part in command.parts]
         about = inspect.getdoc(parts[0]) or ""
         pages.append(f"## dreamsampler {command.name}\n\n{about}\n")
         pages.append("| option | default | what it does |\n|---|---|---|")
