@@ -63,7 +63,7 @@ def test_settings_of_a_row_reach_its_method(monkeypatch):
     seen = []
     monkeypatch.setattr(Method, "check_model", lambda self, prior: None)
     monkeypatch.setattr(Method, "load", lambda self: lambda inputs, given: (seen.append(given), 0))
-    inputs = SimpleNamespace(prior=GaussianMixture(WORLD))
+    inputs = SimpleNamespace(prior=GaussianMixture(WORLD, std=0.05))
     for row in editing_rows():
         start(METHODS[row.method], inputs, row.settings)
         expected = {NAMES.get(name, name): value for name, value in row.settings.items()}
