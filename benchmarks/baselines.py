@@ -1,45 +1,29 @@
-"""Baselines: restoration without a model, and published methods that paint into a hole.
+"""Baselines: restoration without a model, and the loop of the published editing program.
 
 Classical methods are called as `method(op, y, noise)` with pictures in [0, 1]; they know the
 operator and the noise. Each one's free number was chosen on pictures that no benchmark is measured
 on, so that the baselines are as good as they can be.
-
-Inpainting methods are of two kinds. Blended diffusion and RePaint put the source's latent back at
-every level. Methods of restoration take the picture outside of the hole as a measurement,
-y = (1 - hole) x, exact but for the rounding of its file, and the prompt of what is to be painted.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dreamsampler.guidance import Guided, cfg
-from dreamsampler.images.fit import Fit
-from dreamsampler.maths import Latent, Level, Rng, Step, conjugate_gradient
-from dreamsampler.methods import blended_diffusion, dps, flowdps, paper_levels, repaint, treg
-from dreamsampler.models.prior import Prior
-from dreamsampler.operators import GaussianBlur, LinearOperator, Mask, input_size, prox_l2
+from dreamsampler.maths import conjugate_gradient
+from dreamsampler.methods import paper_levels
+from dreamsampler.methods.inputs import ROUNDING
+from dreamsampler.operators import GaussianBlur, LinearOperator, input_size, prox_l2
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
-from dreamsampler.regularizers.measurement import Measurement
-from dreamsampler.samplers import finish, flow_shifted, trailing
-from dreamsampler.tasks.inpaint.hole import filled
 
 Method = Callable[[LinearOperator, Tensor, float], Tensor]
 
-ROUNDING = 1 / (255 * math.sqrt(12))
-"""Deviation of what 8 bits round away: no measurement from a file has less noise."""
 TUNED = range(1, 60, 5)
 """Which of the pairs the free numbers were chosen on."""
-GLUING = 0.1
-"""Of PSLD, as the task Restore has it."""
 
 
 def wiener(op: LinearOperator, y: Tensor, noise: float, strength: float = 3e-4) -> Tensor:
@@ -159,94 +143,6 @@ def _gradient_adjoint(p: Tensor) -> Tensor:
     x[..., 1:] += right[..., :-1]
     x[..., :-1] -= right[..., :-1]
     return x
-
-
-@final
-@dataclass(frozen=True)
-class Hole:
-    """A picture with a hole, and what is painted into it.
-
-    Args:
-        prior: the model.
-        x: the picture, (3, h, w) in [0, 1].
-        hole: (1, h, w) of zeros and ones.
-        fit: between the picture and the model.
-        prompt: what is to be painted.
-        rng: one generator.
-    """
-
-    prior: Prior
-    x: Tensor
-    hole: Tensor
-    fit: Fit
-    prompt: str
-    rng: Rng
-
-    def target(self, scale: float) -> Guided:
-        """Guidance towards the prompt, from the null prompt."""
-        prior = self.prior
-        return cfg(prior, prior.condition(self.prompt), prior.condition(""), scale)
-
-    def source(self) -> Latent:
-        """Latent of the picture, its hole closed by what is around it."""
-        return self.prior.encode(self.fit.down(filled(self.x, self.hole)[None]))
-
-    def cells(self) -> Tensor:
-        """1 for every latent cell that the hole touches."""
-        return self.fit.mask_to_latent(self.hole, self.prior.factor, touched=True)
-
-    def data(self) -> Measurement:
-        """The picture outside of the hole, as a measurement."""
-        known = 1 - self.hole[None]
-        return Measurement(Mask(known), known * self.x, ROUNDING, self.decode, self.encode)
-
-    def even(self, settings: dict[str, Any]) -> list[Level]:
-        """Levels even in the share of noise."""
-        return flow_shifted(self.prior.schedule, settings["steps"])
-
-    def restoration(
-        self, settings: dict[str, Any], levels: Callable[..., list[Level]]
-    ) -> tuple[Guided, Measurement, Latent, list[Level]]:
-        """What a method of restoration takes: denoiser, measurement, start, levels."""
-        spaced = levels(self.prior.schedule, settings["steps"])
-        return self.target(settings["scale"]), self.data(), self.source(), spaced
-
-    def decode(self, z: Latent) -> Tensor:
-        """Latent to pictures (b, 3, h, w) about [0, 1]; not clamped."""
-        return self.fit.up(self.prior.decode(z), clamp=False)
-
-    def encode(self, x: Tensor) -> Latent:
-        """Pictures to latent."""
-        return self.prior.encode(self.fit.down(x))
-
-
-PAINTERS: dict[str, Callable[[Hole, dict[str, Any]], Iterator[Step]]] = {
-    "blended": lambda hole, s: blended_diffusion(
-        hole.target(s["scale"]), hole.source(), hole.cells(), hole.even(s), hole.rng
-    ),
-    "repaint": lambda hole, s: repaint(
-        hole.target(s["scale"]), hole.source(), hole.cells(), hole.even(s), hole.rng, s["visits"]
-    ),
-    "dps": lambda hole, s: dps(
-        *hole.restoration(s, trailing), hole.rng, gluing=s.get("gluing", 0.0)
-    ),
-    "treg": lambda hole, s: treg(*hole.restoration(s, trailing), hole.rng),
-    "flowdps": lambda hole, s: flowdps(
-        *hole.restoration(s, partial(flow_shifted, shift=3.0)), hole.rng
-    ),
-}
-
-
-def painted(hole: Hole, settings: dict[str, Any]) -> Tensor:
-    """The whole picture of a method, (3, h, w) in [0, 1]; its outside is not the source's.
-
-    Args:
-        hole: the picture, and what is painted into it.
-        settings: of the row. Without `by`, RePaint if there are visits, else blended diffusion:
-            their records are older than that name.
-    """
-    by = settings.get("by", "repaint" if "visits" in settings else "blended")
-    return hole.decode(finish(PAINTERS[by](hole, settings)).z0).clamp(0, 1)[0]
 
 
 def published_program(prior: Any, z_src: Tensor, steps: int, *, pairs: bool) -> Tensor:

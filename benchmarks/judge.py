@@ -124,7 +124,7 @@ class Judge:
     def prepare(self, images: Tensor) -> Tensor:
         """Any square size, [0, 1] -> 64 px."""
         if images.dim() != 4 or images.shape[1] != 3:
-            raise ValueError(f"wanted images of shape [b, 3, h, w], got {tuple(images.shape)}")
+            raise ValueError(f"images must be of shape [b, 3, h, w], not {tuple(images.shape)}")
         images = images.float().clamp(0, 1)
         if images.shape[-2:] != (SIDE, SIDE):
             images = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)

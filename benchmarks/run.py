@@ -22,7 +22,7 @@ from benchmarks.report import between_markers
 from benchmarks.results import check_comparable, comparison, read_results, results_of, text_of
 from benchmarks.suite import Suite
 from dreamsampler.files import check_writable, write_whole
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ModelOptions
 
 
 @final
@@ -61,7 +61,7 @@ class Options:
     which figures lie within the intervals stated there"""
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
-    where: Where = field(default_factory=Where)
+    model_options: ModelOptions = field(default_factory=ModelOptions)
 
 
 OWN = {"data": "editing", "clip": "editing", "dino": "editing", "lpips": "editing",
@@ -135,8 +135,12 @@ def suite_of(name: str, options: Options) -> Suite:
     The bundled model's network computes in bfloat16 where the suite does not say otherwise.
     """
     kind = import_module(f"benchmarks.suites.{name}").SUITE
-    prior: Any = options.where.load()
-    if not kind.float32 and options.where.model == "iconic" and options.where.dtype == "auto":
+    prior: Any = options.model_options.load()
+    if (
+        not kind.float32
+        and options.model_options.model == "iconic"
+        and options.model_options.dtype == "auto"
+    ):
         prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
     return kind.of(prior, options) if name in OWN.values() else kind(prior)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 SIDE, BAR, ACROSS = 128, 14, 12
 RUNS = Path("training/runs")
 ICONS = RUNS / "icons"
-"""Where the scripts look for the icon packages, unless they are told otherwise."""
+"""Where the scripts look for the icon packages, unless an option says otherwise."""
 HELD_OUT = Path(__file__).parents[1] / "benchmarks" / "held_out"
 """Pictures by which a model is measured without icon packages."""
 

@@ -25,12 +25,12 @@ from benchmarks.protocol import Item, Protocol, digest
 from benchmarks.records import Records, Result, Row
 from benchmarks.report import EVALUATIONS, Column, seconds, table
 from benchmarks.suite import Suite, slug, timed
-from benchmarks.suites.rows import DDS_STEP
 from dreamsampler.files import sha256
 from dreamsampler.generators import LatentVariable
 from dreamsampler.guidance import cfg
 from dreamsampler.maths import Latent, Rng, Step, ddpm, draw, fresh, generators, keep
 from dreamsampler.methods import sds
+from dreamsampler.methods.registry import method
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.samplers import dream, finish, random_levels, trailing
@@ -40,6 +40,7 @@ SHARES = torch.tensor([4.0, 1.0, 2.0, 1.0, 3.0, 1.0, 2.0, 2.0], dtype=torch.floa
 PROMPTS = ("smiling face", "fruit", "animal face", "vehicle")
 PICTURES = 8
 """Seeds of a prompt."""
+SDS_STEP = method("edit", "sds").settings["rate"]
 
 Method = Callable[[Prior, Condition, Condition, Latent, Rng, float, float], Iterator[Step]]
 """(prior, prompt, null, start, rng, guidance, SDS's step) -> a run."""
@@ -128,7 +129,7 @@ class Collapse(Suite):
             gray = self.prior.encode(torch.zeros(1, 3, side, side)).repeat(PICTURES, 1, 1, 1)
             pair = self.prior.condition(item.target_prompt), self.prior.condition("")
             rng = generators(item.seed, PICTURES)
-            last = finish(METHODS[row.method](self.prior, *pair, gray, rng, 5.0, DDS_STEP))
+            last = finish(METHODS[row.method](self.prior, *pair, gray, rng, 5.0, SDS_STEP))
             pictures = torch.cat([self.prior.decode(z0) for z0 in last.z0.split(1)])
             pictures = pictures.clamp(-1, 1) / 2 + 0.5
         unit = self.judge.embed(pictures)

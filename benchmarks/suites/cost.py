@@ -160,7 +160,7 @@ def task_of(row: Row, item: Item) -> Iterator[Any]:
     elif row.kind == "views":
         with TemporaryDirectory() as folder:
             scene = MakeScene("blocks", held_out=0, size=64, **row.settings)
-            scene.save(Path(folder))
+            scene.start().save(folder)
             prompt = f"{scene.prompt} on a white background"
             yield Reconstruct(Path(folder), prompt=prompt, seed=item.seed, turntable=0)
     else:

@@ -29,11 +29,12 @@ from benchmarks.run import Options
 from benchmarks.stats import Measured, Record, points, tuned, values
 from benchmarks.suite import Suite
 from benchmarks.suites.pie_bench import Folder
-from benchmarks.suites.rows import METHODS, PUT_BACK, Inputs, editing_rows, impossible
+from benchmarks.suites.rows import METHODS, PUT_BACK, editing_rows, impossible, start
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import Step, generators
+from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models import TextCondition
 from dreamsampler.samplers import finish
 
@@ -113,7 +114,7 @@ class Editing(Suite):
         fit = Fit.to((x.shape[-2], x.shape[-1]), self.prior.native_size, self.prior.multiple)
         with self.metered() as spent:
             z_src = torch.cat([self.prior.encode(fit.down(each[None])) for each in x])
-            inputs = Inputs(
+            inputs = EditInputs(
                 self.prior,
                 z_src,
                 self.condition([item.target_prompt for item in items]),
@@ -122,7 +123,7 @@ class Editing(Suite):
                 generators([item.seed for item in items]),
                 tuple((item.source_prompt, item.target_prompt) for item in items),
             )
-            last = finish(METHODS[row.method](inputs, row.settings))
+            last = finish(start(METHODS[row.method], inputs, row.settings)[0])
             decoded = self._assembled(last, None, x, fit)
             kept = self._assembled(last, z_src, x, fit)
         used, spent_each = spent.evaluations // len(items), spent.seconds / len(items)

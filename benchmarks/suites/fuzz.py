@@ -129,10 +129,11 @@ def _value(rng: random.Random, home: Path) -> Any:
 
 
 def _options(rng: random.Random, home: Path, task: Any = "edit") -> dict[str, Any]:
-    from dreamsampler.tasks.options import KINDS, _hints
+    from dreamsampler.tasks import TASKS
+    from dreamsampler.tasks.options import options_of
 
-    known = isinstance(task, str) and task in KINDS and rng.random() < 0.9
-    names = list(_hints(KINDS[task if known else rng.choice(list(KINDS))]))
+    known = isinstance(task, str) and task in TASKS and rng.random() < 0.9
+    names = list(options_of(TASKS[task if known else rng.choice(list(TASKS))]))
     chosen = rng.sample(names, rng.choice([0, 0, 1, 2, 6]))
     options = {name: _value(rng, home) for name in chosen}
     if rng.random() < 0.7:  # so that some get further
@@ -142,9 +143,9 @@ def _options(rng: random.Random, home: Path, task: Any = "edit") -> dict[str, An
 
 
 def _recipe(rng: random.Random, home: Path) -> Any:
-    from dreamsampler.tasks.options import KINDS
+    from dreamsampler.tasks import TASKS
 
-    task = rng.choice([*KINDS, *KINDS, "paint", None, 3, []])
+    task = rng.choice([*TASKS, *TASKS, "paint", None, 3, []])
     made: dict[str, Any] = {"task": task, "options": _options(rng, home, task)}
     for name in ("model", "input", "versions", "index", "seed", "report", "output", "dreamsampler"):
         if rng.random() < 0.3:
@@ -182,8 +183,9 @@ def recipe(rng: random.Random, home: Path) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     from dreamsampler.images.save import read_recipe
-    from dreamsampler.interfaces.cli.history import _row, recipes_in
-    from dreamsampler.interfaces.cli.replay import Replay, _differences, _task
+    from dreamsampler.interfaces.cli.history import describe, recipes_in
+    from dreamsampler.interfaces.cli.replay import Replay, differences, read_task
+    from dreamsampler.tasks.recipe import upgrade
 
     folder = home / "recipes"
     folder.mkdir(exist_ok=True)
@@ -192,18 +194,17 @@ def recipe(rng: random.Random, home: Path) -> None:
     info.add_itxt("dreamsampler", text[: rng.choice([len(text)] * 4 + [len(text) // 2])])
     Image.new("RGB", (16, 16)).save(path, pnginfo=info)
     for file, content in recipes_in(folder):
-        _row(file, content)
-    content = read_recipe(path)
-    _differences(content, {"name": "iconic", "revision": "x", "dtype": "float32", "device": "cpu"})
-    _task(content, Replay(path))
+        describe(file, content)
+    content = upgrade(read_recipe(path))
+    differences(content, {"name": "iconic", "revision": "x", "dtype": "float32", "device": "cpu"})
+    read_task(content, Replay(path))
 
 
 def manifest(rng: random.Random, home: Path) -> None:
     """A table of random rows, whole or damaged: every row is work or a reason why not."""
-    from dreamsampler.interfaces.batch.ask import Batch
-    from dreamsampler.interfaces.batch.job import Job, addresses, jobs_of
-
-    from dreamsampler.interfaces.batch.manifest import rows_of
+    from dreamsampler.interfaces.batch.manifest import manifest_rows
+    from dreamsampler.interfaces.batch.options import Batch
+    from dreamsampler.interfaces.batch.rows import Row, read_rows
 
     rows = [_recipe(rng, home) for _ in range(rng.randint(0, 4))]
     flat = [{"task": "edit", **_options(rng, home)} for _ in range(rng.randint(0, 3))]
@@ -227,10 +228,9 @@ def manifest(rng: random.Random, home: Path) -> None:
         data = file.getvalue()
     path.write_bytes(_damaged(data, rng) if rng.random() < 0.6 else data or b"\n")
     batch = Batch(str(path), "out", task=rng.choice(["edit", "inpaint", None, "x"]))
-    for job in jobs_of(rows_of(path), batch, home):
-        _ = job.key
-        if isinstance(job, Job):
-            addresses(job)
+    for row in read_rows(manifest_rows(path), batch, home):
+        if isinstance(row, Row):
+            _ = row.key, row.group, row.input
 
 
 def picture(rng: random.Random, home: Path) -> None:
@@ -267,7 +267,7 @@ def _resealed(data: bytes, rng: random.Random) -> bytes:
 
 
 def svg(rng: random.Random, home: Path) -> None:
-    """A damaged or rearranged SVG: read as paths, and asked for its recipe."""
+    """A damaged or rearranged SVG: read as paths, and for its recipe."""
     from dreamsampler.generators.vector import read_svg
     from dreamsampler.images.save import read_recipe
 

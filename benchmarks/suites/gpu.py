@@ -187,9 +187,9 @@ def editing(pipe: Any, device: Device, size: int, steps: int) -> dict[str, Any]:
         path = Path(folder) / "noise.png"
         Image.fromarray(pixels).save(path)
 
-        def ours(preset: str, count: int | None = None) -> int:
-            source = "a cat" if preset == "default" else None
-            options: Any = {"preset": preset, "num_inference_steps": count, "size": size}
+        def ours(method: str, count: int | None = None) -> int:
+            source = "a cat" if method == "default" else None
+            options: Any = {"method": method, "num_inference_steps": count, "size": size}
             run = Edit(path, "a dog", source, **options).start(prior).run()
             run.pictures()
             return run.evaluations
@@ -198,13 +198,13 @@ def editing(pipe: Any, device: Device, size: int, steps: int) -> dict[str, Any]:
             return statistics.median(device.seconds(run) for _ in range(3))
 
         program(steps // 2)  # the first calls warm up
-        ours("paper", 2)
+        ours("dreamsampler", 2)
         ours("default")
         image_to_image()
         four = max(1, min(4, steps // 2))
         whole = device.seconds(program)
         paper, default = (
-            device.seconds(lambda: ours("paper", steps)),
+            device.seconds(lambda: ours("dreamsampler", steps)),
             median(lambda: ours("default")),
         )
         apart = four * device.seconds(lambda: program(four, pairs=False))
@@ -222,7 +222,7 @@ def editing(pipe: Any, device: Device, size: int, steps: int) -> dict[str, Any]:
             "published_evaluations": 4 * steps,
             "default_evaluations": ours("default"),
             "default_gib": device.peak(lambda: ours("default")),
-            "paper_gib": device.peak(lambda: ours("paper", 2)),
+            "paper_gib": device.peak(lambda: ours("dreamsampler", 2)),
             "img2img_gib": device.peak(image_to_image),
         }
 

@@ -1,44 +1,49 @@
 """The inpainting suite: faces with a hole, cut from their own outline; everyone's edge is healed.
 
-Baselines are composited as the task does it: only the hole is taken, along a healed edge.
+Every method's picture is composited by the task: only the hole is taken, along a healed edge.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import final
+from typing import Any, final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from benchmarks.baselines import GLUING, Hole, painted
 from benchmarks.judge import WEIGHTS
 from benchmarks.metrics import named, read, seam
 from benchmarks.protocol import HERE, Item, Protocol, digest_of, listed, spread
 from benchmarks.records import Records, Result, Row
 from benchmarks.report import EVALUATIONS, Column, Page, page_of, seconds
 from benchmarks.suite import Suite
+from benchmarks.suites.rows import ordered, settings_of, start
 from dreamsampler.files import sha256
-from dreamsampler.images.fit import Fit
-from dreamsampler.images.picture import composite
-from dreamsampler.images.seam import healed, seam_width
 from dreamsampler.maths import generators
-from dreamsampler.tasks.inpaint.task import Inpaint
+from dreamsampler.tasks import Inpaint
 
-ROWS = (
-    Row("blended", "blended latent diffusion", "published", {"steps": 50, "scale": 7.5}),
-    Row("blended-tuned", "blended latent diffusion, tuned", "tuned", {"steps": 20, "scale": 5.0}),
-    Row("repaint", "RePaint, jumps of one", "published", {"steps": 25, "scale": 7.5, "visits": 10}),
-    Row("repaint-tuned", "RePaint, tuned", "tuned", {"steps": 20, "scale": 5.0, "visits": 2}),
-    Row("dps", "DPS", "published", {"by": "dps", "steps": 200, "scale": 1.0}),
-    Row("psld", "PSLD", "published", {"by": "dps", "steps": 200, "scale": 1.0, "gluing": GLUING}),
-    Row("treg", "TReg", "published", {"by": "treg", "steps": 50, "scale": 7.5}),
-    Row("flowdps", "FlowDPS", "published", {"by": "flowdps", "steps": 28, "scale": 2.0}),
-    Row("paper", "DreamSampler, paper", "ours", {"preset": "paper"}),
-    Row("default", "DreamSampler", "ours", {"preset": "default"}),
-)
+KEYS = {"blended_diffusion": "blended", "dreamsampler": "paper"}
+"""Method -> key of its row, where that is another one."""
+RECORDED: dict[str, dict[str, Any]] = {
+    "dps": {"by": "dps", "steps": 200, "scale": 1.0},
+    "psld": {"by": "dps", "steps": 200, "scale": 1.0, "gluing": 0.1},
+    "treg": {"by": "treg", "steps": 50, "scale": 7.5},
+    "flowdps": {"by": "flowdps", "steps": 28, "scale": 2.0},
+    "paper": {"preset": "paper"},
+    "default": {"preset": "default"},
+}
+"""Published settings of rows where records name other ones than the registry."""
+TUNED = {
+    "blended": Row(
+        "blended-tuned", "blended latent diffusion, tuned", "tuned", {"steps": 20, "scale": 5.0}
+    ),
+    "repaint": Row(
+        "repaint-tuned", "RePaint, tuned", "tuned", {"steps": 20, "scale": 5.0, "visits": 2}
+    ),
+}
+METHODS = {KEYS.get(each.name, each.name): each for each in ordered("inpaint")}
+"""Every method, by the key of its row."""
 BOXES = {
     "eyes": (0.10, 0.62, -0.10, 1.10),
     "ellipse": (0.08, 0.64, -0.04, 1.04),
@@ -80,39 +85,31 @@ class Inpainting(Suite):
     )
 
     def all_rows(self, *, curves: bool) -> list[Row]:
-        """Published and tuned settings."""
-        return list(ROWS)
+        """Published settings, and tuned ones below them."""
+        rows: list[Row] = []
+        for key, each in METHODS.items():
+            kind = "ours" if key in ("paper", "default") else "published"
+            rows.append(Row(key, each.title, kind, RECORDED.get(key, settings_of(each))))
+            rows += [TUNED[key]] if key in TUNED else []
+        return rows
 
     @torch.no_grad()
     def one(self, row: Row, item: Item) -> Result:
         """Paint into the hole of a picture."""
         x = read(HERE / item.image)
         hole = hole_of(x, item.more["hole"])
+        task = Inpaint(HERE / item.image, item.target_prompt, hole, seed=item.seed)
         with self.metered() as spent:
-            if "preset" in row.settings:
-                picture = self._task(row, item, hole)
-            else:
-                picture = self._baseline(row, item, x, hole)
+            run = task.start(self.prior)
+            inputs = replace(run.inputs, rng=generators([item.seed]))
+            method = METHODS[row.key.removesuffix("-tuned")]
+            run.begin(*start(method, inputs, row.settings))
+            picture = run.run().pictures()[0]
         outside = hole[0] == 0
         same = torch.equal(_bytes(picture)[:, outside], _bytes(x)[:, outside])
         measured = named(self.judge, picture, item.target)
         measured |= {"outside": float(same), "seam": 255 * seam(picture, hole)}
         return Result(measured, spent.evaluations, spent.seconds, picture)
-
-    def _task(self, row: Row, item: Item, hole: Tensor) -> Tensor:
-        with TemporaryDirectory() as folder:
-            mask = Path(folder) / "hole.png"
-            Image.fromarray((hole[0] * 255).byte().numpy()).save(mask)
-            options = {"preset": row.settings["preset"], "seed": item.seed}
-            task = Inpaint(HERE / item.image, (item.target_prompt,), (mask,), **options)
-            return task.start(self.prior).run().pictures()[0]
-
-    def _baseline(self, row: Row, item: Item, x: Tensor, hole: Tensor) -> Tensor:
-        size = x.shape[1], x.shape[2]
-        fit, rng = Fit.to(size, self.prior.native_size, 8), generators([item.seed])
-        whole = painted(Hole(self.prior, x, hole, fit, item.target_prompt, rng), row.settings)
-        met = healed(x, whole, hole, seam_width(size))
-        return torch.where(hole == 0, x, composite(x, met, hole))
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table and a sheet."""

@@ -100,7 +100,7 @@ def _faults(home: Path, batches: int, rows: int) -> dict[str, int]:
 
 
 def _started(manifest: Path, out: Path, options: Options) -> subprocess.Popen[bytes]:
-    """The batch in a session of its own, so that its processes can be told from others."""
+    """The batch in a session of its own, so that its processes are not mistaken for others."""
     backend = ["--ray", "local"] if options.ray else []
     command = [sys.executable, "-m", "dreamsampler", "batch", str(manifest), "-o", str(out)]
     more = ["--model", str(TINY), "--resume", "--workers", str(options.workers), *backend]

@@ -31,9 +31,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "prompts, method": [
         {"source_prompt": None},
         {},
-        {"preset": "flowedit"},
-        {"preset": "paper", "source_prompt": None},
-        {"regularize": "mirrored"},
+        {"method": "flowedit"},
+        {"method": "dreamsampler", "source_prompt": None},
+        {"regularize": "symmetry"},
     ],
 }
 

@@ -102,7 +102,7 @@ def perfect(case: Case, z: Latent, steps: int) -> Iterator[Step]:
 
 
 def methods(case: Case) -> dict[str, Callable[[Latent], Iterator[Step]]]:
-    """Name -> run from a first guess; steps as in the presets."""
+    """Name -> run from a first guess; steps as published."""
     denoise, data, schedule = conditional(case.prior, None), case.data, case.prior.schedule
 
     def rng() -> Rng:

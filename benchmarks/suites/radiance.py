@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, final
 
 import torch
-from dreamsampler.methods.restoration import Found, averaged_restoration, restarts
 from torch import Tensor
 
 from benchmarks.metrics import psnr, read, ssim
@@ -23,14 +22,16 @@ from dreamsampler.guidance import cfg, conditional
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.save import save_picture
 from dreamsampler.maths import Latent, Step, draw, fresh, generators
-from dreamsampler.methods.reconstruction import MIRRORED, by_view
+from dreamsampler.methods.inputs import RunningMean
+from dreamsampler.methods.reconstruction import by_view
+from dreamsampler.methods.registry import method
+from dreamsampler.methods.restore.default import FLIPS, averaged_restoration, restarts
 from dreamsampler.operators import Mask, compose
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import dream, finish, random_levels
 from dreamsampler.tasks.data_consistency import closed, first_guess, guessable
 from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
 from dreamsampler.tasks.reconstruct.task import Reconstruct
-from dreamsampler.tasks.restore.task import RESTORE_PRESETS
 
 OURS = "DreamSampler"
 ROWS = (
@@ -76,7 +77,7 @@ class Radiance(Suite):
         """Fit a field to the views of a scene."""
         with TemporaryDirectory() as name:
             folder, scene = Path(name), scene_of(item)
-            scene.save(folder)
+            scene.start().save(folder)
             truth = held_out(folder)
             if (truth[0] - read(HERE / item.image)).abs().max() > NEAR:
                 raise InputError(f"{item.more['toy']} is no longer rendered as it was frozen")
@@ -91,11 +92,11 @@ class Radiance(Suite):
             restore_views(folder, scene, self.prior, prompt)
         operator = "none" if answer == "views" else scene.operator
         task = Reconstruct(folder, operator=operator, prompt=prompt, deconvolve=answer != "plain",
-                           steps=STEPS, num_inference_steps=LEVELS, turntable=0)  # fmt: skip
+                           fit_steps=STEPS, num_inference_steps=LEVELS, turntable=0)  # fmt: skip
         if answer == "sds":
             return distilled(task, self.prior)
         if answer != "dream":  # the same optimizer steps, all of them on the data
-            task = replace(task, beta=0.0, steps=task.steps + LEVELS * task.inner_steps)
+            task = replace(task, beta=0.0, fit_steps=task.fit_steps + LEVELS * task.update_steps)
         return task.start(self.prior).run().pictures()
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
@@ -136,7 +137,7 @@ def distilled(task: Reconstruct, prior: Any) -> list[Tensor]:
     run = task.start(prior)
     for _ in run.fitting():
         pass
-    field = run.film
+    field = run.field
     rng = generators([task.seed + i for i in range(len(field.cameras))])
     levels = random_levels(
         prior.schedule, task.num_inference_steps, torch.Generator().manual_seed(task.seed)
@@ -174,7 +175,7 @@ def restore_views(folder: Path, scene: MakeScene, prior: Any, prompt: str) -> No
 @torch.no_grad()
 def restored(views: Any, fit: Fit, prior: Any, prompts: list[str], noise: float) -> Tensor:
     """Every view on its own: the default method of the task Restore, all views in one batch."""
-    preset, masked = RESTORE_PRESETS["default"], not bool(views.known.all())
+    settings, masked = method("restore", "default").settings, not bool(views.known.all())
 
     def mirrored(axes: tuple[int, ...]) -> Measurement:
         """The views, as latents of their mirror images explain them."""
@@ -192,21 +193,21 @@ def restored(views: Any, fit: Fit, prior: Any, prompts: list[str], noise: float)
         return replace(row, op=Mask(views.known[i : i + 1])) if masked else row
 
     data = mirrored(())
-    first, *others = preset.starts or (1.0,)
+    first, *others = settings["starts"]
     starts = [first if guessable(view(0).op, data.size) else 1.0, *others]
     denoisers = {p: conditional(prior, prior.condition(p)) for p in dict.fromkeys(prompts)}
-    levels = restarts(prior.schedule, preset.num_inference_steps, starts)
-    measured = Found(first_guess(data))
+    levels = restarts(prior.schedule, settings["num_inference_steps"], starts)
+    mean = RunningMean(first_guess(data))
     steps = averaged_restoration(
         by_view([denoisers[prompt] for prompt in prompts]),
-        [mirrored(MIRRORED[i % len(MIRRORED)]) for i in range(len(levels))],
-        measured,
+        [mirrored(FLIPS[i % len(FLIPS)]) for i in range(len(levels))],
+        mean,
         levels,
         generators(list(range(len(prompts)))),
-        spread=lambda level: (preset.spread or 0.0) * level.flow,
+        spread=lambda level: settings["spread"] * level.flow,
     )
     finish(steps)
-    return torch.cat([closed(view(i), measured.mean[i : i + 1]) for i in range(len(prompts))])
+    return torch.cat([closed(view(i), mean.mean[i : i + 1]) for i in range(len(prompts))])
 
 
 def held_out(folder: Path) -> list[Tensor]:
@@ -224,7 +225,7 @@ def truth_of(toy: ToyName) -> tuple[MakeScene, Tensor]:
     """A scene of a toy, and its first sharp view that no method gets."""
     scene = MakeScene(toy, views=2, held_out=HELD_OUT, size=SIZE)
     with TemporaryDirectory() as folder:
-        scene.save(Path(folder))
+        scene.start().save(folder)
         return scene, held_out(Path(folder))[0]
 
 

@@ -42,27 +42,25 @@ from benchmarks.stats import Record, bootstrap, difference, values
 from benchmarks.suite import Suite
 from benchmarks.suites.editing import Editing
 from dreamsampler.generators.vector import traced
-from dreamsampler.guidance import cfg, conditional
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import generators
-from dreamsampler.methods import anchored_edit
+from dreamsampler.methods.inputs import EditInputs
+from dreamsampler.methods.registry import method
 from dreamsampler.models.features import encoder_features
 from dreamsampler.regularizers import Regularizer, chain, decoded, palette_of
 from dreamsampler.regularizers.parse import read_regularizers
 from dreamsampler.samplers import finish
-from dreamsampler.tasks import PRESETS
-from dreamsampler.tasks.edit.run import edit_levels
 
 BATCH, COLORS = 5, 6
 REFERENCE = HERE.parent / "examples" / "apple.png"
 """Whose colors and style are taken, at the size of the pairs."""
 NAMES = {
-    "total_variation": "flattened",
-    "symmetry": "mirrored",
+    "total_variation": "total_variation",
+    "symmetry": "symmetry",
     "palette": f"palette(apple.png, {COLORS})",
-    "reference_style": "resembling(apple.png)",
-    "tileable": "seamless",
+    "reference_style": "reference_style(apple.png)",
+    "tileable": "tileable",
 }
 Figures = Callable[[Tensor], list[float]]
 
@@ -175,21 +173,25 @@ class Regularizers(Suite):
 
     def edited(self, x: Tensor, items: list[Item], regularizer: Regularizer | None) -> Tensor:
         """The default edit of pictures (b, 3, h, w) in [0, 1]."""
-        prior, preset, null = self.prior, PRESETS["default"], self.prior.condition("")
+        prior = self.prior
         fit = Fit.to((x.shape[-2], x.shape[-1]), prior.native_size, prior.multiple)
         z_src = torch.cat([prior.encode(fit.down(each[None])) for each in x])
 
         def decode(z: Tensor) -> Tensor:
             return torch.cat([prior.decode(each[None]) for each in z]).clamp(-1, 1)
 
-        goal = self.editing.condition([item.target_prompt for item in items])
-        source = self.editing.condition([item.source_prompt for item in items])
-        target = cfg(prior, goal, null, preset.guidance_scale or 0.0)
-        pair = target, conditional(prior, source)
-        regularize = chain() if regularizer is None else decoded(regularizer, prior.encode, decode)
-        rng, levels = generators([item.seed for item in items]), edit_levels(prior, preset)
-        by = conditional(prior, goal)
-        last = finish(anchored_edit(*pair, z_src, levels, rng, by=by, regularize=regularize))
+        inputs = EditInputs(
+            prior,
+            z_src,
+            self.editing.condition([item.target_prompt for item in items]),
+            self.editing.condition([item.source_prompt for item in items]),
+            prior.condition(""),
+            generators([item.seed for item in items]),
+            regularize=chain()
+            if regularizer is None
+            else decoded(regularizer, prior.encode, decode),
+        )
+        last = finish(method("edit", "default").start(inputs)[0])
         both = zip(x, decode(last.z0).split(1), decode(z_src).split(1), strict=True)
         return torch.stack([assemble(each, made, origin, fit) for each, made, origin in both])
 

@@ -18,10 +18,16 @@ from benchmarks.report import EVALUATIONS, Column, Page, page_of, seconds
 from benchmarks.suite import Suite
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.save import save_picture
+from dreamsampler.methods.registry import methods_of
 from dreamsampler.operators import is_linear, parse
-from dreamsampler.tasks.restore.task import RESTORE_PRESETS, Restore
+from dreamsampler.tasks import Restore
 
-NAMES = {"default": "DreamSampler", "paper": "DreamSampler, paper"}
+METHODS = {
+    {"dreamsampler": "paper"}.get(name, name): each for name, each in methods_of("restore").items()
+}
+"""Every method, by its name in the keys and settings of records."""
+BY_NAME = ("treg", "flowdps", "dps", "psld")
+"""Those that tables call by this name; the others have their title."""
 CASES = (("blur(sigma=3)", 0.02), ("downsample(4)", 0.02))
 
 
@@ -42,8 +48,13 @@ class Restoration(Suite):
         """Classics, then methods."""
         rows = [Row(name.replace(" ", "-"), name, "classical") for name in CLASSICAL]
         return rows + [
-            Row(f"preset-{name}", NAMES.get(name, name), "published", {"preset": name})
-            for name in RESTORE_PRESETS
+            Row(
+                f"preset-{key}",
+                key if key in BY_NAME else each.title,
+                "published",
+                {"preset": key},
+            )
+            for key, each in METHODS.items()
         ]
 
     @torch.no_grad()
@@ -57,8 +68,8 @@ class Restoration(Suite):
             save_picture(path, degraded(op, sharp, noise, item.seed))
             with self.metered() as spent:
                 if "preset" in row.settings:
-                    options = {"prompt": item.source_prompt, "preset": row.settings["preset"]}
-                    task = Restore(path, item.more["operator"], noise, **options)
+                    method, prompt = METHODS[row.settings["preset"]].name, item.source_prompt
+                    task = Restore(path, item.more["operator"], noise, prompt, method=method)
                     picture = task.start(self.prior).run().pictures()[0]
                 else:
                     if not is_linear(op):

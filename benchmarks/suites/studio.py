@@ -111,7 +111,7 @@ def in_waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, s
     taken = time.perf_counter() - began
     rows.append((f"requests, each by a client of its own, at once, {times} times", f"{requests}"))
     rows.append(("lost", f"{lost} of {times * requests}"))
-    rows.append(("with another seed or picture than asked for", f"{mixed}"))
+    rows.append(("with another seed or picture than requested", f"{mixed}"))
     rows.append(("seconds a request", f"{taken / times / requests:.2f}"))
     rows.append(("memory before, MiB", f"{start:.0f}"))
     rows.append(("peak of each wave, MiB", ", ".join(f"{each:.0f}" for each in peaks)))

@@ -91,7 +91,7 @@ class Icon:
     def data_only(self) -> Scene:
         """Nothing but |A g - y|^2: as many paths and steps as ours, begun on y itself."""
         task, rng = Vectorize(), torch.Generator().manual_seed(self.seed)
-        steps = task.steps + task.num_inference_steps * task.inner_steps
+        steps = task.fit_steps + task.num_inference_steps * task.update_steps
         scene, error, stages = None, 1 - self.y[0], staged(task.paths)
         for count in stages:
             disks = placed(self.y[0], error, count, rng)
@@ -132,8 +132,8 @@ class Icon:
         def decode(z: Tensor) -> Tensor:
             return 2 * fit.up(prior.decode(z), clamp=False) - 1
 
-        drawing = Drawing(graphic, energy, encode, decode, steps=task.inner_steps)
-        drawing.belief = LEAST_SPREAD
+        drawing = Drawing(graphic, energy, encode, decode, update_steps=task.update_steps)
+        drawing.spread = LEAST_SPREAD
         levels = random_levels(prior.schedule, task.num_inference_steps, rng[0])
         denoise, eps = conditional(prior, prior.condition(self.prompt)), draw(drawing.latent(), rng)
         for _ in dream(denoise, drawing, levels, eps, renoise=fresh(1.0, rng)):

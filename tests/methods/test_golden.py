@@ -3,7 +3,7 @@
 The reference is a float32 run of the published editing program (20 + 20 steps, gamma 0.5). Random
 weights amplify rounding: this loop in float64 is 1.0e-5 away from that float32 run, which is the
 reference's own rounding, so no float32 program can come nearer. On a trained model the same
-comparison is 5e-7 (benchmarks/golden.py).
+comparison is 5e-7 (benchmarks/suites/golden.py).
 """
 
 import json

@@ -30,37 +30,37 @@ MODEL = {"name": "m", "revision": "r", "dtype": "torch.float32", "weights": "w"}
 
 
 def results(folder, figures_of=lambda i: {"dB": 30 + i / 3}, rows=(ROW,), items=ITEMS, model=MODEL):
-    held = Records(folder, Protocol("editing", 1, {}, "", ITEMS), model)
+    records = Records(folder, Protocol("editing", 1, {}, "", ITEMS), model)
     for row in rows:
         for i, item in enumerate(items):
-            held.write(row, item, Result(figures_of(i), 48, 0.123456, torch.zeros(3, 4, 4)))
-    return results_of(held, rows, ITEMS)
+            records.write(row, item, Result(figures_of(i), 48, 0.123456, torch.zeros(3, 4, 4)))
+    return results_of(records, rows, ITEMS)
 
 
 def test_the_file_has_every_figure_and_nothing_of_a_person_or_a_place(tmp_path):
-    held = results(tmp_path, lambda i: {"dB": 30 + i / 3} | ({"first": 1.0} if i == 0 else {}))
-    text = text_of(held)
-    assert json.loads(text) == held and text == text_of(json.loads(text))
-    (row,) = held["rows"]
+    stated = results(tmp_path, lambda i: {"dB": 30 + i / 3} | ({"first": 1.0} if i == 0 else {}))
+    text = text_of(stated)
+    assert json.loads(text) == stated and text == text_of(json.loads(text))
+    (row,) = stated["rows"]
     assert row["items"] == ["0", "1", "2", "3"] and row["settings"] == {"steps": 3}
     assert row["measures"] == {"dB": [30.0, 30.333, 30.667, 31.0], "first": [1.0, None, None, None]}
     assert row["evaluations"] == [48] * 4 and row["seconds"] == [0.123] * 4
-    assert held["made"][0]["records"] == 4 and held["made"][0]["machine"]["device"] == "cpu"
+    assert stated["made"][0]["records"] == 4 and stated["made"][0]["machine"]["device"] == "cpu"
     assert str(tmp_path) not in text and socket.gethostname() not in text
     assert '"dB": [30.0, 30.333, 30.667, 31.0]' in text, "a list is one line"
 
 
 def test_rows_come_by_their_keys_and_what_is_not_recorded_is_left_out(tmp_path):
     rows = [Row(k, k, "published") for k in "ba"]
-    held = results(tmp_path, rows=rows, items=ITEMS[:2])
-    assert [row["key"] for row in held["rows"]] == ["a", "b"]
-    assert held["rows"][0]["items"] == ["0", "1"]
+    stated = results(tmp_path, rows=rows, items=ITEMS[:2])
+    assert [row["key"] for row in stated["rows"]] == ["a", "b"]
+    assert stated["rows"][0]["items"] == ["0", "1"]
     assert rounded(0.000123456789) == 0.00012346
 
 
-def moved(held, by, measure="dB"):
+def moved(stated, by, measure="dB"):
     """The same figures, one measure moved."""
-    other = copy.deepcopy(held)
+    other = copy.deepcopy(stated)
     for row in other["rows"]:
         row["measures"][measure] = [x + by for x in row["measures"][measure]]
     return other
@@ -137,13 +137,13 @@ def test_other_protocols_and_other_weights_are_refused_and_other_precision_is_no
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, text, line):
-    held = results(tmp_path)
+    stated = results(tmp_path)
     if text == "SHORT":
-        held["rows"][0]["items"].pop()
+        stated["rows"][0]["items"].pop()
     if text == "OTHER":
-        held["suite"] = "restoration"
+        stated["suite"] = "restoration"
     path = tmp_path / "x.json"
-    path.write_text(text_of(held) if text in ("SHORT", "OTHER") else text)
+    path.write_text(text_of(stated) if text in ("SHORT", "OTHER") else text)
     with pytest.raises(InputError, match=line):
         read_results(str(path), "editing")
     with pytest.raises(InputError, match="there is no file"):
@@ -154,9 +154,9 @@ def test_what_is_committed_can_be_checked_by_a_run_of_today():
     """Whoever freezes a protocol anew has to measure anew what is committed, or to take it out."""
     made = {"collapse": collapse.freeze, "cost": lambda: Cost(None).protocol}
     for path in sorted(COMMITTED.glob("*.json")):
-        name, held = read_results("committed", path.stem)
+        name, stated = read_results("committed", path.stem)
         today = made[path.stem]() if path.stem in made else frozen(path.stem)
-        check_comparable(name, held, today.digest, held["model"])
+        check_comparable(name, stated, today.digest, stated["model"])
         known = {item.id for item in today.items}
-        assert all(known.issuperset(row["items"]) for row in held["rows"]), name
-        assert path.read_text() == text_of(held), f"{name}: as a run writes it"
+        assert all(known.issuperset(row["items"]) for row in stated["rows"]), name
+        assert path.read_text() == text_of(stated), f"{name}: as a run writes it"

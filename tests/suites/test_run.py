@@ -10,10 +10,11 @@ from tiny import TINY
 
 from benchmarks import results
 from benchmarks.__main__ import main
-from benchmarks.suites import inpainting, radiance
+from benchmarks.suites import radiance
 from benchmarks.suites.cost import Cost
+from benchmarks.suites.inpainting import Inpainting
 from dreamsampler import from_pretrained
-from dreamsampler.interfaces.cli.command import Where
+from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.reconstruct.task import Reconstruct
 
@@ -36,7 +37,7 @@ class Said:
 def bench(capsys, tmp_path, monkeypatch, prior):
     """Run a suite in an empty folder; the model is loaded once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Where, "load", lambda self: prior)
+    monkeypatch.setattr(ModelOptions, "load", lambda self: prior)
 
     def run(*arguments):
         capsys.readouterr()
@@ -99,17 +100,18 @@ def test_another_run_is_compared_and_its_records_can_be_brought(bench, tmp_path,
     [("protocol", "two protocols cannot be compared"), ("model", "two models cannot be compared")],
 )
 def test_what_cannot_be_compared_is_refused_before_it_is_measured(bench, tmp_path, key, line):
-    held = {"schema": 1, "suite": "cost", "protocol": Cost(None).protocol.digest, "rows": []}
-    held["model"] = {"name": "m", "revision": "r", "weights": "w"}
-    held[key] = "0" * 64 if key == "protocol" else held["model"]
-    (tmp_path / "cost.json").write_text(json.dumps(held))
+    figures = {"schema": 1, "suite": "cost", "protocol": Cost(None).protocol.digest, "rows": []}
+    figures["model"] = {"name": "m", "revision": "r", "weights": "w"}
+    figures[key] = "0" * 64 if key == "protocol" else figures["model"]
+    (tmp_path / "cost.json").write_text(json.dumps(figures))
     said = bench("cost", "-o", "out", "--model", TINY, "--against", "cost.json")
     assert said.code == 2 and line in said.lines[-1] and "to measure" not in said.err
 
 
 def test_holes_are_painted_by_methods_of_restoration(bench, tmp_path, monkeypatch):
-    few = [replace(row, settings={**row.settings, "steps": 3}) for row in inpainting.ROWS[4:8]]
-    monkeypatch.setattr(inpainting, "ROWS", few)
+    rows = [row for row in Inpainting.all_rows(None, curves=True) if "by" in row.settings]
+    few = [replace(row, settings={**row.settings, "steps": 3}) for row in rows]
+    monkeypatch.setattr(Inpainting, "all_rows", lambda self, curves: few)
     said = bench("inpainting", "-o", "out", "--model", TINY, "--limit", 1)
     assert said.code == 0, said.err
     found = json.loads((tmp_path / "out" / "inpainting.json").read_text())
@@ -135,21 +137,21 @@ def test_fields_from_views(bench, tmp_path, monkeypatch):
     """SDS has our evaluations and optimizer steps; its levels come at random, and once each."""
     for name, value in {"STEPS": 4, "LEVELS": 2, "VIEWS": 3}.items():
         monkeypatch.setattr(radiance, name, value)
-    asked, levels_of = [], radiance.random_levels
+    requested, levels_of = [], radiance.random_levels
 
     def watched(*given):
-        asked.append(levels_of(*given))
-        return asked[-1]
+        requested.append(levels_of(*given))
+        return requested[-1]
 
     monkeypatch.setattr(radiance, "random_levels", watched)
     say = ("radiance", "-o", "out", "--model", TINY, "--limit", 1)
     said = bench(*say, "--methods", "DreamSampler", "--methods", radiance.ROWS[3].method)
     assert said.code == 0, said.err
     for row in ("dreamsampler", "sds"):
-        held = json.loads((tmp_path / "out/records" / row / "blur-blocks.json").read_text())
-        assert held["evaluations"] == 6, "two levels, every view"
-        assert 0 < held["measures"]["PSNR"] < 60
-    assert [len(levels) for levels in asked] == [2]
+        record = json.loads((tmp_path / "out/records" / row / "blur-blocks.json").read_text())
+        assert record["evaluations"] == 6, "two levels, every view"
+        assert 0 < record["measures"]["PSNR"] < 60
+    assert [len(levels) for levels in requested] == [2]
     assert "| blocks, blur | " in said.out
 
 
@@ -185,11 +187,11 @@ def test_what_cannot_be_is_refused_in_one_line(bench, options, line):
 def test_masked_views_are_restored_where_they_stand(tmp_path, prior):
     """Each view alone; then the scene needs no masks, and its cameras fit the larger pictures."""
     scene = MakeScene("duck", masked=0.5, noise=0.01, views=2, held_out=1, size=32)
-    scene.save(tmp_path)
+    scene.start().save(tmp_path)
     before = (tmp_path / "view_000.png").read_bytes()
     radiance.restore_views(tmp_path, scene, prior, "a duck")
     assert (tmp_path / "view_000.png").read_bytes() != before
-    task = Reconstruct(tmp_path, steps=2, beta=0.0, turntable=0)
+    task = Reconstruct(tmp_path, fit_steps=2, beta=0.0, turntable=0)
     views = task.start(prior).views
     assert bool(views.known.all()) and len(views.cameras) == 2
 

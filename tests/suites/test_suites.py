@@ -15,7 +15,7 @@ from benchmarks.stats import bootstrap, difference, front, points, tuned
 from benchmarks.suites import cost, editing, inpainting, radiance, restoration, vectorization
 from benchmarks.suites.collapse import SHARES, diversity, mixture
 from benchmarks.suites.pie_bench import Folder
-from benchmarks.suites.rows import CURVES, METHODS, PUBLISHED, editing_rows
+from benchmarks.suites.rows import editing_rows
 from dreamsampler.files import InputError, sha256
 from dreamsampler.images.picture import open_picture
 
@@ -24,21 +24,21 @@ from dreamsampler.images.picture import open_picture
 def test_a_frozen_protocol_is_what_its_files_make(suite):
     """Whoever changes a picture, a prompt or a mask has to freeze anew, and so to say it."""
     name = suite.__name__.rpartition(".")[2]
-    held = frozen(name)
-    assert held.digest == suite.freeze().digest
-    assert len({item.id for item in held.items}) == len(held.items) > 20
-    held.check(held.items)
+    protocol = frozen(name)
+    assert protocol.digest == suite.freeze().digest
+    assert len({item.id for item in protocol.items}) == len(protocol.items) > 20
+    protocol.check(protocol.items)
 
 
 def test_the_digest_is_of_all_that_is_measured_and_of_nothing_else():
-    held = frozen("editing")
-    assert replace(held, folder=HERE / "elsewhere").digest == held.digest
-    assert replace(held, version=held.version + 1).digest != held.digest
-    assert replace(held, measures={**held.measures, "top-1": 2}).digest != held.digest
-    other = replace(held.items[0], seed=99)
-    assert replace(held, items=(other, *held.items[1:])).digest != held.digest
+    protocol = frozen("editing")
+    assert replace(protocol, folder=HERE / "elsewhere").digest == protocol.digest
+    assert replace(protocol, version=protocol.version + 1).digest != protocol.digest
+    assert replace(protocol, measures={**protocol.measures, "top-1": 2}).digest != protocol.digest
+    other = replace(protocol.items[0], seed=99)
+    assert replace(protocol, items=(other, *protocol.items[1:])).digest != protocol.digest
     text = (FROZEN / "editing.json").read_text()
-    assert json.loads(text)["items"][0]["id"] == held.items[0].id
+    assert json.loads(text)["items"][0]["id"] == protocol.items[0].id
 
 
 def test_a_changed_picture_is_refused(tmp_path):
@@ -58,39 +58,39 @@ def records(folder, version=1, model="m"):
 
 
 def test_a_run_goes_on_where_it_ended(tmp_path):
-    row, held = Row("a", "A", "published", {"steps": 3}), records(tmp_path)
-    items = list(held.protocol.items)
-    held.write(row, items[1], Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4)))
-    assert [[i.id for i in batch] for _, batch in pending(held, [row], items, 5)] == [["0", "2"]]
-    assert held.picture(row, items[1]).is_file()
+    row, made = Row("a", "A", "published", {"steps": 3}), records(tmp_path)
+    items = list(made.protocol.items)
+    made.write(row, items[1], Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4)))
+    assert [[i.id for i in batch] for _, batch in pending(made, [row], items, 5)] == [["0", "2"]]
+    assert made.picture(row, items[1]).is_file()
     for other in (records(tmp_path, version=2), records(tmp_path, model="another")):
         assert other.read(row, items[1]) is None, "never mixed with what may not be compared"
-    assert held.read(replace(row, settings={"steps": 4}), items[1]) is None
+    assert made.read(replace(row, settings={"steps": 4}), items[1]) is None
     path = tmp_path / "records" / "a" / "1.json"
     path.write_text(path.read_text()[:40])
-    assert held.read(row, items[1]) is None, "half a record is none"
+    assert made.read(row, items[1]) is None, "half a record is none"
 
 
 def test_all_rows_of_an_item_are_measured_in_a_row_where_items_are_alone(tmp_path):
-    rows, held = [Row(k, k, "published", {}) for k in "ab"], records(tmp_path)
-    items = list(held.protocol.items)
-    alone = grouped(list(pending(held, rows, items, 1)), 1)
+    rows, made = [Row(k, k, "published", {}) for k in "ab"], records(tmp_path)
+    items = list(made.protocol.items)
+    alone = grouped(list(pending(made, rows, items, 1)), 1)
     told = [[(row.key, item.id) for row, (item,) in group] for group in alone]
     assert told == [[("a", i), ("b", i)] for i in "012"]
-    assert [len(group) for group in grouped(list(pending(held, rows, items, 2)), 2)] == [1] * 4
+    assert [len(group) for group in grouped(list(pending(made, rows, items, 2)), 2)] == [1] * 4
 
 
 def test_what_a_row_makes_besides_lies_beside_its_picture(tmp_path):
-    row, held = Row("a", "A", "published"), records(tmp_path)
-    item = held.protocol.items[0]
-    held.write(row, item, Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4), {"svg": b"<svg/>"}))
-    assert held.picture(row, item).with_suffix(".svg").read_bytes() == b"<svg/>"
+    row, made = Row("a", "A", "published"), records(tmp_path)
+    item = made.protocol.items[0]
+    made.write(row, item, Result({"x": 1.0}, 5, 0.1, torch.zeros(3, 4, 4), {"svg": b"<svg/>"}))
+    assert made.picture(row, item).with_suffix(".svg").read_bytes() == b"<svg/>"
 
 
 def test_the_truth_of_a_scene_is_rendered_as_it_was_frozen():
     for toy in sorted({item.more["toy"] for item in frozen("radiance").items}):
-        held = open_picture(HERE / "scenes" / f"{toy}.png").rgb
-        assert (radiance.truth_of(toy)[1] - held).abs().max() <= radiance.NEAR
+        frozen_picture = open_picture(HERE / "scenes" / f"{toy}.png").rgb
+        assert (radiance.truth_of(toy)[1] - frozen_picture).abs().max() <= radiance.NEAR
 
 
 def test_bootstrap_covers_the_mean_and_knows_pairs():
@@ -185,13 +185,6 @@ def test_the_table_goes_between_its_markers():
     assert between_markers(page, "bench", "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb"
     with pytest.raises(ValueError, match="add both lines"):
         between_markers("<!-- /bench --> <!-- bench -->", "bench", "new")
-
-
-def test_every_method_has_published_settings_and_a_curve():
-    assert METHODS.keys() == PUBLISHED.keys() == CURVES.keys()
-    rows = editing_rows()
-    assert len({row.key for row in rows}) == len(rows)
-    assert {row.method for row in editing_rows(curves=False)} == METHODS.keys()
 
 
 def test_preservation_looks_at_the_background_only():

@@ -2,8 +2,8 @@
 
     python -m training.autoencoder.render --icons training/runs/icons --count 30000
 
-Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held.npy` (other augmentations of
-the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
+Writes `autoencoder.npy` (uint8 [n, 128, 128, 3]), `autoencoder_held_out.npy` (other augmentations
+of the same icons) and, with `--styles`, `autoencoder_unseen.npy` (the sets that are left out). Skin
 tones, flags, clocks, arrows and buttons are left out by name. A fifth of the training pictures are
 random drawings (random_drawings.py); the two measured files hold icons only.
 """
@@ -99,7 +99,7 @@ def main() -> None:
     sets = {style: every[style] for style in args.styles}
     unseen = {style: data for style, data in every.items() if style not in args.styles}
     args.out.mkdir(parents=True, exist_ok=True)
-    np.save(args.out / "autoencoder_held.npy", pictures(sets, args.held_out, 8))
+    np.save(args.out / "autoencoder_held_out.npy", pictures(sets, args.held_out, 8))
     if unseen:
         np.save(args.out / "autoencoder_unseen.npy", pictures(unseen, args.held_out, 9))
     write_all(args.out / "autoencoder.npy", sets, args.count, args.drawn, args.processes)

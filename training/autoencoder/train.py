@@ -152,7 +152,7 @@ class Trainer:
         """The measured files through the averaged weights: PSNR, sheet, plot."""
         plain, row = self.averaged(), {"step": self.step, "minutes": self.spent / 60}
         pages = []
-        for name in ("held", "unseen"):
+        for name in ("held_out", "unseen"):
             path = self.args.data / f"autoencoder_{name}.npy"
             if path.exists():
                 cells = np.load(path)[:48]
@@ -177,7 +177,7 @@ def draw(log: Path, path: Path) -> None:
     """Loss and PSNR of a log."""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     titles = {"psnr": "batches (augmented, trained)",
-              "held": "held-out augmentations", "unseen": "style never trained on"}  # fmt: skip
+              "held_out": "held-out augmentations", "unseen": "style never trained on"}  # fmt: skip
     points = {
         titles[key]: [(row["minutes"], row[key]) for row in rows if key in row] for key in titles
     }

@@ -130,7 +130,7 @@ def compose(drawing: np.ndarray, behind: np.ndarray, matrix: tuple[float, ...]) 
 
 
 def draw_order(count: int, rng: random.Random) -> list[str]:
-    """`count` icon names with the wanted frequencies, low-variance, shuffled."""
+    """`count` icon names with the given frequencies, low-variance, shuffled."""
     names, each = icon_names(), np.array(weights())
     edges = np.floor(np.cumsum(each) / each.sum() * count + rng.random()).astype(int)
     order = [names[i] for i in np.searchsorted(edges, np.arange(count), side="right") % len(names)]

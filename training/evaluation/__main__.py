@@ -155,9 +155,9 @@ def restorations(work: Work, out: Path, every: int) -> Iterator[Row]:
 def judged(judge: Judge, rows: list[dict], pictures: np.ndarray) -> dict[str, float]:
     """Shares of concepts in first place and among five, of named backgrounds; log-likelihood."""
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    wanted = torch.tensor([judge.concepts.index(row["concept"]) for row in rows])
+    labels = torch.tensor([judge.concepts.index(row["concept"]) for row in rows])
     logits = torch.cat([judge.rank(part) for part in x.split(100)])
-    right = logits.topk(5).indices == wanted[:, None]
+    right = logits.topk(5).indices == labels[:, None]
     named = [k for k, row in enumerate(rows) if row["background"]]
     behind = judge.rank_backgrounds(x[named]).argmax(1)
     words = torch.tensor([judge.backgrounds.index(rows[k]["background"]) for k in named])
@@ -165,7 +165,7 @@ def judged(judge: Judge, rows: list[dict], pictures: np.ndarray) -> dict[str, fl
         "top-1": right[:, 0].float().mean().item(),
         "top-5": right.any(1).float().mean().item(),
         "background": (behind == words).float().mean().item(),
-        "likelihood": logits.log_softmax(1)[range(len(rows)), wanted].mean().item(),
+        "likelihood": logits.log_softmax(1)[range(len(rows)), labels].mean().item(),
     }
 
 

@@ -4,7 +4,7 @@
 
 The judge is three linear readers (thing, color, view) of the features of `benchmarks/judge.py`,
 which knows icons only; they are fitted to rendered pictures, and their own accuracy on other
-renderings is printed first. Views are asked for toys, which have a front.
+renderings is printed first. Views are read of toys alone, which have a front.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def thing_of(words: str) -> str:
 
 
 def targets(label: dict) -> tuple[int, int, int]:
-    """Indices of thing, color and view; -1 where it is not asked."""
+    """Indices of thing, color and view; -1 where there is none."""
     thing = thing_of(label["words"])
     color = -1 if thing in ("stack", "pair") else list(COLORS).index(label["words"].split(" ")[0])
     view = VIEWS.index(label["view"]) if thing in TOYS else -1
@@ -61,14 +61,14 @@ def rendered(first: int, count: int) -> tuple[Tensor, Tensor]:
 class Reader:
     """Three softmax regressions on the judge's features."""
 
-    def __init__(self, images: Tensor, wanted: Tensor, decay: float = 1e-3) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, decay: float = 1e-3) -> None:
         """Fit to labeled pictures."""
         self.judge = Judge.load()
         raw = self.raw(images)
         self.mean, self.std = raw.mean(0), raw.std(0) + 1e-3
         x = (raw - self.mean) / self.std
         self.heads = [
-            self.fit(x, wanted[:, column], classes, decay)
+            self.fit(x, labels[:, column], classes, decay)
             for column, classes in enumerate((len(THINGS), len(COLORS), len(VIEWS)))
         ]
 
@@ -84,16 +84,16 @@ class Reader:
         return torch.cat(rows)
 
     @staticmethod
-    def fit(x: Tensor, wanted: Tensor, classes: int, decay: float) -> nn.Linear:
-        """Softmax regression by L-BFGS on the rows whose target is asked."""
-        x, wanted = x[wanted >= 0], wanted[wanted >= 0]
+    def fit(x: Tensor, labels: Tensor, classes: int, decay: float) -> nn.Linear:
+        """Softmax regression by L-BFGS on the rows that have a label."""
+        x, labels = x[labels >= 0], labels[labels >= 0]
         head = nn.Linear(x.shape[1], classes)
         nn.init.zeros_(head.weight)
         optimizer = torch.optim.LBFGS(head.parameters(), max_iter=60)
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = nn.functional.cross_entropy(head(x), wanted)
+            value = nn.functional.cross_entropy(head(x), labels)
             value = value + decay * head.weight.square().sum()
             value.backward()
             return value
@@ -101,13 +101,13 @@ class Reader:
         optimizer.step(loss)
         return head.requires_grad_(False)
 
-    def accuracy(self, images: Tensor, wanted: Tensor) -> list[float]:
-        """Percent right of thing, color and view, where asked."""
+    def accuracy(self, images: Tensor, labels: Tensor) -> list[float]:
+        """Percent right of thing, color and view, where there are labels."""
         x = (self.raw(images) - self.mean) / self.std
         output = []
         for column, head in enumerate(self.heads):
-            labeled = wanted[:, column] >= 0
-            right = head(x).argmax(1)[labeled] == wanted[labeled, column]
+            labeled = labels[:, column] >= 0
+            right = head(x).argmax(1)[labeled] == labels[labeled, column]
             output.append(100 * right.float().mean().item())
         return output
 
@@ -138,7 +138,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     reader = Reader(*rendered(10**8, args.pictures))
-    texts, wanted = prompts()
+    texts, labels = prompts()
     print("| pictures | thing % | color % | view of toys % |\n|---|---|---|---|")
     own = reader.accuracy(*rendered(0, 400))
     print("| other renderings | " + " | ".join(f"{x:.0f}" for x in own) + " |", flush=True)
@@ -150,7 +150,7 @@ def main() -> None:
             parts = [sampler(b, scale, args.steps, 16 * i) for i, b in enumerate(batches)]
             pictures = torch.cat(parts)
             pages[f"{scale}"] = as_uint8(pictures)
-            figures = reader.accuracy(pictures, wanted)
+            figures = reader.accuracy(pictures, labels)
             cells = " | ".join(f"{x:.0f}" for x in figures)
             print(f"| {name}, guidance {scale:g} | {cells} |", flush=True)
         contact(pages, texts, args.out / f"objects_{name}.png")

@@ -39,7 +39,7 @@ def render(sets: dict, count: int, seed: int, styles: list[str]) -> Labeled:
 
 
 def strangers(sets: dict) -> list[str]:
-    """Icons that all sets draw and that are no concept: names no judge was ever told."""
+    """Icons that all sets draw and that are no concept: names that no judge has learned."""
     shared = set.intersection(*(set(plain_names(data)) for data in sets.values()))
     return sorted(shared - set(icon_names()))
 

@@ -21,7 +21,7 @@ Terms: TypeAlias = tuple[tuple[Condition, Weight], ...]
 
 NEGLIGIBLE = 1e-3
 """Weights up to this are left out: in the paper's edit of 200 steps that moves the result by 4e-5
-of itself (benchmarks/golden.py)."""
+of itself (benchmarks/suites/golden.py)."""
 
 
 @final

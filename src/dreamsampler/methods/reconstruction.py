@@ -167,7 +167,7 @@ def reconstruct(
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 3 and the
         conclusion's outlook on 3D; its settings were never published, ours are measured in the
-        reconstruction suite of the benchmarks. Each view is restored as in `anchored_restoration`.
+        radiance suite of the benchmarks. Each view is restored as in `anchored_restoration`.
     """
     if any(b.s >= a.s for levels in passes for a, b in pairwise(levels)):
         raise ValueError("the levels must fall: noise over signal has to shrink at every step")

@@ -81,7 +81,8 @@ class History:
     def _list(self, request: gr.Request, words: str) -> list[Any]:
         store, out = self.sessions.submissions.store, self.sessions.hand_out
         runs = store.runs(self.sessions.owner(request), words or "")
-        pictures = [(out(run.thumb), f"{run.recipe['task']}: {run.title}"[:80]) for run in runs]
+        captions = [": ".join(filter(None, [run.recipe["task"], run.title]))[:80] for run in runs]
+        pictures = [(out(run.thumb), text) for run, text in zip(runs, captions, strict=True)]
         return [pictures, [run.name for run in runs]]
 
     def _show(self, request: gr.Request, names: list[str], event: gr.SelectData) -> list[Any]:

@@ -64,7 +64,8 @@ class StoredRun:
         """Prompt or operator."""
         options = self.recipe["options"]
         title = options.get("prompt") or options.get("operator") or ""
-        return title if isinstance(title, str) else ", ".join(title)
+        title = title if isinstance(title, str) else ", ".join(title)
+        return "" if title == "none" else title
 
     @property
     def values(self) -> dict[str, Any]:

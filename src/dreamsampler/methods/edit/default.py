@@ -50,7 +50,7 @@ def anchored_edit(
         regularize: further maps on the edit's estimate, such as a drawn mask.
 
     Source: ours; the noise is edit-friendly DDPM inversion's (arXiv:2304.06140), the idea of the
-    mask LEDITS++'s (arXiv:2311.16711). Measured in benchmarks/README.md.
+    mask LEDITS++'s (arXiv:2311.16711). Measured in docs/benchmarks.md.
     """
     judge = target if by is None else by
 

@@ -130,9 +130,8 @@ def prompt_to_prompt(
             back = NullText(prior, source, null, guidance_scale, up, inner_steps)
             yield from dream(back, LatentVariable(top.z0), levels, top.eps)
             nulls = back.nulls
-        null_at = lambda level: nulls.get(level, null)  # noqa: E731
         cross, itself = (round(share * len(levels)) for share in (cross_share, self_share))
-        prompts = prior, source, condition, null_at, guidance_scale
+        prompts = prior, source, condition, lambda level: nulls.get(level, null), guidance_scale
         side = SideBySide(*prompts, levels, top, words, cross, itself, blend)
         yield from dream(side, LatentVariable(top.z0), levels, top.eps, regularize=regularize)
 

@@ -29,6 +29,7 @@ class InpaintRun(Run[InpaintOptions]):
         masks: one hole for each prompt, (1, h, w) in [0, 1] on the canvas; they sum to at most 1.
         mask: all holes, their sum.
         window: the part of the canvas that the model sees.
+        inputs: what the method got.
     """
 
     def __init__(self, task: InpaintOptions, model: Prior) -> None:
@@ -45,7 +46,7 @@ class InpaintRun(Run[InpaintOptions]):
         self.fit = Fit.to(size_hw, model.native_size, model.multiple, task.size)
         with self.timed("encode"), torch.no_grad():
             prompts = list(task.prompt) * (len(self.masks) if len(task.prompt) == 1 else 1)
-            inputs = InpaintInputs(
+            self.inputs = InpaintInputs(
                 model,
                 self._shown,
                 filled(self._shown, self._hole),
@@ -56,7 +57,7 @@ class InpaintRun(Run[InpaintOptions]):
                 self.fit,
                 generators(self.seeds),
             )
-            self.begin(*task.start_method(inputs))
+            self.begin(*task.start_method(self.inputs))
 
     @property
     def canvas(self) -> Picture:
