@@ -139,6 +139,8 @@ def test_an_export_is_documented():
         found |= {(package, name): getattr(module, name) for name in getattr(module, "__all__", [])}
     silent, without_source = [], []
     for (package, name), value in found.items():
+        if "<locals>" in getattr(value, "__qualname__", ""):
+            continue  # a value made by a function that is documented
         if callable(value) and getattr(value, "__module__", "").startswith("dreamsampler"):
             text = value.__doc__ or ""
             first = text.strip().split("\n", 1)[0]
@@ -157,7 +159,8 @@ def test_examples_in_docstrings_run():
     for name, path in MODULES.items():
         if ">>> " not in path.read_text(encoding="utf-8"):
             continue
-        module, runner = import_module(name), doctest.DocTestRunner()
+        module = import_module(name)
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         for node in ast.walk(SOURCES[path]):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 text, line = ast.get_docstring(node) or "", node.body[0].lineno if node.body else 0

@@ -43,7 +43,7 @@ def test_no_page_loads_anything_from_elsewhere(site):
 def test_commands_and_names_come_from_the_code(site):
     commands = (site / "generated" / "commands.html").read_text()
     assert "--guidance-scale" in commands and "dreamsampler make-scene" in commands
-    for typed in ("SCENE", "MANIFEST", "-o, --output", "--no-solid"):  # as it is typed
+    for typed in ("INPUT", "MANIFEST", "-o, --output", "--no-solid"):  # as it is typed
         assert f"<code>{typed}</code>" in commands
     api = (site / "generated" / "api.html").read_text()
     for name in ("anchored_edit", "prox_l2", "DreamSamplerEditPipeline", "GaussianMixture"):

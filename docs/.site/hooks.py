@@ -70,7 +70,7 @@ def on_files(files: Any, config: Any) -> Any:
     texts |= {name: ROOT / name for name in PAGES}
     for name, path in texts.items():
         whole = path.read_text(encoding="utf-8")
-        text = LED.sub(r"\1", whole)
+        text = LED.sub(led, whole)
         for _, target, _ in LINK.findall(text):
             _carry(files, config, _place(name, target))
         for word in NAMED.findall(text):
@@ -102,13 +102,20 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         up = "../" * here.count("/")
         return f"{words}({up}{_on_site(place)}{anchor or ''})"
 
-    markdown = LED.sub(r"\1", markdown)
+    markdown = LED.sub(led, markdown)
     markdown = re.sub(r"^<!-- not run[^\n]*-->\n", "", markdown, flags=re.M)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
     parts = [p if p.startswith("```") else LINK.sub(moved, indented(p)) for p in parts]
     up = "../" * here.count("/")
     parts = [p if p.startswith("```") else _mapped(p, up, origin in MAPPED) for p in parts]
     return "".join(parts)
+
+
+def led(match: re.Match[str]) -> str:
+    """A name alone if the site knows where it leads, else with its link."""
+    name = match.group(1).strip("`")
+    known = name in exported() or name in tested() or name in defined()
+    return match.group(1) if known else match.group(0)
 
 
 def indented(part: str) -> str:
