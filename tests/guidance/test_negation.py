@@ -97,7 +97,8 @@ def test_every_image_has_a_null_of_its_own():
     z = level.alpha * z0 + level.sigma * eps
 
     def after(rows):
-        step = Step(0, level, z0[rows], eps[rows], z[rows], Estimate(z0[rows], eps[rows]), z0)
+        estimate = Estimate(z0[rows], eps[rows])
+        step = Step(0, level, z0[rows], eps[rows], z[rows], estimate, z0[rows])
         negation = Negation(prior, condition, null, 3.0, steps=2)
         negation.update(z0[rows], step)
         return negation.null.embeddings, negation(z[rows], level).z0

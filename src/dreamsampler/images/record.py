@@ -16,7 +16,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from dreamsampler.files import check_folder, write_whole
-from dreamsampler.maths import Image, Latent, Step
+from dreamsampler.maths import Estimate, Image, Latent, Step
 
 FILES = ("steps.png", "steps.gif", "steps.json")
 """What a record consists of."""
@@ -93,13 +93,11 @@ class Recorder:
         folder = Path(folder)
         check_folder(folder)
         kept = self._spread()
-        frames = [
-            _frame(self._preview(replace(current, z0=current.z0[:ROWS]))) for _, current in kept
-        ]
-        labels = [(f"step {step}", f"t {current.level.t:.3f}") for step, current in kept]
+        frames = [_frame(self._preview(_first_rows(step))) for _, step in kept]
+        labels = [(f"step {index}", f"t {step.level.t:.3f}") for index, step in kept]
         trace = {
             "steps": len(self.trace),
-            "frames": [step for step, _ in kept],
+            "frames": [index for index, _ in kept],
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
@@ -128,6 +126,13 @@ class Recorder:
         if count == 1:
             return kept
         return [kept[round(i * (len(kept) - 1) / (count - 1))] for i in range(count)]
+
+
+def _first_rows(step: Step) -> Step:
+    """A step of the first pictures of its batch."""
+    rows = {name: getattr(step, name)[:ROWS] for name in ("before", "noise", "z", "z0")}
+    estimate = Estimate(step.estimate.z0[:ROWS], step.estimate.eps[:ROWS])
+    return replace(step, estimate=estimate, **rows)
 
 
 def _numbers(step: Step, last: Step | None, seconds: float) -> dict[str, Any]:

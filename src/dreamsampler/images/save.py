@@ -6,6 +6,7 @@ import json
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,19 @@ def save_picture(
 def as_pil(rgb: Tensor, like: Picture | None = None) -> Image.Image:
     """A picture, (3, h, w) in [0, 1], as Pillow's, 8 bits; under the transparency of `like`."""
     return Image.fromarray(_samples(rgb, like, 8))
+
+
+def side_by_side(images: Sequence[Image.Image], most: int = 1600) -> bytes:
+    """Pictures in a row as a PNG of at most so many pixels a side, for a notebook."""
+    sheet = Image.new("RGBA", (sum(i.width for i in images), max(i.height for i in images)))
+    left = 0
+    for image in images:
+        sheet.paste(image.convert("RGBA"), (left, 0))
+        left += image.width
+    sheet.thumbnail((most, most))
+    file = BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue()
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, final
 
 if TYPE_CHECKING:
-    from dreamsampler.tasks.base import Progress
+    from dreamsampler.tasks.progress import Progress
 
 Item = TypeVar("Item")
 STAGES = {"read": "reading and encoding", "decode": "decoding", "write": "writing"}

@@ -4,60 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from dreamsampler.cancel import Flag, cancellable, check_canceled
-from dreamsampler.files import InputError, OutputError, numbered, sha256
+from dreamsampler.files import InputError, numbered
+from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
 from dreamsampler.tasks.options import Limits, check_options
+from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
+from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as PILImage
     from torch import Tensor
 
     from dreamsampler.generators.field import Mesh
     from dreamsampler.images.picture import Picture
     from dreamsampler.maths import Image, Step
     from dreamsampler.models.prior import Prior
-
-ImageInput: TypeAlias = Path | str | Any
-"""A path, a PIL image, a NumPy array (h, w, c), a tensor (c, h, w), or a `Picture`."""
-OperatorInput: TypeAlias = str | Any
-"""An operator in words ("blur(sigma=3)"), or an operator object."""
-Stage: TypeAlias = Literal["read", "fit", "step", "decode", "write"]
-
-
-@final
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Args:
-        stage: read (open and encode), fit (optimizer steps before the model is used), step,
-            decode, write.
-        done: steps or optimizer steps so far.
-        total: how many there will be.
-        run: the run; None while it is being started.
-        step: the newest step, in stage "step"; None before the first one.
-    """
-
-    stage: Stage
-    done: int = 0
-    total: int = 0
-    run: Run[Task] | None = None
-    step: Step | None = None
-
-
-ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 class Task(ABC):
@@ -186,7 +154,7 @@ class Task(ABC):
         """
         if model is None and self.USES_MODEL:
             raise InputError(f"{self.name()} needs a model: pass dreamsampler.from_pretrained()")
-        with _bar(progress, self.name()) as tell, cancellable(cancel):
+        with shown_progress(progress, self.name()) as tell, cancellable(cancel):
             check_canceled()
             tell(Progress("read"))
             run = self.start(model)  # type: ignore[arg-type]  # None where no model is used
@@ -343,7 +311,7 @@ class Run(ABC, Generic[TaskType]):
         options = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}  # type: ignore[arg-type]
         for name in task.PICTURES:  # a picture in memory has no path
             if name in options:
-                options[name] = _named(options[name], name)
+                options[name] = option_of_input(options[name], name)
         first, *others = task.inputs() or [None]
         recipe = {
             "dreamsampler": versions()["dreamsampler"],
@@ -351,7 +319,7 @@ class Run(ABC, Generic[TaskType]):
             "options": options,
             "settings": task.settings,
             "model": describe_model(self.model),
-            "input": {**self._input(first), "files": [_file(each) for each in others]},
+            "input": {**self._input(first), "files": [describe_input(each) for each in others]},
             "seeds": self.seeds,
             "evaluations": self.evaluations,
             "report": self.report,
@@ -408,162 +376,6 @@ class Run(ABC, Generic[TaskType]):
         return []
 
 
-@final
-class Result:
-    """The result of a task.
-
-    Attributes:
-        run: the finished run.
-    """
-
-    def __init__(self, run: Run[Task]) -> None:
-        self.run = run
-
-    @cached_property
-    def images(self) -> list[PILImage]:
-        """The pictures, 8 bits, with the transparency of the source."""
-        from dreamsampler.images.save import as_pil
-
-        return [as_pil(picture, like) for picture, like, _ in self.run.files()]
-
-    @cached_property
-    def svg(self) -> str | None:
-        """The drawing as SVG; None where there is none."""
-        return self.run.svg
-
-    @cached_property
-    def mesh(self) -> Mesh | None:
-        """The scene as a mesh; None where there is none."""
-        return self.run.mesh
-
-    @cached_property
-    def report(self) -> dict[str, Any]:
-        """What was measured on the result."""
-        return self.run.report
-
-    @cached_property
-    def recipe(self) -> dict[str, Any]:
-        """How the result was made; `dreamsampler replay` makes it again from that."""
-        return self.run.recipe()
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Stage -> how long it took."""
-        return self.run.seconds
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations, images times prompts."""
-        return self.run.evaluations
-
-    def save(self, path: str | Path, *, metadata: bool = True) -> list[Path]:
-        """Write the files, with the recipe inside them.
-
-        Args:
-            path: where to; the suffix chooses the format.
-            metadata: whether the files carry the recipe.
-
-        Returns:
-            The files.
-
-        Raises:
-            OutputError: a file cannot be written.
-        """
-        target = Path(path)
-        self.run.task.check_output(target)
-        return self.run.save(target, self.recipe if metadata else {})
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{image.width}x{image.height}" for image in self.images[:4])
-        more = f", {len(self.images)} images" if len(self.images) > 4 else ""
-        spent = f"{self.evaluations} network evaluations, {sum(self.seconds.values()):.1f} s"
-        return f"<Result of {self.run.task.name()}: {sizes}{more}; {spent}>"
-
-    def _repr_svg_(self) -> str | None:
-        """For notebooks."""
-        return self.svg
-
-    def _repr_png_(self) -> bytes | None:
-        """For notebooks: the pictures side by side."""
-        if self.svg is not None or not self.images:
-            return None
-        from PIL import Image
-
-        images = [image.convert("RGBA") for image in self.images[:8]]
-        sheet = Image.new("RGBA", (sum(i.width for i in images), max(i.height for i in images)))
-        left = 0
-        for image in images:
-            sheet.paste(image, (left, 0))
-            left += image.width
-        sheet.thumbnail((1600, 1600))
-        file = BytesIO()
-        sheet.save(file, "PNG")
-        return file.getvalue()
-
-
-def in_memory(value: Any, name: str) -> Any:
-    """A picture that is no path as a `Picture`, text as a path, None as it is.
-
-    Raises:
-        InputError: what is no picture.
-    """
-    if value is None or isinstance(value, Path):
-        return value
-    if isinstance(value, str):
-        return Path(value)
-    from dreamsampler.images.memory import picture_of
-
-    return picture_of(value, name)
-
-
-def files_of(task: Task) -> list[Path]:
-    """The files that a task reads, without pictures in memory."""
-    return [Path(each) for each in task.inputs() if isinstance(each, str | Path)]
-
-
-def check_own_folder(task: Task, path: Path, own: Callable[[str], bool]) -> None:
-    """Refuse an output folder that holds an input, or what is not `own`; OutputError."""
-    from dreamsampler.files import check_folder
-
-    folder = path.resolve()
-    if any(each.resolve().is_relative_to(folder) for each in files_of(task)):
-        raise OutputError(f"{path} holds the scene that is read: choose another output folder")
-    check_folder(path, own)
-
-
 def _evaluations(model: Any) -> int:
+    """Network evaluations so far, of models that count them."""
     return getattr(model, "evaluations", 0)
-
-
-def _named(value: Any, name: str) -> Any:
-    """A picture's path, or the option's name for one in memory."""
-    if isinstance(value, tuple):
-        return [_named(each, f"{name}-{i}") for i, each in enumerate(value)]
-    return value if value is None or isinstance(value, str | Path) else name
-
-
-def _file(value: Any) -> dict[str, str | None]:
-    if isinstance(value, str | Path):
-        return {"name": Path(value).name, "sha256": sha256(value)}
-    return {"name": None, "sha256": value.sha256}
-
-
-@contextmanager
-def _bar(progress: bool | ProgressCallback, name: str) -> Iterator[ProgressCallback]:
-    """Inside, a function that shows how far a run is."""
-    if not isinstance(progress, bool):
-        yield progress
-        return
-    if not progress or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        yield lambda _: None
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=name, leave=False) as bar:
-
-        def tell(state: Progress) -> None:
-            bar.set_postfix_str("" if state.stage == "step" else state.stage, refresh=False)
-            bar.total, bar.n = state.total, state.done
-            bar.refresh()
-
-        yield tell

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 from dreamsampler.files import InputError
 from dreamsampler.images.header import SHORTEST_SIDE, check_picture
-from dreamsampler.tasks.base import ImageInput, OperatorInput, Run
+from dreamsampler.tasks.base import Run
+from dreamsampler.tasks.inputs import ImageInput, OperatorInput
 from dreamsampler.tasks.operator_task import OperatorTask
 from dreamsampler.tasks.options import Limits
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Flag, cancellable
 from dreamsampler.files import OutputError, check_folder
-from dreamsampler.tasks.base import Progress, ProgressCallback, Result, Task, files_of
+from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.inputs import files_among
+from dreamsampler.tasks.progress import Progress, ProgressCallback
+from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
     from dreamsampler.models.prior import Prior
@@ -120,7 +123,7 @@ def check_paths(task: Task, output: Path, record: Path | None = None) -> list[Pa
     """
     task.check()
     height, width = task.check_files()
-    inputs, paths = files_of(task), task.outputs(output)
+    inputs, paths = files_among(task.inputs()), task.outputs(output)
     masked = getattr(task, "mask_image", None)
     if masked and paths[0].suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)

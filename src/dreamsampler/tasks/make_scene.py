@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final, get_args
 
-from dreamsampler.tasks.base import OperatorInput, Run, check_own_folder
+from dreamsampler.tasks.base import Run
+from dreamsampler.tasks.inputs import OperatorInput, check_scene_folder, is_scene_file
 from dreamsampler.tasks.operator_task import OperatorTask
 from dreamsampler.tasks.options import Limits
 from dreamsampler.tasks.recipe import plain
-from dreamsampler.tasks.scene_names import own
 from dreamsampler.version import __version__
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class MakeSceneOptions(OperatorTask):
     def check_output(self, path: Path, reserve: int = 1 << 20) -> None:
         """Refuse an output folder that cannot take the scene; OutputError."""
         del reserve
-        check_own_folder(self, path, own)
+        check_scene_folder(path, self.inputs())
 
     def angles(self, held_out: bool) -> list[tuple[float, float]]:
         """Azimuth and elevation of the cameras, in degrees: a spiral of even area.
@@ -204,7 +204,7 @@ class MakeSceneRun(Run[MakeSceneOptions]):
         from dreamsampler.files import whole_folder
 
         recipe = self.recipe() if recipe is None else recipe
-        with whole_folder(path, own) as part:
+        with whole_folder(path, is_scene_file) as part:
             self._write(part, recipe)
         return self.task.outputs(Path(path))
 

@@ -39,8 +39,8 @@ def run_sweep(
     """
     from dreamsampler.files import check_writable, write_whole
     from dreamsampler.interfaces.progress import Bar
-    from dreamsampler.tasks.base import files_of
     from dreamsampler.tasks.execute import check_paths, execute
+    from dreamsampler.tasks.inputs import files_among
 
     if record is not None:
         raise InputError("a sweep keeps no record of each run: leave record out")
@@ -54,7 +54,7 @@ def run_sweep(
     for each, path in zip(tasks, paths, strict=True):
         check_paths(each, path)
     check_writable(sheet)
-    if any(sheet.exists() and sheet.samefile(each) for each in files_of(task)):
+    if any(sheet.exists() and sheet.samefile(each) for each in files_among(task.inputs())):
         raise InputError(f"{sheet} would replace its own input: choose another output name")
     with Bar() as bar:
         bar.stage(f"loading {model.model}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from dreamsampler.tasks.base import Progress
+    from dreamsampler.tasks.progress import Progress
 
 PREVIEWS = 8
 """Previews of a node: each is decoded, which takes about as long as a step."""

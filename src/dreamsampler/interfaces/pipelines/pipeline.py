@@ -21,7 +21,8 @@ from torch import Tensor
 from dreamsampler.maths import Step
 from dreamsampler.models.load import from_pipe, from_pretrained
 from dreamsampler.models.network import NetworkPrior
-from dreamsampler.tasks.base import Progress, Run, Task
+from dreamsampler.tasks.base import Run, Task
+from dreamsampler.tasks.progress import Progress
 
 Callback: TypeAlias = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
 """(pipe, step, timestep, tensors by name) -> nothing, or the tensors as they came."""

@@ -23,7 +23,8 @@ from dreamsampler.interfaces.studio.run_store import (
 from dreamsampler.interfaces.studio.uploads import Limits, copy, copy_scene, is_scene, safe_name
 from dreamsampler.interfaces.studio.worker import Job, Worker
 from dreamsampler.operators.spec import Description, parse
-from dreamsampler.tasks.base import Run, Task, files_of
+from dreamsampler.tasks.base import Run, Task
+from dreamsampler.tasks.inputs import files_among
 from dreamsampler.tasks.options import options_of, read_options
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Submissions:
             taken[option.name] = paths if option.kind == "files" else paths[0]
         task = read_options(kind, taken, kind.name())
         task.check()
-        if any(not path.resolve().is_relative_to(inputs) for path in files_of(task)):
+        if any(not path.resolve().is_relative_to(inputs) for path in files_among(task.inputs())):
             # such as palette(FILE); the message is the same whether the server has the file or not
             raise InputError(
                 "an option names a file, which a studio does not read: leave it out, or use the "

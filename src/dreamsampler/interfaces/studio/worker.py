@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Canceled, check_canceled
-from dreamsampler.tasks.base import Progress, ProgressCallback, Task
+from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import Written, execute
+from dreamsampler.tasks.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from dreamsampler.maths import Image

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from dreamsampler.files import InputError
 from dreamsampler.images.header import check_mask, check_picture
 from dreamsampler.methods.registry import methods_of
-from dreamsampler.tasks.base import ImageInput
+from dreamsampler.tasks.inputs import ImageInput
 from dreamsampler.tasks.method_task import MethodTask
 from dreamsampler.tasks.options import Limits
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from dreamsampler.files import InputError
 from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, open_header
 from dreamsampler.methods.registry import methods_of
-from dreamsampler.tasks.base import ImageInput
+from dreamsampler.tasks.inputs import ImageInput
 from dreamsampler.tasks.method_task import MethodTask
 from dreamsampler.tasks.options import Limits
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dreamsampler.files import InputError
-from dreamsampler.tasks.base import OperatorInput, check_own_folder
+from dreamsampler.tasks.inputs import OperatorInput, check_scene_folder
 from dreamsampler.tasks.operator_task import OperatorTask
 from dreamsampler.tasks.options import Limits
-from dreamsampler.tasks.scene_names import own
 
 if TYPE_CHECKING:
     from dreamsampler.generators.field.transforms import Shot
@@ -147,7 +146,7 @@ class ReconstructOptions(OperatorTask):
     def check_output(self, path: Path, reserve: int = 1 << 20) -> None:
         """Refuse an output folder that cannot take the scene; OutputError."""
         del reserve
-        check_own_folder(self, path, own)
+        check_scene_folder(path, self.inputs())
 
 
 def shown(shots: list[Shot]) -> list[Shot]:

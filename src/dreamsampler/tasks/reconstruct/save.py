@@ -15,8 +15,8 @@ from dreamsampler.files import whole_folder, write_whole
 from dreamsampler.generators.field import Camera, Grid, glb, save_field, surface, write_transforms
 from dreamsampler.images.animation import gif, mp4
 from dreamsampler.images.save import save_picture
+from dreamsampler.tasks.inputs import is_scene_file
 from dreamsampler.tasks.recipe import tagged
-from dreamsampler.tasks.scene_names import own
 
 DEPTH_STEP: Final = 1e-3
 """World units of one step of a depth map: nerfstudio's depth_unit_scale_factor as it is there."""
@@ -42,7 +42,7 @@ def save_scene(
         video: whether the turntable is written as MP4, too.
     """
     mesh = surface(grid)
-    with whole_folder(folder, own) as part:
+    with whole_folder(folder, is_scene_file) as part:
         names, depths = [], []
         for i, (_, picture, depth) in enumerate(views):
             names.append(f"view_{i:03d}.png")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from dreamsampler.files import InputError
 from dreamsampler.methods.registry import methods_of
-from dreamsampler.tasks.base import ImageInput, OperatorInput
+from dreamsampler.tasks.inputs import ImageInput, OperatorInput
 from dreamsampler.tasks.method_task import MethodTask
 from dreamsampler.tasks.operator_task import OperatorTask
 from dreamsampler.tasks.options import Limits
@@ -67,12 +67,11 @@ class RestoreOptions(OperatorTask, MethodTask):
         super().check()
         if self.adaptive_negation:
             self._check_negation()
-        linear = all(step.name != "jpeg" for step in self.description.steps)
-        if self.chosen.linear and not linear:
+        if self.chosen.linear and not self.description.linear:
             others = [n for n, each in methods_of("restore").items() if not each.linear]
             raise InputError(
-                f"method {self.method} needs a linear operator, and jpeg is not: take one of "
-                f"{', '.join(others)}"
+                f"method {self.method} needs a linear operator, and {self.operator} is not: take "
+                f"one of {', '.join(others)}"
             )
 
     def check_negative_prompt(self) -> None:
