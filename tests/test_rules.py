@@ -308,7 +308,6 @@ def defined_names(tree):
             yield node, node.attr
 
 
-@pytest.mark.skip(reason="switched on when every folder is renamed")
 def test_private_words_do_not_come_back():
     found = []
     for path, tree in SOURCES.items():

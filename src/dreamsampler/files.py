@@ -1,4 +1,4 @@
-"""Files at the house's doors: written whole or not at all."""
+"""Files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ def whole_folder(path: str | Path, own: Callable[[str], bool]) -> Iterator[Path]
         for folder in reversed(missing):
             undo.callback(_remove_empty, folder)
         undo.callback(shutil.rmtree, part, ignore_errors=True)
-        with _told(path):
+        with _explaining(path):
             part.mkdir(parents=True)
         yield part
-        with _told(path):
+        with _explaining(path):
             _move_in(part, path, own)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

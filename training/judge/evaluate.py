@@ -23,7 +23,7 @@ from training.data.concepts import icon_names
 from training.data.icons import SETS, load_sets
 from training.judge.data import Labeled, blur, damage, portraits, render, strangers
 
-HELD, UNSEEN = 999_999, 999_998
+HELD_OUT, UNSEEN = 999_999, 999_998
 
 
 def accuracy(
@@ -76,7 +76,7 @@ def report(judge: Judge, sets: dict, styles: list[str], count: int) -> dict[str,
     """All rows, for a judge that was trained on `styles`."""
     torch.manual_seed(1)
     random.seed(1)
-    data = render(sets, count, HELD, styles)
+    data = render(sets, count, HELD_OUT, styles)
     rows = {
         "held-out augmentations": accuracy(judge, data),
         "the same, blurred (sigma 1.5 px at 64)": accuracy(judge, data, lambda x: blur(x, 1.5)),

@@ -20,7 +20,7 @@ MOST_PIXELS = 64_000_000
 """Pixels; above it a picture is refused before it is decoded."""
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA")
-_WANTED = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
+_FORMATS = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
 _ORIENTATION = 0x0112
 
 
@@ -103,7 +103,9 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(path, int(pixels[0]) if pixels else MOST_PIXELS) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a picture{_guess(path)}: pass a {_WANTED} file") from error
+        raise InputError(
+            f"{path} is not a picture{_guess(path)}: pass a {_FORMATS} file"
+        ) from error
     except PermissionError as error:
         raise InputError(f"{path} may not be read: change its permissions") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:

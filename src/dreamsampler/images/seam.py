@@ -83,10 +83,10 @@ def _steps(painted: Tensor, inside: Tensor) -> Tensor:
     total = torch.zeros_like(painted)
     for axis in (2, 3):
         for way in (1, -1):
-            there = 1 - inside.roll(way, axis)
-            there.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
+            outside = 1 - inside.roll(way, axis)
+            outside.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
             step = painted - painted.roll(way, axis)
-            total += there * step * (step.abs().amax(0, keepdim=True) <= STEP)
+            total += outside * step * (step.abs().amax(0, keepdim=True) <= STEP)
     return total
 
 

@@ -159,8 +159,8 @@ class _Standing:
 
 def _answer(turns: Sequence[_Turn[Any]], prior: Prior) -> None:
     """Answer every question, those of one kind in one forward."""
-    asked = [each.question for each in turns if each.question is not None]
-    for group in _grouped(asked):
+    questions = [each.question for each in turns if each.question is not None]
+    for group in _grouped(questions):
         with torch.no_grad():
             found = _attempt(lambda p, group=group: _forward(group, p), prior)
             if len(group) > 1 and isinstance(found, Exception):  # one may spoil it for the others

@@ -218,10 +218,10 @@ class MakeSceneRun(Run[MakeSceneOptions]):
                 save_picture(folder / name, picture.expand(3, -1, -1), recipe=recipe)
         names = [path.name for path in self.task.outputs(folder)]
         names = [name for name in names if name.startswith(("view", "held_out"))]
-        held = [name.startswith("held_out") for name in names]
+        held_out = [name.startswith("held_out") for name in names]
         masks = [name.replace("view", "mask") if self.task.masked else None for name in names]
-        masks = [None if out else mask for mask, out in zip(masks, held, strict=True)]
-        write_transforms(folder, self.cameras, names, held, {"mask_path": masks})
+        masks = [None if out else mask for mask, out in zip(masks, held_out, strict=True)]
+        write_transforms(folder, self.cameras, names, held_out, {"mask_path": masks})
 
 
 @final

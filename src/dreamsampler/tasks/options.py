@@ -121,8 +121,8 @@ class Option:
                 return self._file(value)
         return self._text(value)
 
-    def _wrong(self, value: Any, wanted: str) -> InputError:
-        return InputError(f"{self.name} is {shown(value)}, but must be {wanted}")
+    def _wrong(self, value: Any, expected: str) -> InputError:
+        return InputError(f"{self.name} is {shown(value)}, but must be {expected}")
 
     def _flag(self, value: Any) -> bool:
         word = str(value).strip().lower()
@@ -148,21 +148,21 @@ class Option:
     def _number(self, value: Any) -> int | float | str:
         if str(value).strip() in self.words:
             return str(value).strip()
-        wanted = "a whole number" if self.whole else "a number"
-        wanted += "".join(f", or {word}" for word in self.words)
+        expected = "a whole number" if self.whole else "a number"
+        expected += "".join(f", or {word}" for word in self.words)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise self._wrong(value, wanted)
+            raise self._wrong(value, expected)
         try:
             digits = isinstance(value, str) and _DIGITS.fullmatch(value)
             number = int(value) if isinstance(value, int) or digits else float(value)
         except (ValueError, OverflowError):
-            raise self._wrong(value, wanted) from None
+            raise self._wrong(value, expected) from None
         if math.isnan(number):
-            raise self._wrong(value, wanted)
+            raise self._wrong(value, expected)
         if not self.whole:
             return float(number)
         if math.isinf(number) or number != round(number):
-            raise self._wrong(value, wanted)
+            raise self._wrong(value, expected)
         return int(number)
 
     def _numbers(self, value: Any) -> tuple[int | float | str, ...]:
@@ -263,7 +263,7 @@ def check_options(values: Any, names: Iterable[str] | None = None) -> None:
         names: of the options to look at; None for all.
 
     Raises:
-        ValueError: with the name, what came and what was wanted.
+        ValueError: with the name, what came and what was expected.
 
     Example:
         >>> from dreamsampler.tasks import Edit

@@ -142,9 +142,9 @@ class ReconstructRun(Run[ReconstructOptions]):
         The field follows them beside the data: |A g - y|^2 alone is slow to say what a blur hides.
         Views that were scaled down say too little alone: there, guesses were measured to do harm.
         """
-        views, wanted = self.views, self.task.deconvolve and bool(self.task.description.steps)
+        views, deconvolve = self.views, self.task.deconvolve and bool(self.task.description.steps)
         whole = tuple(views.y.shape[2:]) == views.cameras[0].size
-        return first_guess(self._data) if wanted and whole and is_linear(views.op) else None
+        return first_guess(self._data) if deconvolve and whole and is_linear(views.op) else None
 
     def _solid(self) -> Tensor | None:
         """Where rays end in something; None where glass may be, or nothing sharp tells."""

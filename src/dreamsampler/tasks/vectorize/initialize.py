@@ -168,9 +168,9 @@ def keep(graphic: VectorGraphic, own: Scene, guess: Tensor) -> None:
         where = changed(rendered(VectorGraphic(own)) - guess)
         over = (coverage(own) * where).sum((1, 2))
         idle = (over < 1).nonzero().squeeze(1)
-    held = torch.isin(own.path_of_segment, idle)
+    unused = torch.isin(own.path_of_segment, idle)
     points = torch.ones_like(graphic.points)
-    points[own.segments[held].flatten()] = 0
+    points[own.segments[unused].flatten()] = 0
     color = torch.ones_like(graphic.color)
     color[idle] = 0
     graphic.points.register_hook(lambda grad: grad * points)

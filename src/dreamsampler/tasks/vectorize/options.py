@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["picture", "svg", "prompt"]
 MOST_PIXELS = 1 << 20
 """A canvas of more is refused: paths have no more detail than that, and take minutes."""
 
-_WANTED = {
+_NEEDED = {
     "prompt": "there is neither a picture nor a prompt: give one of them",
     "svg": "an SVG file came without a prompt: say what it should show",
 }
@@ -101,7 +101,7 @@ class VectorizeOptions(OperatorTask):
             if getattr(self, name) is not None and not prompted:
                 raise InputError(f"{name} came without a prompt: name what the picture shows")
         if self.kind != "picture" and not prompted:
-            raise InputError(_WANTED[self.kind])
+            raise InputError(_NEEDED[self.kind])
         self._check_kind()
 
     @property
