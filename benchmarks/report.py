@@ -207,17 +207,3 @@ def page_of(
     columns = [(row.method, [records.picture(row, item) for item in shown]) for row in rows]
     sheet([own, *columns], page.words, out / "sheet.png", page.side)
     return "\n".join([*lines, "![pictures](sheet.png)", ""])
-
-
-def between_markers(text: str, name: str, content: str) -> str:
-    """A page with what lies between `<!-- NAME -->` and `<!-- /NAME -->` replaced.
-
-    Raises:
-        ValueError: a page without the two markers, in that order.
-    """
-    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
-    head, opened, rest = text.partition(first)
-    _, closed, tail = rest.partition(last)
-    if not opened or not closed:
-        raise ValueError(f"the page has no {first} followed by {last}: add both lines to it")
-    return f"{head}{first}\n{content.strip()}\n{last}{tail}"

@@ -18,7 +18,6 @@ import tyro
 
 from benchmarks.protocol import Item
 from benchmarks.records import Records, Row, machine_of
-from benchmarks.report import between_markers
 from benchmarks.results import check_comparable, comparison, read_results, results_of, text_of
 from benchmarks.suite import Suite
 from dreamsampler.files import check_writable, write_whole
@@ -53,9 +52,6 @@ class Options:
     """editing: LPIPS of the background, where the package lpips is installed"""
     own: tuple[Path, ...] = ()
     """regularizers: a Python file with `regularizer` (and `figure`); may be given several times"""
-    readme: Path | None = None
-    """editing, vectorization: a page whose table between <!-- bench --> and <!-- /bench --> (or
-    <!-- bench vectorization --> and its end) is replaced"""
     against: str | None = None
     """compare with the SUITE.json of another run, or with the committed one (the word committed):
     which figures lie within the intervals stated there"""
@@ -67,8 +63,6 @@ class Options:
 OWN = {"data": "editing", "clip": "editing", "dino": "editing", "lpips": "editing",
        "own": "regularizers"}  # fmt: skip
 """Options of one suite."""
-MARKERS = {"editing": "bench", "vectorization": "bench vectorization"}
-"""Suites with a table for a page, and the markers it goes between."""
 
 
 def measure_suite(name: str, options: Options) -> Path:
@@ -107,9 +101,6 @@ def measure_suite(name: str, options: Options) -> Path:
     if other is not None:
         text = f"{text}\n{comparison(*other, ours)}"
     write_whole(path, text.encode())
-    if options.readme is not None:
-        page, short = options.readme.read_text("utf-8"), suite.short_table(records, rows, items)
-        write_whole(options.readme, between_markers(page, MARKERS[name], short).encode())
     return path
 
 
@@ -120,10 +111,6 @@ def _check(name: str, options: Options) -> None:
     for option, suite in OWN.items():
         if getattr(options, option) and name != suite:
             raise ValueError(f"{option} is for the suite {suite}: leave it out")
-    if options.readme is not None:
-        if name not in MARKERS:
-            raise ValueError(f"readme is for the suites {' and '.join(MARKERS)}: leave it out")
-        between_markers(options.readme.read_text(encoding="utf-8"), MARKERS[name], "")
     if options.against is not None:
         read_results(options.against, name)
     check_writable(options.output / "probe")

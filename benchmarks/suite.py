@@ -14,7 +14,7 @@ from benchmarks.device import clock_of
 from benchmarks.judge import Judge
 from benchmarks.protocol import Item, Protocol, frozen
 from benchmarks.records import Records, Result, Row
-from benchmarks.report import Column, table
+from benchmarks.report import Column
 
 
 @dataclass
@@ -38,8 +38,6 @@ class Suite(ABC):
     """Items that are measured together; of 1, all rows of an item are measured one after another"""
     float32 = False
     """whether the bundled model computes in float32 and not in bfloat16"""
-    short: ClassVar[tuple[str, ...]] = ()
-    """measures of the table that goes into a page"""
     columns: ClassVar[tuple[Column, ...]] = ()
 
     def __init__(self, prior: Any, protocol: Protocol | None = None) -> None:
@@ -75,12 +73,6 @@ class Suite(ABC):
     @abstractmethod
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """Markdown of what is recorded; plots go to `out`."""
-
-    def short_table(self, records: Records, rows: list[Row], items: list[Item]) -> str:
-        """The table of a page: `short` columns of all rows but variants and points of curves."""
-        rows = [row for row in rows if row.kind not in ("sweep", "variant")]
-        measured = [(row.method, records.all(row, items)) for row in rows]
-        return table(measured, [column for column in self.columns if column.measure in self.short])
 
     @contextmanager
     def metered(self) -> Iterator[Spent]:

@@ -56,7 +56,6 @@ class Editing(Suite):
     """
 
     name = "editing"
-    short = ("top-1", "background dB", "background dB, put back", "structure", "evaluations")
     columns = (
         Column("top-1", "top-1 %", ".0f", 100),
         Column("top-5", "top-5 %", ".0f", 100),

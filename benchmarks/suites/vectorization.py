@@ -174,7 +174,6 @@ class Vectorization(Suite):
     """How near drawings are to the sharp icon, and what they consist of."""
 
     name, float32 = "vectorization", True
-    short = ("PSNR", "top-1", "paths", "seconds")
     columns = (
         Column("PSNR", "PSNR dB", ".2f"),
         Column("SSIM", "SSIM", ".3f"),

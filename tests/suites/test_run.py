@@ -48,13 +48,10 @@ def bench(capsys, tmp_path, monkeypatch, prior):
 
 
 def test_it_measures_tells_and_goes_on_where_it_ended(bench, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("# t\n<!-- bench -->\n<!-- /bench -->\n")
-    say = ("editing", "-o", "out", *TRY, "--published-only", "--readme", page)
+    say = ("editing", "-o", "out", *TRY, "--published-only")
     said = bench(*say)
     assert said.code == 0, said.err
     assert "| DreamSampler | " in said.out and "| SDEdit | " in said.out
-    assert "| DreamSampler | " in page.read_text()
     assert "2 batches to measure" in said.err
     record = json.loads(next((tmp_path / "out/records/dreamsampler").iterdir()).read_text())
     assert record["evaluations"] == 48 and 0 <= record["measures"]["likeness"] <= 1
@@ -121,13 +118,10 @@ def test_holes_are_painted_by_methods_of_restoration(bench, tmp_path, monkeypatc
 
 
 def test_icons_drawn_with_paths(bench, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("<!-- bench vectorization -->\n<!-- /bench vectorization -->\n")
-    say = ("vectorization", "-o", "out", "--model", TINY, "--limit", 1, "--readme", page)
+    say = ("vectorization", "-o", "out", "--model", TINY, "--limit", 1)
     said = bench(*say, "--methods", "restored, then traced", "--methods", "Wiener, traced")
     assert said.code == 0, said.err
-    assert "| restored, then traced | " in page.read_text()
-    assert "Wiener" in said.out and "Wiener" not in page.read_text()
+    assert "| restored, then traced | " in said.out and "Wiener" in said.out
     (svg,) = (tmp_path / "out/pictures/restored-traced").glob("*.svg")
     assert svg.read_text().count("<path") >= 1
     assert (tmp_path / "out" / "psnr.png").is_file()
@@ -175,7 +169,6 @@ def test_a_folder_of_ones_own(bench, tmp_path):
         (("--data", "nowhere"), "not in PIE-Bench's layout"),
         (("--clip", "nowhere"), "pass the folder of a CLIP model"),
         (("--lpips",), "needs the package lpips"),
-        (("--readme", "nowhere.md"), "nowhere.md"),
         (("--against", "nowhere.json"), "there is no file nowhere.json to compare with"),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 from benchmarks.metrics import CEILING, background, preservation, psnr, seam, ssim
 from benchmarks.protocol import FROZEN, HERE, Item, Protocol, frozen
 from benchmarks.records import Records, Result, Row
-from benchmarks.report import Column, against_front, between_markers, label, paired, table
+from benchmarks.report import Column, against_front, label, paired, table
 from benchmarks.run import grouped, pending
 from benchmarks.stats import bootstrap, difference, front, points, tuned
 from benchmarks.suites import cost, editing, inpainting, radiance, restoration, vectorization
@@ -178,13 +178,6 @@ def _short(value):
 def test_rows_are_compared_picture_by_picture():
     ours, theirs = [record(0, 10), record(0, 50)], [record(0, 8), record(0, 48)]
     assert paired(ours, {"them": theirs}, "kept") == "them +2.0 [+2.0, +2.0]"
-
-
-def test_the_table_goes_between_its_markers():
-    page = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb"
-    assert between_markers(page, "bench", "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb"
-    with pytest.raises(ValueError, match="add both lines"):
-        between_markers("<!-- /bench --> <!-- bench -->", "bench", "new")
 
 
 def test_preservation_looks_at_the_background_only():
