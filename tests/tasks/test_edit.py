@@ -202,7 +202,7 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
     ("options", "words"),
     [
         ({"prompt": "  "}, "prompt is empty"),
-        ({"prompt": None}, "prompt is empty"),
+        ({"prompt": None}, "prompt is None, but must be text"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"num_inference_steps": 2.5}, "must be a whole number from 1 to 1000"),
         ({"strength": "much"}, "strength is 'much', but must be a number"),

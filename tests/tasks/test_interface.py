@@ -112,8 +112,14 @@ def test_all_kinds_of_pictures_give_the_same_result(model, folder):
 
 
 def test_what_is_no_picture_is_one_line(model):
-    with pytest.raises(ValueError, match="image is a dict, and a picture was wanted"):
+    with pytest.raises(ValueError, match="image is of type dict, but must be a picture"):
         ds.Edit({}, "dog")
+    with pytest.raises(ValueError, match="image is of type NoneType, but must be a picture"):
+        ds.Edit(None, "dog")
+    with pytest.raises(ValueError, match="image is of type list, but must be a picture"):
+        ds.Edit([Image.new("RGB", (32, 32))] * 2, "dog")
+    with pytest.raises(ValueError, match=r"pass dreamsampler\.from_pretrained\('sd15'\)"):
+        ds.Edit("cat.png", "dog")("sd15")
     with pytest.raises(ValueError, match="edit needs a model: pass dreamsampler"):
         ds.Edit("cat.png", "dog")()
 
