@@ -15,9 +15,9 @@ from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 @pytest.fixture
 def files(tmp_path):
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / "in.png")
-    mask = np.zeros((40, 48), np.uint8)
-    mask[10:30, 12:36] = 255
+    Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(tmp_path / "in.png")
+    mask = np.zeros((24, 32), np.uint8)
+    mask[6:18, 8:24] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     return tmp_path
 
@@ -55,7 +55,7 @@ def test_its_recipe_holds_the_hashes_of_what_was_in_memory(prior, files):
 def test_a_mask_of_another_size_in_memory_is_refused(prior, files):
     task = TASKS["edit"](Image.open(files / "in.png"), np.ones((20, 20)))
     for refuse in (task.check_files, lambda: task.start(prior)):
-        with pytest.raises(InputError, match="mask_image is 20x20 pixels but the picture is 48x40"):
+        with pytest.raises(InputError, match="mask_image is 20x20 pixels but the picture is 32x24"):
             refuse()
 
 
