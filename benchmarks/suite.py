@@ -58,7 +58,8 @@ class Suite(ABC):
         known = list(dict.fromkeys(row.method for row in rows))
         for name in methods or []:
             if name not in known:
-                raise ValueError(f"there is no method {name!r}: choose among {', '.join(known)}")
+                listed = "; ".join(known)
+                raise ValueError(f"there is no method {name!r}: choose one of {listed}")
         return [row for row in rows if methods is None or row.method in methods]
 
     def measure(self, row: Row, items: list[Item]) -> list[Result]:

@@ -16,7 +16,7 @@ from typing import final
 
 @final
 class InputError(ValueError):
-    """What was given cannot be used: what came, what was wanted, what to do."""
+    """What was given cannot be used: what came, what it must be, what to do."""
 
 
 @final
@@ -172,7 +172,7 @@ def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> 
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file, and a folder was wanted: choose another name")
+        raise OutputError(f"{path} is a file, but must be a folder: choose another name")
     if own is not None and path.exists():
         seen = [each for each in path.iterdir() if not each.name.startswith(".")]
         foreign = sorted(each.name for each in seen if not (each.is_file() and own(each.name)))
@@ -217,7 +217,7 @@ def _target(path: Path) -> Path:
         raise explained(path, error) from error
     if mode is not None:
         if stat.S_ISDIR(mode):
-            raise OutputError(f"{path} is a folder, and a file was wanted: write {path}/NAME.png")
+            raise OutputError(f"{path} is a folder, but must be a file: write {path}/NAME.png")
         if not stat.S_ISREG(mode):
             raise OutputError(f"{path} is not a plain file: choose a file name such as out.png")
     return Path(os.path.realpath(path)) if os.path.islink(path) else path

@@ -278,7 +278,7 @@ def test_no_strength_is_the_source(pipe, cat):
 def test_what_cannot_be_used_is_refused_in_one_line(pipe, cat):
     for options, words in (
         ({"prompt": " "}, "the prompt is empty"),
-        ({"image": 3}, "image is a int"),
+        ({"image": 3}, "image is of type int"),
         ({"output_type": "jax"}, "output_type is 'jax'"),
         ({"method": "best"}, "there is no method 'best'"),
         ({"mask_image": Image.new("L", (20, 20))}, "mask_image is 20x20"),

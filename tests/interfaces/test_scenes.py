@@ -116,7 +116,7 @@ def nothing(folder):
         (nothing, ("-o", "scene"), "choose another output"),
         (nothing, ("-o", "."), "holds the scene that is read"),
         (nothing, ("-o", "full"), "holds notes.txt"),
-        (nothing, ("-o", "full/notes.txt"), "is a file, and a folder was wanted"),
+        (nothing, ("-o", "full/notes.txt"), "is a file, but must be a folder"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(

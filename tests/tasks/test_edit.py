@@ -36,6 +36,8 @@ def quick(image, **options):
     method = methods_of("edit").get(options.get("method", "default"))
     if method is not None and method.source_prompt == "needed":
         options = {"source_prompt": "cat", **options}
+    if method is not None and "inner_steps" in method.settings:  # it searches at each level
+        options = {"num_inference_steps": 2, **options}
     return Edit(**{"image": image, "prompt": "dog", "num_inference_steps": 3, **options})
 
 
@@ -202,7 +204,7 @@ def test_several_images_get_numbers(prior, cat, tmp_path):
     ("options", "words"),
     [
         ({"prompt": "  "}, "prompt is empty"),
-        ({"prompt": None}, "prompt is empty"),
+        ({"prompt": None}, "prompt is None, but must be text"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"num_inference_steps": 2.5}, "must be a whole number from 1 to 1000"),
         ({"strength": "much"}, "strength is 'much', but must be a number"),
@@ -264,7 +266,7 @@ def test_a_regularizer_in_words_decides_what_the_result_is(cat):
 def test_a_regularizer_acts_in_every_method(prior, cat):
     for method in METHODS:
         plain, bent = (
-            quick(cat, method=method, regularize=words, num_inference_steps=1)
+            quick(cat, method=method, regularize=words, num_inference_steps=1, size=32)
             .start(prior)
             .run()
             .pictures()[0]

@@ -61,12 +61,12 @@ def model():
 def folder(tmp_path_factory):
     """A cat, a face with a mask, a blurred picture, and four views of a car."""
     path = tmp_path_factory.mktemp("interface")
-    y, x = np.mgrid[:40, :48]
+    y, x = np.mgrid[:24, :32]
     rgb = np.stack([x * 5, y * 6, (x * y) % 256], -1).astype(np.uint8)
     for name in ("cat", "grin", "y"):
         Image.fromarray(rgb).save(path / f"{name}.png")
-    mask = np.zeros((40, 48), np.uint8)
-    mask[10:30, 12:36] = 255
+    mask = np.zeros((24, 32), np.uint8)
+    mask[6:18, 8:24] = 255
     Image.fromarray(mask).save(path / "mask.png")
     ds.MakeScene("car", "blur(sigma=2)", views=3, held_out=0, size=16)().save(path / "car-views")
     return path
@@ -79,7 +79,7 @@ def test_the_printed_lines_run(kind, model, folder, tmp_path, monkeypatch):
     pictures = {n: KINDS[kind](folder / f"{n}.png") for n in ("cat", "grin", "mask", "y")}
     namespace = {"ds": quick_tasks(), "model": model, **pictures}
     exec(LINES, namespace)
-    assert namespace["out"].images[0].size == (48, 40)
+    assert namespace["out"].images[0].size == (32, 24)
     recipe = read_recipe("with-recipe.png")
     assert recipe["options"]["image"] == (str(pictures["cat"]) if kind == "path" else "image")
     plain, tagged = (np.array(Image.open(f"{n}.png")) for n in ("plain", "with-recipe"))
@@ -112,8 +112,14 @@ def test_all_kinds_of_pictures_give_the_same_result(model, folder):
 
 
 def test_what_is_no_picture_is_one_line(model):
-    with pytest.raises(ValueError, match="image is a dict, and a picture was wanted"):
+    with pytest.raises(ValueError, match="image is of type dict, but must be a picture"):
         ds.Edit({}, "dog")
+    with pytest.raises(ValueError, match="image is of type NoneType, but must be a picture"):
+        ds.Edit(None, "dog")
+    with pytest.raises(ValueError, match="image is of type list, but must be a picture"):
+        ds.Edit([Image.new("RGB", (32, 32))] * 2, "dog")
+    with pytest.raises(ValueError, match=r"pass dreamsampler\.from_pretrained\('sd15'\)"):
+        ds.Edit("cat.png", "dog")("sd15")
     with pytest.raises(ValueError, match="edit needs a model: pass dreamsampler"):
         ds.Edit("cat.png", "dog")()
 
@@ -124,7 +130,7 @@ def test_a_result_shows_itself_in_a_notebook(model, folder):
     assert drawn._repr_png_() is None and drawn.mesh is None
     edited = ds.Edit(str(folder / "cat.png"), "dog", num_images=2, **QUICK["Edit"])(model)
     assert edited._repr_png_().startswith(b"\x89PNG") and edited._repr_svg_() is None
-    assert repr(edited).startswith("<Result of edit: 48x40, 48x40; ")
+    assert repr(edited).startswith("<Result of edit: 32x24, 32x24; ")
     assert edited.evaluations == edited.recipe["evaluations"] > 0
     assert set(edited.seconds) == {"encode", "loop", "decode"}
 

@@ -15,9 +15,9 @@ from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 @pytest.fixture
 def files(tmp_path):
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / "in.png")
-    mask = np.zeros((40, 48), np.uint8)
-    mask[10:30, 12:36] = 255
+    Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(tmp_path / "in.png")
+    mask = np.zeros((24, 32), np.uint8)
+    mask[6:18, 8:24] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     return tmp_path
 
@@ -55,7 +55,7 @@ def test_its_recipe_holds_the_hashes_of_what_was_in_memory(prior, files):
 def test_a_mask_of_another_size_in_memory_is_refused(prior, files):
     task = TASKS["edit"](Image.open(files / "in.png"), np.ones((20, 20)))
     for refuse in (task.check_files, lambda: task.start(prior)):
-        with pytest.raises(InputError, match="mask_image is 20x20 pixels but the picture is 48x40"):
+        with pytest.raises(InputError, match="mask_image is 20x20 pixels but the picture is 32x24"):
             refuse()
 
 
@@ -109,14 +109,14 @@ def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (3, "is a int, and a picture was wanted"),
-        ([np.zeros((20, 20))], "is a list"),
+        (3, "is of type int, but must be a picture"),
+        ([np.zeros((20, 20))], "is of type list"),
         (np.zeros((2, 20, 20, 3)), r"is an array of \(2, 20, 20, 3\)"),
-        (torch.zeros(20, 20), "a tensor of .*, and .c, h, w. was wanted"),
-        (torch.zeros(5, 20, 20), "is an array of"),
+        (torch.zeros(20, 20), "a tensor of .*, but must be .c, h, w."),
+        (torch.zeros(5, 20, 20), "is a tensor of"),
         (np.zeros((8, 20, 3)), "each side needs at least 16"),
         (np.full((20, 20), np.nan), "holds NaN"),
-        (np.full((20, 20), 255.0), "values from 255 to 255 and 0 to 1 was wanted: scale"),
+        (np.full((20, 20), 255.0), "values from 255 to 255 but must be from 0 to 1: scale"),
         (np.full((20, 20), -0.5), r"pass \(x \+ 1\) / 2"),
         (np.zeros((20, 20), np.int64), "holds int64 numbers"),
     ],

@@ -107,8 +107,8 @@ def _samples(
 def _deep_png(path: str | Path, image: Image.Image) -> np.ndarray | None:
     """All 16 bits of an RGB or RGBA PNG, of which Pillow keeps 8.
 
-    Pillow takes the first byte of each sample, because PNG is big-endian; told that the file is
-    little-endian it takes the second.
+    Pillow takes the first byte of each sample, because PNG is big-endian; of a file that it takes
+    to be little-endian it takes the second.
     """
     tiles = getattr(image, "tile", [])
     if image.format != "PNG" or not tiles or tiles[0][3] not in ("RGB;16B", "RGBA;16B"):
@@ -131,7 +131,7 @@ def _ranged(path: str | Path, grey: np.ndarray) -> np.ndarray:
     top = 1 if grey.dtype.kind == "f" else 65535
     if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > top:
         raise InputError(
-            f"{path} has values from {grey.min():g} to {grey.max():g} and 0 to {top} was wanted: "
+            f"{path} has values from {grey.min():g} to {grey.max():g} but must be from 0 to {top}: "
             "convert it to 8 or 16 bits per sample"
         )
     return grey.astype(np.float32 if top == 1 else np.uint16)

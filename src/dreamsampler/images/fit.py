@@ -139,7 +139,7 @@ class Fit:
     def _check(self, x: Tensor, size: tuple[int, int]) -> None:
         if tuple(x.shape[-2:]) != size or x.ndim != 4:
             raise ValueError(
-                f"the tensor is {tuple(x.shape)} and (b, c, {size[0]}, {size[1]}) was wanted: "
+                f"the tensor is {tuple(x.shape)} and (b, c, {size[0]}, {size[1]}): "
                 "make a Fit for that size"
             )
 

@@ -142,7 +142,7 @@ def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_
 def checked_path(path: str | Path) -> Path:
     """The path, if a file with something in it is there."""
     if re.match(r"[a-z]+://", str(path)):
-        raise InputError(f"{path} is an address, and a file was wanted: download it first")
+        raise InputError(f"{path} is an address, but must be a file: download it first")
     path = Path(path)
     try:
         found = path.stat()
@@ -151,7 +151,7 @@ def checked_path(path: str | Path) -> Path:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({one_line(error)}): check the path") from error
     if stat.S_ISDIR(found.st_mode):
-        raise InputError(f"{path} is a folder, and a picture file was wanted: name a file in it")
+        raise InputError(f"{path} is a folder, but must be a picture file: name a file in it")
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path} is not a plain file: save the picture to a file first")
     if found.st_size == 0:

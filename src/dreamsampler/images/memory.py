@@ -46,18 +46,22 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
     if isinstance(image, Tensor):
         rows = image.detach().cpu()
         rows = rows[0] if rows.ndim == 4 and len(rows) == 1 else rows
-        if rows.ndim != 3:
-            raise InputError(
-                f"{name} is a tensor of {tuple(image.shape)}, and (c, h, w) was wanted: pass one "
-                "picture with its channels first"
-            )
+        if rows.ndim != 3 or rows.shape[0] not in (1, 3, 4):
+            raise _shape(name, image)
         samples = rows.permute(1, 2, 0)
         return _of_samples(samples.float() if samples.is_floating_point() else samples, name)
     if isinstance(image, np.ndarray):
         return _of_samples(image[0] if image.ndim == 4 and len(image) == 1 else image, name)
     raise InputError(
-        f"{name} is a {type(image).__name__}, and a picture was wanted: pass a Pillow image, a "
+        f"{name} is of type {type(image).__name__}, but must be a picture: pass a Pillow image, a "
         "NumPy array, a tensor or the path of a file"
+    )
+
+
+def _shape(name: str, image: Tensor) -> InputError:
+    return InputError(
+        f"{name} is a tensor of {tuple(image.shape)}, but must be (c, h, w): pass one picture with "
+        "its channels first"
     )
 
 
@@ -67,7 +71,7 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
     samples = samples[..., None] if samples.ndim == 2 else samples
     if samples.ndim != 3 or samples.shape[-1] not in (1, 3, 4):
         raise InputError(
-            f"{name} is an array of {np.shape(given)}, and {_SHAPES} was wanted: pass one picture "
+            f"{name} is an array of {np.shape(given)}, but must be {_SHAPES}: pass one picture "
             "with its channels last"
         )
     check_size(name, samples.shape[1], samples.shape[0])
@@ -98,7 +102,9 @@ def _floats(samples: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     low, high = float(samples.min()), float(samples.max())
     if low < -1e-6 or high > 1 + 1e-6:
         do = "pass (x + 1) / 2" if low >= -1 - 1e-6 and high <= 1 + 1e-6 else "scale them first"
-        raise InputError(f"{name} has values from {low:g} to {high:g} and 0 to 1 was wanted: {do}")
+        raise InputError(
+            f"{name} has values from {low:g} to {high:g} but must be from 0 to 1: {do}"
+        )
     samples = samples.astype(np.float32).clip(0, 1)
     steps = samples * np.float32(255)
     return samples, 8 if bool((np.abs(steps - np.rint(steps)) < 1e-3).all()) else 16

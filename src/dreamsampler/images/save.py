@@ -145,7 +145,7 @@ def _format(path: str | Path) -> tuple[str, dict[str, Any]]:
     suffix, stem = Path(path).suffix.lower(), Path(path).stem
     if suffix not in FORMATS:
         raise OutputError(
-            f"{path} ends in {suffix or 'no suffix'} and one of {', '.join(FORMATS)} was wanted: "
+            f"{path} ends in {suffix or 'no suffix'} but must end in one of {', '.join(FORMATS)}: "
             f"name the output such as {stem or 'out'}.png"
         )
     return FORMATS[suffix]
@@ -159,7 +159,7 @@ def _text(recipe: dict[str, Any]) -> str:
 def _samples(rgb: Tensor, like: Picture | None, depth: int) -> np.ndarray:
     """(h, w, 3 or 4), uint8 or uint16."""
     if rgb.ndim != 3 or rgb.shape[0] != 3:
-        raise ValueError(f"the picture is {tuple(rgb.shape)} and (3, h, w) was wanted")
+        raise ValueError(f"the picture is {tuple(rgb.shape)} but must be (3, h, w)")
     rgb = rgb.detach().float().cpu()
     if not rgb.isfinite().all():
         raise ValueError(

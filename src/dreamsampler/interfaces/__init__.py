@@ -1,1 +1,1 @@
-"""The doors of the house: where people and programs come in."""
+"""Interfaces: command line, studio, batch, ComfyUI and pipelines, each over the same tasks."""

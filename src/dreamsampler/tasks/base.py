@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-from dreamsampler.tasks.options import Limits, check_options
+from dreamsampler.tasks.options import Limits, check_options, options_of
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -46,11 +46,15 @@ class Task(ABC):
     USES_MODEL: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        known = options_of(type(self))
         for name in self.PICTURES:
-            value = getattr(self, name, None)
-            several = isinstance(value, tuple | list)
-            found = [in_memory(each, name) for each in (value if several else [value])]
-            object.__setattr__(self, name, tuple(found) if several else found[0])
+            if name not in known or (value := getattr(self, name)) is known[name].default:
+                continue  # None where no picture is needed
+            if known[name].kind == "files":
+                found: Any = tuple(in_memory(each, name) for each in value)
+            else:
+                found = in_memory(value, name)
+            object.__setattr__(self, name, found)
 
     @classmethod
     def name(cls) -> str:
@@ -154,6 +158,10 @@ class Task(ABC):
         """
         if model is None and self.USES_MODEL:
             raise InputError(f"{self.name()} needs a model: pass dreamsampler.from_pretrained()")
+        if isinstance(model, str | Path):
+            raise InputError(
+                f"{model} is a name: pass dreamsampler.from_pretrained({str(model)!r})"
+            )
         with shown_progress(progress, self.name()) as tell, cancellable(cancel):
             check_canceled()
             tell(Progress("read"))

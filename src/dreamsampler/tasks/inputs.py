@@ -21,14 +21,12 @@ SCENE_FILE: Final = re.compile(
 
 
 def in_memory(value: Any, name: str) -> Any:
-    """A picture that is no path as a `Picture`, text as a path, None as it is.
+    """A picture that is no path as a `Picture`, text as a path.
 
     Raises:
         InputError: what is no picture.
     """
-    if value is None or isinstance(value, Path):
-        return value
-    if isinstance(value, str):
+    if isinstance(value, Path) or (isinstance(value, str) and value):
         return Path(value)
     from dreamsampler.images.memory import picture_of
 

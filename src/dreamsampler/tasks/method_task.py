@@ -70,7 +70,7 @@ class MethodTask(Task):
         """Refuse options that cannot be meant; an option that the method does not have is refused.
 
         Raises:
-            ValueError: one line that says what came, what was wanted and what to do.
+            ValueError: one line that says what came, what is needed and what to do.
         """
         super().check()
         self.check_method()

@@ -269,7 +269,7 @@ def check_options(values: Any, names: Iterable[str] | None = None) -> None:
         >>> from dreamsampler.tasks import Edit
         >>> check_options(Edit("cat.png", "a dog", seed=-1))
         Traceback (most recent call last):
-        dreamsampler.files.InputError: seed is -1, but must be a whole number from 0 to ...
+        dreamsampler.files.InputError: seed is -1, but must be a whole number from 0 to 2^63 - 1
     """
     known = options_of(type(values))
     for name in known if names is None else names:
@@ -291,9 +291,14 @@ def _check_number(option: Option, value: Any) -> None:
         kind = "a whole number" if option.whole else "a number"
         words = "".join(f", or {word}" for word in option.words)
         raise InputError(
-            f"{option.name} is {shown(value)}, but must be {kind} from {low:.15g} to {high:.15g}"
-            f"{words}"
+            f"{option.name} is {shown(value)}, but must be {kind} from {_limit(low)} to "
+            f"{_limit(high)}{words}"
         )
+
+
+def _limit(number: float) -> str:
+    """A limit in a message; 2^63 - 1 as such."""
+    return "2^63 - 1" if number == 2**63 - 1 else f"{number:g}"
 
 
 def near(name: Any, known: Iterable[Any]) -> str:

@@ -83,7 +83,9 @@ class EditOptions(MethodTask):
 
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
-        if not isinstance(self.prompt, str) or not self.prompt.strip():
+        if not isinstance(self.prompt, str):
+            raise InputError(f"prompt is {self.prompt!r}, but must be text")
+        if not self.prompt.strip():
             raise InputError("the prompt is empty: say what the picture should show")
         super().check()
         _ = self.regularizers

@@ -67,7 +67,8 @@ class RestoreOptions(OperatorTask, MethodTask):
         super().check()
         if self.adaptive_negation:
             self._check_negation()
-        if self.chosen.linear and not self.description.linear:
+        linear = self.description.linear
+        if self.chosen.linear and not linear:
             others = [n for n, each in methods_of("restore").items() if not each.linear]
             raise InputError(
                 f"method {self.method} needs a linear operator, and {self.operator} is not: take "
