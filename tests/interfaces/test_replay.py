@@ -18,6 +18,7 @@ from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.cli import doctor
 from dreamsampler.interfaces.cli.schema import schema_of
 from dreamsampler.interfaces.cli.sweep import axes_of
+from dreamsampler.models.load import from_pretrained
 from dreamsampler.tasks import TASKS, Edit
 from dreamsampler.tasks.from_values import task_of
 
@@ -167,6 +168,15 @@ def test_the_input_may_have_moved_or_changed(cli, picture):
     result = cli("replay", "out.png")
     assert result.code == 1
     assert "cat.png has changed" in result.out
+
+
+def test_a_picture_in_memory_has_to_be_named(cli, picture):
+    task = Edit(Image.open(picture), "dog face", num_inference_steps=2, seed=3)
+    task(from_pretrained(TINY, device="cpu")).save("memory.png")
+    missing = cli("replay", "memory.png")
+    assert missing.code == 2 and "pass --input PICTURE" in missing.err
+    result = cli("replay", "memory.png", "--input", picture)
+    assert (result.code, result.out) == (0, "memory.png: the same, bit for bit\n")
 
 
 def test_a_result_of_another_device_is_the_same_up_to_rounding(cli, picture):

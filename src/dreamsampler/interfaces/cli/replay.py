@@ -84,19 +84,28 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
     name, given = recipe.get("task"), recipe.get("options")
     if not isinstance(given, dict):
         raise InputError(f"{options.result} carries a recipe without options: it cannot be run")
-    given = dict(given)
+    given, recorded = dict(given), recipe.get("input")
+    recorded = recorded if isinstance(recorded, dict) else {}
     for i, option in enumerate(file_options(name)):  # type: ignore[arg-type]  # it is looked up
         moved = options.input if i == 0 else None
+        in_memory = i == 0 and "name" in recorded and recorded["name"] is None
+        if in_memory and moved is None and given.get(option) is not None:
+            raise InputError(
+                f"{options.result} was made from a picture in memory, which has no file: pass "
+                "--input PICTURE"
+            )
         given[option] = _find(given.get(option), options.result.parent, moved)
     task = task_of(name, given)
     task.check()
     task.check_files()
-    recorded = recipe.get("input")
-    if not isinstance(recorded, dict):
-        return task, []
     files: Any = recorded.get("files")
     files = files if isinstance(files, list) else []
-    before = [recorded.get("sha256"), *(f.get("sha256") for f in files if isinstance(f, dict))]
+    # of a picture in memory, which has no name, the hash is that of its samples
+    before = [
+        each.get("sha256") if each.get("name") else None
+        for each in (recorded, *files)
+        if isinstance(each, dict)
+    ]
     now = [(path, sha256(path)) for path in task.inputs()]
     changed = [
         f"{path} has changed"
