@@ -78,6 +78,16 @@ class Task(ABC):
         return 1
 
     @property
+    def masked(self) -> bool:
+        """Whether a mask keeps pixels of the picture to the bit."""
+        return False
+
+    @property
+    def model_side(self) -> int:
+        """Longer side in the model that was requested, in pixels; 0 where it is the model's own."""
+        return 0
+
+    @property
     def draws(self) -> bool:
         """Whether another seed makes another result."""
         return True

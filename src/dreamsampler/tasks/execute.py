@@ -124,8 +124,7 @@ def check_paths(task: Task, output: Path, record: Path | None = None) -> list[Pa
     task.check()
     height, width = task.check_files()
     inputs, paths = files_among(task.inputs()), task.outputs(output)
-    masked = getattr(task, "mask_image", None)
-    if masked and paths[0].suffix.lower() in (".jpg", ".jpeg"):
+    if task.masked and paths[0].suffix.lower() in (".jpg", ".jpeg"):
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
     recorded = [] if record is None else _record_files(task, record, paths)
     for path in [*paths, *recorded]:

@@ -27,6 +27,7 @@ class MethodTask(Task):
     negative_prompt: Any
     seed: int
     num_images: int
+    size: Any
 
     @property
     def chosen(self) -> Method:
@@ -65,6 +66,11 @@ class MethodTask(Task):
     def images(self) -> int:
         """How many pictures the model works on at a time."""
         return self.num_images
+
+    @property
+    def model_side(self) -> int:
+        """Longer side in the model that was requested, in pixels; 0 where it is the model's own."""
+        return self.size or 0
 
     def check(self) -> None:
         """Refuse options that cannot be meant; an option that the method does not have is refused.

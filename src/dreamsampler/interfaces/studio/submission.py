@@ -115,7 +115,7 @@ class Submissions:
             )
         height, width = task.check_files()
         self.limits.check_size(height, width, "the result")
-        side = getattr(task, "size", None) or 0
+        side = task.model_side
         self.limits.check_size(side, side * task.images, "all that the model would work on")
         return task
 

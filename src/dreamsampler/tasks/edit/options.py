@@ -81,6 +81,11 @@ class EditOptions(MethodTask):
 
         return read_regularizers(self.regularize)
 
+    @property
+    def masked(self) -> bool:
+        """Whether a mask keeps pixels of the picture to the bit."""
+        return self.mask_image is not None
+
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
         if not isinstance(self.prompt, str):

@@ -77,6 +77,11 @@ class InpaintOptions(MethodTask):
         return tuple(_several(self.mask_image))
 
     @property
+    def masked(self) -> bool:
+        """Whether a mask keeps pixels of the picture to the bit."""
+        return bool(self.masks)
+
+    @property
     def holes(self) -> int:
         """How many holes there are: one for each mask, one for the picture's own, one around it."""
         own = self.mask_mode == "alpha" and not self.masks

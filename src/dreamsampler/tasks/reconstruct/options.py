@@ -89,6 +89,11 @@ class ReconstructOptions(OperatorTask):
         "seed": (0, 2**63 - 1),
     }
 
+    @property
+    def model_side(self) -> int:
+        """Longer side in the model that was requested, in pixels; 0 where it is the model's own."""
+        return self.size or 0
+
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
         super().check()
