@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         VariancePreserving,
     )
     from dreamsampler.models import GaussianMixture, Prior
-    from dreamsampler.models.load import from_pipe, from_pretrained
+    from dreamsampler.models.load import from_pretrained
+    from dreamsampler.models.pipe import from_pipe
     from dreamsampler.samplers import dream, finish, invert
     from dreamsampler.tasks import (
         Degrade,
@@ -78,7 +79,7 @@ _HOMES = {
     "Vectorize": "tasks",
     "dream": "samplers",
     "finish": "samplers",
-    "from_pipe": "models.load",
+    "from_pipe": "models.pipe",
     "from_pretrained": "models.load",
     "invert": "samplers",
 }
