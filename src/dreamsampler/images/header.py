@@ -178,7 +178,7 @@ def orientation(image: Image.Image) -> int:
             value = _behind_pixels(image).get(_ORIENTATION)
     except Exception:  # a damaged EXIF block must not cost the picture
         return 1
-    return int(value) if value in range(1, 9) else 1
+    return value if isinstance(value, int) and value in range(1, 9) else 1
 
 
 def _behind_pixels(image: Any) -> Image.Exif:
