@@ -1,4 +1,4 @@
-"""`python -m tests.pipelines [--all] [NAME ...]`: runs tiny pipelines; a line says how each went."""
+"""`python -m tests.pipelines [--all] [NAME ...]` runs tiny pipelines; a line says how each went."""
 
 import argparse
 import sys
@@ -17,7 +17,13 @@ def run(name):
     tiny = TINY[name]
     pipe = build(tiny)
     out = pipe(**tiny.call(pipe))
-    return out[0] if isinstance(out, tuple) else out.images
+    return out[0]
+
+
+def report(line):
+    """One line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main():
@@ -34,15 +40,15 @@ def main():
         for name in chosen:
             start = time.perf_counter()
             try:
-                image = run(name)
-                said = f"ok  {tuple(image.shape)}"
+                said = f"ok  {tuple(run(name).shape)}"
             except Exception as error:
                 if given.traceback:
                     traceback.print_exc()
                 failed += 1
-                said = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:150]}"
-            print(f"{name:45} {time.perf_counter() - start:5.2f} s  {said}", flush=True)
-    print(f"{len(chosen) - failed} of {len(chosen)} ran")
+                first = (str(error).strip() or "?").splitlines()[0]
+                said = f"{type(error).__name__}: {first[:150]}"
+            report(f"{name:45} {time.perf_counter() - start:5.2f} s  {said}")
+    report(f"{len(chosen) - failed} of {len(chosen)} ran")
     sys.exit(bool(failed))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
+
 from . import texts
 from .encoders import ENCODERS
 from .networks import NETWORKS
@@ -32,6 +33,7 @@ STANDS_FOR = {
     "KarrasDiffusionSchedulers": "DDIMScheduler",
     "AutoTokenizer": "Qwen2Tokenizer",
     "PreTrainedModel": "Qwen3Model",
+    "SchedulerMixin": "DDIMScheduler",
     "Gemma2PreTrainedModel": "Gemma2Model",
     "GemmaPreTrainedModel": "GemmaModel",
 }
@@ -49,7 +51,7 @@ class Tiny:
         kind: its class.
         parts: a component's class, options of its network, or both; a value that is neither is
             passed on. Optional components are made if they are named here.
-        arguments: of its call, beside those that every call is given; None leaves one out.
+        arguments: of its call, beside those that every call is given; `...` leaves one out.
         prepare: what is done with the pipeline, such as to load an IP-Adapter.
     """
 
@@ -74,14 +76,12 @@ class Tiny:
         }
         given = {name: value for name, value in given.items() if name in takes}
         given |= {n: v() if callable(v) else v for n, v in self.arguments.items()}
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in given.items() if value is not ...}
 
 
 def rows(parts, arguments, *names):
     """Pipelines that have the same parts and arguments."""
     return {name: Tiny(name, parts, arguments) for name in names}
-
-
 
 
 def picture(size=SIZE, seed=1):
@@ -126,7 +126,10 @@ def find(kind, module):
     import transformers
 
     places = (module, diffusers, transformers)
-    return next(getattr(place, kind) for place in places if hasattr(place, kind))
+    for place in places:
+        if hasattr(place, kind):
+            return getattr(place, kind)
+    raise LookupError(f"no class {kind}")
 
 
 def make(kind, options, module):

@@ -89,6 +89,21 @@ NETWORKS = {
     "T2IAdapter": {"channels": [16, 32], "num_res_blocks": 1},
     "SD3Transformer2DModel": SD3,
     "FluxTransformer2DModel": {**FLUX, "pooled_projection_dim": WIDTH, "guidance_embeds": True},
+    "SD3ControlNetModel": {**SD3, "num_layers": 1},
+    "FluxControlNetModel": {**FLUX, "pooled_projection_dim": WIDTH, "guidance_embeds": True},
+    "ChromaTransformer2DModel": {
+        **FLUX,
+        "approximator_num_channels": 16,
+        "approximator_hidden_dim": 16,
+        "approximator_layers": 1,
+    },
+    "Flux2Transformer2DModel": {
+        **FLUX,
+        "in_channels": 32,
+        "joint_attention_dim": 3 * WIDTH,
+        "timestep_guidance_channels": 16,
+        "axes_dims_rope": (4, 4, 4, 4),
+    },
     "PixArtTransformer2DModel": {
         **DIT,
         "caption_channels": WIDTH,
@@ -97,7 +112,15 @@ NETWORKS = {
         "use_additional_conditions": False,
     },
     "SanaTransformer2DModel": SANA,
+    "SanaControlNetModel": {**SANA, "num_layers": 1},
     "QwenImageTransformer2DModel": QWEN,
+    "QwenImageControlNetModel": {**QWEN, "num_layers": 1},
+    "ZImageControlNetModel": {
+        **Z_IMAGE,
+        "control_layers_places": [0],
+        "control_refiner_layers_places": [0],
+        "add_control_noise_refiner": "control_noise_refiner",
+    },
     "ZImageTransformer2DModel": {
         **Z_IMAGE,
         "n_layers": 2,
@@ -117,5 +140,6 @@ NETWORKS = {
         "upsample_block_type": "interpolate",
         "scaling_factor": 0.41407,
     },
+    "AutoencoderKLFlux2": {**KL, "latent_channels": 8},
     "AutoencoderKLQwenImage": CAUSAL,
 }

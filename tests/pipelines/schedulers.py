@@ -18,6 +18,7 @@ SCHEDULERS = {
         "steps_offset": 1,
     },
     "EulerDiscreteScheduler": {**BETAS, "timestep_spacing": "leading", "steps_offset": 1},
+    "DDIMParallelScheduler": {**BETAS, "clip_sample": False},
     "LCMScheduler": BETAS,
     "FlowMatchEulerDiscreteScheduler": {"shift": 3.0},
 }

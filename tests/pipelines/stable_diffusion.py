@@ -29,6 +29,25 @@ UNION = {
     "num_trans_head": 2,
     "num_proj_channel": 16,
 }
+XS_XL = {
+    **XL,
+    "unet": {**XL["unet"], "layers_per_block": 2},
+    "controlnet": {
+        name: XL_UNET[name]
+        for name in (
+            "cross_attention_dim",
+            "down_block_types",
+            "transformer_layers_per_block",
+            "use_linear_projection",
+        )
+    },
+}
+XL_ADAPTER = {
+    "adapter_type": "full_adapter_xl",
+    "channels": [16, 32, 32, 32],
+    "downscale_factor": 16,
+}
+BOX = {"gligen_phrases": ["a cat"], "gligen_boxes": [[0.1, 0.1, 0.6, 0.6]]}
 LCM = {"unet": {"time_cond_proj_dim": 16}}
 SEEN = {"feature_extractor": {}, "image_encoder": {}}
 CYCLE = {"source_prompt": "a dog", "num_inference_steps": 5}
@@ -95,23 +114,16 @@ TINY = {
         f"{SDXL}ControlNetUnionImg2ImgPipeline",
         f"{SDXL}ControlNetUnionInpaintPipeline",
     ),
-    **rows({}, {}, f"{SD}ControlNetXSPipeline"),
-    **rows(
-        {**XL, "controlnet": {"cross_attention_dim": 2 * WIDTH, **{k: XL_UNET[k] for k in ()}}},
-        {},
-        f"{SDXL}ControlNetXSPipeline",
-    ),
+    **rows({"unet": {"layers_per_block": 2}}, {}, f"{SD}ControlNetXSPipeline"),
+    **rows(XS_XL, {}, f"{SDXL}ControlNetXSPipeline"),
     **rows({}, {}, f"{SD}AdapterPipeline"),
-    **rows({**XL, "adapter": {"adapter_type": "full_adapter_xl"}}, {}, f"{SDXL}AdapterPipeline"),
+    **rows({**XL, "adapter": XL_ADAPTER}, {}, f"{SDXL}AdapterPipeline"),
     **ip_adapter(f"{SD}Pipeline"),
     **ip_adapter(f"{SDXL}Pipeline", XL),
     **rows({}, {}, f"{SD}PAGPipeline", f"{SD}PAGImg2ImgPipeline", f"{SD}PAGInpaintPipeline"),
     **rows(XL, {}, f"{SDXL}PAGPipeline", f"{SDXL}PAGImg2ImgPipeline", f"{SDXL}PAGInpaintPipeline"),
     **rows({"unet": {"in_channels": 8}}, {}, f"{SD}InstructPix2PixPipeline"),
-    **rows(
-        {**XL, "unet": {**XL["unet"], "in_channels": 8}}, {}, f"{SDXL}InstructPix2PixPipeline"
-    ),
-    **rows({"unet": {"in_channels": 5}}, {}, f"{SD}Depth2ImgPipeline"),
+    **rows({**XL, "unet": {**XL["unet"], "in_channels": 8}}, {}, f"{SDXL}InstructPix2PixPipeline"),
     **rows({**SEEN}, {}, f"{SD}ImageVariationPipeline"),
     **rows(
         {"unet": {"in_channels": 7, "num_class_embeds": 1000}},
@@ -126,7 +138,11 @@ TINY = {
     **rows(LCM, {}, "LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline"),
     **rows({}, CYCLE, "CycleDiffusionPipeline"),
     **rows({}, {}, f"{SD}PanoramaPipeline", f"{SD}SAGPipeline", "SemanticStableDiffusionPipeline"),
-    **rows({}, {}, f"{SD}GLIGENPipeline", f"{SD}ModelEditingPipeline", f"{SD}ParadigmsPipeline"),
-    **rows({}, {"token_indices": [2]}, f"{SD}AttendAndExcitePipeline"),
-    **rows({"vae": {"in_channels": 6, "out_channels": 6}}, {}, f"{SD}LDM3DPipeline"),
+    **rows({}, {}, f"{SD}ModelEditingPipeline"),
+    **rows({"unet": {"attention_type": "gated"}}, BOX, f"{SD}GLIGENPipeline"),
+    **rows({"scheduler": "DDIMParallelScheduler"}, {}, f"{SD}ParadigmsPipeline"),
+    **rows({}, {"token_indices": [2], "attn_res": (8, 8)}, f"{SD}AttendAndExcitePipeline"),
+    **rows(
+        {"vae": {"in_channels": 6, "out_channels": 6}}, {"output_type": "np"}, f"{SD}LDM3DPipeline"
+    ),
 }
