@@ -1,7 +1,9 @@
 """Every pipeline that is built tiny, by its name: what is special about it."""
 
+import sys
+
 from . import stable_diffusion
-from .build import mask, rows
+from .build import SIZE, Tiny, mask, rows
 from .encoders import WIDTH
 from .networks import FLUX_KL
 from .schedulers import DYNAMIC
@@ -29,6 +31,16 @@ QWEN = {
     }
 }
 QWEN_CALL = {"max_sequence_length": 1024}
+
+
+def small_references(pipe):
+    """Qwen's editors scale every picture to a megapixel; here to the area of a tiny picture."""
+    module = sys.modules[type(pipe).__module__]
+    real = module.calculate_dimensions
+    if real.__module__ == module.__name__:
+        module.calculate_dimensions = lambda _, ratio: real(SIZE * SIZE, ratio)
+
+
 Z_IMAGE = {"vae": FLUX_KL}
 Z_CONTROL = {**Z_IMAGE, "controlnet": {"control_in_dim": 16}}
 KLEIN = {"scheduler": DYNAMIC, "transformer": {"guidance_embeds": False}}
@@ -86,11 +98,16 @@ TINY = {
         "QwenImagePipeline",
         "QwenImageImg2ImgPipeline",
         "QwenImageInpaintPipeline",
-        "QwenImageEditPipeline",
-        "QwenImageEditInpaintPipeline",
-        "QwenImageEditPlusPipeline",
         "QwenImageControlNetPipeline",
     ),
+    **{
+        name: Tiny(name, QWEN, QWEN_CALL, small_references)
+        for name in (
+            "QwenImageEditPipeline",
+            "QwenImageEditInpaintPipeline",
+            "QwenImageEditPlusPipeline",
+        )
+    },
     **rows(
         {**QWEN, "controlnet": {"extra_condition_channels": 4}},
         {**QWEN_CALL, "control_mask": mask},
