@@ -38,7 +38,7 @@ class CallCondition:
     Args:
         prompt: the words.
         call: arguments of the call.
-        guidance_scale: of a network that is told it.
+        guidance_scale: of a network with an input for it.
     """
 
     prompt: str
@@ -210,7 +210,7 @@ class DrivenFamily(Family):
         if not self.learned.null or not any(nulls):
             return entry[1], {}
         real = self.network
-        answer = partial(_told, real, self.learned.null, torch.tensor(nulls))
+        answer = partial(_with_null, real, self.learned.null, torch.tensor(nulls))
         return entry[1], {self.pipeline.denoiser: StandIn(real, {"__call__": answer})}
 
     def _opened(self, group: list[tuple[CallCondition, int]], cells: tuple[int, int]) -> OpenCall:
@@ -296,7 +296,7 @@ class DrivenFamily(Family):
             )
 
 
-def _told(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
+def _with_null(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
     """A network's output, some of its rows under other inputs."""
     changed: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
     for path, value in null.items():

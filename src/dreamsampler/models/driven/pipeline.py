@@ -39,6 +39,7 @@ _BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
 """Arguments whose effect depends on the number of the step, and the value that does not."""
 
 
+@final
 class _Decoded(Exception):
     """Carries what the autoencoder would decode."""
 
@@ -310,6 +311,7 @@ class Pipeline:
         raise self.refused(f"it ends without its {self.autoencoder}")
 
 
+@final
 class _Output(tuple):
     """A network's output, as a tuple and by name."""
 
