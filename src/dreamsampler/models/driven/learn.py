@@ -73,7 +73,7 @@ def learn(pipeline: Pipeline) -> Learned:
 def _slots(pipeline: Pipeline, prompt: str, more: Mapping[str, Any]) -> list[Slot]:
     """The conditions that the network is asked under, in the first step of a call."""
     record: list[Any] = []
-    pipeline.open(pipeline.arguments([prompt], None, 2, more), record=record).close()
+    pipeline.open(pipeline.arguments([prompt], pipeline.probed, 2, more), record=record).close()
     return [slot for args, kwargs in record for slot in _split(args, kwargs)]
 
 
@@ -184,8 +184,8 @@ def _fits(null: Slot, *others: Slot) -> bool:
 def _batches(pipeline: Pipeline, prompt: str) -> bool:
     """Whether a call takes a list of prompts, one a row."""
     try:
-        one = pipeline.open(pipeline.arguments([prompt], None, 2))
-        two = pipeline.open(pipeline.arguments([prompt, prompt], None, 2))
+        one = pipeline.open(pipeline.arguments([prompt], pipeline.probed, 2))
+        two = pipeline.open(pipeline.arguments([prompt, prompt], pipeline.probed, 2))
     except (ModelError, RuntimeError, IndexError):
         return False
     one.close()
@@ -195,7 +195,7 @@ def _batches(pipeline: Pipeline, prompt: str) -> bool:
 
 def _check_loop(pipeline: Pipeline, prompt: str) -> None:
     """Raise ModelError if the loop does more with its latents than pass them on."""
-    call = pipeline.open(pipeline.arguments([prompt], None, 4))
+    call = pipeline.open(pipeline.arguments([prompt], pipeline.probed, 4))
     z = torch.randn(call.sample.shape, generator=torch.Generator().manual_seed(0)).to(call.sample)
     time = torch.as_tensor(1, device=z.device)
     try:
