@@ -5,12 +5,13 @@ A description is plain data; `build` makes the operator of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, final
 
+from dreamsampler.files import local
 from dreamsampler.operators.composition import Composition, LinearComposition, compose
 from dreamsampler.operators.grammar import Argument, Call, read_argument, split
 from dreamsampler.operators.operator import (
@@ -158,6 +159,17 @@ class Description:
             size = step.measured_size(size)
         return size
 
+    def check_files(self, size: Size) -> None:
+        """Refuse files that are no mask of the picture, or no kernel; ValueError.
+
+        Args:
+            size: height and width of the picture.
+        """
+        for step in self.steps:
+            if any(name == "path" for name, _ in step.values):
+                step.build(size, "cpu")
+            size = step.measured_size(size)
+
     def inputs(self) -> list[Path]:
         """The files that it names."""
         return [Path(str(v)) for step in self.steps for n, v in step.values if n == "path"]
@@ -268,6 +280,37 @@ def parse(text: str) -> Description:
     return Description(tuple(steps))
 
 
+def with_files(
+    text: str, change: Callable[[str], str], known: Mapping[str, Any] = OPERATORS
+) -> str:
+    """A description with other names for its files; one that cannot be read comes back as it is.
+
+    Args:
+        text: the description.
+        change: a file's name -> another one.
+        known: what may be called, with its `parameters`: operators, or regularizers.
+
+    Example:
+        >>> with_files("mask(hole.png) | blur(2)", lambda name: f"my masks/{name}")
+        "mask('my masks/hole.png') | blur(2)"
+    """
+    try:
+        calls = split(text)
+    except ValueError:
+        return text
+    written = []
+    for call in calls:
+        names = [*known[call.name].parameters] if call.name in known else []
+        arguments = []
+        for i, each in enumerate(call.arguments):
+            key, value = each.key or "".join(names[i : i + 1]), each.text
+            if key == "path" and value != "?":
+                value = _written(change(str(read_argument(each))))
+            arguments.append(f"{each.key}={value}" if each.key else value)
+        written.append(f"{call.name}({', '.join(arguments)})" if arguments else call.name)
+    return " | ".join(written)
+
+
 def values_of(
     name: str, call: Call, table: Mapping[str, Parameter]
 ) -> tuple[tuple[str, Value], ...]:
@@ -321,6 +364,7 @@ def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
         return value
     if kind is str:
         text = _written(value) if not isinstance(value, str) else value
+        text = str(local(text)) if key == "path" and text else text
         if not text:
             raise ValueError(f"{key} of {name} is empty: name a file")
         if parameter.choices and text not in parameter.choices:

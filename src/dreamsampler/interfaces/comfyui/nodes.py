@@ -86,9 +86,17 @@ class TaskNode:
         """
         with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
             options = read_widgets(self.TASK, values)
-            tasks = [self.TASK(**options, **each) for each in self._pictures(image, mask)]
+            tasks = [self._task(options, each) for each in self._pictures(image, mask)]
             progress = NodeProgress(len(tasks))
             return self._outputs([task(model, progress=progress) for task in tasks])
+
+    def _task(self, options: dict[str, Any], pictures: dict[str, Any]) -> Task:
+        """One task; a prompt of several lines is one prompt where there is one hole."""
+        masks, prompt = pictures.get("mask_image"), options.get("prompt")
+        holes = len(masks) if isinstance(masks, list) else 1
+        if isinstance(prompt, tuple) and holes + ("expand" in options) == 1:
+            options = {**options, "prompt": (" ".join(prompt),)}
+        return self.TASK(**options, **pictures)
 
     def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
         """The options of each task that are pictures."""
@@ -97,9 +105,9 @@ class TaskNode:
         pictures = pictures_of(image.clone())
         if mask is None:
             return [{"image": picture} for picture in pictures]
-        masks = masks_of(mask.clone(), len(pictures))
+        masks = masks_of(mask.clone(), len(pictures), pictures[0].size)
         return [
-            {"image": picture, "mask_image": self._mask(own)}
+            {"image": picture, **({"mask_image": self._mask(own)} if own else {})}
             for picture, own in zip(pictures, masks, strict=True)
         ]
 
