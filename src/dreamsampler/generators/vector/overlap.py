@@ -50,9 +50,7 @@ class Overlaps:
     moment: Tensor
 
 
-def overlaps(
-    winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | bool, *, traced: bool
-) -> Overlaps:
+def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | bool) -> Overlaps:
     """The cells in which coverage, or its slope, is no function of the mean winding.
 
     Args:
@@ -60,19 +58,15 @@ def overlaps(
         pieces: of the chords.
         box: of every path.
         even_odd: the rule, for all cells or one each.
-        traced: whether slopes are needed. Then pixels of whole windings count, too: an edge on
-            their border has that winding on one side only.
     """
     everywhere = pieces.cell.cpu().numpy()
     means = winding.cpu().numpy()
     d, xy = pieces.d.cpu().numpy(), pieces.samples.xy.cpu().numpy()
     found = _shared(everywhere, d, pieces.samples.bridges.cpu().numpy(), len(means))
     flat = everywhere.reshape(-1)
-    if traced:
-        near_whole = means[flat]
-        near_whole -= np.rint(near_whole)
-        whole = flat[np.abs(near_whole, out=near_whole) < WHOLE]
-        found = np.concatenate([found, whole])
+    off = means[flat]  # pixels of whole windings count, too: an edge may lie on their border
+    off -= np.rint(off)
+    found = np.concatenate([found, flat[np.abs(off, out=off) < WHOLE]])
     chosen = np.zeros(box.cells + 2, dtype=bool)
     chosen[found] = True
     found = np.flatnonzero(chosen[: box.cells])
@@ -101,7 +95,7 @@ def overlaps(
         end[end < near], end[end > 1 - near] = 0, 1
         ends.append(end.view(np.complex128))
     rule = even_odd if isinstance(even_odd, bool) else even_odd.cpu().numpy()[cell]
-    cover, slope, moment = _resolved(*ends, owner, means[cell], rule, near)
+    cover, slope, moment = _resolved(ends[0], ends[1], owner, means[cell], rule, near)
     step = high - low
     numbers = cover, step * slope, step * (low * slope + step * moment)
     values = [torch.from_numpy(x).to(winding) for x in numbers]
@@ -111,9 +105,9 @@ def overlaps(
 
 def _shared(cell: Array, d: Array, bridges: Array, cells: int) -> Array:
     """The cells that are entered more than once, or where a path turns in x and in y."""
-    here, middle, there = cell
-    between = (middle != here) & (middle != there)
-    entered = np.concatenate([there[here != there], middle[between]], dtype=np.int32)
+    first, middle, last = cell
+    between = (middle != first) & (middle != last)
+    entered = np.concatenate([last[first != last], middle[between]], dtype=np.int32)
     entered.sort()
     again = entered[1:][entered[1:] == entered[:-1]]
     way = np.sign(d)
@@ -161,17 +155,17 @@ def _resolved(
     i, j = with_pieces(owner)
     gap, ei, ej = a[j] - a[i], e[i], e[j]
     turn, along = _cross(ei, ej), gap * ei.conj()
-    on = np.abs(along.imag) <= near * length[i]
+    on = np.abs(np.imag(along)) <= near * length[i]
     with np.errstate(divide="ignore", invalid="ignore"):
-        t, s = _cross(gap, ej) / turn, -along.imag / turn
-        t = np.where(on, along.real / length[i] ** 2, t)
+        t, s = _cross(gap, ej) / turn, -np.imag(along) / turn
+        t = np.where(on, np.real(along) / length[i] ** 2, t)
     cut = (t > 0) & (t < 1) & (on | ((s > -0.01) & (s < 1.01)))
     piece, low, step = _intervals(i[cut], t[cut], len(owner))
     middle = a[piece] + (low + 0.5 * step) * e[piece]
     # the left border is cut where pieces touch it
     touching = np.concatenate([a, b])
-    touch = (touching.real <= 0) & (touching.imag > 0) & (touching.imag < 1)
-    pixel, top, height = _intervals(np.tile(owner, 2)[touch], touching.imag[touch], len(mean))
+    touch = (np.real(touching) <= 0) & (np.imag(touching) > 0) & (np.imag(touching) < 1)
+    pixel, top, height = _intervals(np.tile(owner, 2)[touch], np.imag(touching)[touch], len(mean))
     # windings there, less that of the place
     places = np.concatenate([middle, 1j * (top + 0.5 * height) - 1e-9])
     q, j = with_pieces(np.concatenate([owner[piece], pixel]))
@@ -184,7 +178,7 @@ def _resolved(
     crossed = np.where(np.abs(beyond) <= near * length[j], j < rank[q], beyond * side[j] < 0)
     rise = np.bincount(q, crossed * np.sign(side[j]), len(rank))
     lower, left = rise[: len(piece)] - (side < 0)[piece], rise[len(piece) :]
-    area = step * e.imag[piece] * (1 - middle.real)
+    area = step * np.imag(e)[piece] * (1 - np.real(middle))
     level = np.bincount(pixel, height * left, len(mean))
     level = np.round(mean - level - np.bincount(owner[piece], area, len(mean)))
     lower, left = lower + level[owner[piece]], left + level[pixel]
@@ -208,7 +202,7 @@ def _intervals(owner: Array, cut: Array, count: int) -> tuple[Array, Array, Arra
 
 
 def _cross(a: Array, b: Array) -> Array:
-    return (a.conj() * b).imag
+    return np.imag(a.conj() * b)
 
 
 def _filled(winding: Array, even_odd: Array | bool) -> Array:

@@ -119,9 +119,8 @@ class _Part:
         at = self.shared.at
         extra = by_winding.view(-1)[at]
         by_winding *= self.slope
-        chord = at % by_winding.shape[1]
-        whole, late = extra * self.shared.slope, extra * self.shared.moment
-        return unwind(by_winding, self.pieces, chord, whole, late)
+        terms = extra * self.shared.slope, extra * self.shared.moment
+        return unwind(by_winding, self.pieces, (at % by_winding.shape[1], *terms))
 
 
 def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator[_Part]:
@@ -139,7 +138,7 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         box, owner = whole.part(first, last), fine.path[chosen] - first
         winding, pieces = wind(fine.curves[chosen], owner, box, tol)
         rule = _rule_of_cells(scene, box, first, last)
-        shared = overlaps(winding, pieces, box, rule, traced=traced)
+        shared = overlaps(winding, pieces, box, rule)
         slope = slopes(winding, pieces, rule) if traced else None
         if slope is not None:
             slope.view(-1)[shared.at] = 0

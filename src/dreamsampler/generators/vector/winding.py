@@ -193,17 +193,22 @@ def _odd_slope(a: Tensor) -> Tensor:
     return (a - 2 * (0.5 * a).round_()).sign_()
 
 
-def unwind(gradient: Tensor, pieces: Pieces, chord: Tensor, whole: Tensor, late: Tensor) -> Tensor:
+def unwind(
+    gradient: Tensor, pieces: Pieces, extra: tuple[Tensor, Tensor, Tensor] | None = None
+) -> Tensor:
     """dL/d curves, (n, 4, 2), from dL/d winding at every piece of a chord, (3, m - 1).
 
     dL/dp = sum g int (1 - t) dt (-dy, dx),   dL/dq = sum g int t dt (-dy, dx)
+
+    `extra` are more terms: the numbers of chords, and for each int g dt and int g t dt.
     """
     g0, g1, g2 = gradient
     first, second = (g0 - g1).mul_(pieces.t1), (g1 - g2).mul_(pieces.t2)
     toward_p = (first + second).add_(g2)
     toward_q = first.mul_(pieces.t1).add_(second.mul_(pieces.t2)).add_(g2).mul_(0.5)
-    toward_p.index_add_(0, chord, whole)
-    toward_q.index_add_(0, chord, late)
+    if extra is not None:
+        toward_p.index_add_(0, extra[0], extra[1])
+        toward_q.index_add_(0, extra[0], extra[2])
     toward_p -= toward_q
     dx, dy = pieces.d
     by_xy = torch.empty(2, len(dx) + 1, dtype=dx.dtype, device=dx.device)
