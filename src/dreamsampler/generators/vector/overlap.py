@@ -15,6 +15,7 @@ These pixels are few, so they are computed in float64 on the CPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -32,6 +33,9 @@ WHOLE = 1e-4
 """Windings this near to a whole number count as whole (float32 rounds to about 2e-5)."""
 MOST = 400
 """Pieces in one pixel; where there are more, coverage stays that of the mean winding."""
+
+PAIRS = 1 << 20
+"""Pairs of pieces that are compared together: bounds the memory."""
 
 
 @final
@@ -83,7 +87,7 @@ def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | boo
     cell, owner, count = np.unique(flat[at[real]], return_inverse=True, return_counts=True)
     if count.max(initial=0) > MOST:
         real = real[(count <= MOST)[owner]]
-        cell, owner = np.unique(flat[at[real]], return_inverse=True)
+        cell, owner, count = np.unique(flat[at[real]], return_inverse=True, return_counts=True)
     at, chord, low, high = at[real], chord[real], low[real], high[real]
     first, last = (xy[0, k] + 1j * xy[1, k].astype(np.float64) for k in (chord, chord + 1))
     corner = corner[np.searchsorted(found, cell)][owner]
@@ -95,7 +99,14 @@ def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | boo
         end[end < near], end[end > 1 - near] = 0, 1
         ends.append(end.view(np.complex128))
     rule = even_odd if isinstance(even_odd, bool) else even_odd.cpu().numpy()[cell]
-    cover, slope, moment = _resolved(ends[0], ends[1], owner, means[cell], rule, near)
+    mean, pairs = means[cell], (count * count).cumsum()
+    split = np.searchsorted(pairs, np.arange(PAIRS, pairs[-1] if len(pairs) else 0, PAIRS))
+    done = []
+    for few, more in pairwise([0, *split.tolist(), len(cell)]):
+        own, of = slice(few, more), slice(*np.searchsorted(owner, (few, more)).tolist())
+        of_cells = rule if isinstance(rule, bool) else rule[own]
+        done.append(_resolved(ends[0][of], ends[1][of], owner[of] - few, mean[own], of_cells, near))
+    cover, slope, moment = (np.concatenate(parts) for parts in zip(*done, strict=True))
     step = high - low
     numbers = cover, step * slope, step * (low * slope + step * moment)
     values = [torch.from_numpy(x).to(winding) for x in numbers]

@@ -1,8 +1,10 @@
 """Pictures of scenes, with exact antialiasing and exact gradients.
 
 A pixel's coverage is the area of the path inside it (a box filter), to within the chords' `tol`.
+Several paths in a pixel are composited as if independent, as viewers do.
 Source of the forward pass: the accumulation buffers of FreeType's "smooth" rasterizer and of
-font-rs; of the backward pass: Reynolds' transport theorem; see `winding`.
+font-rs; of the backward pass: Reynolds' transport theorem; see `winding` and, for pixels in which
+a path meets itself, `overlap`.
 """
 
 from __future__ import annotations
