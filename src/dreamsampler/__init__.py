@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         VariancePreserving,
     )
     from dreamsampler.models import GaussianMixture, Prior
-    from dreamsampler.models.load import from_pipe, from_pretrained
+    from dreamsampler.models.load import from_pretrained
+    from dreamsampler.models.pipe import from_pipe
     from dreamsampler.samplers import dream, finish, invert
     from dreamsampler.tasks import (
         Degrade,
@@ -58,7 +59,8 @@ _HOMES = {
     "maths": "Cosine Estimate Level RectifiedFlow Schedule Step VarianceExploding "
     "VariancePreserving",
     "models": "GaussianMixture Prior",
-    "models.load": "from_pipe from_pretrained",
+    "models.load": "from_pretrained",
+    "models.pipe": "from_pipe",
     "samplers": "dream finish invert",
     "tasks": "Degrade Edit Inpaint MakeScene Reconstruct Restore Result Vectorize",
 }

@@ -26,8 +26,9 @@ from dreamsampler.interfaces.pipelines.output import (
     pictures_of,
 )
 from dreamsampler.maths import Step
-from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.load import from_pretrained
 from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.pipe import from_pipe
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.options import options_of
 from dreamsampler.tasks.progress import Progress
@@ -95,18 +96,19 @@ class DreamSamplerPipeline(ABC):
         return cls(from_pretrained(pretrained_model_name_or_path, **options))
 
     @classmethod
-    def from_pipe(cls, pipeline: Any) -> Self:
+    def from_pipe(cls, pipeline: Any, **call: Any) -> Self:
         """A pipeline around networks that are loaded already; nothing is copied.
 
         Args:
-            pipeline: a pipeline of diffusers, of a family that is known, or another one of these.
+            pipeline: a pipeline of diffusers, or another one of these.
+            call: see `dreamsampler.from_pipe`.
 
         Raises:
-            ModelError: another family.
+            ModelError: a pipeline that cannot be used.
         """
         if isinstance(pipeline, DreamSamplerPipeline):
             return cls(pipeline.prior)
-        return cls(from_pipe(pipeline))
+        return cls(from_pipe(pipeline, **call))
 
     def to(
         self,
