@@ -6,7 +6,7 @@ Models that edit by instruction draw the whole picture again, a few pixels off a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 STILL = 0.05
-"""Where no pixel moves further than this, pictures are not resampled."""
+"""Where no pixel moves further than this, none moves, so that nothing is resampled."""
 FINEST, COARSEST = 512, 16
 """Sides of a pyramid: at most of the longer one, at least of the shorter one."""
 TOLERANCES = (1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.1, 0.1)
@@ -59,21 +59,16 @@ class Alignment:
 
     def places(self, size_hw: tuple[int, int]) -> list[Tensor]:
         """Rows, and columns, of the redrawing where those of the picture went; two (n,)."""
-        if self.far(size_hw) <= STILL:
-            return [torch.arange(n, dtype=torch.float64) for n in size_hw]
         return [
-            (n - 1) / 2 * (1 - self.scale) + self.scale * torch.arange(n, dtype=torch.float64) + t
+            torch.arange(n, dtype=torch.float64) * self.scale + (n - 1) / 2 * (1 - self.scale) + t
             for n, t in zip(size_hw, self.shift, strict=True)
         ]
 
     def in_place(self, x: Tensor) -> Tensor:
-        """A redrawing (..., h, w) where the picture lies; untouched where nothing moves visibly.
-
-        What lies beyond its rim is its rim.
-        """
-        if self.far(x.shape[-2:]) <= STILL:  # type: ignore[arg-type]
+        """A redrawing (..., h, w) where the picture lies; what lies beyond its rim is its rim."""
+        if self.scale == 1 and self.shift == (0, 0):
             return x
-        rows, columns = self.places(x.shape[-2:])  # type: ignore[arg-type]
+        rows, columns = self.places((x.shape[-2], x.shape[-1]))
         return _resampled(_resampled(x, rows).mT, columns).mT
 
     def untinted(self, x: Tensor) -> Tensor:
@@ -115,14 +110,18 @@ def register(picture: Tensor, redrawn: Tensor, keep: Tensor | None = None) -> Al
     keep = torch.ones_like(picture[:1]) if keep is None else keep.to(picture)
     found, before, agreement = Alignment(), size, 0.0
     for level in _levels(size):
-        one, other, by = (_reduced(each, level) for each in (picture, redrawn, keep))
-        one, other = smooth(one), smooth(other)
+        full = [each[None] for each in (picture, redrawn, keep)]
+        sized = [functional.interpolate(x, level, mode="bilinear", antialias=True)[0] for x in full]
+        one, other, by = (smooth(each) for each in sized)
         found, before = _on(found, before, level), level
         for tolerance in TOLERANCES:
             found, agreement = _step(found, one, other, by, tolerance)
     found = _on(found, before, size)
     moved = [abs(found.scale - 1), *(abs(t) / n for t, n in zip(found.shift, size, strict=True))]
-    return found if agreement >= AGREEMENT and max(moved) <= FURTHEST else Alignment()
+    if agreement < AGREEMENT or max(moved) > FURTHEST:
+        return Alignment()
+    still = found.far(size) <= STILL
+    return replace(found, scale=1.0, shift=(0.0, 0.0)) if still else found
 
 
 def _step(
@@ -154,12 +153,9 @@ def _step(
     ridge = SLOPE**2 * (weight / allowed.square()).sum().double() + 1e-12
     moves = torch.linalg.solve(matrix + ridge * torch.eye(3).to(matrix), -weighted @ residual)
     wider, lower, righter = moves.clamp(-2, 2).tolist()
-    scale, shift = (
-        found.scale * (1 + wider / reach),
-        (found.shift[0] + lower, found.shift[1] + righter),
-    )
+    scale, (a, b) = found.scale * (1 + wider / reach), found.shift
     colors = tuple(gain.flatten().tolist()), tuple(offset.flatten().tolist())
-    return Alignment(scale, shift, *colors), float(common / whole)
+    return Alignment(scale, (a + lower, b + righter), *colors), float(common / whole)
 
 
 def _colors(picture: Tensor, moved: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,15 +165,14 @@ def _colors(picture: Tensor, moved: Tensor, weight: Tensor) -> tuple[Tensor, Ten
     apart = picture - mean.view(3, 1, 1)
     both = (share * apart * (moved - theirs.view(3, 1, 1))).sum((1, 2))
     gain = (both + TINTED) / ((share * apart.square()).sum((1, 2)) + TINTED)
-    gain = gain.clamp(0.5, 2)  # of a negative picture as well
+    gain = gain.clamp(0.5, 2)  # colors of a change are none of the picture
     return gain, theirs - gain * mean
 
 
 def _levels(size_hw: tuple[int, int]) -> list[tuple[int, int]]:
     """Sizes from coarse to fine, each about half of the next."""
-    scale, levels = min(1.0, FINEST / max(size_hw)), [size_hw]
-    if scale < 1:
-        levels = [(round(size_hw[0] * scale), round(size_hw[1] * scale))]
+    scale = min(1.0, FINEST / max(size_hw))
+    levels = [(round(size_hw[0] * scale), round(size_hw[1] * scale))]
     while min(levels[-1]) >= 2 * COARSEST:
         levels.append((round(levels[-1][0] / 2), round(levels[-1][1] / 2)))
     return levels[::-1]
@@ -186,18 +181,13 @@ def _levels(size_hw: tuple[int, int]) -> list[tuple[int, int]]:
 def _on(found: Alignment, old: tuple[int, int], new: tuple[int, int]) -> Alignment:
     """The same alignment in pixels of another size."""
     down, right = (t * n / m for t, n, m in zip(found.shift, new, old, strict=True))
-    return Alignment(found.scale, (down, right), found.gain, found.offset)
-
-
-def _reduced(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    return functional.interpolate(x[None], size_hw, mode="bilinear", antialias=True)[0]
+    return replace(found, shift=(down, right))
 
 
 def smooth(x: Tensor) -> Tensor:
     """Binomial 3 x 3 means, so that slopes are those between the pixels as well."""
     padded = functional.pad(x[None], (1, 1, 1, 1), mode="replicate")[0]
-    rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
-    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
+    return functional.avg_pool2d(functional.avg_pool2d(padded, 2, 1), 2, 1)
 
 
 def _resampled(x: Tensor, rows: Tensor) -> Tensor:
