@@ -16,11 +16,18 @@ from dreamsampler.methods.registry import METHODS, method, methods_of
 from dreamsampler.models import GaussianMixture, ModelError, changed_tokens, word_tokens
 from dreamsampler.models.counting import counting_prior
 from dreamsampler.models.few_steps import FewSteps
+from dreamsampler.models.network import NetworkPrior
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.regularizers import Measurement, inside
 from dreamsampler.samplers import finish, flow_shifted
 
 EDITS = methods_of("edit").values()
+
+
+@pytest.fixture(autouse=True)
+def _takes_references(monkeypatch):
+    """The tiny model, as if it took reference pictures; the method only asks whether it does."""
+    monkeypatch.setattr(NetworkPrior, "references", True)
 
 
 def inputs_of(each, prior, seed=3, cells=8, **more):
