@@ -18,6 +18,7 @@ from dreamsampler.models.libraries import quiet
 _MISSING: Any = object()
 
 
+@final
 class StandIn:
     """A component of a pipeline whose calls somebody else answers; all else is the component's.
 
@@ -42,6 +43,7 @@ class StandIn:
         return self._answers.get("__call__", self._real)(*args, **kwargs)
 
 
+@final
 class _Stepped(tuple):
     """What `scheduler.step` returns, as a tuple and by name."""
 
@@ -70,7 +72,7 @@ class OpenCall:
         steps: how many the loop took; of `length`.
         output: what the loop passed to its first step.
         sample: the noisy latents in the loop's layout, as the first step got them.
-        looked: whether the loop read other times than the current one.
+        read_ahead: whether the loop read other times than the current one.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class OpenCall:
         opening: Mapping[str, Any] | None = None,
     ) -> None:
         self._pipeline, self._arguments = pipeline, dict(arguments)
-        self.steps, self.length, self.looked, self.ended = 0, 0, False, False
+        self.steps, self.length, self.read_ahead, self.ended = 0, 0, False, False
         self._time: Any = None
         self._result: Any = None
         scheduler = self._scheduler(pipeline.scheduler)
@@ -160,6 +162,7 @@ class OpenCall:
         ours = copy.deepcopy(real)
         outer = self
 
+        @final
         class Times(Tensor):
             """The scheduler's times; the loop's current one is the one that was asked for."""
 
@@ -177,7 +180,7 @@ class OpenCall:
                     return self.as_subclass(Tensor)[index].as_subclass(Times)
                 if outer._time is not None and index == outer.steps:
                     return outer._time
-                outer.looked |= outer.steps > 0
+                outer.read_ahead |= outer.steps > 0
                 return self.as_subclass(Tensor)[index]
 
         set_timesteps = ours.set_timesteps

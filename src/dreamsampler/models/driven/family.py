@@ -18,7 +18,7 @@ from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
 from dreamsampler.models.driven.levels import levels_of
-from dreamsampler.models.driven.pipeline import Pipeline
+from dreamsampler.models.driven.pipeline import PROBED, Pipeline
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import Family
 from dreamsampler.models.prompt import Tokens
@@ -27,7 +27,6 @@ _OPEN = 8
 """Calls that are kept open."""
 _STEPS = (1000, 50, 4)
 """Times of a call, the first that its scheduler takes; then it is opened anew."""
-_PROBED = 256
 
 
 @final
@@ -38,7 +37,7 @@ class CallCondition:
     Args:
         prompt: the words.
         call: arguments of the call.
-        guidance_scale: of a network that is told it.
+        guidance_scale: of a network with an input for it.
     """
 
     prompt: str
@@ -210,7 +209,7 @@ class DrivenFamily(Family):
         if not self.learned.null or not any(nulls):
             return entry[1], {}
         real = self.network
-        answer = partial(_told, real, self.learned.null, torch.tensor(nulls))
+        answer = partial(_with_null, real, self.learned.null, torch.tensor(nulls))
         return entry[1], {self.pipeline.denoiser: StandIn(real, {"__call__": answer})}
 
     def _opened(self, group: list[tuple[CallCondition, int]], cells: tuple[int, int]) -> OpenCall:
@@ -248,21 +247,22 @@ class DrivenFamily(Family):
     def _learn_sizes(self) -> tuple[int, int, int, int]:
         """(factor, channels, cells, native cells)."""
         pipeline = self.pipeline
-        fixed = "height" not in pipeline.parameters
-        probed = self._learn_layout(None if fixed else (_PROBED, _PROBED))
+        fixed = pipeline.probed is None
+        probed = self._learn_layout(pipeline.probed)
         channels, rows, _ = probed.code
         self._spatial = len(probed.loop) > 2
-        factor = _PROBED // rows
+        factor = PROBED // rows
         if fixed:
             factor = 1 if pipeline.autoencoder is None else pipeline.pipe.vae_scale_factor
         if fixed or pipeline.autoencoder is None:
             return factor, channels, self._depth(), rows
-        cells = next((n for n in (1, 2, 4, 8) if self._takes(_PROBED + n * factor, factor)), 16)
-        try:
-            code = pipeline.decoded(pipeline.arguments([""], None, 2), None)
-            native = code.shape[-2]
-        except ModelError:
-            native = 512 // factor
+        cells = next((n for n in (1, 2, 4, 8) if self._takes(PROBED + n * factor, factor)), 16)
+        native = getattr(pipeline.pipe, "default_sample_size", None)
+        if not isinstance(native, int):
+            try:
+                native = pipeline.decoded(pipeline.arguments([""], None, 2), None).shape[-2]
+            except ModelError:
+                native = 512 // factor
         return factor, channels, max(cells, self._depth()), native
 
     def _depth(self) -> int:
@@ -276,7 +276,7 @@ class DrivenFamily(Family):
     def _takes(self, height: int, factor: int) -> bool:
         """Whether a call makes pictures of a height, and not of one near it."""
         try:
-            arguments = self.pipeline.arguments([""], (height, _PROBED), 2)
+            arguments = self.pipeline.arguments([""], (height, PROBED), 2)
             return self.pipeline.decoded(arguments, None).shape[-2] * factor == height
         except (ModelError, RuntimeError):
             return False
@@ -296,7 +296,7 @@ class DrivenFamily(Family):
             )
 
 
-def _told(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
+def _with_null(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
     """A network's output, some of its rows under other inputs."""
     changed: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
     for path, value in null.items():

@@ -32,6 +32,8 @@ _OURS = {
     "callback": "`task.start(model)`, which gives every step",
     "callback_steps": "",
 }
+PROBED = 256
+"""Side of the pictures of calls with a stubbed network, in pixels."""
 _GUIDANCE = ("guidance_scale", "true_cfg_scale")
 _GUIDERS = {"pag_scale": 0.0}
 """Guidance that is on by default in a pipeline's call, and what turns it off."""
@@ -39,6 +41,7 @@ _BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
 """Arguments whose effect depends on the number of the step, and the value that does not."""
 
 
+@final
 class _Decoded(Exception):
     """Carries what the autoencoder would decode."""
 
@@ -67,8 +70,9 @@ class Pipeline:
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
         self.pipe, self.call, self.name = pipe, dict(call), type(pipe).__name__
-        self.parameters = dict(inspect.signature(type(pipe).__call__).parameters)
-        self.parameters.pop("self", None)
+        signature = inspect.signature(type(pipe).__call__).parameters
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        self.parameters = {n: p for n, p in signature.items() if p.kind in named and n != "self"}
         self.settings: dict[str, Any] = {}
         self.needs_reference = False
         self.known: list[tuple[Any, Any]] = []
@@ -140,7 +144,13 @@ class Pipeline:
     @property
     def references(self) -> bool:
         """Whether its call takes reference pictures, which every step sees."""
-        return "image" in self.parameters and not self.starts
+        controlled = any("control" in name or "adapter" in name for name in self.pipe.components)
+        return "image" in self.parameters and not self.starts and not controlled
+
+    @property
+    def probed(self) -> tuple[int, int] | None:
+        """(height, width) of calls with a stubbed network; None if the size is fixed."""
+        return (PROBED, PROBED) if "height" in self.parameters else None
 
     def default(self, name: str) -> Any:
         """The default of an argument."""
@@ -176,6 +186,7 @@ class Pipeline:
         if size is not None:
             ours |= {"height": size[0], "width": size[1]}
             ours |= {"_auto_resize": False, "use_resolution_binning": False}
+            ours |= {"max_area": size[0] * size[1]}
         given = {**self.settings, **self.call, **(more or {})}
         if "prompt" in self.parameters and "prompt_embeds" not in given:
             ours["prompt"] = prompts[0] if count == 1 else prompts
@@ -234,7 +245,6 @@ class Pipeline:
             for name, parameter in self.parameters.items()
             if arguments.get(name) is None
             and (parameter.default is inspect.Parameter.empty or name in ("image", "control_image"))
-            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         ]
 
     def _memos(self) -> dict[str, Any]:
@@ -310,6 +320,7 @@ class Pipeline:
         raise self.refused(f"it ends without its {self.autoencoder}")
 
 
+@final
 class _Output(tuple):
     """A network's output, as a tuple and by name."""
 
