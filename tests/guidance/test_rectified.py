@@ -23,7 +23,7 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])
-def test_it_is_the_published_update(shift):
+def test_rectified_cfg_pp_is_the_published_update(shift):
     """In velocities: half a step under the prompt, then v = v_c + lambda (v_c - v_u) from there."""
     prior, eps = gaussian(RectifiedFlow(shift)), normal(5, 2)
     levels, scale = trailing(prior.schedule, 7), lambda level: 1 + 4.0 * (1 - level.flow) ** 0.5

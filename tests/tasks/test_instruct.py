@@ -1,6 +1,7 @@
 """Models that edit by instruction, played by editors of known behavior: moved, scaled, tinted."""
 
 import numpy as np
+import pipelines
 import pytest
 import torch
 from drawn import redrawing
@@ -11,7 +12,8 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.redraw import redrawn_change
 from dreamsampler.images.save import as_pil
 from dreamsampler.maths import Estimate, RectifiedFlow
-from dreamsampler.models import ModelError
+from dreamsampler.models import ModelError, from_pipe
+from dreamsampler.models.libraries import quiet
 from dreamsampler.tasks import Edit
 
 SIZES = [(61, 183), (97, 131), (128, 128)]
@@ -127,3 +129,19 @@ def test_a_model_that_takes_no_reference_is_refused_before_anything_is_encoded(p
         task = Edit(path, "a dog", method="instruct", num_inference_steps=steps)
         with pytest.raises(ModelError, match=r"takes no reference picture; take .*Qwen-Image-Edit"):
             task.start(prior)
+
+
+@pytest.mark.parametrize("kind", ["FluxKontextPipeline", "StableDiffusionInstructPix2PixPipeline"])
+def test_pipelines_that_edit_see_the_source(kind, tmp_path):
+    path, *_ = files(tmp_path, (48, 64))
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "turned.png")
+    with quiet():
+        model = from_pipe(pipelines.build(pipelines.TINY[kind]))
+        tasks = [
+            Edit(each, "a dog", method="instruct", num_inference_steps=2, size=64)
+            for each in (path, path, tmp_path / "turned.png")
+        ]
+        one, same, other = (task.start(model).run() for task in tasks)
+    assert torch.equal(one.last.z0, same.last.z0)
+    assert (one.last.z0 - other.last.z0).abs().max() > 1e-3
+    assert one.pictures()[0].shape == (3, 48, 64)

@@ -75,7 +75,7 @@ class EditInputs:
             ValueError: Rectified-CFG++ with a model that is not guided by two prompts.
         """
         scale = settings["guidance_scale"]
-        if settings["guidance"] == "cfg":
+        if settings["guidance"] != "rectified_cfg_pp":
             return self.target(scale)
         named = "guidance rectified_cfg_pp"
         check_two_prompts(self.prior, self.condition, self.null, scale, named)

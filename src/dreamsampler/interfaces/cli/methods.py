@@ -53,9 +53,7 @@ def _lines(method: Method) -> list[str]:
     """When to use a method, what it costs and takes, and where it comes from."""
     options = options_of(task_type(method.task))
     settings = ", ".join(
-        f"{name} {value if isinstance(value, str) else f'{value:g}'}"
-        for name, value in method.settings.items()
-        if value and name in options
+        f"{name} {value:g}" for name, value in method.settings.items() if value and name in options
     )
     notes = [f"{method.evaluations} network evaluations an image at {settings}"]
     if method.source_prompt == "needed":

@@ -28,7 +28,7 @@ METHODS: tuple[Method, ...] = (
     _method(
         "instruct",
         "instruction",
-        {"num_inference_steps": 28, "guidance_scale": 4.0, "guidance": "cfg"},
+        {"num_inference_steps": 28, "guidance_scale": 4.0, "guidance": None},
         "the model's own; Brooks et al., InstructPix2Pix, CVPR 2023 (arXiv:2211.09800)",
         "for models that edit by instruction; what did not change keeps its pixels",
         56,
@@ -37,7 +37,7 @@ METHODS: tuple[Method, ...] = (
     _method(
         "sdedit",
         "SDEdit",
-        _INVERSION | {"skip": 0.2, "guidance": "cfg"},
+        _INVERSION | {"skip": 0.2, "guidance": None},
         "Meng et al., SDEdit, ICLR 2022 (arXiv:2108.01073)",
         "the common image-to-image; redraws the whole picture",
         80,

@@ -16,6 +16,9 @@ def run(inputs: EditInputs, settings: Settings) -> Steps:
     The task binds the reference to all conditions (`Prior.condition(prompt, image=x)`). Such models
     move, scale and tint what they draw; the task undoes that (`images.redraw`), and every pixel
     that did not change keeps its value.
+
+    Source: Brooks, Holynski & Efros, "InstructPix2Pix", CVPR 2023 (arXiv:2211.09800), for models
+    that do; the rest is ours.
     """
     levels = trailing(inputs.prior.schedule, settings["num_inference_steps"])
     first, noise = levels[0], draw(inputs.z_src, inputs.rng)
