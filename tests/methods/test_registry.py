@@ -142,10 +142,10 @@ def test_a_registered_run_is_the_direct_call_bit_for_bit(prior):
 
 
 def test_guidance_is_chosen_by_name_and_takes_two_prompts(prior, monkeypatch):
-    inputs = inputs_of(method("edit", "sdedit"), prior)
+    edit, inputs = method("edit", "sdedit"), inputs_of(method("edit", "sdedit"), prior)
     chosen = {"num_inference_steps": 5, "strength": 0.65, "guidance_scale": 5.0}
     plain, named, other = (
-        finish(method("edit", "sdedit").start(inputs, {**chosen, "guidance": each})[0]).z0
+        finish(edit.start(inputs_of(edit, prior), {**chosen, "guidance": each})[0]).z0
         for each in (None, "cfg", "rectified_cfg_pp")
     )
     levels = flow_shifted(prior.schedule, 5, start=0.65)

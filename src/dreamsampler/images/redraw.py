@@ -38,7 +38,7 @@ def redrawn_change(
     ours, theirs = smooth(one)[None], smooth(edited)[None]
     contrast = functional.max_pool2d(ours, 3, 1, 1) + functional.max_pool2d(-ours, 3, 1, 1)
     change = ((theirs - ours).abs() - BLUR * contrast).clamp_min(0).amax(1, keepdim=True)
-    for axis, at in enumerate(found.places(one.shape[-2:]), start=2):
+    for axis, at in enumerate(found.places((one.shape[1], one.shape[2])), start=2):
         shown = ((at >= 0) & (at <= len(at) - 1)).nonzero()
         index = torch.arange(len(at)).clamp(int(shown[0]), int(shown[-1]))
         change = change.index_select(axis, index.to(change.device))
