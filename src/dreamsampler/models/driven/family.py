@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Image, Latent, Level
-from dreamsampler.models.device import device_of
 from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
@@ -159,7 +158,7 @@ class DrivenFamily(Family):
         outputs, start = [], 0
         for group in self._groups(inputs):
             count = sum(rows for _, rows in group)
-            output = self._asked(
+            output = self._answered(
                 group, (z.shape[2], z.shape[3]), looped[start : start + count], level
             )
             outputs.append(layout.from_loop(output.to(z.device)))
@@ -169,7 +168,7 @@ class DrivenFamily(Family):
             return scalings[1] * z + scalings[2] * output.to(z)
         return output if self.levels.scale == 1 else output / self.levels.scale
 
-    def _asked(
+    def _answered(
         self,
         group: list[tuple[CallCondition, int]],
         cells: tuple[int, int],
@@ -358,52 +357,3 @@ def _with_null(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -
 
 def _repeated(value: Tensor, rows: int) -> Tensor:
     return value.expand(rows, *value.shape[1:]) if value.ndim else value
-
-
-@final
-class DrivenCodec:
-    """The autoencoder of a driven pipeline, its latents scaled and ordered as the loop has them.
-
-        z = (mode(E(x)) - offset) / scale,   x = D(scale z + offset)
-
-    For a model of pixels both are the identity.
-
-    Args:
-        family: of the pipeline.
-    """
-
-    def __init__(self, family: DrivenFamily) -> None:
-        self._family, self.factor = family, family.factor
-
-    @property
-    def vae(self) -> Any:
-        """The autoencoder; for a model of pixels its network."""
-        name = self._family.pipeline.autoencoder
-        return self._family.network if name is None else self._family.pipeline.part(name)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What it computes in."""
-        return self.vae.dtype
-
-    def encode(self, x: Image) -> Latent:
-        """Picture to latent; never a sample."""
-        if self._family.pipeline.autoencoder is None:
-            return x
-        layout = self._family.layout(x.shape[2] // self.factor, x.shape[3] // self.factor)
-        inputs = x.to(device_of(self.vae), self.dtype)
-        output = self.vae.encode(inputs[:, :, None] if layout.video else inputs)
-        if "latent_dist" in output:
-            mode = output.latent_dist.mode()
-        else:
-            mode = output.latents if "latents" in output else output.latent
-        return layout.from_code(mode.to(x)) / self._family.levels.scale
-
-    def decode(self, z: Latent) -> Image:
-        """Latent to picture."""
-        if self._family.pipeline.autoencoder is None:
-            return z
-        layout = self._family.layout(z.shape[2], z.shape[3])
-        code = layout.to_code(z * self._family.levels.scale).to(device_of(self.vae), self.dtype)
-        output = self.vae.decode(code, return_dict=False)[0]
-        return (output[:, :, 0] if layout.video else output).to(z)
