@@ -5,7 +5,7 @@ A description is plain data; `build` makes the operator of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 from dreamsampler.files import local
 from dreamsampler.operators.composition import Composition, LinearComposition, compose
-from dreamsampler.operators.grammar import Argument, Call, read_argument, split
+from dreamsampler.operators.grammar import Argument, Call, read_argument, split, written
 from dreamsampler.operators.operator import (
     Operator,
     input_size,
@@ -46,7 +46,7 @@ class NamedOperator:
         if self.in_memory is not None:
             return f"{self.name} ({IN_MEMORY})"
         table = OPERATORS[self.name].parameters
-        given = [f"{n}={_written(v)}" for n, v in self.values if v != table[n].default]
+        given = [f"{n}={written(v)}" for n, v in self.values if v != table[n].default]
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     @property
@@ -280,37 +280,6 @@ def parse(text: str) -> Description:
     return Description(tuple(steps))
 
 
-def with_files(
-    text: str, change: Callable[[str], str], known: Mapping[str, Any] = OPERATORS
-) -> str:
-    """A description with other names for its files; one that cannot be read comes back as it is.
-
-    Args:
-        text: the description.
-        change: a file's name -> another one.
-        known: what may be called, with its `parameters`: operators, or regularizers.
-
-    Example:
-        >>> with_files("mask(hole.png) | blur(2)", lambda name: f"my masks/{name}")
-        "mask('my masks/hole.png') | blur(2)"
-    """
-    try:
-        calls = split(text)
-    except ValueError:
-        return text
-    written = []
-    for call in calls:
-        names = [*known[call.name].parameters] if call.name in known else []
-        arguments = []
-        for i, each in enumerate(call.arguments):
-            key, value = each.key or "".join(names[i : i + 1]), each.text
-            if key == "path" and value != "?":
-                value = _written(change(str(read_argument(each))))
-            arguments.append(f"{each.key}={value}" if each.key else value)
-        written.append(f"{call.name}({', '.join(arguments)})" if arguments else call.name)
-    return " | ".join(written)
-
-
 def values_of(
     name: str, call: Call, table: Mapping[str, Parameter]
 ) -> tuple[tuple[str, Value], ...]:
@@ -353,7 +322,7 @@ def _checked_all(
 
 def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
     """The value, converted; ValueError for one that its parameter refuses."""
-    what, kind = f"{key} of {name} is {_written(value)}", parameter.kind
+    what, kind = f"{key} of {name} is {written(value)}", parameter.kind
     if value is None:
         if parameter.fitted is None:
             raise ValueError(f"{key} of {name} cannot be fitted: give it a value instead of ?")
@@ -363,7 +332,7 @@ def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
             raise ValueError(f"{what}, but must be a row of three numbers, such as 0.9 0.1 0")
         return value
     if kind is str:
-        text = _written(value) if not isinstance(value, str) else value
+        text = written(value) if not isinstance(value, str) else value
         text = str(local(text)) if key == "path" and text else text
         if not text:
             raise ValueError(f"{key} of {name} is empty: name a file")
@@ -378,30 +347,6 @@ def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
         limits = f"must be {least} {parameter.low:g} (at most {parameter.high:g})"
         raise ValueError(f"{what}, but {limits}")
     return round(value) if kind is int else float(value)
-
-
-def _written(value: object) -> str:
-    """A value as it is written in a description."""
-    if value is None:
-        return "?"
-    if isinstance(value, tuple):
-        return " ".join(map(_written, value))
-    if isinstance(value, float | int):
-        whole = abs(value) < 1e15 and value == int(value)
-        return f"{int(value)}" if whole else repr(value)
-    text = str(value)
-    odd = any(sign in ",()|='\"?" or sign.isspace() or not sign.isprintable() for sign in text)
-    plain = not odd and not _reads_as_number(text)
-    return text if plain else "'" + text.replace("'", "''") + "'"
-
-
-def _reads_as_number(text: str) -> bool:
-    """Whether a path, unquoted, would come back as a number: 2, 1e5, 1_0, nan."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def meant(word: str, known: list[str]) -> str:

@@ -67,8 +67,8 @@ def with_files(name: str, options: Mapping[str, Any], change: Callable[[Any], An
     for option in ("operator", "regularize"):
         text = found.get(option)
         if isinstance(text, str) and "(" in text:  # loads torch, which most rows do without
+            from dreamsampler.operators.grammar import with_files as renamed
             from dreamsampler.operators.spec import OPERATORS
-            from dreamsampler.operators.spec import with_files as renamed
             from dreamsampler.regularizers.parse import REGULARIZERS
 
             known: Any = OPERATORS if option == "operator" else REGULARIZERS

@@ -22,7 +22,8 @@ from dreamsampler.interfaces.studio.run_store import (
 )
 from dreamsampler.interfaces.studio.uploads import Limits, copy, copy_scene, is_scene, safe_name
 from dreamsampler.interfaces.studio.worker import Job, Worker
-from dreamsampler.operators.spec import with_files
+from dreamsampler.operators.grammar import with_files
+from dreamsampler.operators.registry import OPERATORS
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.inputs import files_among
 from dreamsampler.tasks.options import options_of, read_options
@@ -138,7 +139,7 @@ class Submissions:
                 copy(uploads[name], folder, self.limits, target.name)
             return str(target)
 
-        return with_files(text, locate)
+        return with_files(text, locate, OPERATORS)
 
 
 def without_paths(recipe: dict[str, Any], inputs: Path) -> dict[str, Any]:
