@@ -101,7 +101,8 @@ class Submissions:
                 continue
             paths = []
             for i, upload in enumerate(map(Path, uploads)):
-                self.limits.check_picture(upload)
+                if not (kind.OUTPUT == "svg" and upload.suffix.lower() == ".svg"):
+                    self.limits.check_picture(upload)
                 name = f"{option.name}{f'-{i}' if i else ''}{upload.suffix.lower()}"
                 name = safe_name(upload.name) if option.name == "image" else name
                 paths.append(copy(upload, inputs, self.limits, name))
