@@ -24,12 +24,14 @@ Element = ElementTree.Element
 INHERITED = {
     "clip-rule", "color", "fill", "fill-opacity", "fill-rule", "font-size", "marker-end",
     "marker-mid", "marker-start", "paint-order", "shape-rendering", "stroke", "stroke-dasharray",
-    "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width", "visibility",
+    "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width",
+    "visibility",
 }  # fmt: skip
 """Properties that elements inherit from those around them."""
 PROPERTIES = INHERITED | {
-    "background", "background-color", "clip-path", "display", "filter", "mask", "mix-blend-mode", "opacity", "overflow",
-    "stop-color", "stop-opacity", "transform", "transform-origin", "vector-effect",
+    "background", "background-color", "clip-path", "display", "filter", "mask", "mix-blend-mode",
+    "opacity", "overflow", "stop-color", "stop-opacity", "transform", "transform-origin",
+    "vector-effect",
 }  # fmt: skip
 """What a style sheet can say; resvg takes geometry (x, width, d) from attributes alone."""
 WITHOUT_EFFECT = ("charset", "font-face", "keyframes", "namespace", "page")
@@ -154,11 +156,8 @@ def _declarations(tokens: Iterable[Any]) -> list[tuple[str, str, bool]]:
             continue
         value = tinycss2.serialize([token for token in each.value if token.type != "comment"])
         value = re.sub(r"\s+", " ", value).strip()
-        for name in (
-            ("marker-start", "marker-mid", "marker-end")
-            if each.lower_name == "marker"
-            else (each.lower_name,)
-        ):
+        marker = ("marker-start", "marker-mid", "marker-end")
+        for name in marker if each.lower_name == "marker" else (each.lower_name,):
             if name in PROPERTIES:
                 found.append((name, value, each.important))
     return found

@@ -7,8 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import pairwise
 from typing import TypeAlias
+
+import torch
 
 from dreamsampler.generators.vector.markup import Element, reference
 
@@ -114,19 +115,14 @@ def _mean(gradient: Element, named: Mapping[str, Element], left_out: Counter[str
         value = stop.get("stop-color", "black")
         value = element.get("stop-color", "black") if value == "inherit" else value
         current = stop.get("color", element.get("color", "black"))
-        r, g, b, a = color(value, current, {}, left_out, BLACK) or (0.0, 0.0, 0.0, 0.0)
-        colors.append((r, g, b, a * share(stop.get("stop-opacity"))))
+        *ink, opacity = color(value, current, {}, left_out, BLACK) or (0.0, 0.0, 0.0, 0.0)
+        colors.append((*ink, opacity * share(stop.get("stop-opacity"))))
         places.append(max(places[-1], share(stop.get("offset"), places[-1])))
     if len({*colors}) == 1:
         return colors[0]
     left_out["gradients as their mean color"] += 1
-    weighted = [0.0] * 4
-    for (a, b), ends in zip(
-        pairwise([*places, 1.0]), pairwise([colors[0], *colors, colors[-1]]), strict=True
-    ):
-        for *ink, opacity in ends:
-            for k, value in enumerate((*ink, 1.0)):
-                weighted[k] += (b - a) / 2 * opacity * value
-    opacity = weighted[3]
-    r, g, b = (value / opacity if opacity else 0.0 for value in weighted[:3])
+    rows = torch.tensor([colors[0], *colors, colors[-1]])
+    rows[:, :3] *= rows[:, 3:]
+    *ink, opacity = (torch.tensor([*places, 1.0]).diff() @ (rows[:-1] + rows[1:]) / 2).tolist()
+    r, g, b = (value / max(opacity, 1e-9) for value in ink)
     return (r, g, b, opacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import torch
@@ -15,11 +15,13 @@ from dreamsampler.generators.vector.coordinates import NUMBER
 
 Line: TypeAlias = tuple[Tensor, bool]
 """Cubic segments (n, 4, 2) in float64, and whether they are closed."""
+Curve: TypeAlias = list[complex]
 
-ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
 SHAPES = ("path", "rect", "circle", "ellipse", "line", "polyline", "polygon")
-VALUE = re.compile(rf"[\s,]*({NUMBER})")
-FLAG = re.compile(r"[\s,]*([01])")
+ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
+COMMAND = re.compile(r"\s*,?\s*([MLHVCSQTAZmlhvcsqtaz])")
+VALUE = re.compile(rf"\s*,?\s*({NUMBER})")
+FLAG = re.compile(r"\s*,?\s*([01])")
 
 
 def outline(tag: str, own: Mapping[str, str], length: Callable[[str], float | None]) -> list[Line]:
@@ -30,113 +32,76 @@ def outline(tag: str, own: Mapping[str, str], length: Callable[[str], float | No
         own: its attributes.
         length: of one of them; None where it is missing.
     """
-    return lines(_data(tag, own, length))
-
-
-def _data(tag: str, own: Mapping[str, str], length: Callable[[str], float | None]) -> str:
-    """The path data of an element."""
-
-    def at(*names: str) -> list[float]:
-        return [length(name) or 0.0 for name in names]
-
-    match tag:
-        case "path":
-            return own.get("d", "")
-        case "polyline" | "polygon":
-            return f"M{own.get('points', '')}" + ("z" if tag == "polygon" else "")
-        case "line":
-            x1, y1, x2, y2 = at("x1", "y1", "x2", "y2")
-            return f"M{x1} {y1}L{x2} {y2}"
-    rx, ry = (
-        None if radius is None or radius < 0 else radius for radius in map(length, ("rx", "ry"))
-    )
+    if tag == "path":
+        return lines_of(own.get("d", ""))
+    if tag in ("polyline", "polygon"):
+        return lines_of(f"M{own.get('points', '')}" + ("z" if tag == "polygon" else ""))
+    names = ("x1", "y1", "x2", "y2") if tag == "line" else ("x", "y", "width", "height")
+    x, y, width, height = (length(name) or 0.0 for name in names)
+    if tag == "line":
+        return lines_of(f"M{x} {y}L{width} {height}")
+    rx, ry = (length("r"),) * 2 if tag == "circle" else (length("rx"), length("ry"))
+    rx, ry = (None if radius is None or radius < 0 else radius for radius in (rx, ry))
     rx, ry = (ry if rx is None else rx) or 0.0, (rx if ry is None else ry) or 0.0
-    if tag == "rect":
-        x, y, width, height = at("x", "y", "width", "height")
-        rx, ry = min(rx, width / 2), min(ry, height / 2)
-        if not (width > 0 and height > 0):
-            return ""
-        if not rx or not ry:
-            return f"M{x} {y}h{width}v{height}h{-width}z"
-        a, b = f"a{rx} {ry} 0 0 1 ", (width - 2 * rx, height - 2 * ry)
-        return (f"M{x + rx} {y}h{b[0]}{a}{rx} {ry}v{b[1]}{a}{-rx} {ry}"
-                f"h{-b[0]}{a}{-rx} {-ry}v{-b[1]}{a}{rx} {-ry}z")  # fmt: skip
-    if tag == "circle":
-        rx = ry = at("r")[0]
-    cx, cy = at("cx", "cy")
-    arc = f"a{rx} {ry} 0 0 1 "
-    quarters = f"{arc}{-rx} {ry}{arc}{-rx} {-ry}{arc}{rx} {-ry}{arc}{rx} {ry}z"
-    return f"M{cx + rx} {cy}{quarters}" if rx > 0 and ry > 0 else ""
+    if tag != "rect":
+        x, y = (length("cx") or 0.0) - rx, (length("cy") or 0.0) - ry
+        width, height = 2 * rx, 2 * ry
+    if not (width > 0 and height > 0):
+        return []
+    rx, ry = min(rx, width / 2), min(ry, height / 2)
+    if not rx or not ry:
+        return lines_of(f"M{x} {y}h{width}v{height}h{-width}z")
+    w, h, arc = width - 2 * rx, height - 2 * ry, f"a{rx} {ry} 0 0 1 "
+    return lines_of(f"M{x + rx} {y}h{w}{arc}{rx} {ry}v{h}{arc}{-rx} {ry}"
+                    f"h{-w}{arc}{-rx} {-ry}v{-h}{arc}{rx} {-ry}z")  # fmt: skip
 
 
-def lines(data: str) -> list[Line]:
-    """The lines of path data, up to the first error as in SVG 2.
+def lines_of(data: str) -> list[Line]:
+    """The lines of path data, up to the first error.
 
     Example:
-        >>> [(curves.shape, closed) for curves, closed in lines("M1 1h5v5zm2 2h1 oh no")]
+        >>> [(curves.shape, closed) for curves, closed in lines_of("M1 1h5v5zm2 2h1 oh no")]
         [(torch.Size([3, 4, 2]), True), (torch.Size([1, 4, 2]), False)]
 
     Source: SVG 2, chapter 9 (paths).
     """
-    found: list[tuple[list[list[complex]], bool]] = []
-    place, command, start, here, before = 0, "", 0j, 0j, ("", 0j)
-    while step := re.compile(r"[\s,]*([MLHVCSQTAZmlhvcsqtaz])?").match(data, place):
-        repeated = not step[1]
-        if repeated and (command in ("", "Z", "z") or not VALUE.match(data, place)):
-            break
-        command, place = step[1] or command, step.end()
-        kind = command.upper()
-        if repeated and kind == "M":
-            kind, command = "L", "l" if command == "m" else "L"
+    found: list[tuple[list[Curve], bool]] = []
+    start = here = handle = 0j
+    before = ""
+    for command, values in _steps(data):
+        kind, origin = command.upper(), here if command.islower() else 0j
         if not found and kind != "M":
             break
-        values = []
-        for number in range(ARGUMENTS[kind]):
-            value = (FLAG if kind == "A" and number in (3, 4) else VALUE).match(data, place)
-            if value is None:
-                return _tensors(found)
-            values.append(float(value[1]))
-            place = value.end()
-        origin = here if command.islower() else 0j
         if kind == "Z":
-            if here != start:
+            if here != start or not found[-1][0]:
                 found[-1][0].append(_straight(here, start))
-            found[-1] = (found[-1][0] or [_straight(here, here)], True)
-            here, before = start, ("", 0j)
+            found[-1] = (found[-1][0], True)
+            here, before = start, kind
             continue
         if kind == "H":
-            points = [complex(origin.real + values[0], here.imag)]
-        elif kind == "V":
-            points = [complex(here.real, origin.imag + values[0])]
-        else:
-            pairs = values[5:] if kind == "A" else values
-            points = [origin + complex(*pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
-        end = points[-1]
+            values = [values[0], here.imag - origin.imag]
+        if kind == "V":
+            values = [here.real - origin.real, values[0]]
+        pairs = values[5:] if kind == "A" else values
+        *handles, end = (
+            origin + complex(*pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)
+        )
         if kind == "M" or found[-1][1]:
             found.append(([], False))
-        curves = found[-1][0]
-        mirrored = 2 * here - before[1] if before[0] == {"S": "C", "T": "Q"}.get(kind) else here
+        if kind in "ST":
+            smooth = before in ("CS" if kind == "S" else "QT")
+            handles.insert(0, 2 * here - handle if smooth and before else here)
         if kind == "M":
             start = end
-        elif kind in "LHV":
-            curves.append(_straight(here, end))
+        elif kind == "A":
+            found[-1][0].extend(_arc(here, *values[:5], end))
         elif kind in "CS":
-            points = points if kind == "C" else [mirrored, *points]
-            curves.append([here, *points])
-            before = ("C", points[1])
+            found[-1][0].append([here, *handles, end])
         elif kind in "QT":
-            middle = points[0] if kind == "Q" else mirrored
-            curves.append([here, here + (middle - here) * 2 / 3, end + (middle - end) * 2 / 3, end])
-            before = ("Q", middle)
+            found[-1][0].append([here, *(p + (handles[0] - p) * 2 / 3 for p in (here, end)), end])
         else:
-            curves += _arc(here, *values[:5], end)
-        if kind not in "CSQT":
-            before = ("", 0j)
-        here = end
-    return _tensors(found)
-
-
-def _tensors(found: list[tuple[list[list[complex]], bool]]) -> list[Line]:
+            found[-1][0].append(_straight(here, end))
+        here, before, handle = end, kind, handles[-1] if handles else end
     return [
         (torch.view_as_real(torch.tensor(curves, dtype=torch.complex128)), closed)
         for curves, closed in found
@@ -144,24 +109,38 @@ def _tensors(found: list[tuple[list[list[complex]], bool]]) -> list[Line]:
     ]
 
 
-def _straight(a: complex, b: complex) -> list[complex]:
+def _steps(data: str) -> Iterator[tuple[str, list[float]]]:
+    """Commands with their numbers, repeated ones too."""
+    place, command = 0, ""
+    while True:
+        if found := COMMAND.match(data, place):
+            command, place = found[1], found.end()
+        elif command in ("", "Z", "z"):
+            return
+        values = []
+        for number in range(ARGUMENTS[command.upper()]):
+            flag = command in "Aa" and number in (3, 4)
+            value = (FLAG if flag else VALUE).match(data, place)
+            if value is None or math.isinf(float(value[1])):
+                return
+            values.append(float(value[1]))
+            place = value.end()
+        yield command, values
+        command = {"M": "L", "m": "l"}.get(command, command)
+
+
+def _straight(a: complex, b: complex) -> Curve:
     return [a, a + (b - a) / 3, a + (b - a) * 2 / 3, b]
 
 
 def _arc(
     a: complex, rx: float, ry: float, turn: float, large: float, sweep: float, b: complex
-) -> list[list[complex]]:
-    """An elliptical arc as cubic curves of at most a quarter each (SVG 2, appendix B.2)."""
-    rx, ry = abs(rx), abs(ry)
+) -> list[Curve]:
+    """An elliptical arc as curves of at most a quarter each (SVG 2, appendix B.2)."""
+    rx, ry, axis = abs(rx), abs(ry), cmath.rect(1, math.radians(turn))
     if not rx or not ry or a == b:
         return [_straight(a, b)]
-    axis = cmath.rect(1, math.radians(turn))
-
-    def inward(p: complex) -> complex:  # to where the ellipse is a unit circle
-        p *= axis.conjugate()
-        return complex(p.real / rx, p.imag / ry)
-
-    p, q = inward(a), inward(b)
+    p, q = (complex(z.real / rx, z.imag / ry) for z in (a / axis, b / axis))  # on a unit circle
     half = abs(q - p) / 2
     if half > 1:  # too small to reach: scaled up
         rx, ry, p, q, half = rx * half, ry * half, p / half, q / half, 1.0
@@ -170,12 +149,11 @@ def _arc(
     first = cmath.phase(p - center)
     angle = (cmath.phase(q - center) - first) % math.tau - (0 if sweep else math.tau)
     count = max(1, math.ceil(abs(angle) / (math.pi / 2) - 1e-6))
-    handle = 4 / 3 * math.tan(angle / count / 4)
+    handle = 4j / 3 * math.tan(angle / count / 4)
     curves = []
     for k in range(count):
         u, v = (cmath.rect(1, first + angle * n / count) for n in (k, k + 1))
-        circle = [u, u + handle * 1j * u, v - handle * 1j * v, v]
-        turned = [center + each for each in circle]
-        curves.append([complex(z.real * rx, z.imag * ry) * axis for z in turned])
+        circle = [center + z for z in (u, u + handle * u, v - handle * v, v)]
+        curves.append([complex(z.real * rx, z.imag * ry) * axis for z in circle])
     curves[0][0], curves[-1][3] = a, b
     return curves

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from dreamsampler.files import InputError
-from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, view_box
+from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, times, view_box
 from dreamsampler.generators.vector.markup import Element, parsed
 from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
 from dreamsampler.generators.vector.walk import FONT_SIZE, State, Walk
@@ -45,8 +45,7 @@ def from_svg(data: str | bytes, size: int | None = None) -> Scene:
         size: the longer side of the canvas in pixels; that of the file if left out.
 
     Raises:
-        InputError: for what is no SVG, has nothing to draw, is too large, or holds numbers that
-            cannot be coordinates.
+        InputError: for what is no SVG, has nothing to draw, or is too large.
 
     Example:
         >>> text = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 2"><rect width="3" \
@@ -63,16 +62,17 @@ height="1" fill="#f00"/></svg>'
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise InputError(f"the SVG is {width:g} x {height:g}: give it a width and a height")
     scale = 1.0 if size is None else size / max(width, height)
-    fitted = fitted_to(box, scale * width, scale * height, root.get("preserveAspectRatio"))
-    width, height = (max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
-    if max(width, height) > LARGEST_SIDE:
+    canvas = tuple(max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
+    if max(canvas) > LARGEST_SIDE:
         raise InputError(
-            f"the SVG is {width} x {height} pixels, but {LARGEST_SIDE} is the longest side: choose "
-            "a size"
+            f"the SVG is {canvas[0]} x {canvas[1]} pixels, but {LARGEST_SIDE} is the longest side: "
+            "choose a size"
         )
-    walk = Walk(root, (width, height), left_out)
+    fitted = fitted_to(box, width, height, root.get("preserveAspectRatio"))
+    whole = (canvas[0] / width, 0.0, 0.0, canvas[1] / height, 0.0, 0.0)  # sides are whole pixels
+    walk = Walk(root, canvas, left_out)
     walk.back(root)
-    walk.draw(root, State(fitted, box[2:]))
+    walk.draw(root, State(times(whole, fitted), box[2:]))
     known = ", ".join(f"{name} ({count})" for name, count in sorted((+left_out).items()))
     if not walk.paths:
         also = f"; not drawn: {known}" if known else ""
@@ -80,7 +80,7 @@ height="1" fill="#f00"/></svg>'
     if known:
         warnings.warn(f"not drawn from this SVG: {known}", UserWarning, stacklevel=2)
     rules = walk.rules[0] if len({*walk.rules}) == 1 else tuple(walk.rules)
-    return compound(walk.paths, torch.tensor(walk.colors), width, height, rules)
+    return compound(walk.paths, torch.tensor(walk.colors), *canvas, rules)
 
 
 def _size(root: Element) -> tuple[tuple[float, float], Box | None]:
@@ -92,7 +92,7 @@ def _size(root: Element) -> tuple[tuple[float, float], Box | None]:
     if box is None and any(root.get(name, "%").strip().endswith("%") for name in names):
         walk = Walk(root, (math.inf, math.inf), Counter())
         walk.draw(root, State())
-        return walk.reach, None
+        return (walk.reach if min(walk.reach) > 0 else (100.0, 100.0)), None
     whole = box[2:] if box else (100.0, 100.0)
     width, height = (
         length(root.get(name, ""), side, FONT_SIZE) for name, side in zip(names, whole, strict=True)

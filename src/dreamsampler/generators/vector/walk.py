@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, final
 
 import torch
-from torch import Tensor
 
 from dreamsampler.files import InputError
 from dreamsampler.generators.vector.coordinates import (
     IDENTITY,
-    NUMBER,
     Box,
     Matrix,
     along,
@@ -28,6 +25,7 @@ from dreamsampler.generators.vector.coordinates import (
     transform,
     view_box,
 )
+from dreamsampler.generators.vector.loops import filled, mapped, overlap, stroked
 from dreamsampler.generators.vector.markup import (
     DEEPEST,
     INHERITED,
@@ -37,15 +35,14 @@ from dreamsampler.generators.vector.markup import (
     reference,
 )
 from dreamsampler.generators.vector.paint import BLACK, RGBA, color, share, target
-from dreamsampler.generators.vector.pathdata import SHAPES, Line, outline
+from dreamsampler.generators.vector.pathdata import SHAPES, Line, lines_of, outline
 from dreamsampler.generators.vector.scene import FillRule, Loop
-from dreamsampler.generators.vector.stroke import stroke
 
 LARGEST_COORDINATE = 1e5
 """Pixels; a canvas has at most 16384."""
 MOST_SEGMENTS = 500_000
-FONT_SIZE = 12.0
-"""Pixels of an em where no size is given; resvg's."""
+FONT_SIZE = 16.0
+"""Pixels of an em where no size is given; as browsers have it."""
 UNSUPPORTED = ("text", "image", "foreignObject", "video", "audio", "canvas", "iframe")
 CONTAINERS = ("g", "a", "svg", "symbol", "switch", "use")
 DRAWN = {*SHAPES, *UNSUPPORTED, *CONTAINERS}
@@ -115,7 +112,7 @@ class Walk:
             if tag != "text" or "".join(element.itertext()).strip():
                 self.left_out[tag] += 1
         elif tag in SHAPES:
-            self._shape(tag, state)
+            self._shape(element, state)
         elif tag == "use":
             self._use(element, state)
         elif tag == "symbol" or (tag == "svg" and around.above):
@@ -138,6 +135,8 @@ class Walk:
             own[name] = value
         if own.get("display") == "none" or not _applies(own):
             return None
+        if element.tag == "symbol" and own.pop("transform", None):
+            self.left_out["transform of <symbol>"] += 1
         size = around.font_size
         size = length(own.get("font-size", ""), size, size) or size
         matrix = transform(own.get("transform", ""))
@@ -168,13 +167,9 @@ class Walk:
 
     def back(self, root: Element) -> None:
         """The canvas in the root's `background-color`."""
-        width, height = self.canvas
-        value = root.get("background-color", "none")
+        value, (width, height) = root.get("background-color", "none"), self.canvas
         if ink := color(value, "black", self.named, self.left_out):
-            lines = outline("path", {"d": f"M0 0h{width}v{height}h{-width}z"}, lambda _: None)
-            self.paths.append([_loop(curves).float() for curves, _ in lines])
-            self.colors.append(ink)
-            self.rules.append("nonzero")
+            self._append(filled(lines_of(f"M0 0h{width}v{height}h{-width}z")), ink, "nonzero")
         self.left_out["background"] += "background" in root.attrib
 
     # --- references and views ---------------------------------------------------------------------
@@ -192,18 +187,12 @@ class Walk:
 
     def _view(self, element: Element, state: State, sides: Sides) -> None:
         """A nested `svg`, or a `symbol` with the sides of its `use`."""
-        nested, sized = element.tag == "svg", sides != (None, None)
-        x = y = 0.0
+        nested, sized, x, y = element.tag == "svg", sides != (None, None), 0.0, 0.0
         if nested:
-            x, y = (self._length(name, state) or 0.0 for name in ("x", "y"))
-            own = (self._length("width", state), self._length("height", state))
-            sized = sized or None not in own
-            sides = (
-                own[0] if sides[0] is None else sides[0],
-                own[1] if sides[1] is None else sides[1],
-            )
-        width = state.view[0] if sides[0] is None else sides[0]
-        height = state.view[1] if sides[1] is None else sides[1]
+            x, y, *own = (self._length(name, state) for name in ("x", "y", "width", "height"))
+            x, y, sized = x or 0.0, y or 0.0, sized or None not in own
+            sides = (_given(sides[0], own[0]), _given(sides[1], own[1]))
+        width, height = (_given(*each) or 0.0 for each in zip(sides, state.view, strict=True))
         if not (width > 0 and height > 0):
             return
         box, matrix = view_box(state.own.get("viewBox")), times(state.matrix, shift(x, y))
@@ -229,123 +218,105 @@ class Walk:
             linked = self.named.get(target(value) or "")
             if name in ("clip-path", "mask") and value.startswith("url(") and linked is None:
                 continue  # viewers ignore it
-            if name == "clip-path" and linked is not None and len(linked) == 1:
-                (shape,), whole = linked, {"id", "x", "y", "width", "height", "fill", "style"}
-                inner = replace(state, own=shape.attrib)
-                x, y, *sides = (
-                    self._length(n, inner) or 0.0 for n in ("x", "y", "width", "height")
-                )
-                simple = (
-                    shape.tag == "rect" and {*linked.keys()} <= {"id"} and {*shape.keys()} <= whole
-                )
-                if simple and self._covers((x, y, *sides), state.matrix, first):
+            if name == "clip-path" and linked is not None:
+                box = self._rectangle(linked, state)
+                if box and self._covers(box, state.matrix, first):
                     continue
             self.left_out[name] += 1
-        if 0 < share(state.own.get("opacity")) < 1 and _overlap(self.paths[first:]):
+        if 0 < share(state.own.get("opacity")) < 1 and overlap(self.paths[first:]):
             self.left_out["opacity of overlapping shapes"] += 1
+
+    def _rectangle(self, clip: Element, state: State) -> Box | None:
+        """The rectangle that a `clipPath` is; None for another one."""
+        shapes = [child for child in clip if child.tag in SHAPES]
+        changed = {"transform", "clip-path", "clipPathUnits", "display"}
+        if len(shapes) != 1 or any(changed & {*each.keys()} for each in (clip, *shapes)):
+            return None
+        lines = self._lines(shapes[0], replace(state, own=shapes[0].attrib))
+        if len(lines) != 1:
+            return None
+        points = lines[0][0][:, :3].reshape(-1, 2)
+        low, high = points.aminmax(dim=0)
+        (x, y), (width, height) = low.tolist(), (high - low).tolist()
+        along = points.roll(-1, 0)
+        area = abs(float((points[:, 0] * along[:, 1] - points[:, 1] * along[:, 0]).sum())) / 2
+        return (x, y, width, height) if math.isclose(area, width * height) else None
 
     def _covers(self, box: Box, matrix: Matrix, first: int) -> bool:
         """Whether a rectangle covers what was drawn since `first`, within the canvas."""
-        back = inverse(matrix)
-        for loops in self.paths[first:]:
-            low, high = torch.cat(loops).aminmax(dim=0)
-            (left, top), (right, bottom) = low.tolist(), high.tolist()
-            left, top = max(left, 0.0), max(top, 0.0)
-            right, bottom = min(right, self.canvas[0]), min(bottom, self.canvas[1])
-            if left >= right or top >= bottom:
-                continue
-            for x, y in ((left, top), (left, bottom), (right, top), (right, bottom)):
-                *_, u, v = times(back, shift(x, y))
-                slack = 0.02 * math.hypot(*back[:4])
-                if not (
-                    -slack <= u - box[0] <= box[2] + slack
-                    and -slack <= v - box[1] <= box[3] + slack
-                ):
-                    return False
-        return True
+        loops = [loop for path in self.paths[first:] for loop in path]
+        if not loops:
+            return True
+        points = torch.cat(loops).clamp(min=0).minimum(torch.tensor(self.canvas))
+        x, y = mapped(points, inverse(matrix)).unbind(1)
+        slack = 0.02 * math.hypot(*inverse(matrix)[:4])
+        inside = (x - box[0] >= -slack) & (x - box[0] <= box[2] + slack)
+        inside &= (y - box[1] >= -slack) & (y - box[1] <= box[3] + slack)
+        return bool(inside.all())
 
     # --- shapes -----------------------------------------------------------------------------------
 
-    def _shape(self, tag: str, state: State) -> None:
+    def _lines(self, element: Element, state: State) -> list[Line]:
+        return outline(element.tag, state.own, lambda name: self._length(name, state))
+
+    def _shape(self, element: Element, state: State) -> None:
         """The fill of a shape, and its stroke as one more path."""
-        lines = outline(tag, state.own, lambda name: self._length(name, state))
-        pixels = [
-            (self._checked(_mapped(curves, state.matrix)), closed) for curves, closed in lines
-        ]
-        self.segments += sum(len(curves) for curves, _ in lines)
-        if self.segments > MOST_SEGMENTS:
-            raise InputError(f"the SVG has more than {MOST_SEGMENTS:,} segments: simplify it")
-        style = state.style
-        if not lines or style.get("visibility") in ("hidden", "collapse"):
+        style, lines = state.style, self._lines(element, state)
+        pixels = [(mapped(curves, state.matrix), closed) for curves, closed in lines]
+        if not self._fit(pixels) or style.get("visibility") in ("hidden", "collapse"):
             return
-        order = style.get("paint-order", "").split()
-        order += [name for name in ("fill", "stroke") if name not in order]
-        loops: list[Loop] = []
+        order = [*style.get("paint-order", "").split(), "fill", "stroke"]
         for name in sorted(("fill", "stroke"), key=order.index):
-            default, invalid = ("black", BLACK) if name == "fill" else ("none", None)
-            ink = color(
-                style.get(name) or default,
-                style.get("color") or "black",
-                self.named,
-                self.left_out,
-                invalid,
-            )
+            ink = self._ink(name, style)
             if ink is None:
                 continue
-            if name == "fill":
-                loops = [loop for curves, _ in pixels if not _flat(loop := _loop(curves))]
-                rule = "evenodd" if style.get("fill-rule") == "evenodd" else "nonzero"
-            else:
-                loops, rule = self._strokes(lines, state), "nonzero"
-            if loops:
-                self.paths.append([loop.float() for loop in loops])
-                self.colors.append(
-                    (*ink[:3], ink[3] * share(style.get(f"{name}-opacity")) * state.opacity)
-                )
-                self.rules.append(rule)
-        if loops:
+            width = self._length("stroke-width", state)
+            width = 1.0 if width is None else width
+            loops, rule = filled(pixels), style.get("fill-rule", "nonzero")
+            if name == "stroke":
+                self._name_values(style, "stroke-dasharray", "stroke-linejoin")
+                loops = stroked(lines, state.matrix, width, style) if width > 0 else []
+                rule = "nonzero"
             self._name_values(style, "shape-rendering")
+            opacity = ink[3] * share(style.get(f"{name}-opacity")) * state.opacity
+            self._append(loops, (*ink[:3], opacity), "evenodd" if rule == "evenodd" else "nonzero")
         for name in ("marker-start", "marker-mid", "marker-end"):
             self.left_out["marker"] += target(style.get(name, "")) in self.named
 
+    def _ink(self, name: str, style: Mapping[str, str]) -> RGBA | None:
+        """The color of a fill or a stroke."""
+        default, invalid = ("black", BLACK) if name == "fill" else ("none", None)
+        current = style.get("color") or "black"
+        return color(style.get(name) or default, current, self.named, self.left_out, invalid)
+
+    def _append(self, loops: list[Loop], ink: RGBA, rule: FillRule) -> None:
+        if loops:
+            far = LARGEST_COORDINATE
+            self.paths.append([loop.clamp(-far, far).float() for loop in loops])
+            self.colors.append(ink)
+            self.rules.append(rule)
+
     def _name_values(self, style: Mapping[str, str], *names: str) -> None:
         for name in names:
-            if style.get(name) and style[name] not in HARMLESS[name]:
-                self.left_out[name] += 1
+            self.left_out[name] += style.get(name, "") not in ("", *HARMLESS[name])
 
-    def _checked(self, points: Tensor) -> Tensor:
-        if not bool((points.abs() <= LARGEST_COORDINATE).all()):
-            raise InputError(
-                f"the SVG has points beyond {LARGEST_COORDINATE:g} pixels, or numbers that are "
-                "none: move or scale its shapes"
-            )
+    def _fit(self, lines: list[Line]) -> bool:
+        """Whether there are lines of finite points; refuses too many segments."""
+        self.segments += sum(len(curves) for curves, _ in lines)
+        if self.segments > MOST_SEGMENTS:
+            raise InputError(f"the SVG has more than {MOST_SEGMENTS:,} segments: simplify it")
+        if not lines:
+            return False
+        points = torch.cat([curves for curves, _ in lines])
         x, y = points.amax((0, 1)).tolist()
         self.reach = (max(x, self.reach[0]), max(y, self.reach[1]))
-        return points
+        if float(points.abs().max()) > LARGEST_COORDINATE:
+            self.left_out[f"points beyond {LARGEST_COORDINATE:.0f} pixels"] += 1
+        return bool(points.isfinite().all())
 
-    def _strokes(self, lines: list[Line], state: State) -> list[Loop]:
-        """Outlines of a stroke, made where its width is the same in all directions."""
-        style, (a, b, c, d, e, f) = state.style, state.matrix
-        scale = float(torch.linalg.matrix_norm(torch.tensor([[a, c], [b, d]]), 2))
-        width = self._length("stroke-width", state)
-        width = (1.0 if width is None else width) * scale
-        if not 0 < width < LARGEST_COORDINATE:
-            return []
-        cap, join = style.get("stroke-linecap"), style.get("stroke-linejoin")
-        limit = style.get("stroke-miterlimit", "").strip()
-        self._name_values(style, "stroke-dasharray", "stroke-linejoin")
-        loops = []
-        for curves, closed in lines:
-            loops += stroke(
-                _settled(scale * curves),
-                torch.tensor(width, dtype=curves.dtype),
-                closed=closed,
-                cap=cap if cap in ("round", "square") else "butt",
-                join=join if join in ("round", "bevel") else "miter",
-                miter_limit=max(float(limit), 1.0) if re.fullmatch(NUMBER, limit) else 4.0,
-                tol=0.02,
-            )
-        return [_mapped(loop, (a / scale, b / scale, c / scale, d / scale, e, f)) for loop in loops]
+
+def _given(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a
 
 
 def _applies(own: Mapping[str, str]) -> bool:
@@ -354,49 +325,3 @@ def _applies(own: Mapping[str, str]) -> bool:
     if tongues is not None and not any(t.strip().split("-")[0] == "en" for t in tongues.split(",")):
         return False
     return "requiredExtensions" not in own
-
-
-def _mapped(points: Tensor, matrix: Matrix) -> Tensor:
-    a, b, c, d, e, f = torch.tensor(matrix, dtype=points.dtype)
-    x, y = points.unbind(-1)
-    return torch.stack([a * x + c * y + e, b * x + d * y + f], -1)
-
-
-def _settled(curves: Tensor) -> Tensor:
-    """Curves without those of no length and handles that all but meet their anchor."""
-    near = curves.new_tensor(1 / 4096)
-    a, b, c, d = curves.unbind(1)
-    b = torch.where((b - a).norm(dim=1, keepdim=True) < near, a, b)
-    c = torch.where((d - c).norm(dim=1, keepdim=True) < near, d, c)
-    moves = (curves - curves[:, :1]).abs().amax((1, 2)) > 1e-9
-    curves = torch.stack([a, b, c, d], 1)
-    return curves[moves] if bool(moves.any()) else curves[:1]
-
-
-def _loop(curves: Tensor) -> Loop:
-    """A line as a loop, closed by a straight segment where it is open."""
-    if float((curves[-1, 3] - curves[0, 0]).abs().max()) > 1e-6:
-        a, b = curves[-1, 3], curves[0, 0]
-        back = torch.stack([a, a + (b - a) / 3, a + (b - a) * 2 / 3, b])
-        curves = torch.cat([curves, back[None]])
-    return curves[:, :3].reshape(-1, 2)
-
-
-def _flat(loop: Loop) -> bool:
-    """Whether a loop is a straight line back and forth, or a point."""
-    arms = loop - loop[0]
-    x, y = arms.unbind(1)
-    longest = arms[arms.norm(dim=1).argmax()]
-    return bool((x * longest[1] - y * longest[0]).abs().max() <= 1e-6 * longest.norm())
-
-
-def _overlap(paths: list[list[Loop]]) -> bool:
-    """Whether the boxes of two paths overlap; of very many it is taken for granted."""
-    if not 1 < len(paths) < 1000:
-        return len(paths) > 1
-    low, high = (
-        torch.stack(each)
-        for each in zip(*(torch.cat(p).aminmax(dim=0) for p in paths), strict=True)
-    )
-    apart = (low[:, None] >= high[None] - 0.01).any(2)
-    return bool((~(apart | apart.T)).sum() > len(paths))
