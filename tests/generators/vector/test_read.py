@@ -162,7 +162,7 @@ def test_sizes_are_bounded(monkeypatch):
     with pytest.raises(InputError, match="more than 100 characters"):
         from_svg(gzip.compress(many.encode()))
     monkeypatch.undo()
-    monkeypatch.setattr("dreamsampler.generators.vector.walk.MOST_SEGMENTS", 30)
+    monkeypatch.setattr("dreamsampler.generators.vector.reader.MOST_SEGMENTS", 30)
     with pytest.raises(InputError, match="more than 30 segments"):
         from_svg(many)
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -88,7 +88,7 @@ def _parsed(text: str) -> RGBA | None:
     from tinycss2.color4 import parse_color
 
     try:
-        found = parse_color(text)
+        found: Any = parse_color(text)
         if found.space == "hsl":
             h, s, l = found.coordinates  # noqa: E741
             s, l = (min(1.0, max(0.0, each / 100)) for each in (s, l))  # noqa: E741

@@ -94,7 +94,7 @@ def lines_of(data: str) -> list[Line]:
         if kind == "M":
             start = end
         elif kind == "A":
-            found[-1][0].extend(_arc(here, *values[:5], end))
+            found[-1][0].extend(_arc(here, values, end))
         elif kind in "CS":
             found[-1][0].append([here, *handles, end])
         elif kind in "QT":
@@ -133,10 +133,9 @@ def _straight(a: complex, b: complex) -> Curve:
     return [a, a + (b - a) / 3, a + (b - a) * 2 / 3, b]
 
 
-def _arc(
-    a: complex, rx: float, ry: float, turn: float, large: float, sweep: float, b: complex
-) -> list[Curve]:
+def _arc(a: complex, values: list[float], b: complex) -> list[Curve]:
     """An elliptical arc as curves of at most a quarter each (SVG 2, appendix B.2)."""
+    rx, ry, turn, large, sweep, *_ = values
     rx, ry, axis = abs(rx), abs(ry), cmath.rect(1, math.radians(turn))
     if not rx or not ry or a == b:
         return [_straight(a, b)]

@@ -13,7 +13,7 @@ from dreamsampler.files import InputError
 from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, times, view_box
 from dreamsampler.generators.vector.markup import Element, parsed
 from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
-from dreamsampler.generators.vector.walk import FONT_SIZE, State, Walk
+from dreamsampler.generators.vector.reader import FONT_SIZE, Reader, State
 
 
 def read_svg(path: str | Path, size: int | None = None) -> Scene:
@@ -62,25 +62,24 @@ height="1" fill="#f00"/></svg>'
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise InputError(f"the SVG is {width:g} x {height:g}: give it a width and a height")
     scale = 1.0 if size is None else size / max(width, height)
-    canvas = tuple(max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
-    if max(canvas) > LARGEST_SIDE:
+    w, h = (max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
+    if max(w, h) > LARGEST_SIDE:
         raise InputError(
-            f"the SVG is {canvas[0]} x {canvas[1]} pixels, but {LARGEST_SIDE} is the longest side: "
-            "choose a size"
+            f"the SVG is {w:g} x {h:g} pixels, but {LARGEST_SIDE} is the longest side: choose a size"
         )
     fitted = fitted_to(box, width, height, root.get("preserveAspectRatio"))
-    whole = (canvas[0] / width, 0.0, 0.0, canvas[1] / height, 0.0, 0.0)  # sides are whole pixels
-    walk = Walk(root, canvas, left_out)
-    walk.back(root)
-    walk.draw(root, State(times(whole, fitted), box[2:]))
+    whole = (w / width, 0.0, 0.0, h / height, 0.0, 0.0)  # sides are whole pixels
+    reader = Reader(root, (w, h), left_out)
+    reader.back(root)
+    reader.draw(root, State(times(whole, fitted), box[2:]))
     known = ", ".join(f"{name} ({count})" for name, count in sorted((+left_out).items()))
-    if not walk.paths:
+    if not reader.paths:
         also = f"; not drawn: {known}" if known else ""
         raise InputError(f"the SVG has nothing to draw: it needs filled or stroked shapes{also}")
     if known:
         warnings.warn(f"not drawn from this SVG: {known}", UserWarning, stacklevel=2)
-    rules = walk.rules[0] if len({*walk.rules}) == 1 else tuple(walk.rules)
-    return compound(walk.paths, torch.tensor(walk.colors), *canvas, rules)
+    rules = reader.rules[0] if len({*reader.rules}) == 1 else tuple(reader.rules)
+    return compound(reader.paths, torch.tensor(reader.colors), w, h, rules)
 
 
 def _size(root: Element) -> tuple[tuple[float, float], Box | None]:
@@ -90,9 +89,9 @@ def _size(root: Element) -> tuple[tuple[float, float], Box | None]:
     """
     box, names = view_box(root.get("viewBox")), ("width", "height")
     if box is None and any(root.get(name, "%").strip().endswith("%") for name in names):
-        walk = Walk(root, (math.inf, math.inf), Counter())
-        walk.draw(root, State())
-        return (walk.reach if min(walk.reach) > 0 else (100.0, 100.0)), None
+        reader = Reader(root, (math.inf, math.inf), Counter())
+        reader.draw(root, State())
+        return (reader.reach if min(reader.reach) > 0 else (100.0, 100.0)), None
     whole = box[2:] if box else (100.0, 100.0)
     width, height = (
         length(root.get(name, ""), side, FONT_SIZE) for name, side in zip(names, whole, strict=True)

@@ -1,4 +1,4 @@
-"""The walk through an SVG's elements that collects the paths they draw."""
+"""Draws the elements of an SVG, one after another, as paths."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class State:
 
 
 @final
-class Walk:
+class Reader:
     """Collects the paths of a document.
 
     Args:
