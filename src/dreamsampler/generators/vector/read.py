@@ -12,8 +12,8 @@ import torch
 from dreamsampler.files import InputError
 from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, times, view_box
 from dreamsampler.generators.vector.markup import Element, parsed
-from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
 from dreamsampler.generators.vector.reader import FONT_SIZE, Reader, State
+from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
 
 
 def read_svg(path: str | Path, size: int | None = None) -> Scene:
@@ -65,7 +65,8 @@ height="1" fill="#f00"/></svg>'
     w, h = (max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
     if max(w, h) > LARGEST_SIDE:
         raise InputError(
-            f"the SVG is {w:g} x {h:g} pixels, but {LARGEST_SIDE} is the longest side: choose a size"
+            f"the SVG is {w:g} x {h:g} pixels, but {LARGEST_SIDE} is the longest side: choose a "
+            "size"
         )
     fitted = fitted_to(box, width, height, root.get("preserveAspectRatio"))
     whole = (w / width, 0.0, 0.0, h / height, 0.0, 0.0)  # sides are whole pixels
