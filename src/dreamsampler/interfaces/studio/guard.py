@@ -86,8 +86,8 @@ class Guard:
                 await refuse(send, 404, "there is no such file here")
                 return
             scope = {**scope, "path": before + mark + to_server(name, self.cache)}
-        asked = _EVENT.search(path)
-        if scope["method"] == "GET" and asked and not self.known(asked[1]):
+        event = _EVENT.search(path)
+        if scope["method"] == "GET" and event and not self.known(event[1]):
             await refuse(send, 404, "there is no such call, or its answer was read already")
             return
         kinds = [v for k, v in scope.get("headers", []) if k.lower() == b"content-type"]
