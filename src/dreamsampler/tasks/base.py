@@ -47,6 +47,8 @@ class Task(ABC):
 
     def __post_init__(self) -> None:
         known = options_of(type(self))
+        for name in known:
+            object.__setattr__(self, name, _python(getattr(self, name)))
         for name in self.PICTURES:
             if name not in known or (value := getattr(self, name)) is known[name].default:
                 continue  # None where no picture is needed
@@ -392,6 +394,14 @@ class Run(ABC, Generic[TaskType]):
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""
         del folder
         return []
+
+
+def _python(value: Any) -> Any:
+    """A scalar of NumPy or torch as Python's own; anything else is returned as it is."""
+    if isinstance(value, tuple):
+        return tuple(_python(each) for each in value)
+    scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if scalar else value
 
 
 def _evaluations(model: Any) -> int:
