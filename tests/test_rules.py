@@ -14,6 +14,7 @@ import torch
 
 import dreamsampler
 from dreamsampler.maths import Level, to_estimate
+from dreamsampler.methods.registry import METHODS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "dreamsampler"
@@ -74,6 +75,10 @@ def test_a_file_says_what_it_is():
     assert silent == [], "no docstring, or its first line is no sentence"
 
 
+FORWARDING = {"from_pretrained", "from_pipe", "condition", "encode_prompt", "ask", "finish"}
+"""What passes arguments on to a pipeline's call, which are checked there."""
+
+
 def test_classes_are_abstract_or_final_and_options_have_names():
     open_classes, any_options = [], []
     bases = {
@@ -90,10 +95,13 @@ def test_classes_are_abstract_or_final_and_options_have_names():
                 abstract = any(ast.unparse(b).split("[")[0].endswith(OPEN) for b in node.bases)
                 if not (final or abstract or node.name in bases):
                     open_classes.append(f"{where(path, node)} {node.name}")
-            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            forwards = node.name == "from_pretrained" if public else False  # as diffusers' own
-            if public and not forwards and node.args.kwarg is not None:
-                any_options.append(f"{where(path, node)} {node.name}")
+        for scope in (
+            n for n in ast.walk(SOURCES[path]) if isinstance(n, (ast.Module, ast.ClassDef))
+        ):
+            for node in (n for n in scope.body if isinstance(n, ast.FunctionDef)):
+                public = not node.name.startswith("_") and node.name not in FORWARDING
+                if public and node.args.kwarg is not None:
+                    any_options.append(f"{where(path, node)} {node.name}")
     assert open_classes == [], "classes that are neither abstract, nor a base of others, nor final"
     assert any_options == [], "public functions with **options"
 
@@ -124,8 +132,9 @@ def test_the_lazy_table_is_what_the_package_exports():
         if isinstance(node, ast.ImportFrom) and node.module.startswith("dreamsampler."):
             typed |= {a.name: node.module.removeprefix("dreamsampler.") for a in node.names}
     typed.pop("__version__", None)
-    assert typed == dreamsampler._HOMES
-    names = [*dreamsampler._HOMES, *dreamsampler._PACKAGES]
+    homes = {name: home for home, names in dreamsampler._HOMES.items() for name in names.split()}
+    assert typed == homes
+    names = [*homes, *dreamsampler._PACKAGES.split()]
     assert dreamsampler.__all__ == sorted_as_ruff_does(names)
     for name in names:
         assert getattr(dreamsampler, name).__name__.split(".")[-1] == name
@@ -148,8 +157,12 @@ def test_an_export_is_documented():
             if not (first[:1].isupper() and first.endswith((".", ":"))):
                 silent.append(f"{package}.{name}: {first!r}")
             maths = package == "dreamsampler.maths" and name not in NO_SOURCE
-            if (package == "dreamsampler.methods" or maths) and "Source:" not in text:
+            if maths and "Source:" not in text:
                 without_source.append(f"{package}.{name}")
+    for name, module in ((each.name, each.load().__module__) for each in METHODS):
+        path = MODULES[module]
+        if "Source:" not in path.read_text(encoding="utf-8"):
+            without_source.append(f"{name}: {where(path)}")
     assert silent == [], "no sentence to begin with"
     assert without_source == [], "no paper"
 
