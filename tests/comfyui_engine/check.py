@@ -8,13 +8,14 @@ import json
 import logging
 import sys
 import traceback
+import types
 import warnings
 
-import tiny
+import models
 
 path, *CHOSEN = sys.argv[1:]
-tiny.start(path)
-logging.disable(logging.WARNING)
+models.start(path)
+logging.disable(logging.CRITICAL)
 warnings.simplefilter("ignore")
 
 import comfy.model_management  # noqa: E402 - after ComfyUI was found
@@ -62,15 +63,15 @@ def check(what, value, most):
 def parts(kind, **changes):
     """MODEL, VAE and CONDITIONING of a family."""
     channels, width, pooled, more = FAMILIES[kind]
-    model = tiny.model(kind.split()[0], **more, **changes)
-    vae = tiny.vae(channels, frames=kind == "QwenImage")
+    model = models.model(kind.split()[0], **more, **changes)
+    vae = models.vae(channels, frames=kind == "QwenImage")
     if kind == "SD15 v_prediction":
         (model,) = ModelSamplingDiscrete().patch(model, "v_prediction", True)
     if kind == "SD15 edm":
         (model,) = ModelSamplingContinuousEDM().patch(model, "edm", 120.0, 0.002)
     if kind == "SD3 shift 5":
         (model,) = ModelSamplingSD3().patch(model, 5.0)
-    return model, vae, {n: tiny.conditioning(i, width, pooled) for i, n in enumerate(WIRES)}
+    return model, vae, {n: models.conditioning(i, width, pooled) for i, n in enumerate(WIRES)}
 
 
 def prior_of(kind, **changes):
@@ -231,10 +232,10 @@ def patches():
     both = [[*wired["positive"][0]], [wired["source"][0][0], {"mask": half, "mask_strength": 1.0}]]
     same("region", model, {**wired, "positive": both})
     control_net = Network(
-        hint_channels=3, **{k: v for k, v in tiny.UNET.items() if k != "out_channels"}
+        hint_channels=3, **{k: v for k, v in models.UNET.items() if k != "out_channels"}
     )
     with torch.inference_mode():
-        control = ControlNet(tiny.filled(control_net, 5), load_device=torch.device("cpu"))
+        control = ControlNet(models.filled(control_net, 5), load_device=torch.device("cpu"))
         control.set_cond_hint(torch.rand(1, 3, 48, 80), 1.0)
     entry, values = wired["positive"][0]
     same("ControlNet", model, {**wired, "positive": [[entry, {**values, "control": control}]]})
@@ -349,15 +350,25 @@ def inpainting_network():
 
 def refusals():
     model, vae, wired = parts("SD15")
+    from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
+    from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
+    from comfy_extras.nodes_model_advanced import RescaleCFG
+    from comfy_extras.nodes_pag import PerturbedAttentionGuidance
+
     guided = model.clone()
     guided.set_model_sampler_cfg_function(lambda args: args["cond"])
-    pixels = tiny.vae(4)
+    pixels = models.vae(4)
     pixels.downscale_ratio = 1
     cases = {
         "guidance": (guided, vae, wired),
-        "VAE of 16 channels": (model, tiny.vae(16), wired),
+        "RescaleCFG": (RescaleCFG().patch(model, 0.7)[0], vae, wired),
+        "PAG": (PerturbedAttentionGuidance.execute(model, 3.0)[0], vae, wired),
+        "DifferentialDiffusion": (DifferentialDiffusion.execute(model)[0], vae, wired),
+        "EasyCache": (EasyCacheNode.execute(model, 0.2, 0.15, 0.95, False)[0], vae, wired),
+        "LazyCache": (LazyCacheNode.execute(model, 0.2, 0.15, 0.95, False)[0], vae, wired),
+        "VAE of 16 channels": (model, models.vae(16), wired),
         "VAE of pixels": (model, pixels, wired),
-        "video": (tiny.video(), tiny.vae(16), wired),
+        "video": (models.video(), models.vae(16), wired),
         "no MODEL": (vae, vae, wired),
     }
     for what, given in cases.items():
@@ -378,11 +389,77 @@ def in_place():
         check(f"refused: {error}", float("\n" in str(error)), 0)
 
 
+def workflow():
+    """A graph through ComfyUI's validation and executor, twice; then one that is refused."""
+    import asyncio
+
+    import execution
+    import nodes
+
+    model, vae, wired = parts("SD15")
+    image, seen = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)), []
+
+    class Tiny:
+        RETURN_TYPES = ("MODEL", "VAE", "CONDITIONING", "CONDITIONING", "IMAGE")
+        FUNCTION, CATEGORY = "make", "tests"
+        INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+
+        def make(self):
+            return model, vae, wired["positive"], wired["negative"], image
+
+    class Keep:
+        RETURN_TYPES, OUTPUT_NODE = (), True
+        FUNCTION, CATEGORY = "keep", "tests"
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"image": ("IMAGE",)}})
+
+        def keep(self, image):
+            seen.append(image)
+            return {}
+
+    nodes.NODE_CLASS_MAPPINGS.update({**NODE_CLASS_MAPPINGS, "Tiny": Tiny, "Keep": Keep})
+
+    def run(name, **values):
+        inputs = {"model": ["1", 0], "vae": ["1", 1], "positive": ["1", 2], "negative": ["1", 3]}
+        inputs |= {"image": ["1", 4], "prompt": "", "num_inference_steps": 3, "size": 64} | values
+        inputs = {name: value for name, value in inputs.items() if value is not None}
+        graph = {
+            "1": {"class_type": "Tiny", "inputs": {}},
+            "2": {"class_type": "DreamSamplerEdit", "inputs": inputs},
+            "3": {"class_type": "Keep", "inputs": {"image": ["2", 0]}},
+        }
+        valid, error, outputs, nodes_in_error = asyncio.run(
+            execution.validate_prompt(name, graph, None)
+        )
+        if not valid:
+            return f"{error} {nodes_in_error}"
+        server = types.SimpleNamespace(
+            client_id=None, last_node_id=None, send_sync=lambda *sent: None
+        )
+        executor = execution.PromptExecutor(server)
+        executor.execute(graph, name, {}, outputs)
+        messages = dict(executor.status_messages)
+        return messages.get("execution_error", {}).get("exception_message", "").strip()
+
+    for name in ("first", "again"):
+        error = run(name)
+        check(f"workflow, {name} {error}", float(bool(error) or not seen), 0)
+    check("workflow: both runs are equal", float(not torch.equal(*seen)), 0)
+    for name, values in {
+        "text": {"prompt": "a dog"},
+        "no negative": {"negative": None},
+        "a VAE for a MODEL": {"model": ["1", 1]},
+    }.items():
+        error = run(name, **values)
+        check(f"workflow, {name}: {error[:200]}", float(not error or "\n" in error), 0)
+
+
 def main():
     jobs = [(job, (kind,)) for kind in FAMILIES for job in (predictions, ksampler, pictures)]
     jobs += [(gradients, (kind,)) for kind in ("SD15", "SD3", "QwenImage")]
-    jobs += [(nodes, (kind,)) for kind in ("SD15", "SD3", "QwenImage")]
-    jobs += [(job, ()) for job in (patches, inpainting_network, methods, refusals, in_place)]
+    jobs += [(nodes, (kind,)) for kind in ("SD15", "SD3", "Flux", "QwenImage")]
+    jobs += [
+        (job, ()) for job in (patches, inpainting_network, methods, refusals, in_place, workflow)
+    ]
     for job, given in jobs:
         if CHOSEN and job.__name__ not in CHOSEN:
             continue

@@ -123,10 +123,10 @@ def is_flow(sampling: Any, name: str) -> bool:
     """
     one, s = torch.ones(1, 1, 1, 1), torch.tensor([0.25])
     rates = [float(sampling.noise_scaling(s, a * one, (1 - a) * one)) for a in (0, 1)]
-    shrinks = float(sampling.calculate_input(s, one)) < 1
+    near, far = (float(sampling.calculate_input(k * s, one)) for k in (1, 16))
     if rates == [0.75, 0.25]:
         return True
-    if rates == [1.0, 0.25] and shrinks:
+    if rates == [1.0, 0.25] and far < near:  # the network sees about one variance
         return False
     raise ModelError(f"{name} does not denoise a noisy latent: take a text-to-image model")
 

@@ -33,6 +33,8 @@ GUIDANCE = (
     "denoise_mask_function",
 )
 """Options of a MODEL that change guidance or the sampler's mask: parts of another loop."""
+WRAPPERS = ("outer_sample", "sampler_sample", "predict_noise")
+"""Kinds of wrappers around a whole run of a sampler, such as those of caches, and guidance."""
 IN_COMFYUI = "weights and CONDITIONING of a ComfyUI workflow, which a recipe cannot rebuild"
 
 
@@ -129,10 +131,10 @@ class ComfyPrior:
             raise ModelError(f"{self.name} works on pixels: take a model with latents")
         options = self._patcher.model_options
         changed = [name for name in GUIDANCE if options.get(name)]
-        changed += ["predict_noise wrapper"] * bool(self._patcher.wrappers.get("predict_noise"))
+        changed += [f"{kind} wrapper" for kind in WRAPPERS if self._patcher.wrappers.get(kind)]
         if changed:
             raise ModelError(
-                f"this MODEL changes how a sampler guides ({', '.join(changed)}), which is the "
+                f"this MODEL changes how a sampler runs ({', '.join(changed)}), which is the "
                 "method's part here: connect the MODEL from before that node"
             )
 
