@@ -28,17 +28,26 @@ TEXTS = {
     "Qwen3VLProcessor": lambda: texts.qwen_vl_processor("Qwen3VLProcessor"),
     "CLIPImageProcessorPil": texts.clip_pictures,
     "SiglipImageProcessorPil": texts.siglip_pictures,
+    "Siglip2ImageProcessorPil": texts.siglip2_pictures,
+    "DPTImageProcessorPil": texts.dpt_pictures,
+    "TokenizersBackend": texts.llama_tokenizer,
 }
 STANDS_FOR = {
     "KarrasDiffusionSchedulers": "DDIMScheduler",
     "AutoTokenizer": "Qwen2Tokenizer",
+    "AutoProcessor": "Qwen2Tokenizer",
     "PreTrainedModel": "Qwen3Model",
     "SchedulerMixin": "DDIMScheduler",
     "Gemma2PreTrainedModel": "Gemma2Model",
     "GemmaPreTrainedModel": "GemmaModel",
 }
 """The class that is made where a constructor names a base class."""
-WITHOUT = {"safety_checker": None, "requires_safety_checker": False, "add_watermarker": False}
+WITHOUT = {
+    "safety_checker": None,
+    "watermarker": None,
+    "requires_safety_checker": False,
+    "add_watermarker": False,
+}
 PICTURES = ("image", "control_image")
 SIZE = 64
 
@@ -98,6 +107,14 @@ def mask(size=SIZE):
     return black
 
 
+def small_references(pipe):
+    """Some editors scale every picture to a megapixel; here to the area of a tiny picture."""
+    module = sys.modules[type(pipe).__module__]
+    real = module.calculate_dimensions
+    if real.__module__ == module.__name__:
+        module.calculate_dimensions = lambda _, ratio: real(SIZE * SIZE, ratio)
+
+
 @contextlib.contextmanager
 def seeded():
     """Random weights without touching the generator of anybody else."""
@@ -141,7 +158,10 @@ def make(kind, options, module):
     if kind not in ROWS:
         return cls.from_config({**SCHEDULERS.get(kind, {}), **options})
     row = ROWS[kind]
-    row = {**(row() if callable(row) else row), **options}
+    row = row() if callable(row) else row
+    if not isinstance(row, dict):
+        return redraw(cls(row))
+    row = {**row, **options}
     config = getattr(cls, "config_class", None)
     return redraw(cls(config(**row)) if config else cls(**row))
 
@@ -154,7 +174,7 @@ def components(cls, parts):
         said = parts.get(name, {})
         if name in WITHOUT:
             made[name] = WITHOUT[name]
-        elif not isinstance(said, dict | str | tuple):
+        elif not isinstance(said, dict | str | tuple):  # a value of the constructor
             made[name] = said
         elif name in parts or parameter.default is inspect.Parameter.empty:
             words = re.findall(r"\w+", str(parameter.annotation))

@@ -56,14 +56,47 @@ def qwen25_vl():
     return {"text_config": text, "vision_config": vision, **marks()}
 
 
+INTERLEAVED = {**HEADS, "rope_parameters": {**ROPE, "mrope_interleaved": True}}
+DEEP = {**INTERLEAVED, "num_hidden_layers": 36}
+"""For Ideogram 4, which reads 13 of 36 layers."""
+
+
 def qwen3_vl():
     vision = {"depth": 2, "hidden_size": WIDTH, "intermediate_size": 37, "num_heads": 2}
     vision |= {"out_hidden_size": WIDTH, "patch_size": 14, "deepstack_visual_indexes": [0, 1]}
-    text = {**HEADS, "rope_parameters": {**ROPE, "mrope_interleaved": True}}
-    return {"text_config": text, "vision_config": vision, **marks()}
+    return {"text_config": INTERLEAVED, "vision_config": vision, **marks()}
+
+
+def mistral3():
+    vision = {"image_size": 56, "patch_size": 14, "head_dim": 16, "model_type": "pixtral"}
+    vision |= {k: v for k, v in SMALL.items() if k != "vocab_size"}
+    text = {**HEADS, "model_type": "mistral"}
+    ids = {"image_token_index": token("<|image_pad|>")}
+    return {"text_config": text, "vision_config": vision, "spatial_merge_size": 1, **ids}
+
+
+def t5_gemma():
+    from transformers import T5GemmaConfig
+
+    layers = {**GEMMA, "query_pre_attn_scalar": 16}
+    return T5GemmaConfig(encoder=layers, decoder=layers).encoder
 
 
 ENCODERS = {
+    "BertModel": {**SMALL, "max_position_embeddings": 77},
+    "GlmModel": {**HEADS, "pad_token_id": 0},
+    "SmolLM3ForCausalLM": {**HEADS, "pad_token_id": 0},
+    "T5GemmaEncoder": t5_gemma,
+    "Mistral3Model": mistral3,
+    "Mistral3ForConditionalGeneration": mistral3,
+    "Siglip2VisionModel": {**PICTURES, "num_patches": 64},
+    "DPTForDepthEstimation": {
+        **{k: v for k, v in PICTURES.items() if k != "projection_dim"},
+        "num_hidden_layers": 4,
+        "backbone_out_indices": [0, 1, 2, 3],
+        "neck_hidden_sizes": [8, 8, 16, 16],
+        "fusion_hidden_size": 8,
+    },
     "CLIPTextModel": CLIP_TEXT,
     "CLIPTextModelWithProjection": CLIP_TEXT,
     "CLIPVisionModelWithProjection": PICTURES,

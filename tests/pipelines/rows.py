@@ -1,9 +1,7 @@
 """Every pipeline that is built tiny, by its name: what is special about it."""
 
-import sys
-
-from . import stable_diffusion
-from .build import SIZE, Tiny, mask, rows
+from . import singles, stable_diffusion
+from .build import Tiny, mask, picture, rows, small_references
 from .encoders import WIDTH
 from .networks import FLUX_KL
 from .schedulers import DYNAMIC
@@ -31,16 +29,6 @@ QWEN = {
     }
 }
 QWEN_CALL = {"max_sequence_length": 1024}
-
-
-def small_references(pipe):
-    """Qwen's editors scale every picture to a megapixel; here to the area of a tiny picture."""
-    module = sys.modules[type(pipe).__module__]
-    real = module.calculate_dimensions
-    if real.__module__ == module.__name__:
-        module.calculate_dimensions = lambda _, ratio: real(SIZE * SIZE, ratio)
-
-
 Z_IMAGE = {"vae": FLUX_KL}
 Z_CONTROL = {**Z_IMAGE, "controlnet": {"control_in_dim": 16}}
 KLEIN = {"scheduler": DYNAMIC, "transformer": {"guidance_embeds": False}}
@@ -118,6 +106,7 @@ TINY = {
     **rows(
         {**Z_IMAGE, "controlnet": {"control_in_dim": 33}}, {}, "ZImageControlNetInpaintPipeline"
     ),
+    **rows({"scheduler": DYNAMIC}, {"text_encoder_out_layers": (0, 1, 2)}, "Flux2Pipeline"),
     **rows(
         KLEIN,
         {"text_encoder_out_layers": (0, 1, 2)},
@@ -126,4 +115,11 @@ TINY = {
         "Flux2KleinKVPipeline",
     ),
     **rows(FLUX, {}, "ChromaPipeline", "ChromaImg2ImgPipeline"),
+    "ZImageOmniPipeline": Tiny(
+        "ZImageOmniPipeline",
+        {**Z_IMAGE, "transformer": {"siglip_feat_dim": WIDTH}},
+        {"image": lambda: [picture()]},
+        lambda pipe: pipe.vae.bfloat16(),  # its call casts pictures to it
+    ),
+    **singles.TINY,
 }

@@ -124,6 +124,7 @@ TINY = {
     **rows(XL, {}, f"{SDXL}PAGPipeline", f"{SDXL}PAGImg2ImgPipeline", f"{SDXL}PAGInpaintPipeline"),
     **rows({"unet": {"in_channels": 8}}, {}, f"{SD}InstructPix2PixPipeline"),
     **rows({**XL, "unet": {**XL["unet"], "in_channels": 8}}, {}, f"{SDXL}InstructPix2PixPipeline"),
+    **rows({"unet": {"in_channels": 5}}, {}, f"{SD}Depth2ImgPipeline"),
     **rows({**SEEN}, {}, f"{SD}ImageVariationPipeline"),
     **rows(
         {"unet": {"in_channels": 7, "num_class_embeds": 1000}},

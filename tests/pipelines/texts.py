@@ -113,6 +113,18 @@ def siglip_pictures():
     return SiglipImageProcessorPil(size={"height": 32, "width": 32})
 
 
+def siglip2_pictures():
+    from transformers import Siglip2ImageProcessorPil
+
+    return Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
+
+
+def dpt_pictures():
+    from transformers import DPTImageProcessorPil
+
+    return DPTImageProcessorPil(size={"height": 32, "width": 32})
+
+
 @functools.cache
 def unchecked(kind):
     """A processor's class without its check of parts: that of videos needs torchvision."""
