@@ -40,8 +40,9 @@ class OneEvaluation:
         """The call of ComfyUI's samplers."""
         del others, more
         device = guider.model_patcher.load_device
-        networks = [guider.inner_model, *(each.model for each in guider.loaded_models)]
-        followed = differentiable(*networks) if self._follows else nullcontext()
+        # the model, ControlNets and what else was loaded
+        loaded = (each.model for each in guider.loaded_models)
+        followed = differentiable(guider.inner_model, *loaded) if self._follows else nullcontext()
         with (
             torch.inference_mode(not self._follows),
             torch.set_grad_enabled(self._follows),
