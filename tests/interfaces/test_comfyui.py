@@ -175,7 +175,10 @@ def test_a_mask_of_another_size_is_scaled_and_the_black_of_an_opaque_picture_is_
         assert not torch.equal(made, image)
     with pytest.warns(UserWarning, match="everything is painted"):
         everything = call("DreamSamplerInpaint", model, image, mask=torch.ones(1, 64, 64))[1]
+        turned = {"mask": torch.zeros(1, 64, 64), "mask_mode": "black"}
+        turned = call("DreamSamplerInpaint", model, image, **turned)[1]
     assert json.loads(everything)["report"]["painted"] == 1
+    assert json.loads(turned)["report"]["painted"] == 1
 
 
 def test_a_wrapped_prompt_of_one_mask_is_one_prompt(model):

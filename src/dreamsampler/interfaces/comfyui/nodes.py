@@ -20,6 +20,7 @@ from dreamsampler.interfaces.comfyui.wires import connected, wires_of
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Result, Task, Vectorize
 from dreamsampler.tasks.options import options_of
+from dreamsampler.tasks.result import tensors_of
 
 MODEL = "DREAMSAMPLER_MODEL"
 CATEGORY = "DreamSampler"
@@ -89,14 +90,21 @@ class TaskNode:
             options = read_widgets(self.TASK, values)
             model, prompts = connected(self.TASK, model, wires, options)
             options |= prompts
-            tasks = [
-                _one_prompt(self.TASK(**options, **each)) for each in self._pictures(image, mask)
-            ]
+            pictures = self._pictures(image, mask, black=options.get("mask_mode") == "black")
+            tasks = [_one_prompt(self.TASK(**options, **each)) for each in pictures]
             progress = NodeProgress(len(tasks))
             return self._outputs([task(model, progress=progress) for task in tasks])
 
-    def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
-        """The options of each task that are pictures; a mask without white is none."""
+    def _pictures(
+        self, image: Tensor | None, mask: Tensor | None, black: bool
+    ) -> list[dict[str, Any]]:
+        """The options of each task that are pictures; a mask without white is none.
+
+        Args:
+            image: an IMAGE.
+            mask: a MASK.
+            black: whether the black of a mask counts.
+        """
         if image is None:
             return [{}]
         pictures = pictures_of(image.clone())
@@ -105,7 +113,7 @@ class TaskNode:
             return found
         several = options_of(self.TASK)["mask_image"].kind == "files"
         for own, masks in zip(found, masks_of(mask.clone(), pictures), strict=True):
-            if not any(each.rgb.any() for each in masks):
+            if not black and not any(each.rgb.any() for each in masks):
                 continue
             if len(masks) > 1 and not several:
                 raise ValueError(
@@ -118,15 +126,7 @@ class TaskNode:
         """The pictures of all tasks as one IMAGE, and the recipes."""
         recipes = [result.recipe for result in results]
         text = json.dumps(recipes[0] if len(recipes) == 1 else recipes, ensure_ascii=False)
-        files = [each.run.files()[: len(each.run.pictures())] for each in results]
-        return image_of([(x, like) for each in files for x, like, _ in each]), text
-
-
-def _one_prompt(task: Task) -> Task:
-    """A task of one hole with the lines of its prompt as one: people wrap long prompts."""
-    if isinstance(task, Inpaint) and task.holes == 1:
-        return replace(task, prompt=" ".join(task.prompt))
-    return task
+        return image_of([each for result in results for each in tensors_of(result.run)]), text
 
 
 @final

@@ -67,22 +67,18 @@ def _mask(row: Tensor, picture: Picture) -> Picture:
     return picture_of(row[None], "the mask")
 
 
-def image_of(pictures: Sequence[tuple[Tensor, Picture]]) -> Tensor:
-    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3), or (b, h, w, 4) where any is transparent.
-
-    Args:
-        pictures: each with the one whose transparency it has.
+def image_of(pictures: list[Tensor]) -> Tensor:
+    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3); with (4, h, w) among them (b, h, w, 4).
 
     Raises:
         ValueError: pictures of several sizes.
     """
-    if len({x.shape for x, _ in pictures}) > 1:
+    if len({picture.shape[1:] for picture in pictures}) > 1:
         raise ValueError("the pictures are of several sizes, which one IMAGE cannot hold")
-    rows = [x for x, _ in pictures]
-    if any(like.alpha is not None for _, like in pictures):
-        alphas = [torch.ones_like(x[:1]) if p.alpha is None else p.alpha for x, p in pictures]
-        rows = [torch.cat([x, alpha.to(x)]) for x, alpha in zip(rows, alphas, strict=True)]
-    return torch.stack([x.permute(1, 2, 0) for x in rows]).contiguous()
+    most = max(len(picture) for picture in pictures)
+    opaque = torch.ones_like(pictures[0][:1])
+    planes = [torch.cat([each, opaque]) if len(each) < most else each for each in pictures]
+    return torch.stack([each.permute(1, 2, 0) for each in planes]).contiguous()
 
 
 def _shape(value: object) -> str:
