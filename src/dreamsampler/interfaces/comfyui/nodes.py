@@ -129,6 +129,13 @@ class TaskNode:
         return image_of([each for result in results for each in tensors_of(result.run)]), text
 
 
+def _one_prompt(task: Task) -> Task:
+    """A task of one hole with the lines of its prompt as one: people wrap long prompts."""
+    if isinstance(task, Inpaint) and task.holes == 1:
+        return replace(task, prompt=" ".join(task.prompt))
+    return task
+
+
 @final
 class DreamSamplerEdit(TaskNode):
     """Change a picture towards a prompt, and keep what the prompt does not name."""
