@@ -220,6 +220,9 @@ def patches():
         (ours,) = prior.predict(z, level, [prior.condition("CONDITIONING positive")])
         theirs = their_denoised(patched, x, sigma, conditions["positive"], conditions["negative"])
         check(f"{what}: predict is ComfyUI's denoised", difference(ours.z0, theirs), 0)
+        comfy.model_management.unload_all_models()
+        (again,) = prior.predict(z, level, [prior.condition("CONDITIONING positive")])
+        check(f"{what}: the same after everything was unloaded", difference(again.z0, ours.z0), 0)
         check(f"{what} has an effect", float(difference(ours.z0, before) < 1e-4), 0)
 
     lora = model.clone()

@@ -226,8 +226,9 @@ def test_an_edit_follows_positive_and_keeps_what_source_shares(calls):
     evaluations = sum(len(each) for each in calls)
     assert (made - image).mean() > 0.02  # from mean -1 to mean 1
     same = {**wired, "source": wired["positive"]}
-    kept, _ = call("DreamSamplerEdit", model, vae, same, image=image)
+    kept, one = call("DreamSamplerEdit", model, vae, same, image=image)
     assert torch.equal(kept, image)
+    assert json.loads(one)["options"]["source_prompt"] == "CONDITIONING positive"
     recipe = json.loads(recipe)
     assert recipe["options"]["prompt"] == "CONDITIONING positive"
     assert recipe["options"]["source_prompt"] == "CONDITIONING source"
