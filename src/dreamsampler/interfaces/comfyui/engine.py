@@ -162,6 +162,6 @@ def schedule_of(sampling: Any, flow: bool, name: str) -> Schedule:
 def digest(conditioning: Sequence[Any]) -> str:
     """The hash of the tensors of CONDITIONING, in hexadecimal."""
     found = hashlib.sha256()
-    for tensor, _ in conditioning:
+    for tensor in (each for each, _ in conditioning if each is not None):
         found.update(tensor.detach().float().cpu().numpy().tobytes())
     return found.hexdigest()
