@@ -86,8 +86,8 @@ def test_the_inputs_are_the_fields_of_the_task():
         wires = {"model", "image", "mask", *wires_of(task)}
         assert both.keys() - wires == defaults.keys() - {"image", "mask_image"}
         assert all(both[name][1]["tooltip"] for name in both.keys() & defaults.keys() - {"image"})
-        for name, (low, high) in task.LIMITS.items():
-            settings = both[name][1]
+        for name in task.LIMITS.keys() & both.keys():
+            (low, high), settings = task.LIMITS[name], both[name][1]
             if "min" in settings:  # a number that may be a word is text
                 assert settings["min"] == (-1 if defaults[name] is None else low)
                 assert settings["max"] == high

@@ -35,10 +35,18 @@ class OneEvaluation:
         self.found: list[Tensor] = []
 
     def sample(
-        self, guider: Any, sigmas: Tensor, extra_args: dict[str, Any], *others: Any, **more: Any
+        self,
+        guider: Any,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Any = None,
+        noise: Any = None,
+        latent_image: Any = None,
+        denoise_mask: Any = None,
+        disable_pbar: bool = False,
     ) -> Tensor:
         """The call of ComfyUI's samplers."""
-        del others, more
+        del callback, noise, latent_image, denoise_mask, disable_pbar
         device = guider.model_patcher.load_device
         # the model, ControlNets and what else was loaded
         loaded = (each.model for each in guider.loaded_models)
@@ -73,10 +81,10 @@ class DifferentiableAutoencoder:
         with differentiable(self.model):
             return self.model.encode(x)
 
-    def decode(self, z: Tensor, **options: Any) -> Tensor:
+    def decode(self, z: Tensor) -> Tensor:
         """Latents to pictures."""
         with differentiable(self.model):
-            return self.model.decode(z, **options)
+            return self.model.decode(z)
 
 
 @contextmanager
