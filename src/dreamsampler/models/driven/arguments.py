@@ -70,7 +70,7 @@ _WORDS = {
 _TENSOR = "a tensor (@FILE.safetensors)"
 _ARGUMENTS = re.compile(r"^ *Args:\n(.*?)(?=\n *(?:Returns|Examples?|Raises):|\Z)", re.M | re.S)
 _TYPE = re.compile(r"^\s*:?\s*(?:\(.*?\)\s*:|:)?\s*", re.S)
-_SENTENCE = re.compile(r"(?<=[\w`)\]\"']\.)\s+(?=[A-Z`])")
+_FULL_STOP = re.compile(r"(?<=[\w`)\]\"']\.)\s+(?=[A-Z`])")
 """Of a docstring: its arguments, the type before the words, the end of a sentence."""
 
 
@@ -327,6 +327,6 @@ def _documented(pipeline: type) -> dict[str, str]:
     text = textwrap.dedent(section[1]) if section else ""
     entries = re.findall(r"^`?(\w+)`?(.*(?:\n(?: .*)?)*)", text, re.M)
     return {
-        name: " ".join(_SENTENCE.split(_TYPE.sub("", words, 1), 1)[0].split())
+        name: " ".join(_FULL_STOP.split(_TYPE.sub("", words, 1), 1)[0].split())
         for name, words in entries
     }
