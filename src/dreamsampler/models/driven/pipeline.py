@@ -189,6 +189,7 @@ class Pipeline:
             off = {}
         ours: dict[str, Any] = {
             **off,
+            "intermediate_timesteps": None,  # Sana Sprint's default is for two steps only
             "num_inference_steps": steps,
             "output_type": "pt",
             "generator": torch.Generator().manual_seed(0),
