@@ -26,8 +26,13 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
 
     Args:
         image: a Pillow image; a NumPy array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of uint8,
+<<<<<<< HEAD
             uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w), (c, h, w)
             or (1, c, h, w); or a `Picture`, which is returned as it is.
+=======
+            uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w),
+            (c, h, w) or (1, c, h, w); or a `Picture`, which is returned as it is.
+>>>>>>> main
         name: what errors call it.
 
     Raises:
@@ -80,13 +85,14 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
             "with its channels last"
         )
     check_size(name, samples.shape[1], samples.shape[0])
+    samples = samples * np.uint8(255) if samples.dtype == bool else samples
     if samples.dtype.kind == "f":
         samples, depth = _floats(samples, name)
     elif samples.dtype in (np.uint8, np.uint16):
         depth = 8 if samples.dtype == np.uint8 else 16
     else:
         raise InputError(
-            f"{name} holds {samples.dtype} numbers: pass uint8, uint16, or floats from 0 to 1"
+            f"{name} holds {samples.dtype} numbers: pass uint8, uint16, bool, or floats from 0 to 1"
         )
     top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(samples.dtype, 1)
     planes = torch.from_numpy(
