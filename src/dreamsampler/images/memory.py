@@ -73,7 +73,6 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
     """(h, w, c) numbers to a picture."""
     samples = np.asarray(given)
     samples = samples[..., None] if samples.ndim == 2 else samples
-    samples = samples.astype(np.uint8) * 255 if samples.dtype == bool else samples
     if samples.ndim != 3 or samples.shape[-1] not in (1, 3, 4):
         raise InputError(
             f"{name} is an array of {np.shape(given)}, but must be {_SHAPES}: pass one picture "
