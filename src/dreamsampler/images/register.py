@@ -1,4 +1,4 @@
-"""Where a picture lies in its redrawing: how far it was moved, scaled and tinted, and undoing it."""
+"""Where a picture lies in its redrawing: how it was moved, scaled and tinted, and undoing it."""
 
 from __future__ import annotations
 
