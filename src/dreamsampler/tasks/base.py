@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
-from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
+from dreamsampler.tasks.inputs import check_texts, describe_input, in_memory, option_of_input
 from dreamsampler.tasks.options import LIMITS, Limits, check_options, with_python_scalars
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
@@ -99,6 +99,7 @@ class Task(ABC):
             ValueError: one line that says what came, what is needed and what to do.
         """
         check_options(self)
+        check_texts(vars(self))
 
     @abstractmethod
     def check_files(self) -> tuple[int, int]:
