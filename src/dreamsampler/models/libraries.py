@@ -19,7 +19,7 @@ COMPILER = "torch._dynamo"
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, diffusers and transformers log errors only and draw no bars; afterwards as before.
+    """Inside, diffusers and transformers log nothing and draw no bars; afterwards as before.
 
     They are imported here, by `fast_imports`. Downloads still draw their bars: those take minutes.
     """
@@ -32,7 +32,7 @@ def quiet() -> Iterator[None]:
         for name in ("diffusers", "transformers"):
             library = logging.getLogger(name)
             stack.callback(library.setLevel, library.level)
-            library.setLevel(logging.ERROR)
+            library.setLevel(logging.CRITICAL)
         for log in (diffusers_log, transformers_log):
             if log.is_progress_bar_enabled():
                 log.disable_progress_bar()

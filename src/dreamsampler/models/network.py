@@ -94,6 +94,10 @@ class NetworkPrior:
         self._placements: dict[int, tuple[_Placement, _Placement]] = {}
         self._inputs, self._finite = ConditionCache(), FiniteCheck()
 
+    def use(self, name: str, revision: str, preview: Codec | None) -> None:
+        """Set what only the caller knows: the model's name and version, and an autoencoder."""
+        self.name, self.revision, self._preview = name, revision, preview
+
     def __repr__(self) -> str:
         dtype, kind = str(self.dtype).removeprefix("torch."), type(self.family).__name__
         return f"{kind}({self.name!r}, revision={self.revision!r}, {dtype}, {self.device})"
