@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.maths import conjugate_gradient
-from dreamsampler.methods import paper_levels
 from dreamsampler.methods.inputs import ROUNDING
+from dreamsampler.methods.published import paper_levels
 from dreamsampler.operators import GaussianBlur, LinearOperator, input_size, prox_l2
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
 

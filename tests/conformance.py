@@ -19,7 +19,8 @@ import torch
 from dreamsampler.maths import Estimate, Level, weigh
 from dreamsampler.models.errors import PromptTruncated
 from dreamsampler.models.libraries import quiet
-from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.pipe import from_pipe
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 MARKS = ("<!-- conformance: written by tests/conformance.py -->", "<!-- conformance: end -->")

@@ -21,20 +21,14 @@ from dreamsampler.maths import (
     generators,
     hold,
 )
-from dreamsampler.methods import (
-    cfg_plus_plus,
-    ddim,
-    dds,
-    dpm_solver,
-    dreamsampler,
-    flow_edit,
-    paper_levels,
-    pds,
-    pds_weights,
-    sdi,
-    sds,
-)
-from dreamsampler.methods import ddpm as ddpm_run
+from dreamsampler.methods.edit.dds import dds
+from dreamsampler.methods.edit.dreamsampler import dreamsampler
+from dreamsampler.methods.edit.flowedit import flow_edit
+from dreamsampler.methods.edit.pds import pds, pds_weights
+from dreamsampler.methods.edit.sds import sdi, sds
+from dreamsampler.methods.published import paper_levels
+from dreamsampler.methods.sampling import cfg_plus_plus, ddim, dpm_solver
+from dreamsampler.methods.sampling import ddpm as ddpm_run
 from dreamsampler.samplers import dream, finish, leading, random_levels, trailing
 
 SCHEDULES = [Cosine(), RectifiedFlow(), RectifiedFlow(3.0), table()]

@@ -14,6 +14,7 @@ import torch
 
 import dreamsampler
 from dreamsampler.maths import Level, to_estimate
+from dreamsampler.methods.registry import METHODS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "dreamsampler"
@@ -124,8 +125,9 @@ def test_the_lazy_table_is_what_the_package_exports():
         if isinstance(node, ast.ImportFrom) and node.module.startswith("dreamsampler."):
             typed |= {a.name: node.module.removeprefix("dreamsampler.") for a in node.names}
     typed.pop("__version__", None)
-    assert typed == dreamsampler._HOMES
-    names = [*dreamsampler._HOMES, *dreamsampler._PACKAGES]
+    homes = {name: home for home, names in dreamsampler._HOMES.items() for name in names.split()}
+    assert typed == homes
+    names = [*homes, *dreamsampler._PACKAGES.split()]
     assert dreamsampler.__all__ == sorted_as_ruff_does(names)
     for name in names:
         assert getattr(dreamsampler, name).__name__.split(".")[-1] == name
@@ -148,8 +150,12 @@ def test_an_export_is_documented():
             if not (first[:1].isupper() and first.endswith((".", ":"))):
                 silent.append(f"{package}.{name}: {first!r}")
             maths = package == "dreamsampler.maths" and name not in NO_SOURCE
-            if (package == "dreamsampler.methods" or maths) and "Source:" not in text:
+            if maths and "Source:" not in text:
                 without_source.append(f"{package}.{name}")
+    for name, module in ((each.name, each.load().__module__) for each in METHODS):
+        path = MODULES[module]
+        if "Source:" not in path.read_text(encoding="utf-8"):
+            without_source.append(f"{name}: {where(path)}")
     assert silent == [], "no sentence to begin with"
     assert without_source == [], "no paper"
 

@@ -29,7 +29,7 @@ from dreamsampler.files import sha256
 from dreamsampler.generators import LatentVariable
 from dreamsampler.guidance import cfg
 from dreamsampler.maths import Latent, Rng, Step, ddpm, draw, fresh, generators, keep
-from dreamsampler.methods import sds
+from dreamsampler.methods.edit.sds import sds
 from dreamsampler.methods.registry import method
 from dreamsampler.models import GaussianMixture
 from dreamsampler.models.prior import Condition, Prior

@@ -22,7 +22,8 @@ from benchmarks.report import header, line
 from benchmarks.suite import timed
 from dreamsampler import from_pretrained
 from dreamsampler.maths import Latent, Level, Step, generators
-from dreamsampler.methods import dreamsampler, dreamsampler_inpainting
+from dreamsampler.methods.edit.dreamsampler import dreamsampler
+from dreamsampler.methods.inpaint.dreamsampler import dreamsampler_inpainting
 
 FIXTURES = HERE.parent / "tests" / "fixtures"
 

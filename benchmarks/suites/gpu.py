@@ -30,7 +30,8 @@ from benchmarks.report import header, line
 from dreamsampler import Edit, finish, from_pipe
 from dreamsampler.files import InputError
 from dreamsampler.maths import Level
-from dreamsampler.methods import ddim, dreamsampler
+from dreamsampler.methods.edit.dreamsampler import dreamsampler
+from dreamsampler.methods.sampling import ddim
 from dreamsampler.samplers import leading, trailing
 
 SCALE = 5.0

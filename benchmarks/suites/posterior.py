@@ -32,14 +32,11 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods import (
-    RunningMean,
-    averaged_restoration,
-    dps,
-    flowdps,
-    restarts,
-    treg,
-)
+from dreamsampler.methods.inputs import RunningMean
+from dreamsampler.methods.restore.default import averaged_restoration, restarts
+from dreamsampler.methods.restore.dps import dps
+from dreamsampler.methods.restore.flowdps import flowdps
+from dreamsampler.methods.restore.treg import treg
 from dreamsampler.operators import Downsample, GaussianBlur, LinearOperator, Mask
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import flow_shifted, trailing

@@ -15,6 +15,7 @@ import functools
 import html
 import importlib
 import inspect
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -152,23 +153,32 @@ def _mapped(part: str, up: str, functions: bool) -> str:
 
 
 @functools.cache
+def public(package: str) -> dict[str, Any]:
+    """What a package exports; of one that exports nothing, what its modules define."""
+    module = importlib.import_module(f"dreamsampler.{package}")
+    names: dict[str, Any] = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    for each in () if names else pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
+        defined = vars(importlib.import_module(each.name)).items()
+        own = {n: v for n, v in defined if getattr(v, "__module__", "") == each.name}
+        names |= {n: v for n, v in own.items() if n[0] != "_" and n != "run"}
+    home = "dreamsampler"
+    return {n: v for n, v in names.items() if callable(v) and v.__module__.startswith(home)}
+
+
+@functools.cache
 def exported() -> dict[str, str]:
     """Exported name -> its anchor; `package.name` where several packages have it, and methods."""
     found: dict[str, set[str]] = {}
     for package in PACKAGES:
-        module = importlib.import_module(f"dreamsampler.{package}")
-        for name in module.__all__:
-            value = getattr(module, name)
-            home = getattr(value, "__module__", "")
-            if callable(value) and home.startswith("dreamsampler"):
-                anchor = f"{home}.{name}"
-                inside = list(vars(value)) if inspect.isclass(value) else []
-                for each, target in [
-                    (name, anchor),
-                    (f"{package}.{name}", anchor),
-                    *((f"{name}.{m}", f"{anchor}.{m}") for m in inside if m[0] != "_"),
-                ]:
-                    found.setdefault(each, set()).add(target)
+        for name, value in public(package).items():
+            anchor = f"{value.__module__}.{name}"
+            inside = list(vars(value)) if inspect.isclass(value) else []
+            for each, target in [
+                (name, anchor),
+                (f"{package}.{name}", anchor),
+                *((f"{name}.{m}", f"{anchor}.{m}") for m in inside if m[0] != "_"),
+            ]:
+                found.setdefault(each, set()).add(target)
     return {name: min(homes) for name, homes in found.items() if len(homes) == 1}
 
 
@@ -271,11 +281,7 @@ def api() -> str:
     for package in PACKAGES:
         module = importlib.import_module(f"dreamsampler.{package}")
         pages.append(f"## dreamsampler.{package}\n\n{(module.__doc__ or '').split(chr(10))[0]}\n")
-        for name in module.__all__:
-            value = getattr(module, name)
-            home = getattr(value, "__module__", "")
-            if callable(value) and home.startswith("dreamsampler"):
-                pages.append(f"::: {home}.{name}\n")
+        pages += [f"::: {value.__module__}.{name}\n" for name, value in public(package).items()]
     return "\n".join(pages)
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from dreamsampler import GaussianMixture, GeneratorVariable
 from dreamsampler.guidance import conditional
 from dreamsampler.maths import generators
-from dreamsampler.methods import sds
+from dreamsampler.methods.edit.sds import sds
 from dreamsampler.samplers import random_levels
 
 

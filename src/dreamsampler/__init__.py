@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         VariancePreserving,
     )
     from dreamsampler.models import GaussianMixture, Prior
-    from dreamsampler.models.load import from_pipe, from_pretrained
+    from dreamsampler.models.load import from_pretrained
+    from dreamsampler.models.pipe import from_pipe
     from dreamsampler.samplers import dream, finish, invert
     from dreamsampler.tasks import (
         Degrade,
@@ -52,49 +53,19 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Cosine": "maths",
-    "Degrade": "tasks",
-    "DreamSamplerEditPipeline": "interfaces.pipelines",
-    "DreamSamplerInpaintPipeline": "interfaces.pipelines",
-    "DreamSamplerRestorePipeline": "interfaces.pipelines",
-    "Edit": "tasks",
-    "Estimate": "maths",
-    "GaussianMixture": "models",
-    "GeneratorVariable": "generators",
-    "Inpaint": "tasks",
-    "LatentVariable": "generators",
-    "Level": "maths",
-    "MakeScene": "tasks",
-    "Prior": "models",
-    "Reconstruct": "tasks",
-    "RectifiedFlow": "maths",
-    "Restore": "tasks",
-    "Result": "tasks",
-    "Schedule": "maths",
-    "Step": "maths",
-    "Variable": "generators",
-    "VarianceExploding": "maths",
-    "VariancePreserving": "maths",
-    "Vectorize": "tasks",
-    "dream": "samplers",
-    "finish": "samplers",
-    "from_pipe": "models.load",
-    "from_pretrained": "models.load",
-    "invert": "samplers",
+    "generators": "GeneratorVariable LatentVariable Variable",
+    "interfaces.pipelines": "DreamSamplerEditPipeline DreamSamplerInpaintPipeline "
+    "DreamSamplerRestorePipeline",
+    "maths": "Cosine Estimate Level RectifiedFlow Schedule Step VarianceExploding "
+    "VariancePreserving",
+    "models": "GaussianMixture Prior",
+    "models.load": "from_pretrained",
+    "models.pipe": "from_pipe",
+    "samplers": "dream finish invert",
+    "tasks": "Degrade Edit Inpaint MakeScene Reconstruct Restore Result Vectorize",
 }
-"""Public name -> the module that has it."""
-_PACKAGES = (
-    "generators",
-    "guidance",
-    "images",
-    "maths",
-    "methods",
-    "models",
-    "operators",
-    "regularizers",
-    "samplers",
-    "tasks",
-)
+"""Module -> the public names that are loaded from it."""
+_PACKAGES = "generators guidance images maths methods models operators regularizers samplers tasks"
 """Packages that are attributes: `dreamsampler.operators.GaussianBlur`."""
 
 __all__ = [
@@ -142,11 +113,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load what a public name stands for when it is first used."""
-    if name in _PACKAGES:
+    if name in _PACKAGES.split():
         return import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

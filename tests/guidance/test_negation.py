@@ -10,7 +10,7 @@ from tiny import TINY, latents
 from dreamsampler import GaussianMixture
 from dreamsampler.guidance import Negation, cfg, denoising_similarity, image_similarity
 from dreamsampler.maths import Cosine, Estimate, Level, Step, generators, to_estimate
-from dreamsampler.methods import treg
+from dreamsampler.methods.restore.treg import treg
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.regularizers import Measurement

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.header import check_picture
+from dreamsampler.images.memory import picture_of
 from dreamsampler.images.picture import Picture, composite, open_mask, open_picture
 from dreamsampler.images.save import check_output, read_recipe, save_picture
 
@@ -118,6 +119,37 @@ def test_palette_with_a_transparent_color_has_alpha(tmp_path):
     picture = open_picture(stored(tmp_path, image, "in.gif", transparency=0))
     assert picture.alpha[0, 2, 3] == 0
     assert picture.alpha.sum() == 255
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["file", "Pillow"])
+@pytest.mark.parametrize(
+    "depth, channels", [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]
+)
+def test_the_transparent_color_of_a_png_becomes_alpha(tmp_path, depth, channels, lazy):
+    """tRNS is in the units of the file, whatever Pillow makes of the samples."""
+    array = rng.integers(0, 2**depth, (20, 24, channels), dtype=np.uint16)
+    array[5:9, 5:9] = key = array[0, 0]
+    if depth == 16:
+        array[0, :9] = key ^ 1  # another color, by the last bit
+    bits = (array.reshape(20, -1, 1) >> np.arange(depth - 1, -1, -1)) & 1
+    rows = np.packbits(bits.reshape(20, -1), axis=1)
+    head = struct.pack(">IIBBBBB", 24, 20, depth, {1: 0, 3: 2}[channels], 0, 0, 0)
+    parts = [
+        (b"IHDR", head),
+        (b"tRNS", key.astype(">u2").tobytes()),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    data = b"".join(
+        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts
+    )
+    (tmp_path / "key.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    path = tmp_path / "key.png"
+    picture = picture_of(Image.open(path)) if lazy else open_picture(path)
+    hidden = picture.alpha[0].numpy() == 0
+    assert ((picture.alpha[0].numpy() == 1) == ~hidden).all()
+    exact = not (lazy and (depth, channels) == (16, 3))  # Pillow keeps 8 of its bits
+    assert (hidden == (array == key).all(-1)).all() if exact else hidden[5:9, 5:9].all()
 
 
 def test_transparency_is_flattened_and_unflattened():

@@ -8,15 +8,13 @@ from oracles import mixture, normal, table
 
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Cosine, RectifiedFlow, ddpm, fresh, generators
-from dreamsampler.methods import (
-    blended_diffusion,
-    ddim_inversion,
-    ddpm_inversion,
-    ledits,
-    negative_prompt_inversion,
-    repaint,
-    sdedit,
-)
+from dreamsampler.methods.edit.ddim_inversion import ddim_inversion
+from dreamsampler.methods.edit.ddpm_inversion import ddpm_inversion
+from dreamsampler.methods.edit.ledits import ledits
+from dreamsampler.methods.edit.negative_prompt_inversion import negative_prompt_inversion
+from dreamsampler.methods.edit.sdedit import sdedit
+from dreamsampler.methods.inpaint.blended_diffusion import blended_diffusion
+from dreamsampler.methods.inpaint.repaint import repaint
 from dreamsampler.models import GaussianMixture
 from dreamsampler.samplers import finish, trailing
 

@@ -10,7 +10,8 @@ from tiny import latents
 from dreamsampler.cancel import Canceled, cancellable
 from dreamsampler.guidance import conditional
 from dreamsampler.maths import Cosine, Estimate, Step, generators
-from dreamsampler.methods import null_text_inversion, sdedit
+from dreamsampler.methods.edit.null_text_inversion import null_text_inversion
+from dreamsampler.methods.edit.sdedit import sdedit
 from dreamsampler.operators import GaussianBlur, Jpeg
 from dreamsampler.regularizers import (
     Measurement,

@@ -12,7 +12,9 @@ from oracles import gaussian
 from dreamsampler import LatentVariable, RectifiedFlow, dream, finish
 from dreamsampler.guidance import conditional
 from dreamsampler.maths import draw, fresh, generators
-from dreamsampler.methods import cfg_plus_plus, ddim, dreamsampler, flow_edit
+from dreamsampler.methods.edit.dreamsampler import dreamsampler
+from dreamsampler.methods.edit.flowedit import flow_edit
+from dreamsampler.methods.sampling import cfg_plus_plus, ddim
 from dreamsampler.samplers import trailing
 
 

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dreamsampler.methods import dreamsampler, paper_levels
+from dreamsampler.methods.edit.dreamsampler import dreamsampler
+from dreamsampler.methods.published import paper_levels
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ROUNDING = 3e-5

@@ -17,13 +17,9 @@ from dreamsampler.maths import (
     conjugate_gradient,
     generators,
 )
-from dreamsampler.methods import (
-    anchored_inpainting,
-    consistent,
-    dreamsampler_inpainting,
-    paper_levels,
-    prompted,
-)
+from dreamsampler.methods.inpaint.default import anchored_inpainting
+from dreamsampler.methods.inpaint.dreamsampler import consistent, dreamsampler_inpainting, prompted
+from dreamsampler.methods.published import paper_levels
 from dreamsampler.operators import Mask
 from dreamsampler.samplers import finish, flow_shifted
 

@@ -11,8 +11,8 @@ from tiny import latents
 
 from dreamsampler.guidance import attention_mask, cfg, conditional, largest, predict_batch
 from dreamsampler.maths import Estimate, generators
-from dreamsampler.methods import ledits
 from dreamsampler.methods.edit.ddpm_inversion import replayed
+from dreamsampler.methods.edit.ledits import ledits
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import ModelError, TextCondition, word_tokens
 from dreamsampler.samplers import finish, trailing

@@ -9,8 +9,7 @@ from tiny import latents
 
 from dreamsampler.guidance import quantile_mask
 from dreamsampler.maths import Estimate
-from dreamsampler.methods import LocalBlend, prompt_to_prompt
-from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
+from dreamsampler.methods.edit.prompt_to_prompt import LocalBlend, SideBySide, prompt_to_prompt
 from dreamsampler.methods.registry import method
 from dreamsampler.models import TextCondition, align, changed_tokens, token_weights
 from dreamsampler.samplers import finish, flow_shifted

@@ -10,7 +10,8 @@ from oracles import mixture, normal
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.images.picture import open_picture
 from dreamsampler.maths import Cosine, to_estimate
-from dreamsampler.methods import ddim_inversion, null_text_inversion
+from dreamsampler.methods.edit.ddim_inversion import ddim_inversion
+from dreamsampler.methods.edit.null_text_inversion import null_text_inversion
 from dreamsampler.models.load import from_pretrained
 from dreamsampler.samplers import finish, flow_shifted, trailing
 

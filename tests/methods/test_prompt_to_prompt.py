@@ -6,8 +6,9 @@ from tiny import latents
 
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Estimate
-from dreamsampler.methods import ddim_inversion, null_text_inversion, prompt_to_prompt
-from dreamsampler.methods.edit.prompt_to_prompt import SideBySide
+from dreamsampler.methods.edit.ddim_inversion import ddim_inversion
+from dreamsampler.methods.edit.null_text_inversion import null_text_inversion
+from dreamsampler.methods.edit.prompt_to_prompt import SideBySide, prompt_to_prompt
 from dreamsampler.models import ModelError, align
 from dreamsampler.samplers import finish, flow_shifted
 

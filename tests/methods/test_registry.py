@@ -10,7 +10,7 @@ from tiny import latents
 from dreamsampler.guidance import cfg
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import RectifiedFlow, generators
-from dreamsampler.methods import sdedit
+from dreamsampler.methods.edit.sdedit import sdedit
 from dreamsampler.methods.inputs import EditInputs, InpaintInputs, RestoreInputs
 from dreamsampler.methods.registry import METHODS, method, methods_of
 from dreamsampler.models import GaussianMixture, ModelError, changed_tokens, word_tokens

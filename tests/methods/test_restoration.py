@@ -19,17 +19,17 @@ from dreamsampler.maths import (
     fresh,
     generators,
 )
-from dreamsampler.methods import (
-    RunningMean,
+from dreamsampler.methods.inpaint.dreamsampler import dreamsampler_inpainting
+from dreamsampler.methods.inputs import RunningMean
+from dreamsampler.methods.restore.default import (
     anchored_restoration,
     averaged_restoration,
-    dps,
-    dreamsampler_inpainting,
-    dreamsampler_restoration,
-    flowdps,
     restarts,
-    treg,
 )
+from dreamsampler.methods.restore.dps import dps
+from dreamsampler.methods.restore.dreamsampler import dreamsampler_restoration
+from dreamsampler.methods.restore.flowdps import flowdps
+from dreamsampler.methods.restore.treg import treg
 from dreamsampler.operators import Downsample, GaussianBlur, Jpeg, Mask
 from dreamsampler.regularizers.measurement import (
     Measurement,

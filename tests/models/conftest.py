@@ -10,7 +10,8 @@ from tiny import TINY, edit_json, open_pipe
 
 from dreamsampler.maths import VariancePreserving
 from dreamsampler.models import GaussianMixture
-from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.pipe import from_pipe
 
 
 @pytest.fixture(scope="session")

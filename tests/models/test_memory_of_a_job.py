@@ -6,7 +6,7 @@ import torch
 from conformance import SCALE, noise, packed, pipeline, prior_of
 
 from dreamsampler import finish
-from dreamsampler.methods import ddim
+from dreamsampler.methods.sampling import ddim
 from dreamsampler.models.budget import count_memory
 from dreamsampler.samplers import trailing
 

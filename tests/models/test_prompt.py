@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dreamsampler.models.errors import PromptTruncated
-from dreamsampler.models.load import from_pipe
+from dreamsampler.models.pipe import from_pipe
 from dreamsampler.models.prompt import expand_learned_words, truncated_words
 
 

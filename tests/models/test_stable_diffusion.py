@@ -11,7 +11,8 @@ from tiny import edit_json, latents, open_pipe
 from dreamsampler.maths import Estimate, Level
 from dreamsampler.models.errors import ModelError, NetworkError
 from dreamsampler.models.finite import FiniteCheck
-from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.pipe import from_pipe
 
 
 @pytest.mark.parametrize("target", ["epsilon", "v_prediction"])
@@ -286,5 +287,5 @@ class TestFromPipe:
         pipe.unet = None
         with pytest.raises(ModelError, match="StableDiffusionPipeline has no unet"):
             from_pipe(pipe)
-        with pytest.raises(ModelError, match="SimpleNamespace has not the parts"):
+        with pytest.raises(ModelError, match="SimpleNamespace cannot be used as a prior: it has no scheduler"):
             from_pipe(types.SimpleNamespace(transformer=None))

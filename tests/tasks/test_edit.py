@@ -12,7 +12,7 @@ from tiny import TINY
 from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import read_recipe
 from dreamsampler.maths import RectifiedFlow, generators
-from dreamsampler.methods import ledits
+from dreamsampler.methods.edit.ledits import ledits
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import GaussianMixture, ModelError, word_tokens
 from dreamsampler.models.load import from_pretrained

@@ -8,7 +8,8 @@ from conformance import noise, prior_of
 from dreamsampler import Edit, LatentVariable, finish
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import VariancePreserving, generators
-from dreamsampler.methods import cfg_plus_plus, ddim, dpm_solver, sds
+from dreamsampler.methods.edit.sds import sds
+from dreamsampler.methods.sampling import cfg_plus_plus, ddim, dpm_solver
 from dreamsampler.models.prior import scale_for
 from dreamsampler.samplers import flow_shifted, invert, trailing
 from dreamsampler.tasks import Inpaint, Restore

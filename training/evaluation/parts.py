@@ -12,7 +12,7 @@ from benchmarks.suites.editing import Editing
 from dreamsampler import from_pretrained
 from dreamsampler.images.save import save_picture
 from dreamsampler.maths import draw, generators
-from dreamsampler.methods import ddim
+from dreamsampler.methods.sampling import ddim
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.samplers import finish, trailing
 from dreamsampler.tasks import Restore

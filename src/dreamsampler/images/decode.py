@@ -6,13 +6,13 @@ import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from dreamsampler.files import InputError
-from dreamsampler.images.header import one_line, open_header, orientation
+from dreamsampler.images.header import SHORTEST_SIDE, one_line, open_header, orientation
 
 
 @final
@@ -39,14 +39,24 @@ class Decoded:
         """Bits per sample, 8 or 16."""
         return 8 if self.rgb.dtype == np.uint8 else 16
 
+    def light(self) -> np.ndarray:
+        """The mean of the colors, (h, w), float64 in [0, 1]; 0 where the picture is transparent."""
+        top = np.iinfo(self.rgb.dtype).max if self.rgb.dtype.kind == "u" else 1
+        light = self.rgb.astype(np.float64).mean(-1) / top
+        return light if self.alpha is None else light * self.alpha / top
 
-def decode(path: str | Path) -> Decoded:
+
+def decode(path: str | Path, least: int = SHORTEST_SIDE) -> Decoded:
     """Decode the first picture of a file and turn it upright.
+
+    Args:
+        path: a picture file.
+        least: pixels that each side must have.
 
     Raises:
         InputError: if it cannot be decoded, or its values have no known range.
     """
-    with open_header(path) as image:
+    with open_header(path, least) as image:
         _warn_frames(path, image)
         return decoded(image, path, _deep_png(path, image))
 
@@ -62,14 +72,14 @@ def decoded(image: Image.Image, name: str | Path, deep: np.ndarray | None = None
     Raises:
         InputError: if it cannot be decoded, or its values have no known range.
     """
-    mode, kind = image.mode, image.format
+    mode, kind, turn = image.mode, image.format, orientation(image)
     try:
         samples, icc = _samples(name, image, deep)
     except InputError:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them trip over
         raise _damaged(name, error) from error
-    samples = _upright(samples, orientation(image))
+    samples = _upright(samples, turn)
     rgb, alpha = samples[..., :3], samples[..., 3] if samples.shape[-1] == 4 else None
     return Decoded(rgb, alpha, mode, icc, lossy=kind in ("JPEG", "MPO"))
 
@@ -84,24 +94,57 @@ def _warn_frames(path: str | Path, image: Image.Image) -> None:
         warnings.warn(f"{path} holds {frames} pictures: the first is used", stacklevel=4)
 
 
+def load(image: Image.Image) -> None:
+    """Decode Pillow's lazy image, without a memory map: in one it misreads a turned TIFF."""
+    name = getattr(image, "filename", "")
+    try:
+        image.filename = ""  # type: ignore[attr-defined]
+        image.load()
+    finally:
+        image.filename = name  # type: ignore[attr-defined]
+
+
 def _samples(
     path: str | Path, image: Image.Image, deep: np.ndarray | None
 ) -> tuple[np.ndarray, bytes | None]:
     """Samples (h, w, 3 or 4), and the profile that the RGB values still belong to."""
     icc = image.info.get("icc_profile")
-    rgb_icc = icc if icc and icc[16:20] == b"RGB " else None
+    icc = icc if icc and (icc[16:20] == b"RGB " or image.mode == "CMYK") else None
+    key = _color_key(image, 16 if deep is not None else 8)
     if deep is not None:
-        return deep, rgb_icc
-    image.load()
-    if image.mode.startswith(("I", "F")):
-        grey = _ranged(path, np.asarray(image))
-        return np.repeat(grey[..., None], 3, -1), None
-    if image.mode == "CMYK":
-        return np.asarray(_from_cmyk(path, image, icc)), None
-    if image.mode == "LAB":
-        raise InputError(f"{path} holds Lab colors: convert it to RGB first")
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    return np.asarray(image.convert(mode)), rgb_icc
+        samples = deep
+    else:
+        load(image)
+        if image.mode == "CMYK":
+            return np.asarray(_from_cmyk(path, image, icc)), None
+        if image.mode == "LAB":
+            raise InputError(f"{path} holds Lab colors: convert it to RGB first")
+        if image.mode.startswith(("I", "F")):
+            samples, icc = np.repeat(_ranged(path, np.asarray(image))[..., None], 3, -1), None
+        elif key is None and image.has_transparency_data:
+            image = image.convert("LA") if image.mode == "La" else image
+            samples = np.asarray(image.convert("RGBA"))
+        else:
+            samples = np.asarray(image.convert("RGB"))
+    if key is not None:
+        shown = (samples != np.asarray(key)).any(-1, keepdims=True)
+        top = np.iinfo(samples.dtype).max
+        samples = np.concatenate([samples, (shown * top).astype(samples.dtype)], -1)
+    return samples, icc
+
+
+def _color_key(image: Image.Image, bits: int) -> Any:
+    """The color that a gray or RGB file calls transparent, in samples of so many bits, or None.
+
+    Pillow leaves it in the units of the file, whatever it does to the samples.
+    """
+    key = image.info.get("transparency")
+    if key is None or isinstance(key, bytes) or image.mode not in ("1", "L", "RGB", "I", "I;16"):
+        return None
+    if image.mode == "RGB":
+        return np.asarray(key) >> (8 if bits == 8 and max(key) > 255 else 0)
+    tiles: Any = getattr(image, "tile", [])
+    return key * {"L;2": 85, "L;4": 17}.get(str(tiles[0][3]) if tiles else "", 1)
 
 
 def _deep_png(path: str | Path, image: Image.Image) -> np.ndarray | None:

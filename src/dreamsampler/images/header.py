@@ -6,8 +6,10 @@ import re
 import stat
 import struct
 import warnings
+import zlib
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dreamsampler.files import InputError
 
@@ -22,6 +24,8 @@ MOST_PIXELS = 64_000_000
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA")
 _FORMATS = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
 _ORIENTATION = 0x0112
+_NOTES, _LONGEST_NOTE = (b"eXIf", b"iTXt", b"tEXt", b"zTXt"), 1 << 20
+"""Chunks of a PNG in which Pillow finds EXIF, and most bytes of one."""
 
 
 class InMemory(Protocol):
@@ -160,14 +164,44 @@ def checked_path(path: str | Path) -> Path:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # Pillow would decode all of the file to look for one behind the pixels
+    """EXIF orientation that decoding leaves to undo, 1 to 8; ask for it before the decoding.
+
+    1 where there is none, where it cannot be read, and for TIFF, which Pillow turns itself.
+    """
+    from PIL import Image
+
+    if image.format == "TIFF":
+        return 1
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = Image.Image.getexif(image).get(_ORIENTATION)
+        if value is None and image.format == "PNG":
+            value = _behind_pixels(image).get(_ORIENTATION)
     except Exception:  # a damaged EXIF block must not cost the picture
         return 1
-    return value if value in range(1, 9) else 1
+    return value if isinstance(value, int) and value in range(1, 9) else 1
+
+
+def _behind_pixels(image: Any) -> Image.Exif:
+    """EXIF of a PNG that stands behind its pixels, which Pillow would decode to come to it."""
+    from PIL import Image
+
+    file, found, behind = getattr(image, "fp", None), [], False
+    if file is None:
+        return Image.Exif()
+    place = file.tell()
+    file.seek(8)
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        length, name = struct.unpack(">I4s", head)
+        behind = behind or name == b"IDAT"
+        whole = name == b"IHDR" or (behind and name in _NOTES and length <= _LONGEST_NOTE)
+        if whole:
+            found.append(head + file.read(length + 4))
+        else:
+            file.seek(length + 4, 1)
+    file.seek(place)
+    no_pixels = b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    with Image.open(BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join([*found, no_pixels]))) as notes:
+        return Image.Image.getexif(notes)
 
 
 def one_line(error: BaseException) -> str:

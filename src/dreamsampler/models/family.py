@@ -192,6 +192,9 @@ class Family(ABC):
         half: the 16-bit dtype that it was published in.
 
     Attributes:
+        references: whether a condition can hold reference pictures, `condition(prompt, image=x)`.
+        guides_itself: whether guidance happens inside of `forward`.
+        rows: evaluations of the network for one row of a batch.
         network: the denoiser.
         encoders: name -> text encoder; emptied when they are released.
         tokenizers: name -> tokenizer.
@@ -222,6 +225,9 @@ class Family(ABC):
     half: ClassVar[torch.dtype] = torch.bfloat16
     guidance: Guidance = "cfg"
     default_scale: float = 5.0
+    references: bool = False
+    guides_itself: bool = False
+    rows: int = 1
 
     def __init_subclass__(cls) -> None:
         unet = "UNet2DConditionModel" in cls.denoisers
@@ -270,6 +276,23 @@ class Family(ABC):
     def tokenizer(self) -> Any:
         """The tokenizer of the first text encoder."""
         return next(iter(self.tokenizers.values()))
+
+    def batch(
+        self,
+        conditions: Sequence[Any],
+        rows: Sequence[int],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> Any:
+        """Conditions, each for so many rows, as `forward` takes them."""
+        if "_inputs" not in vars(self):
+            self._inputs = ConditionCache()
+        return self._inputs(conditions, rows, device, dtype)
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the network has channels for a picture and its mask."""
+        return getattr(self.network.config, "in_channels", 0) == 2 * self.latent_channels + 1
 
     def check_latent(self, z: Latent, name: str, multiple: int) -> None:
         """Raise ValueError if a latent does not fit the network of a model of this name."""

@@ -219,57 +219,6 @@ def config_folder(
     return path or hub.fetch(repositories(name), has_configs, download_configs, pins=commits(name))
 
 
-def from_pipe(pipeline: Any) -> NetworkPrior:
-    """A prior around the networks of a diffusers pipeline in memory.
-
-    The very same modules: no weight is copied, moved, cast, or set to require gradients or not.
-    What happens to the pipeline later (a LoRA, `pipeline.to`, offloading) happens to the prior, so
-    prompts are encoded anew each time. Weights that require gradients get none from here; with
-    gradient checkpointing on, freeze them first (`unet.requires_grad_(False)`).
-
-    Args:
-        pipeline: one of a family in `dreamsampler.models.families`, or another one with the same
-            parts.
-
-    Raises:
-        ModelError: another family of pipelines.
-
-    Example:
-        >>> prior = from_pipe(StableDiffusionPipeline.from_pretrained(...))    # doctest: +SKIP
-    """
-    kind = _family_of_pipeline(pipeline)
-    parts = {
-        name: part
-        for name in (*kind.classes, "scheduler")
-        if (part := getattr(pipeline, name, None)) is not None
-    }
-    name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
-    family = kind(parts, dict(getattr(pipeline, "config", None) or {}))
-    revision = memory_revision(family.network)
-    prior = NetworkPrior(family, Codec(parts["vae"]), name=name, revision=revision)
-    few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
-    return prior
-
-
-def _family_of_pipeline(pipeline: Any) -> type[Family]:
-    """The family of a pipeline, by its name or else by its parts."""
-    name = type(pipeline).__name__
-    named = next((kind for kind in FAMILIES if name in kind.pipelines), None)
-    for kind in (named,) if named is not None else FAMILIES:
-        required = [n for n in (*kind.classes, "scheduler") if n not in kind.optional]
-        missing = [n for n in required if getattr(pipeline, n, None) is None]
-        fits = all(
-            type(getattr(pipeline, n)).__name__ in kind.classes[n]
-            for n in networks(kind)
-            if getattr(pipeline, n, None) is not None
-        )
-        if not missing and (named is not None or fits):
-            return kind
-        if named is not None:
-            raise ModelError(f"{name} has no {missing[0]}: {SUPPORTED}")
-    raise ModelError(f"{name} has not the parts of any known family: {SUPPORTED}")
-
-
 class _Options(NamedTuple):
     """The options of `from_pretrained`, with their defaults filled in."""
 

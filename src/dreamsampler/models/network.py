@@ -26,7 +26,7 @@ from dreamsampler.maths import (
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.device import choose_device, choose_dtype, device_of
 from dreamsampler.models.errors import ModelError, PromptTruncated
-from dreamsampler.models.family import ConditionCache, Family, TextCondition
+from dreamsampler.models.family import Family, TextCondition
 from dreamsampler.models.finite import FiniteCheck
 from dreamsampler.models.libraries import quiet
 
@@ -92,7 +92,7 @@ class NetworkPrior:
         self._owned, self._reload, self._preview = owned, reload, preview
         self._conditions: dict[str, TextCondition] = {}
         self._placements: dict[int, tuple[_Placement, _Placement]] = {}
-        self._inputs, self._finite = ConditionCache(), FiniteCheck()
+        self._finite = FiniteCheck()
 
     def use(self, name: str, revision: str, preview: Codec | None) -> None:
         """Set what only the caller knows: the model's name and version, and an autoencoder."""
@@ -191,18 +191,25 @@ class NetworkPrior:
         self._conditions.clear()  # they are on the old device
         return self
 
-    def condition(self, prompt: str | None) -> TextCondition:
+    def condition(self, prompt: str | None, **call: Any) -> Any:
         """A prompt, encoded; None and "" are the null prompt.
+
+        Args:
+            prompt: the words.
+            call: further arguments of the pipeline's call under this prompt (`from_pipe`).
 
         Warns:
             PromptTruncated: the prompt is too long for the encoder; names the lost words.
+
+        Raises:
+            ModelError: an argument that the model does not have.
         """
         words = prompt or ""
-        if self._owned and words in self._conditions:
+        if self._owned and words in self._conditions and not call:
             return self._conditions[words]
         if not self.family.encoders and self._reload is not None:
             self.family.encoders.update(self._reload())
-        encoded, tokens = self.family.encode_prompt(words)
+        encoded, tokens = self.family.encode_prompt(words, **call)
         if tokens.truncated:
             warnings.warn(
                 f"the prompt is longer than the {tokens.limit} tokens that this model reads, so "
@@ -213,11 +220,16 @@ class NetworkPrior:
         made = encoded.to(self.device, self.dtype)
         if self.family.guidance == "embedded":
             made = replace(made, guidance_scale=self.family.default_scale)
-        if self._owned and not tokens.truncated:  # a prompt that was cut warns every time
+        if self._owned and not tokens.truncated and not call:  # a cut prompt warns every time
             self._conditions[words] = made
             if len(self._conditions) > _CACHED_PROMPTS:
                 del self._conditions[next(iter(self._conditions))]
         return made
+
+    @property
+    def references(self) -> bool:
+        """Whether a condition can hold reference pictures: `condition(prompt, image=x)`."""
+        return self.family.references
 
     def guided(
         self, condition: TextCondition, null: TextCondition, scale: Weight
@@ -232,9 +244,14 @@ class NetworkPrior:
             ModelError: w other than 1 without a negative prompt, of a network with distilled
                 guidance; a scale that changes with the level, of one with an embedded scale.
         """
+        name = self.name or "this model"
+        if self.family.guides_itself and (null.prompt or scale != 1):
+            raise ModelError(
+                f"{name} guides itself by its call: leave guidance_scale and the negative prompt "
+                "out of the task, or guidance_scale out of the call"
+            )
         if self.family.guidance == "cfg" or null.prompt:
             return [(null, lambda level: 1 - weigh(scale, level)), (condition, scale)]
-        name = self.name or "this model"
         if callable(scale):
             raise ModelError(
                 f"{name} was distilled to one guidance scale for a whole run, so it cannot change "
@@ -257,7 +274,7 @@ class NetworkPrior:
     @property
     def inpaints(self) -> bool:
         """Whether it is an inpainting network (9 channels)."""
-        return getattr(self.network.config, "in_channels", 0) == 2 * self.latent_channels + 1
+        return self.family.inpaints
 
     def inpainting_condition(
         self, condition: TextCondition, x: Image, mask: Tensor
@@ -276,9 +293,11 @@ class NetworkPrior:
             raise ModelError(
                 f"{self.name or 'this model'} has no inpainting network: use the task's own mask"
             )
-        known = self.encode(x * (mask < 0.5).to(x))
-        cells = torch.nn.functional.interpolate(mask.to(known), size=known.shape[2:])
-        return replace(condition, extra_channels=torch.cat([cells, known], dim=1))
+        if isinstance(condition, TextCondition):
+            known = self.encode(x * (mask < 0.5).to(x))
+            cells = torch.nn.functional.interpolate(mask.to(known), size=known.shape[2:])
+            return replace(condition, extra_channels=torch.cat([cells, known], dim=1))
+        return self.family.inpainting_condition(condition, x, mask)
 
     def predict(
         self, z: Latent | Sequence[Latent], level: Level, conditions: Sequence[TextCondition]
@@ -313,9 +332,9 @@ class NetworkPrior:
         latents = torch.cat(zs) if len(zs) > 1 else zs[0]
         inputs = latents.to(device, dtype)
         with self._running(self.network, inputs):
-            text = self._inputs(conditions, rows, device, dtype)
+            text = self.family.batch(conditions, rows, device, dtype)
             output = self.family.forward(inputs, rates, text)
-        self.evaluations += len(inputs)
+        self.evaluations += len(inputs) * self.family.rows
         name = f"the {type(self.network).__name__} at t {level.t:.4g}, sigma {level.sigma:.4g}"
         self._finite.add(output, inputs, name, dtype)
         every = to_estimate(output.to(latents), latents, rates, self.target)

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dreamsampler.files import InputError
+from dreamsampler.images.decode import decode, load
+from dreamsampler.images.header import open_header
 from dreamsampler.operators.cosine import dct2, even_spectrum, idct2
 from dreamsampler.operators.fold import (
     Boundary,
@@ -297,15 +299,11 @@ def read_kernel(path: str | Path) -> Float[Tensor, "kh kw"]:
 
 
 def _picture(path: Path) -> np.ndarray:
-    from PIL import Image as PillowImage
-
-    try:
-        with PillowImage.open(path) as picture:
-            if picture.mode.startswith(("I", "F")):
-                return np.asarray(picture, dtype=np.float64)
-            return np.asarray(picture.convert("RGB"), dtype=np.float64).mean(-1)
-    except PillowImage.DecompressionBombError as error:
-        raise ValueError("it is far too large") from error
+    with open_header(path, least=1) as picture:
+        if picture.mode.startswith(("I", "F")):  # whatever their range
+            load(picture)
+            return np.asarray(picture, dtype=np.float64)
+    return decode(path, least=1).light()
 
 
 def _numpy(path: Path) -> np.ndarray:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dreamsampler.files import InputError
+from dreamsampler.images.decode import decode
 from dreamsampler.operators.registry import Parameter, Size, Values, named
 
 
@@ -108,26 +109,10 @@ def read_mask(path: str | Path) -> Float[Tensor, "1 1 h w"]:
     Raises:
         InputError: for a file that is missing or no picture.
     """
-    from PIL import Image as PillowImage
-    from PIL import ImageOps
-
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise InputError(f"there is no mask file {path}: check the name")
-    try:
-        with PillowImage.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):
-                numbers = np.asarray(picture, dtype=np.float64)
-                top = 1.0 if picture.mode == "F" else 65535.0 if numbers.max() > 255 else 255.0
-                light = numbers / top
-            else:
-                rgba = np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255
-                light = rgba[..., :3].mean(-1) * rgba[..., 3]
-    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
-        raise InputError(f"{path} is no picture that can be read: pass a PNG") from error
-    if not np.isfinite(light).all() or light.min() < 0 or light.max() > 1:
-        raise InputError(
-            f"mask {path} has values outside of black and white, or NaN: make it an 8-bit PNG"
-        )
+    found = decode(path, least=1)
+    light = found.light()
+    if found.rgb.dtype == np.uint16 and found.rgb.max() <= 255:  # 8 bits in a file of 16
+        light = light * 257
     return torch.from_numpy((light <= 0.04).astype(np.float32))[None, None]

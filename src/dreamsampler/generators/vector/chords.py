@@ -74,7 +74,10 @@ def refine(curves: Tensor, path: Tensor) -> Refined:
 def counts(curves: Tensor, tol: float) -> Tensor:
     """Chords each segment is cut into: none longer than a pixel along an axis, none `tol` off.
 
-        n = max( max |B'|_inf,  sqrt(max |B''| / 8 tol) )
+        n = max( max |B'|_inf / (1 - r),  sqrt(max |B''| / 8 tol) )
+
+    A chord of at most a pixel crosses at most one grid line of each direction. r bounds how much
+    the rounding of its ends can lengthen it: without r, a chord from 18.999998 to 20 crosses two.
 
     Raises:
         ValueError: for points that are not finite, or so many chords that memory would not do.
@@ -84,7 +87,9 @@ def counts(curves: Tensor, tol: float) -> Tensor:
     """
     first = curves[:, 1:] - curves[:, :-1]
     second = (first[:, 1:] - first[:, :-1]).square().sum(2).amax(1).sqrt()
-    n = torch.maximum(3 * first.abs().amax((1, 2)), (second * (0.75 / tol)).sqrt())
+    speed = 3 * first.abs().amax((1, 2))
+    r = 16 * torch.finfo(curves.dtype).eps * (curves.abs().amax((1, 2)) + speed)
+    n = torch.maximum(speed / (1 - r).clamp_min(0.1), (second * (0.75 / tol)).sqrt())
     n = n.ceil().clamp_min(1)
     total = float(n.sum())
     if not total <= MOST_CHORDS:  # also for NaN

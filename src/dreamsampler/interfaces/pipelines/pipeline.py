@@ -6,22 +6,31 @@ diffusers runs inside.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, final
+from typing import Any, ClassVar, Self, TypeAlias
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from dreamsampler.interfaces.pipelines.output import (
+    OutputType,
+    PipelineOutput,
+    check_output_type,
+    converted,
+    latents_of,
+    pictures_of,
+)
 from dreamsampler.maths import Step
-from dreamsampler.models.load import from_pipe, from_pretrained
+from dreamsampler.models.load import from_pretrained
 from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.pipe import from_pipe
 from dreamsampler.tasks.base import Run, Task
+from dreamsampler.tasks.options import options_of
 from dreamsampler.tasks.progress import Progress
 
 Callback: TypeAlias = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
@@ -30,38 +39,9 @@ Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 PICTURES = ("image", "mask_image")
 ROWS = (*PICTURES, "prompt", "source_prompt", "negative_prompt")
 """Options that may be lists, with an entry for each row."""
-OutputType: TypeAlias = Literal["pil", "np", "pt", "latent"]
-OUTPUT_TYPES: tuple[OutputType, ...] = ("pil", "np", "pt", "latent")
 
 
-@final
-@dataclass(frozen=True)
-class PipelineOutput:
-    """Pictures, and what it takes to make them again.
-
-    Args:
-        images: Pillow images; or an array (n, h, w, c) or tensor (n, c, h, w) in [0, 1]; or clean
-            latents.
-        seeds: one per image, as `seed` of the tasks and of the command line takes them.
-        reports: what was measured on each run (restoration: residual, noise), one a run.
-        interrupted: whether the callback stopped it.
-    """
-
-    images: list[Image.Image] | np.ndarray | Tensor
-    seeds: list[int]
-    reports: list[dict[str, Any]]
-    interrupted: bool = False
-
-    def __getitem__(self, index: int) -> Any:
-        """As the tuple that `return_dict=False` gives: 0 is `images`."""
-        return self.to_tuple()[index]
-
-    def to_tuple(self) -> tuple[Any]:
-        """(images,)."""
-        return (self.images,)
-
-
-class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
+class DreamSamplerPipeline(ABC):
     """A task around a model, called as diffusers' pipelines are.
 
     Args:
@@ -69,9 +49,19 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
 
     Attributes:
         prior: the model.
+        TASK: what a call runs; its options are arguments of the call.
+        POSITIONAL: those that come first and must be given.
+        LEFT_OUT: those that are no arguments; others say them.
     """
 
+    TASK: ClassVar[type[Any]]
+    POSITIONAL: ClassVar[tuple[str, ...]]
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("seed", "num_images")
+    __call__: Callable[..., PipelineOutput | tuple[Any]]
     _callback_tensor_inputs = ("latents", "noisy_latents", "denoised")
+
+    def __init_subclass__(cls) -> None:
+        cls.__call__ = _call_of(cls)
 
     def __init__(self, prior: NetworkPrior) -> None:
         self.prior = prior
@@ -106,18 +96,19 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
         return cls(from_pretrained(pretrained_model_name_or_path, **options))
 
     @classmethod
-    def from_pipe(cls, pipeline: Any) -> Self:
+    def from_pipe(cls, pipeline: Any, **call: Any) -> Self:
         """A pipeline around networks that are loaded already; nothing is copied.
 
         Args:
-            pipeline: a pipeline of diffusers, of a family that is known, or another one of these.
+            pipeline: a pipeline of diffusers, or another one of these.
+            call: see `dreamsampler.from_pipe`.
 
         Raises:
-            ModelError: another family.
+            ModelError: a pipeline that cannot be used.
         """
         if isinstance(pipeline, DreamSamplerPipeline):
             return cls(pipeline.prior)
-        return cls(from_pipe(pipeline))
+        return cls(from_pipe(pipeline, **call))
 
     def to(
         self,
@@ -173,40 +164,60 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.prior!r})"
 
+    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of a call as options of the task."""
+        return given
+
     def _perform(
-        self, task_type: type[Any], arguments: Mapping[str, Any]
+        self,
+        *,
+        num_images_per_prompt: int = 1,
+        generator: Generators = None,
+        output_type: OutputType = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: Callback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        **options: Any,
     ) -> PipelineOutput | tuple[Any]:
-        """Run one task after the other, up to an interruption.
+        """Run the task; lists of prompts and pictures go together, row by row.
+
+        Pictures are Pillow images, arrays, tensors or paths; a list or a batch of them.
 
         Args:
-            task_type: the task's class.
-            arguments: every argument of `__call__` by its name; most are options of the task.
+            options: of the task.
+            num_images_per_prompt: how many variations of each row.
+            generator: one for all images, or a list with one per image; None for torch's own.
+            output_type: "pil", "np" or "pt" at the size of the source; "latent".
+            return_dict: False for a plain tuple.
+            callback_on_step_end: (pipe, step, timestep, tensors) after each step; sets
+                `pipe._interrupt = True` to stop and take what there is.
+            callback_on_step_end_tensor_inputs: of latents (clean, after the step), noisy_latents,
+                denoised (the model's own estimate).
+
+        Raises:
+            ValueError: options that cannot be used, in one line.
         """
-        options = {name: value for name, value in arguments.items() if name != "self"}
-        images, generator = options.pop("num_images_per_prompt"), options.pop("generator")
-        output_type, return_dict = options.pop("output_type"), options.pop("return_dict")
-        callback = options.pop("callback_on_step_end")
-        tensors = options.pop("callback_on_step_end_tensor_inputs")
+        callback, tensors = callback_on_step_end, callback_on_step_end_tensor_inputs
         unknown = [name for name in tensors if name not in self._callback_tensor_inputs]
         if unknown:
             raise ValueError(
                 f"callback_on_step_end_tensor_inputs holds {', '.join(unknown)}, but must be of "
                 f"{', '.join(self._callback_tensor_inputs)}"
             )
-        tasks = _tasks(task_type, options, images, generator)
-        _check_output_type(output_type, [task.check_files() for task in tasks])
+        tasks = _tasks(self.TASK, self._options(options), num_images_per_prompt, generator)
+        check_output_type(output_type, [task.check_files() for task in tasks])
         self._interrupt, self._num_timesteps = False, 0
-        pictures: list[Tensor] = []
+        found: list[Tensor] = []
         seeds: list[int] = []
         reports: list[dict[str, Any]] = []
         for count, task in enumerate(tasks):
             run = self._run(task, count, len(tasks), callback, tensors)
-            pictures += list(_latents(run)) if output_type == "latent" else _pictures(run)
+            found += list(latents_of(run)) if output_type == "latent" else pictures_of(run)
             seeds += run.seeds
             reports.append(run.report)
             if self._interrupt:
                 break
-        made = PipelineOutput(_converted(pictures, output_type), seeds, reports, self._interrupt)
+        made = PipelineOutput(converted(found, output_type), seeds, reports, self._interrupt)
         return made if return_dict else made.to_tuple()
 
     def _run(
@@ -254,6 +265,30 @@ class DreamSamplerPipeline(ABC):  # noqa: B024 - each has its own __call__
                     f"the callback changed {name}, which only shows the result of a step: to "
                     "change the steps, use regularize, or the loop itself (dreamsampler.dream)"
                 )
+
+
+def _call_of(pipeline: type[DreamSamplerPipeline]) -> Callable[..., Any]:
+    """`__call__` of a pipeline: the options of its task are arguments, and then the shared ones."""
+    made, first = inspect.signature(DreamSamplerPipeline._perform), pipeline.POSITIONAL
+    options = {n: o for n, o in options_of(pipeline.TASK).items() if n not in pipeline.LEFT_OUT}
+    before = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in first]
+    after = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
+        for name, option in options.items()
+        if name not in first
+    ]
+    self, *shared, _ = made.parameters.values()
+    made = made.replace(parameters=[self, *before, *after, *shared])
+
+    def _call(self: DreamSamplerPipeline, *args: Any, **arguments: Any) -> Any:
+        given = made.bind(self, *args, **arguments).arguments
+        return self._perform(**{name: value for name, value in given.items() if name != "self"})
+
+    lines = "".join(f"    {name}: {option.help}.\n" for name, option in options.items())
+    text = inspect.getdoc(DreamSamplerPipeline._perform) or ""
+    _call.__doc__ = text.replace("    options: of the task.\n", lines)
+    _call.__name__, _call.__signature__ = "__call__", made  # type: ignore[attr-defined]
+    return _call
 
 
 def _tasks(
@@ -308,41 +343,3 @@ def _listed(image: Any) -> Any:
 def _seed(generator: torch.Generator | None) -> int:
     device = "cpu" if generator is None else generator.device
     return int(torch.randint(2**32, (), generator=generator, device=device))
-
-
-def _latents(run: Run[Any]) -> Tensor:
-    """The clean latents of the last step."""
-    if run.last is None:
-        raise ValueError("no step was taken, so there are no latents: raise strength")
-    return run.last.z0
-
-
-def _pictures(run: Run[Any]) -> list[Tensor]:
-    """The results, (3, h, w) or with the source's alpha (4, h, w)."""
-    alpha, pictures = run.canvas.alpha, run.pictures()
-    if alpha is None or alpha.shape[-2:] != pictures[0].shape[-2:]:
-        return pictures
-    return [torch.cat([picture, alpha.to(picture)]) for picture in pictures]
-
-
-def _check_output_type(output_type: str, sizes: list[tuple[int, int]]) -> None:
-    """Refuse a form that pictures of these heights and widths cannot take."""
-    if output_type not in OUTPUT_TYPES:
-        raise ValueError(
-            f"output_type is {output_type!r}, but must be one of {', '.join(OUTPUT_TYPES)}"
-        )
-    if output_type != "pil" and len(set(sizes)) > 1:
-        raise ValueError(
-            f"pictures of {len(set(sizes))} sizes make no single {output_type} batch: pass "
-            "output_type='pil', or pictures of one size"
-        )
-
-
-def _converted(pictures: list[Tensor], output_type: OutputType) -> Any:
-    """Pictures (c, h, w) in [0, 1], or latents, in the form of `output_type`."""
-    if output_type in ("pt", "latent"):
-        return torch.stack(pictures)
-    rows = [picture.permute(1, 2, 0).cpu().numpy() for picture in pictures]
-    if output_type == "np":
-        return np.stack(rows)
-    return [Image.fromarray(np.rint(row * 255).astype(np.uint8)) for row in rows]

@@ -1,0 +1,1 @@
+"""Any diffusers pipeline as a prior: its own call is held open and asked step by step."""

@@ -1,0 +1,235 @@
+"""One call of a diffusers pipeline, held open where its loop steps its scheduler."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from greenlet import GreenletExit, getcurrent, greenlet
+from torch import Tensor
+
+from dreamsampler.models.libraries import quiet
+
+_MISSING: Any = object()
+
+
+class StandIn:
+    """A component of a pipeline whose calls somebody else answers; all else is the component's.
+
+    Args:
+        real: the component.
+        answers: method name -> what is called in its place; "__call__" for the module itself.
+    """
+
+    def __init__(self, real: Any, answers: Mapping[str, Callable[..., Any]]) -> None:
+        self.__dict__.update(_real=real, _answers=dict(answers))
+
+    @property
+    def __class__(self) -> Any:  # pipelines ask isinstance(self.controlnet, ...)
+        return type(self._real)
+
+    def __getattr__(self, name: str) -> Any:
+        answers = self.__dict__["_answers"]
+        return answers[name] if name in answers else getattr(self.__dict__["_real"], name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The stand-in's answer, or the component's."""
+        return self._answers.get("__call__", self._real)(*args, **kwargs)
+
+
+class _Stepped(tuple):
+    """What `scheduler.step` returns, as a tuple and by name."""
+
+    prev_sample = property(lambda self: self[0])
+    pred_original_sample = property(lambda self: self[0])
+
+
+@final
+class OpenCall:
+    """A pipeline's call that waits in `scheduler.step` for the next noisy latents.
+
+        ask(z, t): the loop goes on with z at time t, and gives what it passes to the next step
+        finish(z): the loop ends with z, and gives what the pipeline returns
+
+    The call runs in a greenlet, so that it keeps its place. Everything between two steps is the
+    pipeline's own code. What the call sets on the pipeline (its guidance scale, say) is put away
+    between the asks, so that several calls can be open and the user finds the pipeline as it was.
+
+    Args:
+        pipeline: a diffusers pipeline whose loop calls `scheduler.step`.
+        arguments: of its call.
+        components: name -> what takes the place of a component during this call.
+        opening: the same, only until the first step.
+
+    Attributes:
+        steps: how many the loop took; of `length`.
+        output: what the loop passed to its first step.
+        sample: the noisy latents in the loop's layout, as the first step got them.
+        looked: whether the loop read other times than the current one.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        arguments: Mapping[str, Any],
+        components: Mapping[str, Any] | None = None,
+        opening: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._pipeline, self._arguments = pipeline, dict(arguments)
+        self.steps, self.length, self.looked, self.ended = 0, 0, False, False
+        self._time: Any = None
+        self._result: Any = None
+        scheduler = self._scheduler(pipeline.scheduler)
+        config = {**getattr(pipeline, "_progress_bar_config", {}), "disable": True}
+        self._state: dict[str, Any] = {
+            "scheduler": scheduler, "_progress_bar_config": config, **(components or {})
+        }  # fmt: skip
+        self._run = greenlet(self._call)
+        with torch.no_grad(), quiet():
+            paused = self._switch(opening or {})
+        if self.ended:
+            raise LookupError("its call ended without a step of its scheduler")
+        self.output, self.sample = paused
+
+    def ask(self, z: Tensor, time: Tensor, **components: Any) -> tuple[Tensor, Tensor]:
+        """(model_output, sample) that the loop passes to its next step.
+
+        Args:
+            z: the noisy latents in the loop's layout.
+            time: their time, as the scheduler counts.
+            components: take the place of components, for this step.
+
+        Raises:
+            LookupError: the loop took no further step.
+        """
+        self._time = time
+        paused = self._switch(components, z)
+        if self.ended:
+            raise LookupError("its loop ended before the last step")
+        return paused
+
+    def finish(self, z: Tensor, **components: Any) -> Any:
+        """What the pipeline returns, its loop ending with some latents."""
+        self._time = None
+        with torch.no_grad():
+            for _ in range(max(self.length, 1)):  # a loop over indices goes to its end
+                self._switch(components, z)
+                if self.ended:
+                    return self._result
+        raise LookupError("its loop goes on after the last of its times")
+
+    def close(self) -> None:
+        """Leave the call where it stands."""
+        if not self._run.dead:
+            self._run.throw(GreenletExit)
+
+    def _call(self) -> Any:
+        call = type(self._pipeline).__call__
+        call = getattr(call, "__wrapped__", call)  # without the no_grad around it
+        self._result = call(self._pipeline, **self._arguments)
+        self.ended = True
+
+    def _switch(self, components: Mapping[str, Any], z: Tensor | None = None) -> Any:
+        """Let the pipeline run to its next step, with this call's state on it."""
+        attributes = vars(self._pipeline)
+        before = dict(attributes)
+        attributes.update(self._state)
+        attributes.update(components)
+        entered = dict(attributes)
+        gradients = torch.is_grad_enabled()
+        self._run.parent = getcurrent()
+        try:
+            return self._run.switch() if z is None else self._run.switch(z)
+        finally:
+            torch.set_grad_enabled(gradients)
+            for name in [*attributes]:
+                if attributes[name] is not entered.get(name, _MISSING):
+                    self._state[name] = attributes[name]
+                if name not in before:
+                    del attributes[name]
+                else:
+                    attributes[name] = before[name]
+
+    def _scheduler(self, real: Any) -> Any:
+        """A copy of the scheduler whose steps and times are ours."""
+        ours = copy.deepcopy(real)
+        outer = self
+
+        class Times(Tensor):
+            """The scheduler's times; the loop's current one is the one that was asked for."""
+
+            def __iter__(self) -> Iterator[Any]:
+                begun, values = outer.steps, iter(self.as_subclass(Tensor).unbind())
+                while outer.steps == begun:  # before the loop's first step: the scheduler's
+                    if (value := next(values, None)) is None:
+                        return
+                    yield value
+                while outer._time is not None:
+                    yield outer._time
+
+            def __getitem__(self, index: Any) -> Any:
+                if not isinstance(index, int):
+                    return self.as_subclass(Tensor)[index].as_subclass(Times)
+                if outer._time is not None and index == outer.steps:
+                    return outer._time
+                outer.looked |= outer.steps > 0
+                return self.as_subclass(Tensor)[index]
+
+        set_timesteps = ours.set_timesteps
+
+        @functools.wraps(set_timesteps)
+        def timed(*args: Any, **kwargs: Any) -> None:
+            set_timesteps(*args, **kwargs)
+            self.length = len(ours.timesteps)
+            ours.timesteps = ours.timesteps.as_subclass(Times)
+
+        def step(model_output: Any, timestep: Any = None, sample: Any = None, *_: Any, **__: Any):
+            self.steps += 1
+            parent: Any = getcurrent().parent
+            z = parent.switch((model_output, sample))
+            return _Stepped((z, z))
+
+        ours.set_timesteps, ours.step = timed, step
+        ours.scale_model_input = lambda sample, *_, **__: sample
+        if "__signature__" not in vars(step):
+            step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
+        return ours
+
+
+def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:
+    """A function that answers from a list what it was asked before."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        key = (getattr(function, "__qualname__", ""), args, kwargs)
+        for other, answer in known:
+            if same(other, key):
+                return answer
+        answer = function(*args, **kwargs)
+        known.append((key, answer))
+        del known[:-limit]
+        return answer
+
+    return wrapped
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arguments are equal, tensors, arrays and containers by their values."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Tensor):
+        return (a.shape, a.dtype, a.device) == (b.shape, b.dtype, b.device) and torch.equal(a, b)
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if hasattr(a, "__array_interface__"):  # arrays and pictures
+        return np.array_equal(np.asarray(a), np.asarray(b))
+    return isinstance(a, (str, int, float, bool)) and a == b

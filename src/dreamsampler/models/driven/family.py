@@ -1,0 +1,367 @@
+"""Any diffusers pipeline as a family of one: its own call encodes prompts and asks its network."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from dreamsampler.maths import Image, Latent, Level
+from dreamsampler.models.device import device_of
+from dreamsampler.models.driven.call import OpenCall, StandIn, same
+from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
+from dreamsampler.models.driven.learn import Learned, Slot, learn
+from dreamsampler.models.driven.levels import levels_of
+from dreamsampler.models.driven.pipeline import Pipeline
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.family import Family
+from dreamsampler.models.prompt import Tokens
+
+_OPEN = 8
+"""Calls that are kept open."""
+_STEPS = (1000, 50, 4)
+"""Times of a call, the first that its scheduler takes; then it is opened anew."""
+_PROBED = 256
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CallCondition:
+    """A prompt, and what else a pipeline's call is given under it.
+
+    Args:
+        prompt: the words.
+        call: arguments of the call.
+        guidance_scale: of a network that is told it.
+    """
+
+    prompt: str
+    call: Mapping[str, Any] = field(default_factory=dict)
+    guidance_scale: float | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CallCondition) and same(vars(self), vars(other))
+
+    def __hash__(self) -> int:
+        return hash((self.prompt, self.guidance_scale))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> CallCondition:
+        """The same: the pipeline moves what it needs."""
+        del device, dtype
+        return self
+
+
+@final
+class DrivenFamily(Family):
+    """A diffusers pipeline of any class as a family of one.
+
+        output = what its loop passes to scheduler.step, asked for z at a level
+
+    What differs between pipelines is learned from calls with a stubbed network (`learn`,
+    `learn_layout`) and from the scheduler (`levels_of`).
+
+    Args:
+        pipe: the pipeline.
+        call: arguments of its call that hold for every prompt.
+
+    Raises:
+        ModelError: a pipeline that cannot be driven, and why.
+    """
+
+    title = "a diffusers pipeline"
+    pipelines, denoisers = (), ("",)
+
+    def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
+        self.pipeline = Pipeline(pipe, call)
+        self.learned: Learned = learn(self.pipeline)
+        self.guidance, self.default_scale = self.learned.guidance, self.learned.default_scale
+        self.tokenizers: dict[str, Any] = {}
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._calls: OrderedDict[Any, tuple[Any, OpenCall]] = OrderedDict()
+        self._steps = _STEPS
+        self.factor, self.latent_channels, self.cells, self.native_cells = self._learn_sizes()
+        self.levels = levels_of(pipe.scheduler, (self.native_cells // self.cells) ** 2)
+        self.schedule, self.target = self.levels.schedule, self.levels.target
+
+    @property
+    def network(self) -> Any:
+        """The denoiser."""
+        return self.pipeline.part(self.pipeline.denoiser)
+
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """All other networks of the pipeline but its autoencoder."""
+        apart = (self.pipeline.denoiser, self.pipeline.autoencoder)
+        return {n: m for n, m in self.pipeline.modules.items() if n not in apart}
+
+    @property
+    def references(self) -> bool:
+        """Whether the pipeline's call takes reference pictures."""
+        return self.pipeline.references
+
+    @property
+    def rows(self) -> int:
+        """Evaluations of the network for one row."""
+        return self.learned.rows
+
+    @property
+    def guides_itself(self) -> bool:
+        """Whether the pipeline's own guidance is in use."""
+        return self.pipeline.guides_itself
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the network has channels for a picture and its mask."""
+        config = self.network.config
+        inputs, outputs = config.get("in_channels"), config.get("out_channels")
+        return "mask_image" in self.pipeline.parameters and (inputs or 0) > (outputs or inputs or 0)
+
+    def inpainting_condition(self, condition: CallCondition, x: Image, mask: Tensor) -> Any:
+        """A condition with the known part of a picture, as the pipeline's call takes it."""
+        pictures = {"image": (x.clamp(-1, 1) + 1) / 2, "mask_image": mask}
+        return replace(condition, call={**condition.call, **pictures})
+
+    def encode_prompt(self, prompt: str, **call: Any) -> tuple[Any, Tokens]:
+        """A condition; the pipeline encodes the prompt itself when it is asked."""
+        if prompt and ("prompt" not in self.pipeline.parameters):
+            raise ModelError(f"{self.pipeline.name} takes no prompt: leave it out")
+        if prompt and "prompt_embeds" in {**self.pipeline.call, **call}:
+            raise ModelError("prompt_embeds takes the place of the prompt: leave the prompt out")
+        self.pipeline.check(call)
+        if self.pipeline.needs_reference and "image" not in call:
+            raise ModelError(
+                f"{self.pipeline.name} edits a reference picture: pass image= to from_pipe, or "
+                "edit with method='instruct'"
+            )
+        none = torch.zeros(1, 0)
+        return CallCondition(prompt, call), Tokens(none, none, "", 0)
+
+    def batch(
+        self, conditions: Sequence[Any], rows: Sequence[int], *where: Any
+    ) -> list[tuple[CallCondition, int]]:
+        """The conditions, each with its number of rows."""
+        del where
+        return list(zip(conditions, rows, strict=True))
+
+    def forward(self, z: Latent, level: Level, inputs: Any) -> Tensor:
+        """What the pipeline's loop passes to its scheduler, in the layout of z."""
+        layout = self.layout(z.shape[2], z.shape[3])
+        outputs, start = [], 0
+        for group in self._groups(inputs):
+            count = sum(rows for _, rows in group)
+            call, answers = self._open(group, (z.shape[2], z.shape[3]))
+            looped = layout.to_loop(z[start : start + count]).to(call.sample)
+            output, _ = call.ask(looped, self.levels.time(level, looped.device), **answers)
+            outputs.append(layout.from_loop(output.to(z.device)))
+            start += count
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+    def layout(self, height: int, width: int) -> Layout:
+        """How latents of so many cells lie in the loop."""
+        known = self._layouts.get((height, width))
+        if known is None:
+            size = (height * self.factor, width * self.factor)
+            known = self._layouts[height, width] = self._learn_layout(size)
+            if known.code != (self.latent_channels, height, width):
+                raise ModelError(
+                    f"{self.pipeline.name} works at {known.code[2] * self.factor} x "
+                    f"{known.code[1] * self.factor} pixels, not at {size[1]} x {size[0]}: pass "
+                    "a picture of that size, or one that is a multiple of "
+                    f"{self.factor * self.cells}"
+                )
+        return known
+
+    def _groups(self, inputs: list[tuple[CallCondition, int]]) -> list[Any]:
+        """Conditions by calls: all in one where the pipeline takes lists and they agree."""
+        first = inputs[0][0]
+        alike = all(
+            c.guidance_scale == first.guidance_scale and same(dict(c.call), dict(first.call))
+            for c, _ in inputs
+        )
+        if self.learned.batches and alike and (len(inputs) == 1 or self.learned.null_fits):
+            return [inputs]
+        if self.learned.batches:
+            return [[pair] for pair in inputs]
+        return [[(condition, 1)] for condition, rows in inputs for _ in range(rows)]
+
+    def _open(
+        self, group: list[tuple[CallCondition, int]], cells: tuple[int, int]
+    ) -> tuple[OpenCall, dict[str, Any]]:
+        """The open call of some conditions, and who answers for its network."""
+        key = (threading.get_ident(), cells, *((id(c), rows) for c, rows in group))
+        entry = self._calls.get(key)
+        if entry is not None and (entry[1].ended or entry[1].steps >= entry[1].length - 1):
+            entry = None
+        if entry is None:
+            entry = (group, self._opened(group, cells))
+            self._calls[key] = entry
+            if len(self._calls) > _OPEN:
+                self._calls.popitem(last=False)
+        self._calls.move_to_end(key)
+        nulls = [
+            not c.prompt and "prompt_embeds" not in c.call for c, rows in group for _ in range(rows)
+        ]
+        if not self.learned.null or not any(nulls):
+            return entry[1], {}
+        real = self.network
+        answer = partial(_told, real, self.learned.null, torch.tensor(nulls))
+        return entry[1], {self.pipeline.denoiser: StandIn(real, {"__call__": answer})}
+
+    def _opened(self, group: list[tuple[CallCondition, int]], cells: tuple[int, int]) -> OpenCall:
+        prompts = [c.prompt for c, rows in group for _ in range(rows)]
+        first, more = group[0][0], {}
+        if first.guidance_scale is not None and self.learned.scale is not None:
+            more = {self.learned.scale: first.guidance_scale}
+        size = (cells[0] * self.factor, cells[1] * self.factor)
+        for steps in self._steps:
+            arguments = self.pipeline.arguments(prompts, size, steps, {**more, **first.call})
+            try:
+                call = self.pipeline.open(arguments)
+            except ModelError:
+                if steps == self._steps[-1]:
+                    raise
+                continue
+            self._steps = (steps,)
+            return call
+        raise AssertionError("unreachable")
+
+    def _learn_layout(self, size: tuple[int, int] | None) -> Layout:
+        arguments = self.pipeline.arguments([""], size, 2)
+        call = self.pipeline.open(arguments)
+        loop = tuple(call.sample.shape[1:])
+        call.close()
+        if self.pipeline.autoencoder is None:
+            if len(loop) != 3 or loop[0] != 3:
+                raise self.pipeline.refused(f"it has no autoencoder, and latents of {loop}")
+            return pixel_layout(loop)
+        try:
+            return learn_layout(loop, lambda row: self.pipeline.decoded(arguments, row))
+        except ModelError as error:
+            raise self.pipeline.refused(one_line(error)) from None
+
+    def _learn_sizes(self) -> tuple[int, int, int, int]:
+        """(factor, channels, cells, native cells)."""
+        pipeline = self.pipeline
+        fixed = "height" not in pipeline.parameters
+        probed = self._learn_layout(None if fixed else (_PROBED, _PROBED))
+        channels, rows, _ = probed.code
+        self._spatial = len(probed.loop) > 2
+        factor = _PROBED // rows
+        if fixed:
+            factor = 1 if pipeline.autoencoder is None else pipeline.pipe.vae_scale_factor
+        if fixed or pipeline.autoencoder is None:
+            return factor, channels, self._depth(), rows
+        cells = next((n for n in (1, 2, 4, 8) if self._takes(_PROBED + n * factor, factor)), 16)
+        try:
+            code = pipeline.decoded(pipeline.arguments([""], None, 2), None)
+            native = code.shape[-2]
+        except ModelError:
+            native = 512 // factor
+        return factor, channels, max(cells, self._depth()), native
+
+    def _depth(self) -> int:
+        """Cells that a UNet halves, or a transformer takes as one, without a remainder."""
+        config = self.network.config
+        if widths := config.get("block_out_channels"):
+            return 2 ** (len(widths) - 1)
+        patch = config.get("patch_size")
+        return patch if isinstance(patch, int) and self._spatial else 1
+
+    def _takes(self, height: int, factor: int) -> bool:
+        """Whether a call makes pictures of a height, and not of one near it."""
+        try:
+            arguments = self.pipeline.arguments([""], (height, _PROBED), 2)
+            return self.pipeline.decoded(arguments, None).shape[-2] * factor == height
+        except (ModelError, RuntimeError):
+            return False
+
+    def check_latent(self, z: Latent, name: str, multiple: int) -> None:
+        """Raise ValueError if a latent does not fit."""
+        if z.ndim != 4 or z.shape[1] != self.latent_channels:
+            raise ValueError(
+                f"a latent is {tuple(z.shape)}, but {name} has latents of "
+                f"(b, {self.latent_channels}, h, w): take them from encode"
+            )
+        unet = self.network.config.get("block_out_channels")  # copes with odd sides
+        if not unet and (z.shape[2] % self.cells or z.shape[3] % self.cells):
+            raise ValueError(
+                f"a latent is {tuple(z.shape)}, but its sides must be multiples of {self.cells}: "
+                f"pad the picture to multiples of {multiple} pixels"
+            )
+
+
+def _told(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A network's output, some of its rows under other inputs."""
+    changed: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+    for path, value in null.items():
+        holder = changed
+        for name in path[:-1]:
+            holder[name] = dict(holder[name])
+            holder = holder[name]
+        given = holder[path[-1]]
+        if bool(rows.all()):
+            new = value * len(rows) if isinstance(value, list) else _repeated(value, len(rows))
+        else:
+            mask = rows.to(given.device).view(-1, *[1] * (given.ndim - 1))
+            new = torch.where(mask, value.to(given), given)
+        holder[path[-1]] = new
+    return real(*(changed[n] for n in range(len(args))), **{n: changed[n] for n in kwargs})
+
+
+def _repeated(value: Tensor, rows: int) -> Tensor:
+    return value.expand(rows, *value.shape[1:]) if value.ndim else value
+
+
+@final
+class DrivenCodec:
+    """The autoencoder of a driven pipeline, its latents scaled and ordered as the loop has them.
+
+        z = (mode(E(x)) - offset) / scale,   x = D(scale z + offset)
+
+    For a model of pixels both are the identity.
+
+    Args:
+        family: of the pipeline.
+    """
+
+    def __init__(self, family: DrivenFamily) -> None:
+        self._family, self.factor = family, family.factor
+
+    @property
+    def vae(self) -> Any:
+        """The autoencoder; for a model of pixels its network."""
+        name = self._family.pipeline.autoencoder
+        return self._family.network if name is None else self._family.pipeline.part(name)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self.vae.dtype
+
+    def encode(self, x: Image) -> Latent:
+        """Picture to latent; never a sample."""
+        if self._family.pipeline.autoencoder is None:
+            return x
+        layout = self._family.layout(x.shape[2] // self.factor, x.shape[3] // self.factor)
+        inputs = x.to(device_of(self.vae), self.dtype)
+        output = self.vae.encode(inputs[:, :, None] if layout.video else inputs)
+        if "latent_dist" in output:
+            mode = output.latent_dist.mode()
+        else:
+            mode = output.latents if "latents" in output else output.latent
+        return layout.from_code(mode.to(x))
+
+    def decode(self, z: Latent) -> Image:
+        """Latent to picture."""
+        if self._family.pipeline.autoencoder is None:
+            return z
+        layout = self._family.layout(z.shape[2], z.shape[3])
+        code = layout.to_code(z).to(device_of(self.vae), self.dtype)
+        output = self.vae.decode(code, return_dict=False)[0]
+        return (output[:, :, 0] if layout.video else output).to(z)

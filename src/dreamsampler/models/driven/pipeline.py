@@ -1,0 +1,319 @@
+"""A diffusers pipeline and the arguments of its call: what we set, what the user may."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from dreamsampler.models.driven.call import OpenCall, StandIn, memoized, same
+from dreamsampler.models.errors import ModelError, one_line
+
+_DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
+_AUTOENCODERS = ("vae", "movq", "vqgan")
+_OURS = {
+    "num_inference_steps": "the task's num_inference_steps",
+    "timesteps": "the task's num_inference_steps",
+    "sigmas": "the task's num_inference_steps",
+    "strength": "the task's strength",
+    "generator": "the task's seed",
+    "latents": "the task's seed",
+    "num_images_per_prompt": "the task's num_images",
+    "height": "the task's size",
+    "width": "the task's size",
+    "output_type": "",
+    "return_dict": "",
+    "callback_on_step_end": "`task.start(model)`, which gives every step",
+    "callback_on_step_end_tensor_inputs": "",
+    "callback": "`task.start(model)`, which gives every step",
+    "callback_steps": "",
+}
+_GUIDANCE = ("guidance_scale", "true_cfg_scale")
+_GUIDERS = {"pag_scale": 0.0}
+"""Guidance that is on by default in a pipeline's call, and what turns it off."""
+_BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
+"""Arguments whose effect depends on the number of the step, and the value that does not."""
+
+
+class _Decoded(Exception):
+    """Carries what the autoencoder would decode."""
+
+    def __init__(self, code: Tensor) -> None:
+        super().__init__()
+        self.code = code
+
+
+@final
+class Pipeline:
+    """A pipeline whose calls we open.
+
+    Args:
+        pipe: any diffusers pipeline whose loop calls `scheduler.step`.
+        call: arguments of its call that hold for every prompt.
+
+    Attributes:
+        denoiser: the name of its network.
+        autoencoder: the name of its autoencoder, or None for a model of pixels.
+        settings: arguments that are learned (what turns its own guidance off).
+        needs_reference: whether its call fails without a reference picture.
+
+    Raises:
+        ModelError: an argument that the call does not have, or that a task sets.
+    """
+
+    def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
+        self.pipe, self.call, self.name = pipe, dict(call), type(pipe).__name__
+        self.parameters = dict(inspect.signature(type(pipe).__call__).parameters)
+        self.parameters.pop("self", None)
+        self.settings: dict[str, Any] = {}
+        self.needs_reference = False
+        self.known: list[tuple[Any, Any]] = []
+        self._spare: dict[Any, Any] = {}
+        self._lasting: dict[str, Any] = {}
+        self.check(self.call)
+        if getattr(pipe, "scheduler", None) is None:
+            raise self.refused("it has no scheduler")
+        found = [name for name in _DENOISERS if isinstance(self.part(name), nn.Module)]
+        if not found:
+            raise self.refused(f"it has none of {', '.join(_DENOISERS)}")
+        self.denoiser = found[0]
+        self.autoencoder = next((n for n in _AUTOENCODERS if self.part(n) is not None), None)
+        lost = [n for n in _AUTOENCODERS if n in pipe.config and n != self.autoencoder]
+        if self.autoencoder is None and lost:
+            raise self.refused(f"its {lost[0]} is missing: load the pipeline with it")
+        second = self.part("transformer_2") or self.part("unet_2")
+        if second is not None:
+            raise self.refused("it has two networks by noise level")
+
+    def part(self, name: str) -> Any:
+        """A component, or None."""
+        return getattr(self.pipe, name, None)
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All its networks."""
+        return {n: m for n, m in self.pipe.components.items() if isinstance(m, nn.Module)}
+
+    def refused(self, why: str) -> ModelError:
+        """The error of a pipeline that cannot be driven."""
+        return ModelError(f"{self.name} cannot be used as a prior: {why}")
+
+    def check(self, call: Mapping[str, Any]) -> None:
+        """Raise ModelError for arguments that its call does not have, or that a task sets."""
+        for name, value in call.items():
+            if name not in self.parameters or name == "prompt":
+                near = difflib.get_close_matches(name, self.parameters, 1)
+                hint = f", did you mean {near[0]}?" if near else ""
+                listed = ", ".join(n for n in self.parameters if n not in (*_OURS, "prompt"))
+                if name == "prompt":
+                    raise ModelError("the prompt is the task's: leave it out of the call")
+                raise ModelError(f"{self.name}'s call has no {name!r}{hint} (it has {listed})")
+            if name in _OURS:
+                instead = f": it is {_OURS[name]}" if _OURS[name] else ""
+                raise ModelError(f"{name} is not to be set in {self.name}'s call{instead}")
+            if name in _BY_STEP and not same(value, _BY_STEP[name]):
+                raise ModelError(
+                    f"{name}={value!r} depends on the number of the step, which a free choice of "
+                    f"levels does not have: leave it at {_BY_STEP[name]}"
+                )
+        own = [name for name in _GUIDERS if name in call]
+        if own and not any(name in call for name in _GUIDANCE):
+            raise ModelError(
+                f"{own[0]} is part of {self.name}'s own guidance: pass its guidance_scale in the "
+                "call, too, and guidance_scale 1 to the task"
+            )
+
+    @property
+    def guides_itself(self) -> bool:
+        """Whether the call's own guidance is in use, because the user set its scale."""
+        return any(name in self.call for name in _GUIDANCE)
+
+    @property
+    def starts(self) -> bool:
+        """Whether its call starts from a picture, which strength 1 leaves nothing of."""
+        return "strength" in self.parameters or "mask_image" in self.parameters
+
+    @property
+    def references(self) -> bool:
+        """Whether its call takes reference pictures, which every step sees."""
+        return "image" in self.parameters and not self.starts
+
+    def default(self, name: str) -> Any:
+        """The default of an argument."""
+        value = self.parameters[name].default
+        return None if value is inspect.Parameter.empty else value
+
+    def arguments(
+        self,
+        prompts: list[str],
+        size: tuple[int, int] | None,
+        steps: int,
+        more: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The arguments of a call for some prompts, one a row.
+
+        Args:
+            prompts: what the rows are asked for.
+            size: (height, width) in pixels; None for the pipeline's own.
+            steps: times of its loop.
+            more: further ones.
+        """
+        count = len(prompts)
+        off = dict.fromkeys(_GUIDANCE, 1.0) | _GUIDERS
+        if self.guides_itself:
+            off = {}
+        ours: dict[str, Any] = {
+            **off,
+            "num_inference_steps": steps,
+            "output_type": "pt",
+            "generator": torch.Generator().manual_seed(0),
+            "strength": 1.0,
+        }
+        if size is not None:
+            ours |= {"height": size[0], "width": size[1]}
+            ours |= {"_auto_resize": False, "use_resolution_binning": False}
+        given = {**self.settings, **self.call, **(more or {})}
+        if "prompt" in self.parameters and "prompt_embeds" not in given:
+            ours["prompt"] = prompts[0] if count == 1 else prompts
+        elif "batch_size" in self.parameters:
+            ours["batch_size"] = count
+        ours = {name: value for name, value in ours.items() if name in self.parameters}
+        made = {**ours, **given}
+        if self.starts or self.needs_reference:
+            made |= self._pictures(size or (512, 512), made)
+        return made
+
+    def _pictures(self, size: tuple[int, int], given: Mapping[str, Any]) -> dict[str, Any]:
+        """A gray picture and a mask of everything, where the call wants some.
+
+        At strength 1 nothing is left of a picture to start from.
+        """
+        from PIL import Image
+
+        made = {}
+        for name, color in (("image", "gray"), ("mask_image", "white")):
+            if name in self.parameters and given.get(name) is None:
+                made[name] = Image.new("RGB" if name == "image" else "L", (size[1], size[0]), color)
+        return made
+
+    def open(
+        self,
+        arguments: Mapping[str, Any],
+        components: Mapping[str, Any] | None = None,
+        record: list[Any] | None = None,
+    ) -> OpenCall:
+        """Open a call; until its first step the network's answers are zeros.
+
+        Args:
+            arguments: of the call.
+            components: stand-ins for this call.
+            record: collects the inputs of the network, as (args, kwargs).
+
+        Raises:
+            ModelError: the call failed, or never came to a step.
+        """
+        opening = self.stubs(record)
+        lasting = {**self._memos(), **(components or {})}
+        with torch.random.fork_rng(devices=[]):
+            try:
+                return OpenCall(self.pipe, arguments, lasting, opening)
+            except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+                missing = self._missing(arguments)
+                if missing:
+                    raise self.refused(f"its call needs {' and '.join(missing)}") from error
+                raise self.refused(one_line(error)) from error
+
+    def _missing(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Arguments without a default, or pictures, that nobody gave."""
+        return [
+            name
+            for name, parameter in self.parameters.items()
+            if arguments.get(name) is None
+            and (parameter.default is inspect.Parameter.empty or name in ("image", "control_image"))
+            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        ]
+
+    def _memos(self) -> dict[str, Any]:
+        """What a call asks again and again: its prompts and pictures, encoded."""
+        made: dict[str, Any] = {}
+        if hasattr(self.pipe, "encode_prompt"):
+            made["encode_prompt"] = memoized(self.known, self.pipe.encode_prompt)
+        if self.autoencoder is not None:
+            vae = self.part(self.autoencoder)
+            made[self.autoencoder] = StandIn(vae, {"encode": memoized(self.known, vae.encode)})
+        return made
+
+    def stubs(self, record: list[Any] | None = None) -> dict[str, Any]:
+        """Stand-ins: a network of zeros, and control networks that compute once."""
+
+        def zeros(*args: Any, **kwargs: Any) -> Any:
+            if record is not None:
+                record.append((args, kwargs))
+            return self._zeros(args, kwargs)
+
+        made = {self.denoiser: StandIn(self.part(self.denoiser), {"__call__": zeros})}
+        for name, module in self.modules.items():
+            if "controlnet" in name:
+                made[name] = StandIn(module, {"__call__": self._once(name, module)})
+        return made
+
+    def _once(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """A network that computes once for every shape of its inputs."""
+
+        def answer(*args: Any, **kwargs: Any) -> Any:
+            tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+            key = (name, *(tuple(v.shape) for v in tensors), tensors[0].dtype)
+            if key not in self._spare:
+                self._spare[key] = module(*args, **kwargs)
+            return self._spare[key]
+
+        return answer
+
+    def _zeros(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """An output of the network's shape, all zeros."""
+        names = ("hidden_states", "sample", "x", "latents", "img", "hidden_states_list")
+        x = args[0] if args else next(kwargs[name] for name in names if name in kwargs)
+        config = self.part(self.denoiser).config
+        channels = config.get("out_channels")
+        if isinstance(x, (list, tuple)):
+            out: Any = [torch.zeros_like(each) for each in x]
+        elif x.ndim == 3:
+            patch = config.get("patch_size") or 1
+            patch = patch if isinstance(patch, int) else patch[-1]
+            width = x.shape[2] if channels is None else channels * patch**2
+            out = x.new_zeros(*x.shape[:2], width)
+        else:
+            out = x.new_zeros(len(x), channels or x.shape[1], *x.shape[2:])
+        return (out,) if kwargs.get("return_dict") is False else _Output(out)
+
+    def decoded(self, arguments: Mapping[str, Any], z: Tensor | None) -> Any:
+        """What the autoencoder would decode, the loop ending with z; None for its first latents."""
+        call = self.open(arguments)
+        ends: Tensor = call.sample if z is None else z.to(call.sample)
+        assert self.autoencoder is not None
+        vae = self.part(self.autoencoder)
+
+        def decode(code: Tensor, *_: Any, **__: Any) -> Any:
+            raise _Decoded(code)
+
+        stand_in = StandIn(vae, {"decode": decode})
+        try:
+            call.finish(ends, **{**self.stubs(), self.autoencoder: stand_in})
+        except _Decoded as found:
+            return found.code
+        except LookupError as error:
+            raise self.refused(one_line(error)) from error
+        raise self.refused(f"it ends without its {self.autoencoder}")
+
+
+class _Output(tuple):
+    """A network's output, as a tuple and by name."""
+
+    def __new__(cls, out: Any) -> _Output:
+        return super().__new__(cls, (out,))
+
+    sample = property(lambda self: self[0])

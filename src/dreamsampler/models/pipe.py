@@ -1,0 +1,61 @@
+"""A prior around a diffusers pipeline in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dreamsampler.models.codec import Codec
+from dreamsampler.models.driven.family import DrivenCodec, DrivenFamily
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.families import FAMILIES
+from dreamsampler.models.family import Family
+from dreamsampler.models.few_steps import few_steps
+from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.weights import memory_revision
+
+
+def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
+    """A prior around a diffusers pipeline in memory, of any class whose loop steps a scheduler.
+
+        output = what the pipeline's own loop passes to scheduler.step, asked for z at a level
+
+    The pipeline's own call encodes prompts and asks its networks, so what it takes, and what is
+    loaded into it (ControlNet, IP-Adapter, LoRA, quantized or offloaded weights), counts. Nothing
+    is copied, moved, cast, or set to require gradients; what happens to the pipeline later happens
+    to the prior. Stable Diffusion 1.x, 2.x and XL without further arguments are asked directly.
+
+    Args:
+        pipeline: a pipeline of diffusers.
+        call: arguments of its call that hold for every prompt: control_image, ip_adapter_image,
+            image as a reference, prompt_embeds, ... With guidance_scale among them the pipeline
+            guides itself, and tasks take no guidance scale.
+
+    Raises:
+        ModelError: an argument that the call does not have, or a pipeline that cannot be used
+            (no scheduler.step, videos, two networks by noise level), and why.
+
+    Example:
+        >>> prior = from_pipe(StableDiffusionPipeline.from_pretrained(...))    # doctest: +SKIP
+        >>> prior = from_pipe(control_net_pipeline, image=edges)               # doctest: +SKIP
+    """
+    name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
+    native = None if call else _native(pipeline)
+    family: Any = DrivenFamily(pipeline, call) if native is None else native
+    codec: Any = DrivenCodec(family) if native is None else Codec(pipeline.vae)
+    prior = NetworkPrior(family, codec, name=name, revision=memory_revision(family.network))
+    few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
+    return prior
+
+
+def _native(pipeline: Any) -> Family | None:
+    """The adapter of a pipeline's class, if it has one that fits its parts."""
+    name = type(pipeline).__name__
+    kind = next((kind for kind in FAMILIES if name in kind.pipelines), None)
+    if kind is None:
+        return None
+    parts = {n: getattr(pipeline, n, None) for n in (*kind.classes, "scheduler")}
+    missing = [n for n, part in parts.items() if part is None and n not in kind.optional]
+    if missing:
+        raise ModelError(f"{name} has no {missing[0]}: load the pipeline with it")
+    given = {n: part for n, part in parts.items() if part is not None}
+    return kind(given, dict(getattr(pipeline, "config", None) or {}))
