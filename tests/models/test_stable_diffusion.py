@@ -287,5 +287,7 @@ class TestFromPipe:
         pipe.unet = None
         with pytest.raises(ModelError, match="StableDiffusionPipeline has no unet"):
             from_pipe(pipe)
-        with pytest.raises(ModelError, match="SimpleNamespace cannot be used as a prior: it has no scheduler"):
+        with pytest.raises(
+            ModelError, match="SimpleNamespace cannot be used as a prior: it has no scheduler"
+        ):
             from_pipe(types.SimpleNamespace(transformer=None))

@@ -205,6 +205,8 @@ def load_folder(
 def class_of(folder: Path, part: str, kind: type[Family] | None = None) -> Any:
     """The class of a part of a checked folder; ModelError if its family has another one."""
     library, name = components(folder)[part]
+    if library == "diffusers":
+        name = str(read_json(folder / part / "config.json").get("_class_name", name))
     if kind is not None and name not in kind.classes[part]:
         raise ModelError(
             f"{folder / part} is a {name}, but must be {' or '.join(kind.classes[part])}"
@@ -249,9 +251,10 @@ def load_network(
     cls: Any, folder: Path, dtype: torch.dtype, variant: str | None = None
 ) -> nn.Module:
     """One network with every weight in place; ModelError if it cannot be loaded."""
-    from diffusers.models.modeling_utils import ModelMixin, no_init_weights
+    from diffusers.models.modeling_utils import no_init_weights
 
-    options: dict[str, Any] = {"torch_dtype" if issubclass(cls, ModelMixin) else "dtype": dtype}
+    ours = cls.__module__.startswith("diffusers.")
+    options: dict[str, Any] = {"torch_dtype" if ours else "dtype": dtype}
     if variant and weight_files(folder, variant):
         options["variant"] = variant
     try:

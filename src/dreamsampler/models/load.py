@@ -319,7 +319,7 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
     if path is not None:
         _check_revision(path, options.revision, revision)
     dtype = options.dtype_of(kind)
-    parts = partial(load_folder, folder, kind, dtype, variant)
+    parts: Any = partial(load_folder, folder, kind, dtype, variant)
     quantized = {"quantization_config": options.quantization_config}
     pipe = partial(load_pipeline, folder, dtype=dtype, variant=variant, **quantized)
     return _Source(kind, revision, folder, parts, pipe)

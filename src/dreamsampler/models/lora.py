@@ -91,8 +91,8 @@ def _load(pipe: Any, path: Path, name: str, text_only: bool) -> None:
     except Exception as error:
         kind = next((kind for mark, kind in _KINDS.items() if mark in "".join(file)), "LoRA")
         raise ModelError(
-            f"diffusers reads no {kind} of this model in {path.name} ({one_line(error, 120)}): pass "
-            f"a LoRA that was made for it ({type(pipe).__name__})"
+            f"diffusers reads no {kind} of this model in {path.name} ({one_line(error, 120)}): "
+            f"pass a LoRA that was made for it ({type(pipe).__name__})"
         ) from None
     finally:
         vars(pipe).pop("lora_state_dict", None)

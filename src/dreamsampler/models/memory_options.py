@@ -50,7 +50,10 @@ class MemoryOptions:
             )
 
     def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device | None) -> None:
-        """Freeze networks, given by their names, set their layout, and bring them to a device; None leaves them."""
+        """Freeze networks, given by their names, set their layout, and bring them to a device.
+
+        None leaves them where they are.
+        """
         for name, part in parts.items():
             part.eval().requires_grad_(False)
             if name in (denoiser, "vae") and self._has_channels_last(part):

@@ -87,12 +87,12 @@ def load_pipeline(
             raise ModelError(
                 f"{cls.__name__} needs a {part}, which {folder} lacks: {_advice(part)}"
             )
-    for part, (_, kind) in stored.items():
-        allowed = accepted(cls, part)
-        if part in networks(folder) and part not in given and allowed and kind not in allowed:
+    for part in networks(folder):
+        allowed = accepted(cls, part) if part in stored and part not in given else ()
+        if allowed and not issubclass(kind := class_of(folder, part), allowed):
             raise ModelError(
-                f"{cls.__name__} takes {' or '.join(allowed)} as {part}, but {folder} has {kind}: "
-                "pass a pipeline of this model's family"
+                f"{cls.__name__} takes {_names(allowed)} as {part}, but {folder} has "
+                f"{kind.__name__}: pass a pipeline of this model's family"
             )
     options: dict[str, Any] = {}
     if quantization_config is not None:
@@ -123,18 +123,17 @@ def _advice(part: str) -> str:
     return "pass the folder of a model that has it, or another pipeline"
 
 
-def accepted(cls: Any, part: str) -> list[str]:
+def accepted(cls: Any, part: str) -> tuple[type, ...]:
     """The classes that a pipeline takes as a part, by its annotations; empty if it does not say."""
     parameter = inspect.signature(cls.__init__).parameters.get(part)
-    annotation = None if parameter is None else parameter.annotation
-    found: list[Any] = [annotation]
+    found: list[Any] = [None if parameter is None else parameter.annotation]
     while any(get_args(each) for each in found):
         found = [inner for each in found for inner in (get_args(each) or (each,))]
-    return [
-        each.__name__
-        for each in found
-        if isinstance(each, type) and hasattr(each, "from_pretrained")
-    ]
+    return tuple(c for c in found if isinstance(c, type) and hasattr(c, "from_pretrained"))
+
+
+def _names(classes: tuple[type, ...]) -> str:
+    return " or ".join(each.__name__ for each in classes)
 
 
 def quantization(config: Any) -> Any:
@@ -192,9 +191,9 @@ def check_control(pipe: Any, control: Sequence[Any]) -> None:
                 f"({apart[0]} is {other[apart[0]]} instead of {own[apart[0]]}): pass one of its "
                 "family"
             )
-        if allowed and type(each).__name__ not in allowed:
+        if allowed and not isinstance(each, allowed):
             raise ModelError(
-                f"{type(pipe).__name__} takes {' or '.join(allowed)}, but controlnet is a "
+                f"{type(pipe).__name__} takes {_names(allowed)}, but controlnet is a "
                 f"{type(each).__name__}: pass one of its family"
             )
 
@@ -231,9 +230,8 @@ def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
     places = [path.parent / "image_encoder", path.parent.parent / "image_encoder"]
     encoder = next((place for place in places if place.is_dir()), None)
     if encoder is not None and getattr(pipe, "image_encoder", None) is None:
-        kinds = accepted(type(pipe), "image_encoder")
-        kind = getattr(import_module("transformers"), kinds[0])
-        network = next(part for part in pipe.components.values() if isinstance(part, nn.Module))
+        kind = accepted(type(pipe), "image_encoder")[0]
+        network: Any = next(p for p in pipe.components.values() if isinstance(p, nn.Module))
         pipe.register_modules(
             image_encoder=load_network(kind, fetch_network(encoder, hub), network.dtype)
         )

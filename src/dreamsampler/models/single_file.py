@@ -46,7 +46,7 @@ _T5 = "text_encoders.t5xxl."
 
 
 def file_kind(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """What diffusers takes a checkpoint file for ("v1", "xl_base", "flux-dev", ...), and its header.
+    """What diffusers takes a file for ("v1", "xl_base", "flux-dev", ...), and its header.
 
     The weights are not read, so that a refusal is immediate.
 
@@ -69,7 +69,7 @@ def file_kind(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _has(header: Mapping[str, Any], *starts: str) -> bool:
-    return any(key.startswith(starts) for key in header)
+    return bool(starts) and any(key.startswith(starts) for key in header)
 
 
 def find_config(path: Path, kind: str, config: str | None, hub: Hub) -> Path:
@@ -138,17 +138,16 @@ def load_file(
                 kind = class_of(folder, part)
                 if part in given or part not in takes:
                     continue
-                if part in ("unet", "transformer", "vae") and hasattr(kind, "from_single_file"):
-                    if part != "vae" or _has(header, *_STARTS["vae"]):
-                        more = _denoiser_options(path, part, header, dtype)
-                        given[part] = kind.from_single_file(
-                            str(path),
-                            subfolder=part,
-                            torch_dtype=part_dtype(folder, part, dtype),
-                            **options,
-                            **more,
-                        )
-                        continue
+                held = part in ("unet", "transformer") or _has(header, *_STARTS.get(part, ()))
+                if held and not is_text(part) and hasattr(kind, "from_single_file"):
+                    given[part] = kind.from_single_file(
+                        str(path),
+                        subfolder=part,
+                        torch_dtype=part_dtype(folder, part, dtype),
+                        **options,
+                        **_denoiser_options(path, part, header, dtype),
+                    )
+                    continue
                 starts = (_T5,) if part == "text_encoder_3" else _STARTS["text_encoder"]
                 if is_text(part) and _has(header, *starts):
                     continue
@@ -172,7 +171,7 @@ def load_file(
 def _denoiser_options(
     path: Path, part: str, header: Mapping[str, Any], dtype: torch.dtype
 ) -> dict[str, Any]:
-    """Of a UNet its input channels, since the configuration may be of another model; of GGUF that."""
+    """Input channels of a UNet, since the configuration may be of another model; GGUF's types."""
     first = header.get("model.diffusion_model.input_blocks.0.0.weight")
     if part == "unet" and first is not None:
         return {"in_channels": first["shape"][1]}
