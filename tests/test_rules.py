@@ -75,6 +75,10 @@ def test_a_file_says_what_it_is():
     assert silent == [], "no docstring, or its first line is no sentence"
 
 
+FORWARDING = {"from_pretrained", "from_pipe", "condition", "encode_prompt", "ask", "finish"}
+"""What passes arguments on to a pipeline's call, which are checked there."""
+
+
 def test_classes_are_abstract_or_final_and_options_have_names():
     open_classes, any_options = [], []
     bases = {
@@ -91,10 +95,13 @@ def test_classes_are_abstract_or_final_and_options_have_names():
                 abstract = any(ast.unparse(b).split("[")[0].endswith(OPEN) for b in node.bases)
                 if not (final or abstract or node.name in bases):
                     open_classes.append(f"{where(path, node)} {node.name}")
-            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            forwards = node.name == "from_pretrained" if public else False  # as diffusers' own
-            if public and not forwards and node.args.kwarg is not None:
-                any_options.append(f"{where(path, node)} {node.name}")
+        for scope in (
+            n for n in ast.walk(SOURCES[path]) if isinstance(n, (ast.Module, ast.ClassDef))
+        ):
+            for node in (n for n in scope.body if isinstance(n, ast.FunctionDef)):
+                public = not node.name.startswith("_") and node.name not in FORWARDING
+                if public and node.args.kwarg is not None:
+                    any_options.append(f"{where(path, node)} {node.name}")
     assert open_classes == [], "classes that are neither abstract, nor a base of others, nor final"
     assert any_options == [], "public functions with **options"
 

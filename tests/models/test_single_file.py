@@ -160,9 +160,7 @@ def test_a_file_without_its_second_text_encoder_takes_it_from_the_folder(single,
         prior.condition("a cat").embeddings,
         from_pretrained(TINY, device="cpu").condition("a cat").embeddings,
     )
-    empty = shutil.copytree(
-        TINY, tmp_path / "c", ignore=shutil.ignore_patterns("*.safetensors")
-    )
+    empty = shutil.copytree(TINY, tmp_path / "c", ignore=shutil.ignore_patterns("*.safetensors"))
     assert "holds no text_encoder" in refusal(tmp_path / "a.safetensors", config=empty)
 
 

@@ -21,13 +21,13 @@ from dreamsampler.maths import (
     Target,
     Weight,
     to_estimate,
-    weigh,
 )
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.device import choose_device, choose_dtype, device_of
 from dreamsampler.models.errors import ModelError, PromptTruncated
 from dreamsampler.models.family import Family, TextCondition
 from dreamsampler.models.finite import FiniteCheck
+from dreamsampler.models.guided import guided_conditions
 from dreamsampler.models.libraries import quiet
 
 _CACHED_PROMPTS = 64
@@ -244,28 +244,7 @@ class NetworkPrior:
             ModelError: w other than 1 without a negative prompt, of a network with distilled
                 guidance; a scale that changes with the level, of one with an embedded scale.
         """
-        name = self.name or "this model"
-        if self.family.guides_itself and (null.prompt or scale != 1):
-            raise ModelError(
-                f"{name} guides itself by its call: leave guidance_scale and the negative prompt "
-                "out of the task, or guidance_scale out of the call"
-            )
-        if self.family.guidance == "cfg" or null.prompt:
-            return [(null, lambda level: 1 - weigh(scale, level)), (condition, scale)]
-        if callable(scale):
-            raise ModelError(
-                f"{name} was distilled to one guidance scale for a whole run, so it cannot change "
-                "with the level: pass a number"
-            )
-        if self.family.guidance == "embedded":
-            return [(replace(condition, guidance_scale=scale), 1.0)]
-        if scale != 1:
-            raise ModelError(
-                f"{name} was distilled with guidance and without the null prompt, so "
-                f"guidance_scale {scale:g} means nothing to it: pass guidance_scale 1, or a "
-                "negative prompt to be guided away from"
-            )
-        return [(condition, 1.0)]
+        return guided_conditions(self.family, self.name, condition, null, scale)
 
     def usual_scale(self, scale: float) -> float:
         """The guidance scale by default: the model's, if it has its own, else this."""
@@ -330,7 +309,7 @@ class NetworkPrior:
             zs = [each / total for each in zs]
             rates = Level(level.t, level.alpha / total, level.sigma / total)
         latents = torch.cat(zs) if len(zs) > 1 else zs[0]
-        inputs = latents.to(device, dtype)
+        inputs = latents if self.family.casts else latents.to(device, dtype)
         with self._running(self.network, inputs):
             text = self.family.batch(conditions, rows, device, dtype)
             output = self.family.forward(inputs, rates, text)

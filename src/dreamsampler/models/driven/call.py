@@ -5,19 +5,24 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import queue
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
 import numpy as np
 import torch
-from greenlet import GreenletExit, getcurrent, greenlet
 from torch import Tensor
 
 from dreamsampler.models.libraries import quiet
 
 _MISSING: Any = object()
+_CLOSE: Any = object()
+_ACTIVE = threading.local()
+"""`call`: the open call of this thread."""
 
 
+@final
 class StandIn:
     """A component of a pipeline whose calls somebody else answers; all else is the component's.
 
@@ -42,6 +47,17 @@ class StandIn:
         return self._answers.get("__call__", self._real)(*args, **kwargs)
 
 
+@final
+class LoopError(Exception):
+    """A pipeline's loop does not step as often as it has times."""
+
+
+@final
+class _Closed(BaseException):
+    """Ends a call that nobody asks any more, in its thread."""
+
+
+@final
 class _Stepped(tuple):
     """What `scheduler.step` returns, as a tuple and by name."""
 
@@ -56,9 +72,10 @@ class OpenCall:
         ask(z, t): the loop goes on with z at time t, and gives what it passes to the next step
         finish(z): the loop ends with z, and gives what the pipeline returns
 
-    The call runs in a greenlet, so that it keeps its place. Everything between two steps is the
-    pipeline's own code. What the call sets on the pipeline (its guidance scale, say) is put away
-    between the asks, so that several calls can be open and the user finds the pipeline as it was.
+    The call runs in a thread of its own, so that it keeps its place; only one of the two threads
+    runs at a time. Everything between two steps is the pipeline's own code. What the call sets on
+    the pipeline (its guidance scale, say) is put away between the asks, so that several calls can
+    be open and the user finds the pipeline as it was.
 
     Args:
         pipeline: a diffusers pipeline whose loop calls `scheduler.step`.
@@ -68,9 +85,10 @@ class OpenCall:
 
     Attributes:
         steps: how many the loop took; of `length`.
+        time: the one that is asked for; None at first and at the end.
         output: what the loop passed to its first step.
         sample: the noisy latents in the loop's layout, as the first step got them.
-        looked: whether the loop read other times than the current one.
+        read_ahead: whether the loop read other times than the current one.
     """
 
     def __init__(
@@ -81,19 +99,22 @@ class OpenCall:
         opening: Mapping[str, Any] | None = None,
     ) -> None:
         self._pipeline, self._arguments = pipeline, dict(arguments)
-        self.steps, self.length, self.looked, self.ended = 0, 0, False, False
-        self._time: Any = None
+        self.steps, self.length, self.read_ahead, self.ended = 0, 0, False, False
+        self.time: Any = None
         self._result: Any = None
         scheduler = self._scheduler(pipeline.scheduler)
         config = {**getattr(pipeline, "_progress_bar_config", {}), "disable": True}
         self._state: dict[str, Any] = {
             "scheduler": scheduler, "_progress_bar_config": config, **(components or {})
         }  # fmt: skip
-        self._run = greenlet(self._call)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._call, daemon=True, name="open call")
+        self._thread.start()
         with torch.no_grad(), quiet():
             paused = self._switch(opening or {})
         if self.ended:
-            raise LookupError("its call ended without a step of its scheduler")
+            raise LoopError("its call ended without a step of its scheduler")
         self.output, self.sample = paused
 
     def ask(self, z: Tensor, time: Tensor, **components: Any) -> tuple[Tensor, Tensor]:
@@ -105,34 +126,53 @@ class OpenCall:
             components: take the place of components, for this step.
 
         Raises:
-            LookupError: the loop took no further step.
+            LoopError: the loop took no further step.
         """
-        self._time = time
+        self.time = time
         paused = self._switch(components, z)
         if self.ended:
-            raise LookupError("its loop ended before the last step")
+            raise LoopError("its loop ended before the last step")
         return paused
 
     def finish(self, z: Tensor, **components: Any) -> Any:
         """What the pipeline returns, its loop ending with some latents."""
-        self._time = None
+        self.time = None
         with torch.no_grad():
             for _ in range(max(self.length, 1)):  # a loop over indices goes to its end
                 self._switch(components, z)
                 if self.ended:
                     return self._result
-        raise LookupError("its loop goes on after the last of its times")
+        raise LoopError("its loop goes on after the last of its times")
 
     def close(self) -> None:
         """Leave the call where it stands."""
-        if not self._run.dead:
-            self._run.throw(GreenletExit)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._inbox.put(_CLOSE)
+            self._thread.join()
 
-    def _call(self) -> Any:
+    def _call(self) -> None:
+        """The pipeline's call, in its thread."""
+        _ACTIVE.call = self
         call = type(self._pipeline).__call__
         call = getattr(call, "__wrapped__", call)  # without the no_grad around it
-        self._result = call(self._pipeline, **self._arguments)
-        self.ended = True
+        try:
+            self._resume(self._inbox.get())
+            self._result = call(self._pipeline, **self._arguments)
+            self.ended = True
+            self._outbox.put(None)
+        except _Closed:
+            pass
+        except BaseException as error:
+            self.ended = True
+            self._outbox.put(error)
+
+    def _resume(self, message: Any) -> Tensor | None:
+        """In the call's thread: go on as the asking thread computes, with its latents."""
+        if message is _CLOSE:
+            raise _Closed
+        z, restore = message
+        restore()
+        return z
 
     def _switch(self, components: Mapping[str, Any], z: Tensor | None = None) -> Any:
         """Let the pipeline run to its next step, with this call's state on it."""
@@ -141,12 +181,14 @@ class OpenCall:
         attributes.update(self._state)
         attributes.update(components)
         entered = dict(attributes)
-        gradients = torch.is_grad_enabled()
-        self._run.parent = getcurrent()
         try:
-            return self._run.switch() if z is None else self._run.switch(z)
+            self._inbox.put((z, _modes()))
+            try:
+                answer = self._outbox.get()
+            except BaseException:  # Ctrl-C: the network's call ends first
+                self._outbox.get()
+                raise
         finally:
-            torch.set_grad_enabled(gradients)
             for name in [*attributes]:
                 if attributes[name] is not entered.get(name, _MISSING):
                     self._state[name] = attributes[name]
@@ -154,32 +196,13 @@ class OpenCall:
                     del attributes[name]
                 else:
                     attributes[name] = before[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _scheduler(self, real: Any) -> Any:
         """A copy of the scheduler whose steps and times are ours."""
         ours = copy.deepcopy(real)
-        outer = self
-
-        class Times(Tensor):
-            """The scheduler's times; the loop's current one is the one that was asked for."""
-
-            def __iter__(self) -> Iterator[Any]:
-                begun, values = outer.steps, iter(self.as_subclass(Tensor).unbind())
-                while outer.steps == begun:  # before the loop's first step: the scheduler's
-                    if (value := next(values, None)) is None:
-                        return
-                    yield value
-                while outer._time is not None:
-                    yield outer._time
-
-            def __getitem__(self, index: Any) -> Any:
-                if not isinstance(index, int):
-                    return self.as_subclass(Tensor)[index].as_subclass(Times)
-                if outer._time is not None and index == outer.steps:
-                    return outer._time
-                outer.looked |= outer.steps > 0
-                return self.as_subclass(Tensor)[index]
-
         set_timesteps = ours.set_timesteps
 
         @functools.wraps(set_timesteps)
@@ -190,15 +213,73 @@ class OpenCall:
 
         def step(model_output: Any, timestep: Any = None, sample: Any = None, *_: Any, **__: Any):
             self.steps += 1
-            parent: Any = getcurrent().parent
-            z = parent.switch((model_output, sample))
+            self._outbox.put((model_output, sample))
+            z = self._resume(self._inbox.get())
             return _Stepped((z, z))
 
         ours.set_timesteps, ours.step = timed, step
         ours.scale_model_input = lambda sample, *_, **__: sample
-        if "__signature__" not in vars(step):
-            step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
+        step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
         return ours
+
+
+def _modes() -> Callable[[], None]:
+    """What sets the modes of torch that belong to a thread to those of this one."""
+    gradients, cuda = torch.is_grad_enabled(), torch.cuda.is_initialized()
+    stream = torch.cuda.current_stream() if cuda else None
+    kinds = ("cpu", "cuda")
+    casts = [(k, torch.is_autocast_enabled(k), torch.get_autocast_dtype(k)) for k in kinds]
+
+    def restore() -> None:
+        torch.set_grad_enabled(gradients)
+        for kind, enabled, dtype in casts:
+            torch.set_autocast_enabled(kind, enabled)
+            torch.set_autocast_dtype(kind, dtype)
+        if stream is not None:
+            torch.cuda.set_stream(stream)
+
+    return restore
+
+
+@final
+class Times(Tensor):
+    """A scheduler's times; the current one of the open call's loop is the one it was asked for."""
+
+    @classmethod
+    def __torch_function__(cls, *args: Any, **kwargs: Any) -> Any:
+        """As for any subclass, but a single number is a plain tensor."""
+        result: Any = super().__torch_function__(*args, **kwargs)
+        single = isinstance(result, Tensor) and result.ndim == 0
+        return result.as_subclass(Tensor) if single else result
+
+    def __iter__(self) -> Iterator[Any]:
+        """The scheduler's times before the loop's first step, then those that are asked for."""
+        call: Any = getattr(_ACTIVE, "call", None)
+        if call is None:  # outside of a call they are numbers
+            yield from self.as_subclass(Tensor).unbind()
+            return
+        begun, values = call.steps, iter(self.as_subclass(Tensor).unbind())
+        while call.steps == begun:
+            if (value := next(values, None)) is None:
+                return
+            yield value
+        while call.time is not None:
+            yield call.time
+
+    def __getitem__(self, index: Any) -> Any:
+        """The time that was asked for, at the number of the step."""
+        call: Any = getattr(_ACTIVE, "call", None)
+        plain: Tensor = self.as_subclass(Tensor)[index]
+        if not isinstance(index, int) or call is None:
+            return plain.as_subclass(Times) if plain.ndim else plain
+        if call.time is not None and index == call.steps:
+            return call.time
+        call.read_ahead |= call.steps > 0
+        return plain
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """A copy."""
+        return self.as_subclass(Tensor).clone().as_subclass(Times)
 
 
 def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:

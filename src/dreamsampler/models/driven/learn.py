@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from dreamsampler.models.driven.call import same
+from dreamsampler.models.driven.call import LoopError, same
 from dreamsampler.models.driven.pipeline import Pipeline
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Guidance
@@ -17,7 +17,7 @@ from dreamsampler.models.family import Guidance
 _PROMPT = "a photo of a cat"
 _LONGER = "a photo of a cat and another photo of a cat"
 Slot = dict[tuple[Any, ...], Any]
-"""What a network is told for one condition: path of an input -> value."""
+"""The inputs of a network under one condition: path of an input -> value."""
 
 
 @final
@@ -73,7 +73,7 @@ def learn(pipeline: Pipeline) -> Learned:
 def _slots(pipeline: Pipeline, prompt: str, more: Mapping[str, Any]) -> list[Slot]:
     """The conditions that the network is asked under, in the first step of a call."""
     record: list[Any] = []
-    pipeline.open(pipeline.arguments([prompt], None, 2, more), record=record).close()
+    pipeline.open(pipeline.arguments([prompt], pipeline.probed, 2, more), record=record).close()
     return [slot for args, kwargs in record for slot in _split(args, kwargs)]
 
 
@@ -140,7 +140,7 @@ def _guidance(pipeline: Pipeline, prompt: str, slots: list[Slot]) -> tuple[Guida
     """How a pipeline is guided, and by which argument."""
     if pipeline.guides_itself:
         return "distilled", None
-    told: str | None = None
+    embedded: str | None = None
     for name in ("true_cfg_scale", "guidance_scale"):
         if name not in pipeline.parameters:
             continue
@@ -150,8 +150,8 @@ def _guidance(pipeline: Pipeline, prompt: str, slots: list[Slot]) -> tuple[Guida
         if len(on) > len(slots) and pipeline.default(name) not in (None, 1.0):
             return "cfg", name
         if len(on) == len(slots) and _differences(on[0], slots[0]):
-            told = name
-    return ("embedded", told) if told else ("distilled", None)
+            embedded = name
+    return ("embedded", embedded) if embedded else ("distilled", None)
 
 
 def _guided(pipeline: Pipeline, scale: str, prompt: str) -> list[Slot]:
@@ -169,7 +169,10 @@ def _null(pipeline: Pipeline, scale: str, slots: list[Slot]) -> Slot:
     if len(on) != 2 or len(others) != 1:
         return {}
     empty = _slots(pipeline, "", {})[0]
-    return _differences(others[0], empty)
+    pipeline.spare.clear()  # other latents: what depends on them is no null prompt
+    other = _slots(pipeline, "", {"generator": torch.Generator().manual_seed(1)})[0]
+    noisy = _differences(other, empty)
+    return {p: v for p, v in _differences(others[0], empty).items() if p not in noisy}
 
 
 def _fits(null: Slot, *others: Slot) -> bool:
@@ -184,8 +187,8 @@ def _fits(null: Slot, *others: Slot) -> bool:
 def _batches(pipeline: Pipeline, prompt: str) -> bool:
     """Whether a call takes a list of prompts, one a row."""
     try:
-        one = pipeline.open(pipeline.arguments([prompt], None, 2))
-        two = pipeline.open(pipeline.arguments([prompt, prompt], None, 2))
+        one = pipeline.open(pipeline.arguments([prompt], pipeline.probed, 2))
+        two = pipeline.open(pipeline.arguments([prompt, prompt], pipeline.probed, 2))
     except (ModelError, RuntimeError, IndexError):
         return False
     one.close()
@@ -195,17 +198,17 @@ def _batches(pipeline: Pipeline, prompt: str) -> bool:
 
 def _check_loop(pipeline: Pipeline, prompt: str) -> None:
     """Raise ModelError if the loop does more with its latents than pass them on."""
-    call = pipeline.open(pipeline.arguments([prompt], None, 4))
+    call = pipeline.open(pipeline.arguments([prompt], pipeline.probed, 4))
     z = torch.randn(call.sample.shape, generator=torch.Generator().manual_seed(0)).to(call.sample)
     time = torch.as_tensor(1, device=z.device)
     try:
         with torch.no_grad():
             _, sample = call.ask(z, time, **pipeline.stubs())
-    except LookupError as error:
+    except LoopError as error:
         raise pipeline.refused(str(error)) from error
     finally:
         call.close()
-    if call.looked:
+    if call.read_ahead:
         raise pipeline.refused("its loop looks at other times than the current one")
     if not torch.equal(sample, z):
         raise pipeline.refused("its loop changes the latents between two steps")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from dreamsampler.models.driven.call import OpenCall, StandIn, memoized, same
+from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized, same
 from dreamsampler.models.errors import ModelError, one_line
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
@@ -25,6 +26,9 @@ _OURS = {
     "num_images_per_prompt": "the task's num_images",
     "height": "the task's size",
     "width": "the task's size",
+    "max_area": "the task's size",
+    "use_resolution_binning": "the task's size",
+    "_auto_resize": "the task's size",
     "output_type": "",
     "return_dict": "",
     "callback_on_step_end": "`task.start(model)`, which gives every step",
@@ -32,13 +36,17 @@ _OURS = {
     "callback": "`task.start(model)`, which gives every step",
     "callback_steps": "",
 }
+PROBED = 256
+"""Side of the pictures of calls with a stubbed network, in pixels."""
 _GUIDANCE = ("guidance_scale", "true_cfg_scale")
-_GUIDERS = {"pag_scale": 0.0}
+_GUIDERS = {"pag_scale": 0.0, "sag_scale": 0.0}
 """Guidance that is on by default in a pipeline's call, and what turns it off."""
 _BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
 """Arguments whose effect depends on the number of the step, and the value that does not."""
+_FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
 
 
+@final
 class _Decoded(Exception):
     """Carries what the autoencoder would decode."""
 
@@ -60,6 +68,7 @@ class Pipeline:
         autoencoder: the name of its autoencoder, or None for a model of pixels.
         settings: arguments that are learned (what turns its own guidance off).
         needs_reference: whether its call fails without a reference picture.
+        stubbed: whether a call opens with its network's answers stubbed.
 
     Raises:
         ModelError: an argument that the call does not have, or that a task sets.
@@ -67,12 +76,13 @@ class Pipeline:
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
         self.pipe, self.call, self.name = pipe, dict(call), type(pipe).__name__
-        self.parameters = dict(inspect.signature(type(pipe).__call__).parameters)
-        self.parameters.pop("self", None)
+        signature = inspect.signature(type(pipe).__call__).parameters
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        self.parameters = {n: p for n, p in signature.items() if p.kind in named and n != "self"}
         self.settings: dict[str, Any] = {}
-        self.needs_reference = False
+        self.needs_reference, self.stubbed = False, True
         self.known: list[tuple[Any, Any]] = []
-        self._spare: dict[Any, Any] = {}
+        self.spare: dict[Any, Any] = {}
         self._lasting: dict[str, Any] = {}
         self.check(self.call)
         if getattr(pipe, "scheduler", None) is None:
@@ -97,6 +107,11 @@ class Pipeline:
     def modules(self) -> dict[str, nn.Module]:
         """All its networks."""
         return {n: m for n, m in self.pipe.components.items() if isinstance(m, nn.Module)}
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The denoiser and what controls it."""
+        return {n: m for n, m in self.modules.items() if n == self.denoiser or "controlnet" in n}
 
     def refused(self, why: str) -> ModelError:
         """The error of a pipeline that cannot be driven."""
@@ -140,7 +155,13 @@ class Pipeline:
     @property
     def references(self) -> bool:
         """Whether its call takes reference pictures, which every step sees."""
-        return "image" in self.parameters and not self.starts
+        controlled = any("control" in name or "adapter" in name for name in self.pipe.components)
+        return "image" in self.parameters and not self.starts and not controlled
+
+    @property
+    def probed(self) -> tuple[int, int] | None:
+        """(height, width) of calls with a stubbed network; None if the size is fixed."""
+        return (PROBED, PROBED) if "height" in self.parameters else None
 
     def default(self, name: str) -> Any:
         """The default of an argument."""
@@ -176,6 +197,7 @@ class Pipeline:
         if size is not None:
             ours |= {"height": size[0], "width": size[1]}
             ours |= {"_auto_resize": False, "use_resolution_binning": False}
+            ours |= {"max_area": size[0] * size[1]}
         given = {**self.settings, **self.call, **(more or {})}
         if "prompt" in self.parameters and "prompt_embeds" not in given:
             ours["prompt"] = prompts[0] if count == 1 else prompts
@@ -216,16 +238,28 @@ class Pipeline:
         Raises:
             ModelError: the call failed, or never came to a step.
         """
-        opening = self.stubs(record)
         lasting = {**self._memos(), **(components or {})}
-        with torch.random.fork_rng(devices=[]):
-            try:
-                return OpenCall(self.pipe, arguments, lasting, opening)
-            except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
-                missing = self._missing(arguments)
-                if missing:
-                    raise self.refused(f"its call needs {' and '.join(missing)}") from error
-                raise self.refused(one_line(error)) from error
+        if hasattr(self.pipe, "default_sample_size") and "height" in arguments:
+            # some loops scale what is asked for to the area of their own size
+            area = arguments["height"] * arguments["width"]
+            side = area**0.5 / getattr(self.pipe, "vae_scale_factor", 1) * (1 + 1e-12)
+            lasting["default_sample_size"] = side
+        for stubbed in (True, False):  # where zeros do not do, the network itself opens the call
+            if stubbed and not self.stubbed:
+                continue
+            opening = self.stubs(record) if stubbed else {}
+            with torch.random.fork_rng(devices=[]):
+                try:
+                    return OpenCall(self.pipe, arguments, lasting, opening)
+                except LoopError as error:
+                    raise self.refused(str(error)) from None
+                except _FAILURES as error:
+                    missing = self._missing(arguments)
+                    if missing:
+                        raise self.refused(f"its call needs {' and '.join(missing)}") from error
+                    if not stubbed:
+                        raise self.refused(one_line(error)) from error
+        raise AssertionError("unreachable")
 
     def _missing(self, arguments: Mapping[str, Any]) -> list[str]:
         """Arguments without a default, or pictures, that nobody gave."""
@@ -234,7 +268,6 @@ class Pipeline:
             for name, parameter in self.parameters.items()
             if arguments.get(name) is None
             and (parameter.default is inspect.Parameter.empty or name in ("image", "control_image"))
-            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         ]
 
     def _memos(self) -> dict[str, Any]:
@@ -244,7 +277,8 @@ class Pipeline:
             made["encode_prompt"] = memoized(self.known, self.pipe.encode_prompt)
         if self.autoencoder is not None:
             vae = self.part(self.autoencoder)
-            made[self.autoencoder] = StandIn(vae, {"encode": memoized(self.known, vae.encode)})
+            encode = memoized(self.known, partial(_encoded, vae))
+            made[self.autoencoder] = StandIn(vae, {"encode": encode})
         return made
 
     def stubs(self, record: list[Any] | None = None) -> dict[str, Any]:
@@ -256,8 +290,8 @@ class Pipeline:
             return self._zeros(args, kwargs)
 
         made = {self.denoiser: StandIn(self.part(self.denoiser), {"__call__": zeros})}
-        for name, module in self.modules.items():
-            if "controlnet" in name:
+        for name, module in self.networks.items():
+            if name != self.denoiser:
                 made[name] = StandIn(module, {"__call__": self._once(name, module)})
         return made
 
@@ -267,9 +301,9 @@ class Pipeline:
         def answer(*args: Any, **kwargs: Any) -> Any:
             tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
             key = (name, *(tuple(v.shape) for v in tensors), tensors[0].dtype)
-            if key not in self._spare:
-                self._spare[key] = module(*args, **kwargs)
-            return self._spare[key]
+            if key not in self.spare:
+                self.spare[key] = module(*args, **kwargs)
+            return self.spare[key]
 
         return answer
 
@@ -280,7 +314,7 @@ class Pipeline:
         config = self.part(self.denoiser).config
         channels = config.get("out_channels")
         if isinstance(x, (list, tuple)):
-            out: Any = [torch.zeros_like(each) for each in x]
+            out: Any = _nested_zeros(x)
         elif x.ndim == 3:
             patch = config.get("patch_size") or 1
             patch = patch if isinstance(patch, int) else patch[-1]
@@ -305,11 +339,27 @@ class Pipeline:
             call.finish(ends, **{**self.stubs(), self.autoencoder: stand_in})
         except _Decoded as found:
             return found.code
-        except LookupError as error:
+        except LoopError as error:
             raise self.refused(one_line(error)) from error
         raise self.refused(f"it ends without its {self.autoencoder}")
 
 
+def _nested_zeros(x: Any) -> Any:
+    """Zeros for every row of a list; a row with references ends with its latents."""
+    rows = [each if isinstance(each, Tensor) else each[-1] for each in x]
+    return [torch.zeros_like(row) for row in rows]
+
+
+def _encoded(vae: Any, *args: Any, **kwargs: Any) -> Any:
+    """A picture, encoded: the mode, never a sample, so that a row does not depend on others."""
+    output = vae.encode(*args, **kwargs)
+    distribution = getattr(output, "latent_dist", None)
+    if distribution is not None:
+        distribution.sample = lambda generator=None: distribution.mode()
+    return output
+
+
+@final
 class _Output(tuple):
     """A network's output, as a tuple and by name."""
 
