@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import edit_json, latents
 
-from dreamsampler.models import libraries, load
+from dreamsampler.models import libraries, source
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.folder import load_folder
@@ -320,7 +320,7 @@ def test_the_small_autoencoder_fits_too(own_folder):
 
 
 def test_a_package_without_its_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(load, "_BUNDLED", tmp_path)
+    monkeypatch.setattr(source, "_BUNDLED", tmp_path)
     assert "'iconic' is not in this installation" in refusal()
 
 

@@ -146,7 +146,7 @@ def test_a_file_that_says_what_it_predicts_is_believed(xl, tmp_path):
     save_file({**load_file(file), "v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}, path)
     prior = from_pretrained(path, config=folder, device="cpu", local_files_only=True)
     assert prior.target == "v"
-    assert prior.schedule(1.0).alpha < 1e-6  # noise alone
+    assert prior.schedule(1.0).alpha < 1e-3  # noise alone
     assert plain("sdxl").target == "epsilon" and plain("sdxl").schedule(1.0).alpha > 0.01
 
 

@@ -224,6 +224,7 @@ class _MetaFamily(Family):
     """The sizes of a pipeline that is asked through its own call, and its network's memory."""
 
     pipelines, denoisers = (), ("",)
+    tokenizers, encoders = {}, {}
 
     def __init__(self, pipe: Any, factor: int) -> None:
         self._pipeline = Pipeline(pipe, {})
@@ -231,13 +232,12 @@ class _MetaFamily(Family):
         config = self.network.config
         patch = config.get("patch_size")
         self.cells = patch if isinstance(patch, int) and patch > 1 else 2
-        native = config.get("sample_size")
-        self.native_cells = native if isinstance(native, int) else 1024 // factor
+        side = config.get("sample_size")
+        self.native_cells = side if isinstance(side, int) else 1024 // factor
         self.latent_channels = _latent_channels(pipe.vae)
         levels = levels_of(pipe.scheduler, (self.native_cells // self.cells) ** 2)
         self.schedule, self.target = levels.schedule, levels.target
         self.guidance = "embedded" if config.get("guidance_embeds") else "cfg"
-        self.tokenizers, self.encoders = {}, {}
 
     def encode_prompt(self, prompt: str) -> Any:
         """Nobody asks."""
@@ -250,8 +250,7 @@ class _MetaFamily(Family):
     def peak(self, rows: int, size: tuple[int, int], gradients: bool) -> int:
         """Memory of one forward: of the inputs that the pipeline's call gives its network.
 
-        Where that call needs numbers, an estimate: 16 activations of the network's width for each
-        token, in every layer with gradients.
+        Where that call needs numbers, an estimate: 16 numbers a token, channel and kept layer.
         """
         record: list[Any] = []
         try:

@@ -111,12 +111,16 @@ def _disable_input_dtype_casting(*args: Any, **options: Any) -> Any:
     return importlib.import_module("peft.helpers").disable_input_dtype_casting(*args, **options)
 
 
+@final
 class _LoraLayers(type):
+    """Its classes have an instance if peft's has it."""
+
     def __instancecheck__(cls, instance: Any) -> bool:
         tuners = sys.modules.get("peft.tuners.tuners_utils")
         return tuners is not None and isinstance(instance, tuners.BaseTunerLayer)
 
 
+@final
 class _LoraLayer(metaclass=_LoraLayers):
     """peft's BaseTunerLayer: what is none of its class before peft is imported, never was one."""
 

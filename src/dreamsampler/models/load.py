@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 
 from dreamsampler.models.adapter import Adapters
-from dreamsampler.models.alias import ALIASES, BUNDLED, commits, pin, repositories, suggestion
+from dreamsampler.models.alias import BUNDLED, commits, repositories
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.errors import ModelError
@@ -24,14 +23,13 @@ from dreamsampler.models.folder import (
     check_weights,
     class_name,
     folder_revision,
-    has_configs,
     is_complete,
     is_text,
     load_folder,
     native_family,
     variant_of,
 )
-from dreamsampler.models.hub import Hub, download_configs, download_pipeline
+from dreamsampler.models.hub import Hub, download_pipeline
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_options import MemoryOptions, Offload
 from dreamsampler.models.network import NetworkPrior
@@ -46,9 +44,8 @@ from dreamsampler.models.pipeline import (
 from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import detect_target, file_kind, find_config, load_file
-from dreamsampler.models.weights import fingerprint, read_json, refuse_pickle
-
-_BUNDLED = Path(__file__).parent / "bundled"
+from dreamsampler.models.source import local_path, split_revision
+from dreamsampler.models.weights import fingerprint, read_json
 
 
 @runtime_checkable
@@ -155,7 +152,7 @@ def from_pretrained(
         offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
     )
     memory.check()
-    name, revision = _split_revision(str(model), revision)
+    name, revision = split_revision(str(model), revision)
     hub = Hub(revision, variant, cache_dir, token, local_files_only)
     adapters = Adapters.of(lora, textual_inversion)
     options = _Options(
@@ -172,7 +169,7 @@ def from_pretrained(
         quantization_config,
         call,
     )
-    path = _local(name)
+    path = local_path(name)
     if path is not None and path.is_file():
         source = _read_file(path, options, config)
     elif config is not None:
@@ -198,27 +195,6 @@ def from_pretrained(
     return prior
 
 
-def config_folder(
-    model: str | Path, revision: str | None = None, local_files_only: bool | None = None
-) -> Path:
-    """The folder with a model's configuration and tokenizers; no weights are downloaded.
-
-    Args:
-        model: see `from_pretrained`; a single file has no configuration of its own.
-        revision: see `from_pretrained`.
-        local_files_only: see `from_pretrained`.
-
-    Raises:
-        ModelError: it is not available.
-    """
-    name, revision = _split_revision(str(model), revision)
-    path = _local(name)
-    if path is not None and path.is_file():
-        raise ModelError(f"{path} comes without a configuration: pass a folder, alias or hub id")
-    hub = Hub(revision, local_files_only=local_files_only)
-    return path or hub.fetch(repositories(name), has_configs, download_configs, pins=commits(name))
-
-
 class _Options(NamedTuple):
     """The options of `from_pretrained`, with their defaults filled in."""
 
@@ -238,8 +214,8 @@ class _Options(NamedTuple):
     @property
     def plain(self) -> bool:
         """Whether nothing is asked for that an adapter of our own does not do."""
-        asked = (self.pipeline, self.controlnet, self.ip_adapter, self.quantization_config)
-        return not self.call and all(each is None for each in asked)
+        options = (self.pipeline, self.controlnet, self.ip_adapter, self.quantization_config)
+        return not self.call and all(each is None for each in options)
 
     def dtype_of(self, kind: type[Family] | None) -> torch.dtype:
         """The dtype of the networks of a family."""
@@ -265,40 +241,6 @@ class _Source(NamedTuple):
     parts: Callable[..., dict[str, Any]]
     pipe: Callable[..., Any]
     unknown_target: bool = False
-
-
-def _split_revision(model: str, revision: str | None) -> tuple[str, str | None]:
-    """A model's name and version, also of NAME@REVISION."""
-    name, pinned = (model, None) if os.path.exists(model) else pin(model)
-    if pinned and revision not in (None, pinned):
-        raise ModelError(f"{model} names one revision, and revision is {revision}: leave one out")
-    return name, revision or pinned
-
-
-def _local(model: str) -> Path | None:
-    """The folder or file of a model; None for a hub id or an alias of one."""
-    if model == BUNDLED:
-        if not (_BUNDLED / "model_index.json").is_file():
-            raise ModelError("the model 'iconic' is not in this installation: pass another model")
-        return _BUNDLED
-    if model in ALIASES:
-        return None
-    path = Path(model).expanduser()
-    refuse_pickle(path)
-    if model and os.path.isdir(path):
-        return path
-    if os.path.isfile(path):
-        if path.suffix.lower() not in (".safetensors", ".gguf"):
-            raise ModelError(f"{path} is no model: pass a .safetensors file or a diffusers folder")
-        return path
-    if path.suffix.lower() == ".safetensors" or model.startswith((".", "/", "~")):
-        raise ModelError(f"there is no file or folder {model}: check the path")
-    if model.count("/") != 1:
-        raise ModelError(
-            f"there is no model {model!r}, neither by that name nor as a file, a folder or a hub "
-            f"id org/name: {suggestion(model)}"
-        )
-    return None
 
 
 def _read_folder(path: Path | None, options: _Options) -> _Source:

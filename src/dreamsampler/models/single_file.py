@@ -138,8 +138,8 @@ def load_file(
                 kind = class_of(folder, part)
                 if part in given or part not in takes:
                     continue
-                held = part in ("unet", "transformer") or _has(header, *_STARTS.get(part, ()))
-                if held and not is_text(part) and hasattr(kind, "from_single_file"):
+                inside = part in ("unet", "transformer") or _has(header, *_STARTS.get(part, ()))
+                if inside and not is_text(part) and hasattr(kind, "from_single_file"):
                     given[part] = kind.from_single_file(
                         str(path),
                         subfolder=part,

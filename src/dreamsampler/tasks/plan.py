@@ -178,7 +178,7 @@ def _skeleton(
     from dreamsampler.models.budget import MetaModel
     from dreamsampler.models.device import DTYPES, choose_device, choose_dtype
     from dreamsampler.models.folder import native_family
-    from dreamsampler.models.load import config_folder
+    from dreamsampler.models.source import config_folder
     from dreamsampler.models.weights import read_json
 
     if dtype != "auto" and dtype not in DTYPES:
