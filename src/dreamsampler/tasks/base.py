@@ -381,13 +381,9 @@ class Run(ABC, Generic[TaskType]):
         """
         from dreamsampler.images.save import save_picture
 
-        files = self.files()
+        outputs = zip(self.task.outputs(Path(path)), self.files(), strict=True)
         recipe = self.recipe() if recipe is None else recipe
-        paths = self.task.outputs(Path(path))
-        return [
-            save_picture(each, picture, like, tagged(recipe, more))
-            for each, (picture, like, more) in zip(paths, files, strict=True)
-        ]
+        return [save_picture(to, x, like, tagged(recipe, more)) for to, (x, like, more) in outputs]
 
     def record(self, folder: Path) -> list[Path]:
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""

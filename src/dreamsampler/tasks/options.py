@@ -332,15 +332,7 @@ def shown(value: Any) -> str:
 
 
 def json_list(value: Any) -> Any:
-    """What text in brackets holds if it is a list in JSON; anything else as it is.
-
-    Raises:
-        InputError: text that begins as a list of texts, and does not end as one.
-
-    Example:
-        >>> json_list('["a.png", "b.png"]'), json_list("[1] cat.png")
-        (['a.png', 'b.png'], '[1] cat.png')
-    """
+    """What text in brackets holds if it is a list in JSON; anything else as it is; InputError."""
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:
