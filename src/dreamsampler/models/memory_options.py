@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, final
 
 import torch
@@ -49,8 +50,11 @@ class MemoryOptions:
                 "one by one: pass offload='model', or leave compile out"
             )
 
-    def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device) -> None:
-        """Freeze networks, given by their names, set their layout, and bring them to a device."""
+    def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device | None) -> None:
+        """Freeze networks, given by their names, set their layout, and bring them to a device.
+
+        None leaves them where they are.
+        """
         for name, part in parts.items():
             part.eval().requires_grad_(False)
             if name in (denoiser, "vae") and self._has_channels_last(part):
@@ -65,7 +69,7 @@ class MemoryOptions:
             if self.compile and name == denoiser:
                 part.compile()
         if self.offload is None:
-            for part in parts.values():
+            for part in parts.values() if device is not None else ():
                 part.to(device)
             return
         from accelerate import cpu_offload, cpu_offload_with_hook
@@ -77,9 +81,40 @@ class MemoryOptions:
             else:
                 _, before = cpu_offload_with_hook(parts[name], device, prev_module_hook=before)
 
+    def apply_to(self, pipe: Any, device: torch.device) -> None:
+        """The same for a diffusers pipeline, offloaded and tiled by its own means."""
+        if self.release_text_encoders:
+            raise ModelError(
+                f"{type(pipe).__name__} encodes prompts itself, so its text encoders cannot be "
+                "released: pass offload='model'"
+            )
+        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
+        denoiser = next(n for n in ("unet", "transformer", *parts) if n in parts)
+        replace(self, offload=None).apply(parts, denoiser, None if self.offload else device)
+        if self.offload == "model":
+            pipe.enable_model_cpu_offload(device=device)
+        elif self.offload == "sequential":
+            pipe.enable_sequential_cpu_offload(device=device)
+        if self.tiling is not None:
+            _tile(pipe, self.tiling)
+        pipe.set_progress_bar_config(disable=True)
+
     def _has_channels_last(self, part: Any) -> bool:
         if any(weight.ndim > 4 for weight in part.parameters()):  # videos have no such layout
             return False
         if self.channels_last is not None:
             return self.channels_last
         return part.dtype != torch.float32  # in float32 it gains nothing and rounds differently
+
+
+def _tile(pipe: Any, side: int) -> None:
+    """Have a pipeline's autoencoder work in tiles of a side, by its own means."""
+    vae: Any = getattr(pipe, "vae", None)
+    if not hasattr(vae, "enable_tiling"):
+        raise ModelError(f"the autoencoder of {type(pipe).__name__} has no tiling: leave it out")
+    if "tile_sample_min_height" in inspect.signature(vae.enable_tiling).parameters:
+        vae.enable_tiling(tile_sample_min_height=side, tile_sample_min_width=side)
+        return
+    vae.enable_tiling()
+    vae.tile_sample_min_size = side
+    vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
