@@ -1,0 +1,317 @@
+"""Every image pipeline of diffusers, built tiny and driven: does it do what its own call does?
+
+    python -m benchmarks.conformance [--jobs 2] [NAME ...]
+
+Writes docs/conformance.md; with names it prints the rows of pipelines whose names begin so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.protocol import HERE
+from dreamsampler import Edit
+from dreamsampler.maths import Level, VariancePreserving
+from dreamsampler.models.driven.family import DrivenCodec, DrivenFamily
+from dreamsampler.models.driven.pipeline import _OURS
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.libraries import quiet
+from dreamsampler.models.network import NetworkPrior
+
+PAGE = HERE.parent / "docs" / "conformance.md"
+STEPS = 4
+CHECKS = ("difference", "estimate", "gradient", "batch", "odd size", "edit")
+EXACT, CLOSE = 0.0, 1e-4
+
+
+@dataclass
+class Row:
+    """What was found about one pipeline.
+
+    Args:
+        name: of the pipeline, and what is special about it.
+        refused: why it cannot be driven; "" if it can.
+        cells: a check's name -> a difference, or why it failed.
+    """
+
+    name: str
+    refused: str = ""
+    cells: dict[str, float | str] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is driven with no difference at all."""
+        return self.cells.get("difference") == EXACT
+
+    def __str__(self) -> str:
+        texts = [self.cells.get(check, "") for check in CHECKS]
+        return f"| {self.name.replace('Pipeline', '')} | {' | '.join(map(_cell, texts))} |"
+
+
+def _cell(value: float | str) -> str:
+    if isinstance(value, str):
+        return value.replace("|", "/")
+    return "0" if value == 0 else f"{value:.0e}".replace("e-0", "e-")
+
+
+@dataclass
+class Recorded:
+    """One step of a pipeline's own run.
+
+    Args:
+        output: what the loop passed to scheduler.step.
+        time: of the step.
+        sample: the noisy latents as the network saw them.
+        clean: the scheduler's estimate of the clean latents, if it has one.
+    """
+
+    output: Tensor
+    time: Any
+    sample: Tensor
+    clean: Tensor | None
+
+
+class _Times:
+    """The levels of a family, but the time is one of the pipeline's own run."""
+
+    def __init__(self, levels: Any) -> None:
+        self._levels, self.now = levels, torch.zeros(())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._levels, name)
+
+    def time(self, level: Level, device: torch.device) -> Tensor:
+        del level
+        return self.now.to(device)
+
+
+def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
+    """The steps of a pipeline's own run."""
+    scheduler, steps = pipe.scheduler, []
+    real = scheduler.step
+
+    def step(model_output: Any, timestep: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        seen = scheduler.scale_model_input(sample, timestep) if scaled else sample
+        clean = _clean(scheduler, real, model_output, timestep, sample)
+        steps.append(Recorded(model_output.clone(), timestep, seen.clone(), clean))
+        return real(model_output, timestep, sample, *args, **kwargs)
+
+    step.__signature__ = _signature(real)
+    scaled = hasattr(scheduler, "scale_model_input")
+    scheduler.step = step
+    try:
+        pipe(**arguments)
+    finally:
+        del scheduler.step
+    return steps
+
+
+def _signature(function: Callable[..., Any]) -> Any:
+    import inspect
+
+    return inspect.signature(function)
+
+
+def _clean(scheduler: Any, real: Any, output: Tensor, time: Any, sample: Tensor) -> Tensor | None:
+    """The clean latents that a scheduler takes its step from, where it says them."""
+    config = scheduler.config
+    if config.get("clip_sample") or config.get("thresholding") or output.shape != sample.shape:
+        return None
+    if getattr(scheduler, "alphas_cumprod", None) is None:
+        apart = copy.deepcopy(scheduler)
+        del apart.__dict__["step"]
+        apart.step(output, time, sample, return_dict=False)
+        if apart.step_index is None:
+            return None
+        sigma = apart.sigmas[apart.step_index - 1]
+        return sample - sigma * output
+    apart = copy.deepcopy(scheduler)
+    del apart.__dict__["step"]
+    made = apart.step(output, time, sample, return_dict=True)
+    return getattr(made, "pred_original_sample", None)
+
+
+class Case:
+    """One tiny pipeline, driven.
+
+    Raises:
+        ModelError: it is refused.
+    """
+
+    def __init__(self, tiny: Any, pipe: Any) -> None:
+        self.pipe = pipe
+        given = tiny.call(pipe)
+        self.prompt = given.pop("prompt", None)
+        self.size = (given.get("height"), given.get("width"))
+        call = {name: value for name, value in given.items() if name not in _OURS}
+        if "strength" in given or "mask_image" in given:
+            call = {k: v for k, v in call.items() if k not in ("image", "mask_image")}
+        self.family = DrivenFamily(pipe, call)
+        codec: Any = DrivenCodec(self.family)
+        self.prior = NetworkPrior(self.family, codec, name=tiny.kind)
+        m, f = self.prior.multiple, self.prior.factor
+        self.fixed = "height" not in self.family.pipeline.parameters
+        side = self.family.native_cells * f if self.fixed else -(-64 // m) * m
+        self.cells = (side // f, side // f)
+
+    def latents(self, rows: int = 1, cells: tuple[int, int] | None = None) -> Tensor:
+        """Noise of its shape."""
+        rng = torch.Generator().manual_seed(5)
+        return torch.randn(rows, self.prior.latent_channels, *(cells or self.cells), generator=rng)
+
+    def conditions(self) -> Any:
+        """The condition of its prompt."""
+        return self.prior.condition(self.prompt)
+
+    def difference(self) -> float:
+        """Largest difference of outputs from its own run, at the latents and times of that."""
+        family, f = self.family, self.prior.factor
+        size = (self.cells[0] * f, self.cells[1] * f)
+        prompts = [self.prompt or ""]
+        self.steps = own_run(self.pipe, family.pipeline.arguments(prompts, size, STEPS))
+        layout, worst = family.layout(*self.cells), 0.0
+        times = _Times(family.levels)
+        family.levels = times  # type: ignore[assignment]
+        try:
+            for step in self.steps:
+                times.now = torch.as_tensor(step.time)
+                inputs = family.batch([self.conditions()], [1], None, None)
+                with torch.no_grad():
+                    z = layout.from_loop(step.sample)
+                    output = family.forward(z, Level(0.5, 0.6, 0.8), inputs)
+                other = layout.from_loop(step.output)
+                worst = max(worst, (output - other).abs().max().item())
+        finally:
+            family.levels = times._levels
+        return worst
+
+    def estimate(self) -> float | str:
+        """Largest difference of the clean estimate from the scheduler's, in units of its size."""
+        layout, worst, seen = self.family.layout(*self.cells), 0.0, 0
+        schedule = self.family.schedule
+        for step in self.steps:
+            if step.clean is None:
+                continue
+            time = float(step.time)
+            if isinstance(schedule, VariancePreserving):
+                level = schedule((time + 1) / self.family.levels.count)
+            else:
+                u = time / self.family.levels.count
+                level = Level(u, 1 - u, u)
+            with torch.no_grad():
+                z = layout.from_loop(step.sample)
+                mine = self.prior.predict(z, level, [self.conditions()])[0].z0
+            other = layout.from_loop(step.clean)
+            worst = max(worst, ((mine - other).abs().max() / other.abs().max()).item())
+            seen += 1
+        return worst if seen else "–"
+
+    def gradient(self) -> str:
+        """Whether the gradient of a prediction is finite and not zero."""
+        z = self.latents().requires_grad_()
+        level = self.prior.schedule(0.5)
+        made = self.prior.predict(z, level, [self.conditions()])[0].z0
+        through = torch.autograd.grad((made - z).square().mean(), z)[0]
+        direct = torch.autograd.grad(made.square().mean(), z, allow_unused=True) if False else None
+        del direct
+        return "yes" if bool(torch.isfinite(through).all() and through.abs().max() > 0) else "no"
+
+    def batch(self) -> float:
+        """Largest difference of two pictures in one batch from each alone."""
+        z, level = self.latents(2), self.prior.schedule(0.5)
+        condition = self.conditions()
+        with torch.no_grad():
+            both = self.prior.predict(z, level, [condition])[0].z0
+            each = [self.prior.predict(row[None], level, [condition])[0].z0 for row in z]
+        return (both - torch.cat(each)).abs().max().item() / both.abs().max().item()
+
+    def odd(self) -> str:
+        """Whether it predicts at 40 x 56 pixels, or the next size that it takes."""
+        m, f = self.prior.multiple, self.prior.factor
+        height, width = (-(-n // m) * m for n in (40, 56))
+        if height == width:
+            width += m
+        z = self.latents(1, (height // f, width // f))
+        with torch.no_grad():
+            made = self.prior.predict(z, self.prior.schedule(0.5), [self.conditions()])[0].z0
+        return f"{height} x {width}" if made.shape == z.shape else "no"
+
+    def edit(self) -> str:
+        """Whether an edit in three steps gives a picture."""
+        from tests.pipelines.build import picture
+
+        words = {"prompt": self.prompt or "", "source_prompt": self.prompt or ""}
+        if self.prompt == "a cat":
+            words["prompt"] = "a dog"
+        side = self.cells[0] * self.prior.factor
+        made = Edit(picture(side), num_inference_steps=3, seed=0, **words)(self.prior)
+        return "yes" if made.images[0].size == (side, side) else "no"
+
+
+def conform(name: str) -> Row:
+    """All checks of one pipeline.
+
+    Args:
+        name: in `tests.pipelines.TINY`.
+    """
+    from tests.pipelines import TINY, build
+
+    row = Row(name)
+    with quiet():
+        try:
+            case = Case(TINY[name], build(TINY[name]))
+        except Exception as error:
+            row.refused = _said(error)
+            return row
+        for check, run in zip(
+            CHECKS,
+            (case.difference, case.estimate, case.gradient, case.batch, case.odd, case.edit),
+            strict=True,
+        ):
+            try:
+                row.cells[check] = run()
+            except Exception as error:
+                row.cells[check] = "no: " + _said(error)
+                if os.environ.get("CONFORMANCE_DEBUG"):
+                    import traceback
+
+                    traceback.print_exc()
+    return row
+
+
+def _said(error: Exception) -> str:
+    line = one_line(error) if not isinstance(error, ModelError) else str(error)
+    kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
+    return (kind + line.split("\n")[0])[:160]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check pipelines; write the page, or print what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.conformance", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args(arguments)
+    from tests.pipelines import TINY
+
+    torch.set_num_threads(1)
+    chosen = [n for n in TINY if not given.names or n.startswith(tuple(given.names))]
+    rows: list[Row] = []
+    with ProcessPoolExecutor(given.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for row in pool.map(conform, chosen) if given.jobs > 1 else map(conform, chosen):
+            print(f"| {row.name} | REFUSED {row.refused}" if row.refused else row, flush=True)
+            rows.append(row)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
