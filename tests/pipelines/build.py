@@ -30,6 +30,7 @@ TEXTS = {
     "SiglipImageProcessorPil": texts.siglip_pictures,
     "Siglip2ImageProcessorPil": texts.siglip2_pictures,
     "DPTImageProcessorPil": texts.dpt_pictures,
+    "ChatGLMTokenizer": texts.chatglm_tokenizer,
     "TokenizersBackend": texts.llama_tokenizer,
 }
 STANDS_FOR = {
