@@ -38,8 +38,8 @@ prompt, so that further points watch the words that were changed alone."""
 
 
 def ordered(task: str) -> list[Method]:
-    """The methods of a task as tables have them: the default one last."""
-    default, *others = methods_of(task).values()
+    """The methods of a task as tables have them: the default last, without those of editors."""
+    default, *others = [each for each in methods_of(task).values() if not each.reference]
     return [*others, default]
 
 

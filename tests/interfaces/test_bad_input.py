@@ -201,3 +201,9 @@ def test_a_disk_that_fills_up_during_the_work(refused, picture, monkeypatch, tmp
     monkeypatch.setattr(os, "fsync", full)
     refused(picture, match="the disk is full", cheap=False)
     assert (tmp_path / "out.png").read_bytes() == b"older"
+
+
+def test_a_method_for_editors_with_a_model_that_is_none(refused, picture):
+    refused(
+        picture, "--method", "instruct", cheap=False, match="take a model that edits by instruction"
+    )

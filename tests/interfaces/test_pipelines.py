@@ -93,6 +93,7 @@ def test_every_argument_reaches_the_task(pipe, cat, monkeypatch):
         "source_prompt": "c",
         "num_inference_steps": 3,
         "guidance_scale": 4.0,
+        "guidance": "cfg",
         "source_guidance_scale": 2.0,
         "strength": 0.5,
         "gamma": 0.1,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import latents
 
-from dreamsampler.guidance import cfg
+from dreamsampler.guidance import cfg, rectified_cfg_pp
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import RectifiedFlow, generators
 from dreamsampler.methods.edit.sdedit import sdedit
@@ -16,11 +16,18 @@ from dreamsampler.methods.registry import METHODS, method, methods_of
 from dreamsampler.models import GaussianMixture, ModelError, changed_tokens, word_tokens
 from dreamsampler.models.counting import counting_prior
 from dreamsampler.models.few_steps import FewSteps
+from dreamsampler.models.network import NetworkPrior
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.regularizers import Measurement, inside
 from dreamsampler.samplers import finish, flow_shifted
 
 EDITS = methods_of("edit").values()
+
+
+@pytest.fixture(autouse=True)
+def _takes_references(monkeypatch):
+    """The tiny model, as if it took reference pictures; the method only asks whether it does."""
+    monkeypatch.setattr(NetworkPrior, "references", True)
 
 
 def inputs_of(each, prior, seed=3, cells=8, **more):
@@ -132,6 +139,23 @@ def test_a_registered_run_is_the_direct_call_bit_for_bit(prior):
     levels = flow_shifted(prior.schedule, 5, start=0.65)
     direct = sdedit(target, inputs.z_src, levels, generators([3]))
     assert torch.equal(finish(steps).z0, finish(direct).z0)
+
+
+def test_guidance_is_chosen_by_name_and_takes_two_prompts(prior, monkeypatch):
+    edit, inputs = method("edit", "sdedit"), inputs_of(method("edit", "sdedit"), prior)
+    chosen = {"num_inference_steps": 5, "strength": 0.65, "guidance_scale": 5.0}
+    plain, named, other = (
+        finish(edit.start(inputs_of(edit, prior), {**chosen, "guidance": each})[0]).z0
+        for each in (None, "cfg", "rectified_cfg_pp")
+    )
+    levels = flow_shifted(prior.schedule, 5, start=0.65)
+    ahead = rectified_cfg_pp(prior, inputs.condition, inputs.null, 5.0, levels)
+    direct = sdedit(ahead, inputs.z_src, levels, generators([3]))
+    assert torch.equal(plain, named) and torch.equal(other, finish(direct).z0)
+    assert not torch.equal(plain, other)
+    monkeypatch.setattr(type(prior.family), "guidance", "embedded", raising=False)
+    with pytest.raises(ValueError, match="leave guidance rectified_cfg_pp out"):
+        method("edit", "instruct").start(inputs, {"guidance": "rectified_cfg_pp"})
 
 
 def test_a_restoration_that_averages_leaves_its_mean(prior):

@@ -115,17 +115,6 @@ def test_lost_pixels_are_black_and_without_noise(picture, tmp_path):
     assert (y[~lost] != 0).all()
 
 
-def test_transparent_parts_lie_on_white(tmp_path):
-    rgba = np.zeros((20, 20, 4), dtype=np.uint8)
-    rgba[:, :10, 3] = 255
-    Image.fromarray(rgba).save(tmp_path / "a.png")
-    (path,) = Degrade(tmp_path / "a.png", "none")().save(tmp_path / "out.png")
-    written = open_picture(path)
-    assert written.alpha is None
-    assert written.rgb[:, 0, 0].tolist() == [0, 0, 0]
-    assert written.rgb[:, 0, 15].tolist() == [1, 1, 1]
-
-
 def test_jpeg_and_tiny_files_are_warned_of(picture, tmp_path):
     with pytest.warns(UserWarning, match="JPEG spoils it once more"):
         Degrade(picture, "blur(1)")().save(tmp_path / "out.jpg")

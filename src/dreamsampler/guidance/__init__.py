@@ -20,6 +20,7 @@ from dreamsampler.guidance.guided import (
 )
 from dreamsampler.guidance.negation import Negation, denoising_similarity, image_similarity
 from dreamsampler.guidance.posterior import posterior
+from dreamsampler.guidance.rectified import rectified_cfg_pp
 from dreamsampler.guidance.regional import regional, shares
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "posterior",
     "predict_batch",
     "quantile_mask",
+    "rectified_cfg_pp",
     "regional",
     "second_order",
     "shares",

@@ -16,7 +16,9 @@ UNCHANGED, CHANGED = 0.03, 0.12
 """The same, below which a place counts as kept, above which as redrawn."""
 
 
-def assemble(source: Tensor, edited: Image, origin: Image | None, fit: Fit) -> Tensor:
+def assemble(
+    source: Tensor, edited: Image, origin: Image | None, fit: Fit, change: Tensor | None = None
+) -> Tensor:
     """The edited picture at the source's size.
 
         S, C = how much of a change is seen, and how much a place was redrawn, in [0, 1]
@@ -33,17 +35,20 @@ def assemble(source: Tensor, edited: Image, origin: Image | None, fit: Fit) -> T
         origin: the source through the autoencoder, like edited; None takes the decoded picture
             everywhere, as published programs do.
         fit: between the two sizes.
+        change: (1, 1 or 3, H, W) in pictures of [-1, 1], what counts as one (`redrawn_change`);
+            edited - origin if left out.
     """
     redrawn = fit.up(edited.clamp(-1, 1))[0]
     if origin is None:
         return redrawn
-    change = (edited.clamp(-1, 1) - origin.clamp(-1, 1)) / 2
-    seen, share = (fit.up(2 * part - 1)[0] for part in _shares(change))
+    if change is None:
+        change = edited.clamp(-1, 1) - origin.clamp(-1, 1)
+    seen, share = (fit.up(2 * part - 1)[0] for part in _shares(change / 2))
     kept = source + (redrawn - fit.up(origin.clamp(-1, 1))[0])
     return torch.lerp(source, torch.lerp(kept, redrawn, share), seen).clamp(0, 1)
 
 
-def _shares(change: Image) -> tuple[Tensor, Tensor]:
+def _shares(change: Tensor) -> tuple[Tensor, Tensor]:
     """(1, 1, H, W) in [0, 1], twice: the local mean of the change through two smooth steps."""
     size = change.abs().amax(1, keepdim=True)
     local = functional.avg_pool2d(size, 5, stride=1, padding=2, count_include_pad=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, final
 
@@ -18,6 +19,8 @@ from dreamsampler.images.header import check_mask_size
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue."""
+CONTRAST = 0.1
+"""To white, of what a transparent picture shows; below it the picture is seen on black."""
 
 
 @final
@@ -53,19 +56,31 @@ class Picture:
         """Height and width, in pixels."""
         return self.rgb.shape[-2], self.rgb.shape[-1]
 
-    def flat(self, background: float = 1.0) -> Tensor:
-        """The picture as an opaque one on a grey ground, (3, h, w); what a model is shown.
+    @cached_property
+    def ground(self) -> float:
+        """What a model sees through transparent parts: 1, white; 0 where all else is white.
+
+        0 if mean(alpha (1 - rgb)) < 0.1 mean(alpha).
+        """
+        if self.alpha is None:
+            return 1.0
+        contrast = float((self.alpha * (1 - self.rgb)).mean() / self.alpha.mean().clamp_min(1e-9))
+        return float(contrast >= CONTRAST or not self.alpha.any())
+
+    def flat(self, background: float | None = None) -> Tensor:
+        """The picture as an opaque one on a gray ground, (3, h, w); what a model is shown.
 
             flat = alpha rgb + (1 - alpha) background
 
         Args:
-            background: 0 black, 1 white.
+            background: 0 black, 1 white; None for `ground`.
         """
         if self.alpha is None:
             return self.rgb
+        background = self.ground if background is None else background
         return self.alpha * self.rgb + (1 - self.alpha) * background
 
-    def unflat(self, flat: Tensor, background: float = 1.0) -> Tensor:
+    def unflat(self, flat: Tensor, background: float | None = None) -> Tensor:
         """Colors that give an opaque picture back under this picture's alpha.
 
             rgb = (flat - (1 - alpha) background) / alpha
@@ -78,6 +93,7 @@ class Picture:
         """
         if self.alpha is None:
             return flat
+        background = self.ground if background is None else background
         color = (flat - (1 - self.alpha) * background) / self.alpha.clamp_min(1 / 65535)
         return torch.where(self.alpha == 0, self.rgb, color.clamp(0, 1))
 

@@ -133,6 +133,22 @@ class Schedule(abc.ABC):
         """
         return [self(start + (stop - start) * i / steps) for i in range(steps)]
 
+    def at_flow(self, flow: float) -> Level:
+        """The level of a flow time sigma / (alpha + sigma); by bisection, as every schedule rises.
+
+        Example:
+            >>> round(Cosine().at_flow(0.5).t, 6)
+            0.5
+        """
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            if self(middle).flow < flow:
+                low = middle
+            else:
+                high = middle
+        return self(high)
+
 
 def _check_time(t: float) -> float:
     if not 0 <= t <= 1:

@@ -39,6 +39,8 @@ class Method:
         attention: whether it needs attention maps, which UNets have.
         table: whether it needs a schedule with a table of alphas_cumprod.
         linear: whether it needs a linear operator.
+        reference: whether the model must take the source as a reference picture; it answers with a
+            whole one.
         keeps_pixels: whether pixels of the source that did not change are put back at the end.
 
     Example:
@@ -62,6 +64,7 @@ class Method:
     attention: bool = False
     table: bool = False
     linear: bool = False
+    reference: bool = False
     keeps_pixels: bool = True
 
     def load(self) -> Callable[[Any, Mapping[str, Any]], Steps]:
@@ -101,8 +104,17 @@ class Method:
         """Refuse a model that the method cannot use.
 
         Raises:
-            ModelError: a network without attention maps for a method that needs them.
+            ModelError: a network without attention maps for a method that needs them, or a model
+                that takes no reference picture.
         """
+        if self.reference and not getattr(prior, "references", False):
+            from dreamsampler.models import ModelError
+
+            raise ModelError(
+                f"method {self.name}: {getattr(prior, 'name', None) or 'this model'} takes no "
+                f"reference picture; take a model that edits by instruction ({EDITORS}), or the "
+                "default method"
+            )
         if not self.attention:
             return
         from dreamsampler.models import ModelError
@@ -115,6 +127,7 @@ class Method:
             raise ModelError(f"method {self.name}: {error}, or take the default method") from error
 
 
+EDITORS = "FLUX.1 Kontext, FLUX.2, Qwen-Image-Edit, Z-Image Omni, InstructPix2Pix"
 PAPER = "Kim, Park & Ye, DreamSampler, ECCV 2024 (arXiv:2403.11415)"
 OURS = "this package"
 DPS = "Chung et al., Diffusion posterior sampling, ICLR 2023 (arXiv:2209.14687)"

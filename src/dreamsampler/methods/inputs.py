@@ -10,7 +10,15 @@ from typing import Any, TypeAlias, final
 import torch
 from torch import Tensor
 
-from dreamsampler.guidance import Guided, Negation, cfg, conditional, regional
+from dreamsampler.guidance import (
+    Guided,
+    Negation,
+    cfg,
+    conditional,
+    rectified_cfg_pp,
+    regional,
+)
+from dreamsampler.guidance.negation import check_two_prompts
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import Denoiser, Latent, Level, Rng, Step
 from dreamsampler.models.prior import Condition, Prior
@@ -59,6 +67,19 @@ class EditInputs:
     def target(self, scale: float) -> Guided:
         """Guidance towards the target prompt."""
         return cfg(self.prior, self.condition, self.null, scale)
+
+    def guided(self, settings: Settings, levels: Sequence[Level]) -> Denoiser:
+        """Guidance towards the target prompt as `guidance` says: cfg, or rectified_cfg_pp.
+
+        Raises:
+            ValueError: Rectified-CFG++ with a model that is not guided by two prompts.
+        """
+        scale = settings["guidance_scale"]
+        if settings["guidance"] != "rectified_cfg_pp":
+            return self.target(scale)
+        named = "guidance rectified_cfg_pp"
+        check_two_prompts(self.prior, self.condition, self.null, scale, named)
+        return rectified_cfg_pp(self.prior, self.condition, self.null, scale, levels)
 
     def source(self, scale: float) -> Guided:
         """Guidance towards the source prompt."""

@@ -48,7 +48,10 @@ class Prior(Protocol):
         ...
 
     def condition(self, prompt: str | None) -> Condition:
-        """A prompt, encoded; None and "" are the null prompt."""
+        """A prompt, encoded; None and "" are the null prompt.
+
+        A model whose `references` is true also takes `image`, a reference picture (Pillow).
+        """
         ...
 
     def predict(

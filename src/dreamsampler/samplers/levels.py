@@ -61,7 +61,7 @@ def flow_shifted(
     even = top / (shift - (shift - 1) * top)
     marks = [even * (1 - i / steps) for i in range(steps)]
     flows = [shift * m / (1 + (shift - 1) * m) for m in marks]
-    return _apart([schedule(_time_of(schedule, u)) for u in flows])
+    return _apart([schedule.at_flow(u) for u in flows])
 
 
 def karras(
@@ -75,7 +75,7 @@ def karras(
     _check(steps)
     high, low = s_max ** (1 / rho), s_min ** (1 / rho)
     marks = [(high + i / max(steps - 1, 1) * (low - high)) ** rho for i in range(steps)]
-    return _apart([schedule(_time_of(schedule, s / (1 + s))) for s in marks])
+    return _apart([schedule.at_flow(s / (1 + s)) for s in marks])
 
 
 def random_levels(
@@ -93,15 +93,3 @@ def random_levels(
 def _apart(levels: list[Level]) -> list[Level]:
     """Each level once: a model that was distilled to a few steps has no others in between."""
     return list(dict.fromkeys(levels))
-
-
-def _time_of(schedule: Schedule, flow: float) -> float:
-    """The t whose level has a given flow time; bisection, since every schedule rises."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if schedule(middle).flow < flow:
-            low = middle
-        else:
-            high = middle
-    return high

@@ -31,7 +31,7 @@ class DegradeOptions(OperatorTask):
     """The options of a measurement."""
 
     image: ImageInput
-    """picture to degrade: any size, any common format; transparent parts are laid on white"""
+    """picture to degrade: any size, any common format; transparency is degraded as colors are"""
     operator: OperatorInput
     """what is done to it, such as "blur(sigma=3)" or "blur(2) | downsample(4)"; none for noise
     alone"""
@@ -83,6 +83,8 @@ class DegradeRun(Run[DegradeOptions]):
     Attributes:
         measurement: y = A x + noise, (3, h, w), neither clipped nor rounded. A gray measurement
             comes three times; what an operator does not see at all is 0 (black) and has no noise.
+        alpha: of a transparent picture A alpha / A 1, (1, h, w), else None; `measurement` lies on
+        the picture's `ground`.
     """
 
     def __init__(self, task: DegradeOptions) -> None:
@@ -90,27 +92,32 @@ class DegradeRun(Run[DegradeOptions]):
 
         super().__init__(task, None, [task.seed])
         self.source = open_picture(task.image)
-        self.measurement = self._measured(self.source)
+        self.measurement, self.alpha = self._measured(self.source)
 
-    def _measured(self, source: Picture) -> Tensor:
+    def _measured(self, source: Picture) -> tuple[Tensor, Tensor | None]:
         import torch
 
         task, x = self.task, source.flat()[None]
         op = task.description.build(source.size)
-        y, seen = op.A(x), op.A(torch.ones_like(x)).abs() > 1e-6
+        y, one = op.A(x), op.A(torch.ones_like(x))
+        seen, alpha = one.abs() > 1e-6, source.alpha
+        if alpha is not None:
+            share = op.A(alpha.expand(1, 3, -1, -1)) / torch.where(seen, one, 1.0)
+            alpha = torch.where(seen, share, 1.0)[0].mean(0, keepdim=True).clamp(0, 1)
         if not bool(y.isfinite().all()):
             raise InputError(f"{task.operator} makes infinite values: give it smaller numbers")
         rng = torch.Generator("cpu").manual_seed(task.seed)
         y = y + task.noise * torch.randn(y.shape, generator=rng)
-        return torch.where(seen, y, 0.0)[0].expand(3, -1, -1)
+        return torch.where(seen, y, 0.0)[0].expand(3, -1, -1), alpha
 
     def _decoded(self) -> list[Tensor]:
         return [self.measurement]
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
         """The measurement, with the requested bits."""
-        y = self.measurement
-        return [(y, replace(self.source, rgb=y, alpha=None, depth=self.task.bits), {})]
+        y, ground = self.measurement, self.source.ground
+        like = replace(self.source, rgb=y, alpha=self.alpha, depth=self.task.bits)
+        return [(like.unflat(y, ground), like, {})]
 
     @property
     def report(self) -> dict[str, Any]:

@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+    from torch import Tensor
 
     from dreamsampler.generators.field import Mesh
+
+
+def tensors_of(run: Any) -> list[Tensor]:
+    """The results of a run, (3, h, w), or (4, h, w) where they are transparent; in [0, 1]."""
+    import torch
+
+    return [
+        picture if like.alpha is None else torch.cat([picture, like.alpha.to(picture)])
+        for picture, like, more in run.files()
+        if "shows" not in more  # the mean and the spread of several
+    ]
 
 
 @final

@@ -84,12 +84,13 @@ def placed(
     return stacked([disks, more])
 
 
-def traced(picture: Picture, paths: int) -> Scene:
+def traced(picture: Picture, paths: int, alpha: Tensor | None = None) -> Scene:
     """The outlines of areas of one color, by the tracer vtracer, at most so many of them.
 
     Args:
         picture: in [0, 1].
         paths: most paths; the tracer takes coarser colors until there are no more.
+        alpha: (1, h, w); where it is below a half nothing is traced.
 
     Raises:
         InputError: if vtracer is not installed, or cannot do with so few paths.
@@ -105,9 +106,11 @@ def traced(picture: Picture, paths: int) -> Scene:
         ) from error
     from PIL import Image
 
-    levels = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    shown = torch.ones_like(picture[:1]) if alpha is None else (alpha > 0.5).to(picture)
+    planes = torch.cat([picture.clamp(0, 1), shown])
+    levels = (planes * 255).round().byte().permute(1, 2, 0).numpy()
     data = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(levels)).convert("RGBA").save(data, "PNG")
+    Image.fromarray(np.ascontiguousarray(levels)).save(data, "PNG")
     for speckle, precision, difference in ((2, 6, 16), (4, 5, 24), (4, 5, 40), (6, 4, 64),
                                            (8, 3, 96), (12, 2, 128)):  # fmt: skip
         text = vtracer.convert_raw_image_to_svg(

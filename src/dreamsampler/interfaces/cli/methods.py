@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from dreamsampler.interfaces.cli.options import Json
+from dreamsampler.methods.entry import EDITORS
 from dreamsampler.methods.registry import METHODS, Method
 from dreamsampler.tasks.from_values import task_type
 from dreamsampler.tasks.options import options_of
@@ -57,5 +58,7 @@ def _lines(method: Method) -> list[str]:
     notes = [f"{method.evaluations} network evaluations an image at {settings}"]
     if method.source_prompt == "needed":
         notes.append("needs a source prompt")
+    if method.reference:
+        notes.append(f"needs a model that edits by instruction ({EDITORS})")
     notes += [] if method.draws else ["every seed gives the same picture"]
     return [method.use, "; ".join(notes), f"{method.title}: {method.paper}"]

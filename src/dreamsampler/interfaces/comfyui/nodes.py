@@ -20,6 +20,7 @@ from dreamsampler.interfaces.comfyui.widgets import read_widgets, widgets
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Result, Task, Vectorize
 from dreamsampler.tasks.options import options_of
+from dreamsampler.tasks.result import tensors_of
 
 MODEL = "DREAMSAMPLER_MODEL"
 CATEGORY = "DreamSampler"
@@ -113,7 +114,7 @@ class TaskNode:
         """The pictures of all tasks as one IMAGE, and the recipes."""
         recipes = [result.recipe for result in results]
         text = json.dumps(recipes[0] if len(recipes) == 1 else recipes, ensure_ascii=False)
-        return image_of([each for result in results for each in result.run.pictures()]), text
+        return image_of([each for result in results for each in tensors_of(result.run)]), text
 
 
 @final

@@ -53,14 +53,17 @@ def masks_of(mask: Tensor, images: int) -> list[list[Picture]]:
 
 
 def image_of(pictures: list[Tensor]) -> Tensor:
-    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3).
+    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3); with (4, h, w) among them (b, h, w, 4).
 
     Raises:
         ValueError: pictures of several sizes.
     """
-    if len({picture.shape for picture in pictures}) > 1:
+    if len({picture.shape[1:] for picture in pictures}) > 1:
         raise ValueError("the pictures are of several sizes, which one IMAGE cannot hold")
-    return torch.stack([picture.permute(1, 2, 0) for picture in pictures]).contiguous()
+    most = max(len(picture) for picture in pictures)
+    opaque = torch.ones_like(pictures[0][:1])
+    planes = [torch.cat([each, opaque]) if len(each) < most else each for each in pictures]
+    return torch.stack([each.permute(1, 2, 0) for each in planes]).contiguous()
 
 
 def _shape(value: object) -> str:

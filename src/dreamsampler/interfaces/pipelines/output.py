@@ -50,14 +50,6 @@ def latents_of(run: Run[Any]) -> Tensor:
     return run.last.z0
 
 
-def pictures_of(run: Run[Any]) -> list[Tensor]:
-    """The results, (3, h, w) or with the source's alpha (4, h, w)."""
-    alpha, pictures = run.canvas.alpha, run.pictures()
-    if alpha is None or alpha.shape[-2:] != pictures[0].shape[-2:]:
-        return pictures
-    return [torch.cat([picture, alpha.to(picture)]) for picture in pictures]
-
-
 def check_output_type(output_type: str, sizes: list[tuple[int, int]]) -> None:
     """Refuse a form that pictures of these heights and widths cannot take."""
     if output_type not in OUTPUT_TYPES:

@@ -23,7 +23,6 @@ from dreamsampler.interfaces.pipelines.output import (
     check_output_type,
     converted,
     latents_of,
-    pictures_of,
 )
 from dreamsampler.maths import Step
 from dreamsampler.models.load import from_pretrained
@@ -32,6 +31,7 @@ from dreamsampler.models.pipe import from_pipe
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.options import options_of
 from dreamsampler.tasks.progress import Progress
+from dreamsampler.tasks.result import tensors_of
 
 Callback: TypeAlias = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
 """(pipe, step, timestep, tensors by name) -> nothing, or the tensors as they came."""
@@ -212,7 +212,7 @@ class DreamSamplerPipeline(ABC):
         reports: list[dict[str, Any]] = []
         for count, task in enumerate(tasks):
             run = self._run(task, count, len(tasks), callback, tensors)
-            found += list(latents_of(run)) if output_type == "latent" else pictures_of(run)
+            found += list(latents_of(run)) if output_type == "latent" else tensors_of(run)
             seeds += run.seeds
             reports.append(run.report)
             if self._interrupt:

@@ -178,7 +178,9 @@ def draw(run: Run[Any], folder: Path) -> None:
 
     from dreamsampler.images.save import as_pil
 
-    after, before = as_pil(run.pictures()[0]), as_pil(run.canvas.flat())
+    picture, like, _ = run.files()[0]
+    after = as_pil(replace(like, rgb=picture).flat(run.source.ground))
+    before = as_pil(run.canvas.flat())
     before = before.resize(after.size, Image.Resampling.BICUBIC)
     before.thumbnail((SHOWN, SHOWN))
     before.save(folder / BEFORE, "WEBP", quality=90)

@@ -39,6 +39,7 @@ def sdedit(
 
 def run(inputs: EditInputs, settings: Settings) -> Steps:
     """As registered."""
-    levels, target = inputs.levels(settings), inputs.target(settings["guidance_scale"])
+    levels = inputs.levels(settings)
+    target = inputs.guided(settings, levels)
     steps = sdedit(target, inputs.z_src, levels, inputs.rng, regularize=inputs.regularize)
     return steps, len(levels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
@@ -16,6 +17,8 @@ from torch import Tensor
 from dreamsampler.models.libraries import quiet
 
 _MISSING: Any = object()
+_ACTIVE = threading.local()
+"""`call`: the open call whose pipeline is running in this thread."""
 
 
 @final
@@ -41,6 +44,11 @@ class StandIn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The stand-in's answer, or the component's."""
         return self._answers.get("__call__", self._real)(*args, **kwargs)
+
+
+@final
+class LoopError(Exception):
+    """A pipeline's loop does not step as often as it has times."""
 
 
 @final
@@ -70,6 +78,7 @@ class OpenCall:
 
     Attributes:
         steps: how many the loop took; of `length`.
+        time: the one that is asked for; None at first and at the end.
         output: what the loop passed to its first step.
         sample: the noisy latents in the loop's layout, as the first step got them.
         read_ahead: whether the loop read other times than the current one.
@@ -84,7 +93,7 @@ class OpenCall:
     ) -> None:
         self._pipeline, self._arguments = pipeline, dict(arguments)
         self.steps, self.length, self.read_ahead, self.ended = 0, 0, False, False
-        self._time: Any = None
+        self.time: Any = None
         self._result: Any = None
         scheduler = self._scheduler(pipeline.scheduler)
         config = {**getattr(pipeline, "_progress_bar_config", {}), "disable": True}
@@ -95,7 +104,7 @@ class OpenCall:
         with torch.no_grad(), quiet():
             paused = self._switch(opening or {})
         if self.ended:
-            raise LookupError("its call ended without a step of its scheduler")
+            raise LoopError("its call ended without a step of its scheduler")
         self.output, self.sample = paused
 
     def ask(self, z: Tensor, time: Tensor, **components: Any) -> tuple[Tensor, Tensor]:
@@ -107,27 +116,28 @@ class OpenCall:
             components: take the place of components, for this step.
 
         Raises:
-            LookupError: the loop took no further step.
+            LoopError: the loop took no further step.
         """
-        self._time = time
+        self.time = time
         paused = self._switch(components, z)
         if self.ended:
-            raise LookupError("its loop ended before the last step")
+            raise LoopError("its loop ended before the last step")
         return paused
 
     def finish(self, z: Tensor, **components: Any) -> Any:
         """What the pipeline returns, its loop ending with some latents."""
-        self._time = None
+        self.time = None
         with torch.no_grad():
             for _ in range(max(self.length, 1)):  # a loop over indices goes to its end
                 self._switch(components, z)
                 if self.ended:
                     return self._result
-        raise LookupError("its loop goes on after the last of its times")
+        raise LoopError("its loop goes on after the last of its times")
 
     def close(self) -> None:
         """Leave the call where it stands."""
         if not self._run.dead:
+            self._run.parent = getcurrent()
             self._run.throw(GreenletExit)
 
     def _call(self) -> Any:
@@ -144,10 +154,12 @@ class OpenCall:
         attributes.update(components)
         entered = dict(attributes)
         gradients = torch.is_grad_enabled()
-        self._run.parent = getcurrent()
+        self._run.parent, outer = getcurrent(), getattr(_ACTIVE, "call", None)
+        _ACTIVE.call = self
         try:
             return self._run.switch() if z is None else self._run.switch(z)
         finally:
+            _ACTIVE.call = outer
             torch.set_grad_enabled(gradients)
             for name in [*attributes]:
                 if attributes[name] is not entered.get(name, _MISSING):
@@ -160,29 +172,6 @@ class OpenCall:
     def _scheduler(self, real: Any) -> Any:
         """A copy of the scheduler whose steps and times are ours."""
         ours = copy.deepcopy(real)
-        outer = self
-
-        @final
-        class Times(Tensor):
-            """The scheduler's times; the loop's current one is the one that was asked for."""
-
-            def __iter__(self) -> Iterator[Any]:
-                begun, values = outer.steps, iter(self.as_subclass(Tensor).unbind())
-                while outer.steps == begun:  # before the loop's first step: the scheduler's
-                    if (value := next(values, None)) is None:
-                        return
-                    yield value
-                while outer._time is not None:
-                    yield outer._time
-
-            def __getitem__(self, index: Any) -> Any:
-                if not isinstance(index, int):
-                    return self.as_subclass(Tensor)[index].as_subclass(Times)
-                if outer._time is not None and index == outer.steps:
-                    return outer._time
-                outer.read_ahead |= outer.steps > 0
-                return self.as_subclass(Tensor)[index]
-
         set_timesteps = ours.set_timesteps
 
         @functools.wraps(set_timesteps)
@@ -199,9 +188,46 @@ class OpenCall:
 
         ours.set_timesteps, ours.step = timed, step
         ours.scale_model_input = lambda sample, *_, **__: sample
-        if "__signature__" not in vars(step):
-            step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
+        step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
         return ours
+
+
+@final
+class Times(Tensor):
+    """A scheduler's times; the current one of the open call's loop is the one it was asked for."""
+
+    @classmethod
+    def __torch_function__(cls, *args: Any, **kwargs: Any) -> Any:
+        """As for any subclass, but a single number is a plain tensor."""
+        result = super().__torch_function__(*args, **kwargs)
+        single = isinstance(result, Tensor) and result.ndim == 0
+        return result.as_subclass(Tensor) if single else result
+
+    def __iter__(self) -> Iterator[Any]:
+        """The scheduler's times before the loop's first step, then those that are asked for."""
+        call: OpenCall = _ACTIVE.call
+        begun, values = call.steps, iter(self.as_subclass(Tensor).unbind())
+        while call.steps == begun:
+            if (value := next(values, None)) is None:
+                return
+            yield value
+        while call.time is not None:
+            yield call.time
+
+    def __getitem__(self, index: Any) -> Any:
+        """The time that was asked for, at the number of the step."""
+        call: OpenCall = _ACTIVE.call
+        plain = self.as_subclass(Tensor)[index]
+        if not isinstance(index, int):
+            return plain.as_subclass(Times)
+        if call.time is not None and index == call.steps:
+            return call.time
+        call.read_ahead |= call.steps > 0
+        return plain
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """A copy."""
+        return self.as_subclass(Tensor).clone().as_subclass(Times)
 
 
 def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:

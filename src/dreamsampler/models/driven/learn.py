@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from dreamsampler.models.driven.call import same
+from dreamsampler.models.driven.call import LoopError, same
 from dreamsampler.models.driven.pipeline import Pipeline
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Guidance
@@ -201,7 +201,7 @@ def _check_loop(pipeline: Pipeline, prompt: str) -> None:
     try:
         with torch.no_grad():
             _, sample = call.ask(z, time, **pipeline.stubs())
-    except LookupError as error:
+    except LoopError as error:
         raise pipeline.refused(str(error)) from error
     finally:
         call.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from dreamsampler.models.driven.call import OpenCall, StandIn, memoized, same
+from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized, same
 from dreamsampler.models.errors import ModelError, one_line
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
@@ -25,6 +26,9 @@ _OURS = {
     "num_images_per_prompt": "the task's num_images",
     "height": "the task's size",
     "width": "the task's size",
+    "max_area": "the task's size",
+    "use_resolution_binning": "the task's size",
+    "_auto_resize": "the task's size",
     "output_type": "",
     "return_dict": "",
     "callback_on_step_end": "`task.start(model)`, which gives every step",
@@ -35,10 +39,11 @@ _OURS = {
 PROBED = 256
 """Side of the pictures of calls with a stubbed network, in pixels."""
 _GUIDANCE = ("guidance_scale", "true_cfg_scale")
-_GUIDERS = {"pag_scale": 0.0}
+_GUIDERS = {"pag_scale": 0.0, "sag_scale": 0.0}
 """Guidance that is on by default in a pipeline's call, and what turns it off."""
 _BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
 """Arguments whose effect depends on the number of the step, and the value that does not."""
+_FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
 
 
 @final
@@ -227,16 +232,21 @@ class Pipeline:
         Raises:
             ModelError: the call failed, or never came to a step.
         """
-        opening = self.stubs(record)
         lasting = {**self._memos(), **(components or {})}
-        with torch.random.fork_rng(devices=[]):
-            try:
-                return OpenCall(self.pipe, arguments, lasting, opening)
-            except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
-                missing = self._missing(arguments)
-                if missing:
-                    raise self.refused(f"its call needs {' and '.join(missing)}") from error
-                raise self.refused(one_line(error)) from error
+        for stubbed in (True, False):  # where zeros do not do, the network itself opens the call
+            opening = self.stubs(record) if stubbed else {}
+            with torch.random.fork_rng(devices=[]):
+                try:
+                    return OpenCall(self.pipe, arguments, lasting, opening)
+                except LoopError as error:
+                    raise self.refused(str(error)) from None
+                except _FAILURES as error:
+                    missing = self._missing(arguments)
+                    if missing:
+                        raise self.refused(f"its call needs {' and '.join(missing)}") from error
+                    if not stubbed:
+                        raise self.refused(one_line(error)) from error
+        raise AssertionError("unreachable")
 
     def _missing(self, arguments: Mapping[str, Any]) -> list[str]:
         """Arguments without a default, or pictures, that nobody gave."""
@@ -254,7 +264,8 @@ class Pipeline:
             made["encode_prompt"] = memoized(self.known, self.pipe.encode_prompt)
         if self.autoencoder is not None:
             vae = self.part(self.autoencoder)
-            made[self.autoencoder] = StandIn(vae, {"encode": memoized(self.known, vae.encode)})
+            encode = memoized(self.known, partial(_encoded, vae))
+            made[self.autoencoder] = StandIn(vae, {"encode": encode})
         return made
 
     def stubs(self, record: list[Any] | None = None) -> dict[str, Any]:
@@ -315,9 +326,18 @@ class Pipeline:
             call.finish(ends, **{**self.stubs(), self.autoencoder: stand_in})
         except _Decoded as found:
             return found.code
-        except LookupError as error:
+        except LoopError as error:
             raise self.refused(one_line(error)) from error
         raise self.refused(f"it ends without its {self.autoencoder}")
+
+
+def _encoded(vae: Any, *args: Any, **kwargs: Any) -> Any:
+    """A picture, encoded: the mode, never a sample, so that a row does not depend on others."""
+    output = vae.encode(*args, **kwargs)
+    distribution = getattr(output, "latent_dist", None)
+    if distribution is not None:
+        distribution.sample = lambda generator=None: distribution.mode()
+    return output
 
 
 @final

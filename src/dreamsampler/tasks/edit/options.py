@@ -36,6 +36,10 @@ class EditOptions(MethodTask):
     """noise levels to visit; more is slower, not stronger"""
     guidance_scale: float | None = None
     """CFG weight of the prompt: higher changes more"""
+    guidance: Literal["cfg", "rectified_cfg_pp"] | None = None
+    """how the prompt guides, for the methods that let you choose, such as instruct; cfg: along the
+    difference of two prompts; rectified_cfg_pp: along that of half a step ahead, more stable at
+    high scales"""
     source_guidance_scale: float | None = None
     """CFG weight of the source prompt, for the methods that have one, such as flowedit"""
     strength: float | None = None
@@ -57,6 +61,7 @@ class EditOptions(MethodTask):
     METHOD_OPTIONS: ClassVar[tuple[str, ...]] = (
         "num_inference_steps",
         "guidance_scale",
+        "guidance",
         "source_guidance_scale",
         "strength",
         "gamma",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import final
 
 import torch
@@ -12,14 +13,19 @@ from torch.nn import functional
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import composite, open_mask, open_picture
+from dreamsampler.images.redraw import redrawn_change
+from dreamsampler.images.save import as_pil
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models.features import Features, clip_features, encoder_features
-from dreamsampler.models.prior import Prior
+from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.edit.options import EditOptions
+
+LEAST_KEPT = 0.1
+"""Share of a picture from which its redrawing is found; if a mask keeps less, all of it counts."""
 
 
 @final
@@ -33,19 +39,24 @@ class EditRun(Run[EditOptions]):
         if task.mask_image is not None:
             self.mask = open_mask(task.mask_image, self.source)
         self.fit = Fit.to(self.source.size, model.native_size, model.multiple, task.size)
+        task.chosen.check_model(model)
         with self.timed("encode"), torch.no_grad():
-            self._z_src = model.encode(self.fit.down(self.source.flat()[None]))
+            self._x = self.fit.down(self.source.flat()[None])
+            self._z_src = model.encode(self._x)
             self.begin(*self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1)))
 
     def _method(self, z_src: Latent) -> tuple[Iterator[Step], int]:
         """The steps of the method, and how many they are."""
         task, model = self.task, self.model
-        null, condition = model.condition(task.negative_prompt), model.condition(task.prompt)
+        read: Callable[..., Condition] = model.condition
+        if task.chosen.reference:
+            read = partial(read, image=as_pil((self._x[0] + 1) / 2))
+        null, condition = read(task.negative_prompt), read(task.prompt)
         source = null
         if task.source_prompt is not None:
             same = task.source_prompt.split() == task.prompt.split()
             # one object: it cancels to the last bit
-            source = condition if same else model.condition(task.source_prompt)
+            source = condition if same else read(task.source_prompt)
         return task.start_method(
             EditInputs(
                 model,
@@ -66,7 +77,7 @@ class EditRun(Run[EditOptions]):
         if self.task.regularizers is not None:
             pictures = self.task.regularizers.build(self._reference, self._sees)
             maps.append(decoded(pictures, self.model.encode, self.model.decode))
-        if self.mask is not None:
+        if self.mask is not None and not self.task.chosen.reference:
             cells = self.fit.mask_to_latent(self.mask, self.model.factor, touched=True)
             maps.append(inside(cells.to(z_src), z_src))
         return chain(*maps)
@@ -90,11 +101,21 @@ class EditRun(Run[EditOptions]):
         origin = self.model.decode(self._z_src) if keeps else None
         results: list[Tensor] = []
         for z0 in self.last.z0.split(1):
-            picture = assemble(flat, self.model.decode(z0), origin, self.fit)
+            edited, change = self.model.decode(z0), None
+            if origin is not None and self.task.chosen.reference:
+                edited, change = redrawn_change(origin, edited, self._kept())
+            picture = assemble(flat, edited, origin, self.fit, change)
             if self.mask is not None:
                 picture = composite(flat, picture, self.mask)
             results.append(self._with_alpha(picture))
         return results
+
+    def _kept(self) -> Tensor | None:
+        """Where a mask lets nothing change, (1, H, W) in the model; None for nothing to go by."""
+        if self.mask is None:
+            return None
+        kept = 1 - self.fit.mask_to_latent(self.mask, 1, touched=True)[0]
+        return kept if kept.mean() >= LEAST_KEPT else None
 
     def _with_alpha(self, flat: Tensor) -> Tensor:
         """Under the source's alpha; what did not change keeps the source's own samples."""

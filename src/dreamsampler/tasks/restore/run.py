@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, final
 
 import torch
@@ -149,6 +149,16 @@ class RestoreRun(Run[RestoreOptions]):
             found = steadied(found, self.guess) if self.inputs.coarse else found
         return [closed(one, x, belief=belief)[0] for x in found.split(1)]
 
+    @cached_property
+    def alpha(self) -> Tensor | None:
+        """The transparency, (1, h, w): its `first_guess`, as models know none; None if opaque."""
+        if self.source.alpha is None:
+            return None
+        op, size_hw = self.data.op, self.data.size
+        measured = self.source.alpha * op.A(torch.ones(1, 3, *size_hw))
+        found = first_guess(replace(self.data.of_row(0), op=op, y=measured))
+        return found[0].mean(0, keepdim=True)
+
     def mean(self) -> Tensor:
         """The mean of the samples, (3, h, w)."""
         return torch.stack(self.pictures()).mean(0)
@@ -188,4 +198,12 @@ class RestoreRun(Run[RestoreOptions]):
             shown = (self.spread() / white).clamp(0, 1).expand(3, -1, -1)
             found += [(self.mean(), self.source, {"shows": "mean"})]
             found += [(shown, self.source, {"shows": "spread", "white": white})]
-        return [(x, replace(self.source, rgb=x, alpha=None), more) for x, _, more in found]
+        return [self._under_alpha(x, more) for x, _, more in found]
+
+    def _under_alpha(
+        self, flat: Tensor, more: dict[str, Any]
+    ) -> tuple[Tensor, Picture, dict[str, Any]]:
+        """A file; the picture of the spread is opaque."""
+        alpha = None if more.get("shows") == "spread" else self.alpha
+        like = replace(self.source, rgb=flat, alpha=alpha)
+        return like.unflat(flat, self.source.ground), like, more

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -17,6 +17,7 @@ from dreamsampler.generators.vector import (
     coverage,
     fitted,
     placed,
+    rasterize,
     read_svg,
     scattered,
     stacked,
@@ -44,12 +45,33 @@ class Target:
         y: the measurement, (1, c, h, w).
         noise: its standard deviation, a share of white.
         guess: about what the paths shall look like, (3, h, w) in [0, 1].
+        ground: gray on which all of that lies, 1 for white.
+        other_y: the measurement on the opposite ground, of a transparent picture.
+        alpha: of the picture, where its tracer shall see it.
     """
 
     op: Operator
     y: Tensor
     noise: float
     guess: Tensor
+    ground: float = 1.0
+    other_y: Tensor | None = None
+    alpha: Tensor | None = None
+
+    def graphic(self, scene: Scene) -> VectorGraphic:
+        """A scene on the ground."""
+        return VectorGraphic(scene, [self.ground] * 3)
+
+    def misfit(self, scene: Scene, drawn: Tensor) -> Tensor:
+        """Mean squared misfit of the data and a scene, which is `drawn` (1, 3, h, w) on the ground.
+
+        Of a transparent picture the mean over two grounds, so that paths fit the transparency too.
+        """
+        far = (self.op.A(drawn) - self.y).square().mean()
+        if self.other_y is None:
+            return far
+        opposite = rasterize(scene, torch.full((3,), 1 - self.ground))[None]
+        return (far + (self.op.A(opposite) - self.other_y).square().mean()) / 2
 
 
 def open_source(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | None]:
@@ -65,8 +87,17 @@ def open_source(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scen
         return Picture(torch.ones(3, side, side), mode="prompt"), None
     path = Path(str(task.image))
     scene = read_svg(path, task.size)
-    drawn = rendered(VectorGraphic(scene))
-    return Picture(drawn.clamp(0, 1), mode="SVG", path=path, sha256=sha256(path)), scene
+    return replace(picture_of_scene(scene), mode="SVG", path=path, sha256=sha256(path)), scene
+
+
+def picture_of_scene(scene: Scene) -> Picture:
+    """What a scene shows where it has no background, with its transparency."""
+    with torch.no_grad():
+        drawn = rasterize(scene).clamp(0, 1)
+    alpha = drawn[3:]
+    if bool((alpha > 1 - 1e-3).all()):
+        return Picture(drawn[:3])
+    return Picture((drawn[:3] / alpha.clamp_min(1e-6)).clamp(0, 1), alpha)
 
 
 def rendered(graphic: VectorGraphic) -> Tensor:
@@ -104,9 +135,9 @@ class Initialization:
         """Optimizer steps so far, after each; `task.fit_steps` in all."""
         count = 0
         for scene, steps in self._stages():
-            self.graphic = VectorGraphic(scene)
+            self.graphic = self.target.graphic(scene)
             if self.own is not None:
-                keep(self.graphic, self.own, self.target.guess)
+                keep(self.graphic, self.own, self.target)
             fit = fitted(
                 self.graphic, self.energy, self.target.guess, steps, self.rng,
                 respawn=self.own is None,
@@ -121,7 +152,7 @@ class Initialization:
         if self.own is not None:
             yield self._extended(self.own), task.fit_steps
         elif task.init == "trace":
-            yield traced(guess, task.paths), task.fit_steps
+            yield traced(guess, task.paths, self.target.alpha), task.fit_steps
         elif task.init == "random":
             yield scattered(guess, task.paths, self.rng, task.segments), task.fit_steps
         else:
@@ -130,7 +161,7 @@ class Initialization:
     def _grown(self) -> Iterator[tuple[Scene, int]]:
         """A few paths first, then more where those few are wrong."""
         task, guess = self.task, self.target.guess
-        scene, error, left = None, 1 - guess, task.fit_steps
+        scene, error, left = None, self.target.ground - guess, task.fit_steps
         stages = staged(task.paths)
         for number, count in enumerate(stages):
             disks = placed(guess, error, count, self.rng, task.segments)
@@ -145,7 +176,7 @@ class Initialization:
 
     def _extended(self, own: Scene) -> Scene:
         """An SVG file's own paths, and on top new ones where the picture has changed."""
-        error = rendered(VectorGraphic(own)) - self.target.guess
+        error = rendered(self.target.graphic(own)) - self.target.guess
         share = float(changed(error).float().mean())
         if not share:
             return own
@@ -159,13 +190,13 @@ def changed(error: Tensor) -> Tensor:
     return error.abs().mean(0) > CHANGED
 
 
-def keep(graphic: VectorGraphic, own: Scene, guess: Tensor) -> None:
+def keep(graphic: VectorGraphic, own: Scene, target: Target) -> None:
     """Hold those of the own paths still that cannot be seen where the picture has changed.
 
     Their gradients are zero from the first step on, and so are their steps.
     """
     with torch.no_grad():
-        where = changed(rendered(VectorGraphic(own)) - guess)
+        where = changed(rendered(target.graphic(own)) - target.guess)
         over = (coverage(own) * where).sum((1, 2))
         idle = (over < 1).nonzero().squeeze(1)
     unused = torch.isin(own.path_of_segment, idle)

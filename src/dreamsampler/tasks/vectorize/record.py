@@ -25,16 +25,17 @@ CHORDS = 12
 """Chords a segment of an outline."""
 
 
-def save_animation(path: Path, scenes: Sequence[Scene]) -> None:
+def save_animation(path: Path, scenes: Sequence[Scene], ground: float = 1.0) -> None:
     """Write a GIF: what is drawn, and beside it the outlines.
 
     Args:
         path: of the file.
         scenes: in their order; some of them are left out where there are many.
+        ground: gray below them, 1 for white.
     """
     every = max(1, -(-len(scenes) // MOST))
     chosen = [*scenes[:-1:every], scenes[-1]]
-    frames = [_row([drawn(scene), outlined(scene)]) for scene in chosen]
+    frames = [_row([drawn(scene, ground), outlined(scene)]) for scene in chosen]
     data, rest = BytesIO(), frames[1:]
     times = [PAUSE] * len(rest) + [STILL]
     frames[0].save(data, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
@@ -42,7 +43,12 @@ def save_animation(path: Path, scenes: Sequence[Scene]) -> None:
 
 
 def save_comparison(
-    path: Path, target: tuple[str, Tensor], fitted: Scene, final: Scene, sampled: bool
+    path: Path,
+    target: tuple[str, Tensor],
+    fitted: Scene,
+    final: Scene,
+    sampled: bool,
+    ground: float = 1.0,
 ) -> None:
     """Write a PNG: the input, paths of the data alone, the result and its outlines.
 
@@ -52,11 +58,12 @@ def save_comparison(
         fitted: the paths before the model was used.
         final: the result.
         sampled: whether the model was used at all.
+        ground: gray below the paths, 1 for white.
     """
     name, picture = target
-    panels = {name: _enlarged(picture), "data only": drawn(fitted)}
+    panels = {name: _enlarged(picture), "data only": drawn(fitted, ground)}
     if sampled:
-        panels["with the model"] = drawn(final)
+        panels["with the model"] = drawn(final, ground)
     panels[f"outlines of {final.paths} paths"] = outlined(final)
     row = _row([*panels.values()])
     page = Pixels.new("RGB", (row.width, row.height + 22), "white")
@@ -70,11 +77,11 @@ def save_comparison(
     write_whole(path, data.getvalue())
 
 
-def drawn(scene: Scene) -> Pixels.Image:
-    """A scene on white, at the size of a panel."""
+def drawn(scene: Scene, ground: float = 1.0) -> Pixels.Image:
+    """A scene on a gray ground, at the size of a panel."""
     large = scene.scaled(_factor(scene.height, scene.width))
     with torch.no_grad():
-        return _pixels(rasterize(large, torch.ones(3)))
+        return _pixels(rasterize(large, torch.full((3,), ground)))
 
 
 def outlined(scene: Scene) -> Pixels.Image:

@@ -31,6 +31,7 @@ from dreamsampler.tasks.vectorize.initialize import (
     Initialization,
     Target,
     open_source,
+    picture_of_scene,
     rendered,
     snapshot,
 )
@@ -83,15 +84,21 @@ class VectorizeRun(Run[VectorizeOptions]):
         """What the paths shall explain; of what is not measured, white to begin with."""
         task = self.task
         if task.kind != "picture":
-            flat = self.source.rgb
-            return Target(parse("none").build(size), flat[None], INVENTED[task.kind], flat)
+            flat, ground = self.source.flat(), self.source.ground
+            op = parse("none").build(size)
+            return Target(op, flat[None], INVENTED[task.kind], flat, ground)
         op = task.description.build(size)
         y = measurement_of(self.source, op, size)
-        noise = noise_of(y, task.noise, self.source.depth)
+        noise, source = noise_of(y, task.noise, self.source.depth), self.source
+        other = None
+        if source.alpha is not None:
+            seen = op.A(torch.ones(1, 3, *size)).abs() > 1e-6
+            shift = (1 - source.alpha) * (1 - 2 * source.ground)
+            other = torch.where(seen, y + shift, 0.0)
         if task.operator == "none":
-            return Target(op, y, noise, y[0])
+            return Target(op, y, noise, y[0], source.ground, other, source.alpha)
         data = Measurement(op, y, noise, self._sampling.decode, self._sampling.encode)
-        return Target(op, y, noise, first_guess(data)[0])
+        return Target(op, y, noise, first_guess(data)[0], source.ground, other)
 
     def _begin(self, target: Target) -> None:
         self.target, self.noise = target, target.noise
@@ -100,7 +107,7 @@ class VectorizeRun(Run[VectorizeOptions]):
     def _energy(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
         """Misfit in deviations of the noise, and what paths should not be."""
         target, deviation = self.target, max(self.noise, LEAST_NOISE)
-        energy = (target.op.A(drawn) - target.y).square().mean() / (2 * deviation**2)
+        energy = target.misfit(graphic.scene, drawn) / (2 * deviation**2)
         if self.task.crossing:
             wrong = crossing(graphic.scene, tol=0.02) / drawn[0, 0].numel()
             energy = energy + self.task.crossing / (2 * LEAST_NOISE) * wrong
@@ -142,7 +149,7 @@ class VectorizeRun(Run[VectorizeOptions]):
     def _steps_of(self) -> Iterator[Step]:
         index = 0
         if self.task.kind != "picture":
-            for step, picture in self._sampling.sampled(self.source.rgb):
+            for step, picture in self._sampling.sampled(self.source.flat()):
                 self.target = replace(self.target, y=picture[None], guess=picture)
                 yield replace(step, index=index)
                 index += 1
@@ -176,7 +183,7 @@ class VectorizeRun(Run[VectorizeOptions]):
         with torch.no_grad():
             if shown is None:
                 return self._sampling.decode(step.z0).clamp(-1, 1)
-            return (2 * rendered(VectorGraphic(shown))[None] - 1).clamp(-1, 1)
+            return (2 * rendered(self.target.graphic(shown))[None] - 1).clamp(-1, 1)
 
     def scene(self) -> Scene:
         """The paths, untangled and simplified; ValueError before the end."""
@@ -189,7 +196,7 @@ class VectorizeRun(Run[VectorizeOptions]):
                 found = untangled(found)
             if self.loss and self._own is None:
                 with self.timed("simplify"):
-                    found = fewest_paths(found, self._goal(), self.loss, self._ending, self._misfit)
+                    found = fewest_paths(found, self._goal(), self.loss, self._ending, self.target)
             self._simplified = found
         return self._simplified
 
@@ -200,10 +207,6 @@ class VectorizeRun(Run[VectorizeOptions]):
             return energy
         far = (drawn - self._model_picture).square().mean()
         return energy + self.task.beta / (2 * LEAST**2) * far
-
-    def _misfit(self, picture: Tensor) -> float:
-        """Mean squared misfit of a picture and the data."""
-        return float((self.target.op.A(picture[None]) - self.target.y).square().mean())
 
     def _goal(self) -> Tensor:
         """The picture that paths are missed for: the data themselves, or the model's picture."""
@@ -218,11 +221,13 @@ class VectorizeRun(Run[VectorizeOptions]):
         return super().pictures()
 
     def _decoded(self) -> list[Tensor]:
-        return [rendered(VectorGraphic(self.scene())).clamp(0, 1)]
+        return [rendered(self.target.graphic(self.scene())).clamp(0, 1)]
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
-        """What the SVG shows."""
-        return [(picture, Picture(picture), {}) for picture in self.pictures()]
+        """What the SVG shows, with its transparency if it has no background."""
+        (picture,) = self.pictures()
+        shown = Picture(picture) if self._background else picture_of_scene(self.scene())
+        return [(shown.rgb, shown, {})]
 
     @property
     def svg(self) -> str:
@@ -231,7 +236,8 @@ class VectorizeRun(Run[VectorizeOptions]):
 
     @property
     def _background(self) -> tuple[float, float, float] | None:
-        return (1.0, 1.0, 1.0) if self._own is None else None  # an SVG file keeps its own ground
+        """None for what is transparent, and for an SVG file, which keeps its own."""
+        return (1.0, 1.0, 1.0) if self._own is None and self.source.alpha is None else None
 
     @property
     def report(self) -> dict[str, Any]:
@@ -241,7 +247,7 @@ class VectorizeRun(Run[VectorizeOptions]):
         report = {"paths": scene.paths, "crossing": round(float(crossed), 3)}
         if self.task.kind == "picture":
             report["noise"] = round(self.noise, 5)
-            report["residual"] = round(self._misfit(picture) ** 0.5, 5)
+            report["residual"] = round(float(self.target.misfit(scene, picture[None])) ** 0.5, 5)
         return report
 
     def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:
@@ -266,9 +272,11 @@ class VectorizeRun(Run[VectorizeOptions]):
         assert self._fitted is not None
         final = self.scene()
         paths = [folder / name for name in self.task.RECORDS]
-        save_animation(paths[0], [*self._frames, *self._step_scenes.values(), final])
+        ground = self.target.ground
+        save_animation(paths[0], [*self._frames, *self._step_scenes.values(), final], ground)
         target = "input", self.source.flat()
         if self.task.kind == "prompt":
             target = "sampled", self.target.guess
-        save_comparison(paths[1], target, self._fitted, final, bool(self._step_scenes))
+        sampled = bool(self._step_scenes)
+        save_comparison(paths[1], target, self._fitted, final, sampled, ground)
         return paths

@@ -15,7 +15,7 @@ from dreamsampler.generators.vector import (
     without,
 )
 from dreamsampler.generators.vector.drawing import adam, descend
-from dreamsampler.tasks.vectorize.initialize import rendered, snapshot
+from dreamsampler.tasks.vectorize.initialize import Target, rendered, snapshot
 
 POLISH = 40
 """Optimizer steps after some paths were left out."""
@@ -31,11 +31,9 @@ UNSEEN = 3.0
 
 Loss = Callable[[VectorGraphic, Tensor], Tensor]
 """Graphic and its picture (1, 3, h, w) in [0, 1] -> what polishing lowers."""
-Misfit = Callable[[Tensor], float]
-"""Picture (3, h, w) in [0, 1] -> mean squared misfit."""
 
 
-def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: Misfit) -> Scene:
+def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, target: Target) -> Scene:
     """Leave out paths, let the others make up for them, and go on while that is near enough.
 
     First those that nobody misses go (`simplified`, a tenth of the loss). Then, again and again,
@@ -47,25 +45,25 @@ def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: 
         goal: what it shall look like, (3, h, w) in [0, 1].
         loss: how much nearness may be lost, dB of PSNR, > 0.
         energy: what polishing lowers.
-        misfit: mean squared misfit of a picture (3, h, w) and the data.
+        target: the data, and the ground on which the goal lies.
     """
-    white, most = torch.ones(3), 10 ** (loss / 10)
+    ground, most = torch.full((3,), target.ground), 10 ** (loss / 10)
 
     def far(scene: Scene) -> Tensor:
-        picture = rendered(VectorGraphic(scene))
+        picture = rendered(target.graphic(scene))
         # what is met exactly counts as if it were met at 60 dB
-        off = [float((picture - goal).square().mean()), misfit(picture)]
+        off = [float((picture - goal).square().mean()), float(target.misfit(scene, picture[None]))]
         return torch.tensor(off).clamp_min(1e-6)
 
     allowed = far(scene) * most
-    less = simplified(scene, white, goal, loss / 10)
+    less = simplified(scene, ground, goal, loss / 10)
     scene = less if bool((far(less) <= allowed).all()) else scene
     count = max(1, scene.paths // SHARE)
     for _ in range(ROUNDS):
         count = min(count, scene.paths - 1)
         if not count:
             break
-        tried = polished(without(scene, white, goal, count), energy)
+        tried = polished(without(scene, ground, goal, count), energy, target)
         tried = untangled(tried, UNSEEN)
         if bool((far(tried) <= allowed).all()):
             scene = tried
@@ -74,9 +72,9 @@ def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, misfit: 
     return scene
 
 
-def polished(scene: Scene, energy: Loss) -> Scene:
+def polished(scene: Scene, energy: Loss, target: Target) -> Scene:
     """A few steps down."""
-    graphic = VectorGraphic(scene)
+    graphic = target.graphic(scene)
     optimizer = adam(graphic, RATE)
     for _ in range(POLISH):
         with torch.enable_grad():
