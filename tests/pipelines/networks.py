@@ -345,7 +345,7 @@ NETWORKS = {
         "time_embedding_dim": 16,
         "groups": 8,
         "attention_head_dim": 8,
-        "layers_per_block": 1,
+        "layers_per_block": 2,
         "block_out_channels": (32,) * 4,
         "cross_attention_dim": WIDTH,
         "encoder_hid_dim": WIDTH,
