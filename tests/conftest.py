@@ -23,6 +23,11 @@ def pytest_ignore_collect(collection_path, config):
     return True if collection_path.name in {"ui", "ray"} - named else None
 
 
+def pytest_runtest_setup():
+    """Check the shapes of every function's first calls again."""
+    shapes.seen.clear()
+
+
 @pytest.fixture
 def rng():
     """A seeded CPU generator."""

@@ -1,13 +1,17 @@
 """Shapes and types of calls inside the package, checked in tests only.
 
 jaxtyping reads the shapes, beartype the rest. Tasks, loaders and interfaces are left out: they
-check their input themselves, and their tests read those messages.
+check their input themselves, and their tests read those messages. In each test the first calls of
+a function are checked: a solver's thousands would take a quarter of the time.
 """
 
+import functools
+import inspect
+from collections import Counter
 from typing import Literal
 
+import jaxtyping
 from beartype import BeartypeConf, FrozenDict, beartype
-from jaxtyping import install_import_hook
 
 CHECKED = [
     f"dreamsampler.{name}"
@@ -41,6 +45,36 @@ REFUSED = FrozenDict(
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=REFUSED))
 
 
+FIRST_CALLS = 5
+seen = Counter()
+
+
+def first_calls(**options):
+    """jaxtyping's own decorator, for the first calls of a function in each test.
+
+    Also for the first times that a function inside another one is made: each time costs a compile.
+    """
+    jaxtyped = jaxtyping._decorator.jaxtyped(**options)
+
+    def decorate(function):
+        if not inspect.isfunction(function):
+            return jaxtyped(function)
+        code = function.__code__
+        if seen[code] >= FIRST_CALLS:
+            return function
+        checked = jaxtyped(function)
+
+        @functools.wraps(checked)
+        def call(*args, **kwargs):
+            seen[code] += 1
+            return (checked if seen[code] <= FIRST_CALLS else function)(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
 def install():
     """Before the first import of the package."""
-    install_import_hook(CHECKED, "shapes.check")
+    jaxtyping.jaxtyped = first_calls
+    jaxtyping.install_import_hook(CHECKED, "shapes.check")

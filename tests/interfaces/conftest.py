@@ -5,8 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import TINY
 
 from dreamsampler.interfaces.cli.main import main
+from dreamsampler.interfaces.model_options import ModelOptions
 
 
 class Completed(NamedTuple):
@@ -20,6 +22,25 @@ class Completed(NamedTuple):
     def lines(self):
         """Lines on stderr."""
         return self.err.strip().splitlines()
+
+
+LOADED = {}
+
+
+@pytest.fixture(autouse=True)
+def load_once(monkeypatch):
+    """The tiny model without means of memory is loaded once: each command of a user loads it."""
+    load = ModelOptions.load
+
+    def loaded(options):
+        plain = ModelOptions(options.model, dtype=options.dtype, device=options.device)
+        if options != plain or options.model != str(TINY):
+            return load(options)
+        if options not in LOADED:
+            LOADED[options] = load(options)
+        return LOADED[options]
+
+    monkeypatch.setattr(ModelOptions, "load", loaded)
 
 
 @pytest.fixture

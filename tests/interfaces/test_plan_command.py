@@ -59,7 +59,7 @@ def test_a_device_that_is_not_here(cli):
 
 
 def test_what_helps_is_an_option_and_helps(cli):
-    edit = ("edit", "--num-inference-steps", 1, "--size", 256)
+    edit = ("edit", "--num-inference-steps", 1, "--size", 128)
     whole = planned(cli, *edit)
     tiled = planned(cli, *edit, "--offload", "sequential", "--tiling", 64)
     assert tiled["peak"] < whole["peak"]

@@ -32,13 +32,14 @@ def cat(tmp_path):
 
 
 def quick(image, **options):
-    """An edit of three steps, with a source prompt where the method needs one."""
+    """An edit of three steps in few pixels, with a source prompt where the method needs one."""
     method = methods_of("edit").get(options.get("method", "default"))
     if method is not None and method.source_prompt == "needed":
         options = {"source_prompt": "cat", **options}
     if method is not None and "inner_steps" in method.settings:  # it searches at each level
         options = {"num_inference_steps": 2, **options}
-    return Edit(**{"image": image, "prompt": "dog", "num_inference_steps": 3, **options})
+    few = {"num_inference_steps": 3, "size": 40}
+    return Edit(**{"image": image, "prompt": "dog", **few, **options})
 
 
 def bytes_of(picture):
@@ -81,8 +82,8 @@ def test_the_source_prompt_in_other_spaces_is_the_source_prompt(prior, cat):
     assert torch.equal(bytes_of(run.pictures()[0]), pixels(cat))
 
 
-def test_a_path_may_be_text(prior, cat):
-    assert quick(str(cat)).start(prior).run().pictures()[0].shape == (3, 56, 72)
+def test_a_path_may_be_text_and_the_model_has_a_size_of_its_own(prior, cat):
+    assert quick(str(cat), size=None).start(prior).run().pictures()[0].shape == (3, 56, 72)
 
 
 def test_the_paper_preset_refuses_a_model_without_a_table_at_once(cat):

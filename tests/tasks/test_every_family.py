@@ -13,6 +13,7 @@ from dreamsampler.methods.sampling import cfg_plus_plus, ddim, dpm_solver
 from dreamsampler.models.prior import scale_for
 from dreamsampler.samplers import flow_shifted, invert, trailing
 from dreamsampler.tasks import Inpaint, Restore
+from dreamsampler.tasks.data_consistency import first_guess
 
 NAMES = list(families.FAMILIES)
 
@@ -102,16 +103,34 @@ def test_an_inpainting_network_is_shown_the_picture_without_the_hole(picture, ma
             assert torch.allclose(row[5:], known[0], atol=1e-5)
 
 
+GUESSES = {}
+
+
+@pytest.fixture
+def guessed_once(monkeypatch):
+    """The first guess asks no model, so that it is the same for all of them."""
+
+    def guess(data):
+        measured = data.y.numpy().tobytes()
+        if measured not in GUESSES:
+            GUESSES[measured] = first_guess(data)
+        return GUESSES[measured]
+
+    monkeypatch.setattr("dreamsampler.tasks.restore.run.first_guess", guess)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("method", ["default", "treg", "flowdps", "dps", "psld"])
-def test_it_restores(name, method, picture):
+def test_it_restores(name, method, picture, guessed_once):
+    """To the picture, by the default method; what follows the steps asks no model."""
     task = Restore(
         picture, "blur(sigma=1)", prompt="a dog", method=method, num_inference_steps=2, size=64
     )
     run = task.start(prior_of(name)).run()
-    (made,) = run.pictures()
-    assert made.shape == (3, 27, 37)
-    assert made.isfinite().all() and run.evaluations > 0
+    assert run.preview(run.last).isfinite().all() and run.evaluations > 0
+    if method == "default":
+        (made,) = run.pictures()
+        assert made.shape == (3, 27, 37) and made.isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["lcm", "flux-schnell"])

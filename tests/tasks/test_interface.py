@@ -26,18 +26,20 @@ ds.Reconstruct("car-views", blur, prompt="toy car")(model).mesh.save("car.glb")
 for step in ds.Edit(cat, prompt="dog face").start(model): ...
 ds.Edit(cat, prompt="dog", method="sdedit")(model)
 """
-"""As printed in docs/architecture.md; the numbers of steps are lowered by `QUICK` only."""
+"""As printed in docs/architecture.md; numbers of steps and sizes are lowered by `QUICK` only."""
 QUICK = {
-    "Edit": {"num_inference_steps": 2},
-    "Inpaint": {"num_inference_steps": 2},
-    "Restore": {"num_inference_steps": 4},
-    "Vectorize": {"fit_steps": 2, "update_steps": 1, "num_inference_steps": 1, "loss": 0.0},
+    "Edit": {"num_inference_steps": 2, "size": 32},
+    "Inpaint": {"num_inference_steps": 2, "size": 32},
+    "Restore": {"num_inference_steps": 4, "size": 32},
+    "Vectorize": {"fit_steps": 2, "update_steps": 1, "num_inference_steps": 1, "loss": 0.0}
+    | {"size": 32},
     "Reconstruct": {
         "fit_steps": 4,
         "update_steps": 1,
         "num_inference_steps": 1,
         "resolution": 8,
         "deconvolve": False,
+        "size": 32,
     },
 }
 KINDS = {

@@ -23,9 +23,9 @@ def files(tmp_path):
 
 
 TASKS = {
-    "edit": lambda i, m: Edit(i, "dog", mask_image=m, num_inference_steps=2),
-    "inpaint": lambda i, m: Inpaint(i, "dog", mask_image=m, num_inference_steps=2),
-    "restore": lambda i, m: Restore(i, "blur(1)", num_inference_steps=2),
+    "edit": lambda i, m: Edit(i, "dog", mask_image=m, num_inference_steps=2, size=32),
+    "inpaint": lambda i, m: Inpaint(i, "dog", mask_image=m, num_inference_steps=2, size=32),
+    "restore": lambda i, m: Restore(i, "blur(1)", num_inference_steps=2, size=32),
     "vectorize": lambda i, m: Vectorize(
         i, paths=2, fit_steps=3, num_inference_steps=1, update_steps=1
     ),

@@ -31,7 +31,7 @@ EDITS = [name for name, each in methods_of("edit").items() if not each.reference
 @pytest.mark.parametrize("method", EDITS)
 def test_evaluations_and_steps_are_those_of_the_run(method, picture):
     source = "a cat" if methods_of("edit")[method].source_prompt != "unused" else None
-    task = Edit(picture, "a dog", source, method=method, num_inference_steps=4, size=64)
+    task = Edit(picture, "a dog", source, method=method, num_inference_steps=4, size=32)
     plan = make_plan(task, str(TINY), dtype="float32")
     run = task.start(from_pretrained(TINY, device="cpu")).run()
     assert (plan.evaluations, plan.steps) == (run.evaluations, run.total)
@@ -79,7 +79,7 @@ def test_a_view_of_a_weight_takes_nothing():
 
 
 def test_a_device_that_is_too_small_is_told_what_to_do(picture):
-    task = Edit(picture, "a dog", "a cat", num_inference_steps=2)
+    task = Edit(picture, "a dog", "a cat", num_inference_steps=2, size=64)
     free = make_plan(task, str(TINY))
     assert free.fits is None
     roomy = make_plan(task, str(TINY), memory=free.peak)
@@ -94,7 +94,7 @@ def test_a_device_that_is_too_small_is_told_what_to_do(picture):
 def test_a_task_with_gradients_takes_more(picture):
     plans = {
         method: make_plan(
-            Restore(picture, "blur(sigma=2)", method=method, num_inference_steps=2),
+            Restore(picture, "blur(sigma=2)", method=method, num_inference_steps=2, size=64),
             str(TINY),
             dtype="float32",
         )
@@ -106,7 +106,7 @@ def test_a_task_with_gradients_takes_more(picture):
 
 
 def test_means_cost_less(picture):
-    task = Edit(picture, "a dog", "a cat", num_inference_steps=2)
+    task = Edit(picture, "a dog", "a cat", num_inference_steps=2, size=64)
     plan = make_plan(task, str(TINY))
     peaks = [peak for _, peak in plan.means]
     assert peaks[-1] == min(peaks) < plan.peak

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dreamsampler.models.codec import Codec
-from dreamsampler.models.driven.family import DrivenCodec, DrivenFamily
+from dreamsampler.models.driven.codec import DrivenCodec
+from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families import FAMILIES
 from dreamsampler.models.family import Family

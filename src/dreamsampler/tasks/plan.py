@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dreamsampler.models.memory_options import Offload
     from dreamsampler.tasks.base import Run, Task
 
+TILE = 512
+"""Side of the tiles that a plan proposes, in pixels."""
 _GIB = 2**30
 
 
@@ -131,9 +133,9 @@ def make_plan(
     MemoryOptions(offload, release_text_encoders, tiling, gradient_checkpointing).check()
     skeleton, scheduler = _skeleton(model, dtype, device, revision, local_files_only)
     run, tally = _counted(task, model, skeleton, _few(model, scheduler, distilled))
-    step, tiled = (
-        _budget(skeleton, tally, gradient_checkpointing, side) for side in (tiling, tiling or 512)
-    )
+    step = tiled = _budget(skeleton, tally, gradient_checkpointing, tiling)
+    if tiling is None and max(tally.size) > TILE:
+        tiled = _budget(skeleton, tally, gradient_checkpointing, TILE)
     return Plan(
         model,
         step.title,
@@ -215,9 +217,9 @@ def _means(step: Budget, tiled: Budget) -> tuple[tuple[str, int], ...]:
     """What helps, from the mildest to the harshest, with the peak that is left."""
     return (
         ("release_text_encoders", step.peak(release_text_encoders=True)),
-        ("tiling 512", tiled.peak()),
-        ("tiling 512 and offload model", tiled.peak(offload="model")),
-        ("tiling 512 and offload sequential", tiled.peak(offload="sequential")),
+        (f"tiling {TILE}", tiled.peak()),
+        (f"tiling {TILE} and offload model", tiled.peak(offload="model")),
+        (f"tiling {TILE} and offload sequential", tiled.peak(offload="sequential")),
     )
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
 import numpy as np
 import torch
-from greenlet import GreenletExit, getcurrent, greenlet
 from torch import Tensor
 
 from dreamsampler.models.libraries import quiet
 
 _MISSING: Any = object()
+_CLOSE: Any = object()
 _ACTIVE = threading.local()
-"""`call`: the open call whose pipeline is running in this thread."""
+"""`call`: the open call of this thread."""
 
 
 @final
@@ -52,6 +53,11 @@ class LoopError(Exception):
 
 
 @final
+class _Closed(BaseException):
+    """Ends a call that nobody asks any more, in its thread."""
+
+
+@final
 class _Stepped(tuple):
     """What `scheduler.step` returns, as a tuple and by name."""
 
@@ -66,9 +72,10 @@ class OpenCall:
         ask(z, t): the loop goes on with z at time t, and gives what it passes to the next step
         finish(z): the loop ends with z, and gives what the pipeline returns
 
-    The call runs in a greenlet, so that it keeps its place. Everything between two steps is the
-    pipeline's own code. What the call sets on the pipeline (its guidance scale, say) is put away
-    between the asks, so that several calls can be open and the user finds the pipeline as it was.
+    The call runs in a thread of its own, so that it keeps its place; only one of the two threads
+    runs at a time. Everything between two steps is the pipeline's own code. What the call sets on
+    the pipeline (its guidance scale, say) is put away between the asks, so that several calls can
+    be open and the user finds the pipeline as it was.
 
     Args:
         pipeline: a diffusers pipeline whose loop calls `scheduler.step`.
@@ -100,7 +107,10 @@ class OpenCall:
         self._state: dict[str, Any] = {
             "scheduler": scheduler, "_progress_bar_config": config, **(components or {})
         }  # fmt: skip
-        self._run = greenlet(self._call)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._call, daemon=True, name="open call")
+        self._thread.start()
         with torch.no_grad(), quiet():
             paused = self._switch(opening or {})
         if self.ended:
@@ -136,15 +146,33 @@ class OpenCall:
 
     def close(self) -> None:
         """Leave the call where it stands."""
-        if not self._run.dead:
-            self._run.parent = getcurrent()
-            self._run.throw(GreenletExit)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._inbox.put(_CLOSE)
+            self._thread.join()
 
-    def _call(self) -> Any:
+    def _call(self) -> None:
+        """The pipeline's call, in its thread."""
+        _ACTIVE.call = self
         call = type(self._pipeline).__call__
         call = getattr(call, "__wrapped__", call)  # without the no_grad around it
-        self._result = call(self._pipeline, **self._arguments)
-        self.ended = True
+        try:
+            self._resume(self._inbox.get())
+            self._result = call(self._pipeline, **self._arguments)
+            self.ended = True
+            self._outbox.put(None)
+        except _Closed:
+            pass
+        except BaseException as error:
+            self.ended = True
+            self._outbox.put(error)
+
+    def _resume(self, message: Any) -> Tensor | None:
+        """In the call's thread: go on as the asking thread computes, with its latents."""
+        if message is _CLOSE:
+            raise _Closed
+        z, restore = message
+        restore()
+        return z
 
     def _switch(self, components: Mapping[str, Any], z: Tensor | None = None) -> Any:
         """Let the pipeline run to its next step, with this call's state on it."""
@@ -153,14 +181,14 @@ class OpenCall:
         attributes.update(self._state)
         attributes.update(components)
         entered = dict(attributes)
-        gradients = torch.is_grad_enabled()
-        self._run.parent, outer = getcurrent(), getattr(_ACTIVE, "call", None)
-        _ACTIVE.call = self
         try:
-            return self._run.switch() if z is None else self._run.switch(z)
+            self._inbox.put((z, _modes()))
+            try:
+                answer = self._outbox.get()
+            except BaseException:  # Ctrl-C: the network's call ends first
+                self._outbox.get()
+                raise
         finally:
-            _ACTIVE.call = outer
-            torch.set_grad_enabled(gradients)
             for name in [*attributes]:
                 if attributes[name] is not entered.get(name, _MISSING):
                     self._state[name] = attributes[name]
@@ -168,6 +196,9 @@ class OpenCall:
                     del attributes[name]
                 else:
                     attributes[name] = before[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _scheduler(self, real: Any) -> Any:
         """A copy of the scheduler whose steps and times are ours."""
@@ -182,14 +213,32 @@ class OpenCall:
 
         def step(model_output: Any, timestep: Any = None, sample: Any = None, *_: Any, **__: Any):
             self.steps += 1
-            parent: Any = getcurrent().parent
-            z = parent.switch((model_output, sample))
+            self._outbox.put((model_output, sample))
+            z = self._resume(self._inbox.get())
             return _Stepped((z, z))
 
         ours.set_timesteps, ours.step = timed, step
         ours.scale_model_input = lambda sample, *_, **__: sample
         step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
         return ours
+
+
+def _modes() -> Callable[[], None]:
+    """What sets the modes of torch that belong to a thread to those of this one."""
+    gradients, cuda = torch.is_grad_enabled(), torch.cuda.is_initialized()
+    stream = torch.cuda.current_stream() if cuda else None
+    kinds = ("cpu", "cuda")
+    casts = [(k, torch.is_autocast_enabled(k), torch.get_autocast_dtype(k)) for k in kinds]
+
+    def restore() -> None:
+        torch.set_grad_enabled(gradients)
+        for kind, enabled, dtype in casts:
+            torch.set_autocast_enabled(kind, enabled)
+            torch.set_autocast_dtype(kind, dtype)
+        if stream is not None:
+            torch.cuda.set_stream(stream)
+
+    return restore
 
 
 @final
@@ -199,13 +248,16 @@ class Times(Tensor):
     @classmethod
     def __torch_function__(cls, *args: Any, **kwargs: Any) -> Any:
         """As for any subclass, but a single number is a plain tensor."""
-        result = super().__torch_function__(*args, **kwargs)
+        result: Any = super().__torch_function__(*args, **kwargs)
         single = isinstance(result, Tensor) and result.ndim == 0
         return result.as_subclass(Tensor) if single else result
 
     def __iter__(self) -> Iterator[Any]:
         """The scheduler's times before the loop's first step, then those that are asked for."""
-        call: OpenCall = _ACTIVE.call
+        call: Any = getattr(_ACTIVE, "call", None)
+        if call is None:  # outside of a call they are numbers
+            yield from self.as_subclass(Tensor).unbind()
+            return
         begun, values = call.steps, iter(self.as_subclass(Tensor).unbind())
         while call.steps == begun:
             if (value := next(values, None)) is None:
@@ -216,10 +268,10 @@ class Times(Tensor):
 
     def __getitem__(self, index: Any) -> Any:
         """The time that was asked for, at the number of the step."""
-        call: OpenCall = _ACTIVE.call
-        plain = self.as_subclass(Tensor)[index]
-        if not isinstance(index, int):
-            return plain.as_subclass(Times)
+        call: Any = getattr(_ACTIVE, "call", None)
+        plain: Tensor = self.as_subclass(Tensor)[index]
+        if not isinstance(index, int) or call is None:
+            return plain.as_subclass(Times) if plain.ndim else plain
         if call.time is not None and index == call.steps:
             return call.time
         call.read_ahead |= call.steps > 0

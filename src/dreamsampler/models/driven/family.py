@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,6 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Image, Latent, Level
-from dreamsampler.models.device import device_of
 from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
@@ -84,6 +84,7 @@ class DrivenFamily(Family):
         self._layouts: dict[tuple[int, int], Layout] = {}
         self._calls: OrderedDict[Any, tuple[Any, OpenCall]] = OrderedDict()
         self._steps = _STEPS
+        weakref.finalize(self, _close, self._calls)
         self.factor, self.latent_channels, self.cells, self.native_cells = self._learn_sizes()
         self.levels = levels_of(pipe.scheduler, (self.native_cells // self.cells) ** 2)
         self.schedule, self.target = self.levels.schedule, self.levels.target
@@ -151,15 +152,42 @@ class DrivenFamily(Family):
     def forward(self, z: Latent, level: Level, inputs: Any) -> Tensor:
         """What the pipeline's loop passes to its scheduler, in the layout of z."""
         layout = self.layout(z.shape[2], z.shape[3])
+        scalings = self.levels.scalings(level) if self.levels.scalings else None
+        scale = self.levels.scale * (scalings[0] if scalings else 1.0)
+        looped = layout.to_loop(z) * scale if scale != 1 else layout.to_loop(z)
         outputs, start = [], 0
         for group in self._groups(inputs):
             count = sum(rows for _, rows in group)
-            call, answers = self._open(group, (z.shape[2], z.shape[3]))
-            looped = layout.to_loop(z[start : start + count]).to(call.sample)
-            output, _ = call.ask(looped, self.levels.time(level, looped.device), **answers)
+            output = self._answered(
+                group, (z.shape[2], z.shape[3]), looped[start : start + count], level
+            )
             outputs.append(layout.from_loop(output.to(z.device)))
             start += count
-        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        output = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        if scalings:
+            return scalings[1] * z + scalings[2] * output.to(z)
+        return output if self.levels.scale == 1 else output / self.levels.scale
+
+    def _answered(
+        self,
+        group: list[tuple[CallCondition, int]],
+        cells: tuple[int, int],
+        looped: Tensor,
+        level: Level,
+    ) -> Tensor:
+        """The output for some conditions, by their open call."""
+        call, answers = self._open(group, cells)
+        device = call.sample.device
+        time = torch.tensor(self.levels.time(level), device=device)
+        try:
+            return call.ask(looped.to(call.sample), time, **answers)[0]
+        except RuntimeError:
+            if call.steps > 1 or not self.pipeline.stubbed:
+                raise
+        # the network keeps something of its first step (a cache), which a stub does not
+        self.pipeline.stubbed = False
+        call, answers = self._open(group, cells)
+        return call.ask(looped.to(call.sample), time, **answers)[0]
 
     def layout(self, height: int, width: int) -> Layout:
         """How latents of so many cells lie in the loop."""
@@ -196,21 +224,24 @@ class DrivenFamily(Family):
         key = (threading.get_ident(), cells, *((id(c), rows) for c, rows in group))
         entry = self._calls.get(key)
         if entry is not None and (entry[1].ended or entry[1].steps >= entry[1].length - 1):
+            entry[1].close()
             entry = None
         if entry is None:
             entry = (group, self._opened(group, cells))
             self._calls[key] = entry
             if len(self._calls) > _OPEN:
-                self._calls.popitem(last=False)
+                self._calls.popitem(last=False)[1][1].close()
         self._calls.move_to_end(key)
         nulls = [
             not c.prompt and "prompt_embeds" not in c.call for c, rows in group for _ in range(rows)
         ]
         if not self.learned.null or not any(nulls):
             return entry[1], {}
-        real = self.network
-        answer = partial(_with_null, real, self.learned.null, torch.tensor(nulls))
-        return entry[1], {self.pipeline.denoiser: StandIn(real, {"__call__": answer})}
+        rows, made = torch.tensor(nulls), {}
+        for name, module in self.pipeline.networks.items():
+            answer = partial(_with_null, module, self.learned.null, rows)
+            made[name] = StandIn(module, {"__call__": answer})
+        return entry[1], made
 
     def _opened(self, group: list[tuple[CallCondition, int]], cells: tuple[int, int]) -> OpenCall:
         prompts = [c.prompt for c, rows in group for _ in range(rows)]
@@ -253,16 +284,18 @@ class DrivenFamily(Family):
         self._spatial = len(probed.loop) > 2
         factor = PROBED // rows
         if fixed:
-            factor = 1 if pipeline.autoencoder is None else pipeline.pipe.vae_scale_factor
+            vae = pipeline.autoencoder and pipeline.part(pipeline.autoencoder)
+            factor = 2 ** (len(vae.config.block_out_channels) - 1) if vae else 1
         if fixed or pipeline.autoencoder is None:
             return factor, channels, self._depth(), rows
-        cells = next((n for n in (1, 2, 4, 8) if self._takes(PROBED + n * factor, factor)), 16)
-        native = getattr(pipeline.pipe, "default_sample_size", None)
-        if not isinstance(native, int):
-            try:
-                native = pipeline.decoded(pipeline.arguments([""], None, 2), None).shape[-2]
-            except ModelError:
-                native = 512 // factor
+        taken = (n for n in (1, 2, 4, 8, 16) if self._takes(PROBED + n * factor, factor))
+        cells = next(taken, 0)
+        if not cells:
+            raise pipeline.refused("its call does not make pictures of the size that is asked for")
+        try:
+            native = pipeline.decoded(pipeline.arguments([""], None, 2), None).shape[-2]
+        except ModelError:
+            native = 512 // factor
         return factor, channels, max(cells, self._depth()), native
 
     def _depth(self) -> int:
@@ -296,10 +329,18 @@ class DrivenFamily(Family):
             )
 
 
+def _close(calls: Mapping[Any, tuple[Any, OpenCall]]) -> None:
+    """Close open calls, whose threads would keep the networks in memory."""
+    for _, call in calls.values():
+        call.close()
+
+
 def _with_null(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -> Any:
     """A network's output, some of its rows under other inputs."""
     changed: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
     for path, value in null.items():
+        if path[0] not in changed:  # a control network may have less
+            continue
         holder = changed
         for name in path[:-1]:
             holder[name] = dict(holder[name])
@@ -316,52 +357,3 @@ def _with_null(real: Any, null: Slot, rows: Tensor, *args: Any, **kwargs: Any) -
 
 def _repeated(value: Tensor, rows: int) -> Tensor:
     return value.expand(rows, *value.shape[1:]) if value.ndim else value
-
-
-@final
-class DrivenCodec:
-    """The autoencoder of a driven pipeline, its latents scaled and ordered as the loop has them.
-
-        z = (mode(E(x)) - offset) / scale,   x = D(scale z + offset)
-
-    For a model of pixels both are the identity.
-
-    Args:
-        family: of the pipeline.
-    """
-
-    def __init__(self, family: DrivenFamily) -> None:
-        self._family, self.factor = family, family.factor
-
-    @property
-    def vae(self) -> Any:
-        """The autoencoder; for a model of pixels its network."""
-        name = self._family.pipeline.autoencoder
-        return self._family.network if name is None else self._family.pipeline.part(name)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What it computes in."""
-        return self.vae.dtype
-
-    def encode(self, x: Image) -> Latent:
-        """Picture to latent; never a sample."""
-        if self._family.pipeline.autoencoder is None:
-            return x
-        layout = self._family.layout(x.shape[2] // self.factor, x.shape[3] // self.factor)
-        inputs = x.to(device_of(self.vae), self.dtype)
-        output = self.vae.encode(inputs[:, :, None] if layout.video else inputs)
-        if "latent_dist" in output:
-            mode = output.latent_dist.mode()
-        else:
-            mode = output.latents if "latents" in output else output.latent
-        return layout.from_code(mode.to(x))
-
-    def decode(self, z: Latent) -> Image:
-        """Latent to picture."""
-        if self._family.pipeline.autoencoder is None:
-            return z
-        layout = self._family.layout(z.shape[2], z.shape[3])
-        code = layout.to_code(z).to(device_of(self.vae), self.dtype)
-        output = self.vae.decode(code, return_dict=False)[0]
-        return (output[:, :, 0] if layout.video else output).to(z)

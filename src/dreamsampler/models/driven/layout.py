@@ -52,6 +52,10 @@ class Layout:
         if looped.numel() == 2 * looped.shape[0] * self.loop_size:
             looped = looped.chunk(2, dim=1)[0]
         flat = looped.reshape(len(looped), -1)
+        if flat.shape[1] != self.loop_size:
+            raise ModelError(
+                f"its loop has latents {self.loop}, but an output {tuple(looped.shape[1:])}"
+            )
         if self.order is not None:
             flat = flat[:, self.order.to(flat.device)]
         return flat.view(len(looped), *self.code)

@@ -169,7 +169,10 @@ def _null(pipeline: Pipeline, scale: str, slots: list[Slot]) -> Slot:
     if len(on) != 2 or len(others) != 1:
         return {}
     empty = _slots(pipeline, "", {})[0]
-    return _differences(others[0], empty)
+    pipeline.spare.clear()  # other latents: what depends on them is no null prompt
+    other = _slots(pipeline, "", {"generator": torch.Generator().manual_seed(1)})[0]
+    noisy = _differences(other, empty)
+    return {p: v for p, v in _differences(others[0], empty).items() if p not in noisy}
 
 
 def _fits(null: Slot, *others: Slot) -> bool:

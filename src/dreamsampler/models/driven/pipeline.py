@@ -68,6 +68,7 @@ class Pipeline:
         autoencoder: the name of its autoencoder, or None for a model of pixels.
         settings: arguments that are learned (what turns its own guidance off).
         needs_reference: whether its call fails without a reference picture.
+        stubbed: whether a call opens with its network's answers stubbed.
 
     Raises:
         ModelError: an argument that the call does not have, or that a task sets.
@@ -79,9 +80,9 @@ class Pipeline:
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         self.parameters = {n: p for n, p in signature.items() if p.kind in named and n != "self"}
         self.settings: dict[str, Any] = {}
-        self.needs_reference = False
+        self.needs_reference, self.stubbed = False, True
         self.known: list[tuple[Any, Any]] = []
-        self._spare: dict[Any, Any] = {}
+        self.spare: dict[Any, Any] = {}
         self._lasting: dict[str, Any] = {}
         self.check(self.call)
         if getattr(pipe, "scheduler", None) is None:
@@ -106,6 +107,11 @@ class Pipeline:
     def modules(self) -> dict[str, nn.Module]:
         """All its networks."""
         return {n: m for n, m in self.pipe.components.items() if isinstance(m, nn.Module)}
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The denoiser and what controls it."""
+        return {n: m for n, m in self.modules.items() if n == self.denoiser or "controlnet" in n}
 
     def refused(self, why: str) -> ModelError:
         """The error of a pipeline that cannot be driven."""
@@ -233,7 +239,14 @@ class Pipeline:
             ModelError: the call failed, or never came to a step.
         """
         lasting = {**self._memos(), **(components or {})}
+        if hasattr(self.pipe, "default_sample_size") and "height" in arguments:
+            # some loops scale what is asked for to the area of their own size
+            area = arguments["height"] * arguments["width"]
+            side = area**0.5 / getattr(self.pipe, "vae_scale_factor", 1) * (1 + 1e-12)
+            lasting["default_sample_size"] = side
         for stubbed in (True, False):  # where zeros do not do, the network itself opens the call
+            if stubbed and not self.stubbed:
+                continue
             opening = self.stubs(record) if stubbed else {}
             with torch.random.fork_rng(devices=[]):
                 try:
@@ -277,8 +290,8 @@ class Pipeline:
             return self._zeros(args, kwargs)
 
         made = {self.denoiser: StandIn(self.part(self.denoiser), {"__call__": zeros})}
-        for name, module in self.modules.items():
-            if "controlnet" in name:
+        for name, module in self.networks.items():
+            if name != self.denoiser:
                 made[name] = StandIn(module, {"__call__": self._once(name, module)})
         return made
 
@@ -288,9 +301,9 @@ class Pipeline:
         def answer(*args: Any, **kwargs: Any) -> Any:
             tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
             key = (name, *(tuple(v.shape) for v in tensors), tensors[0].dtype)
-            if key not in self._spare:
-                self._spare[key] = module(*args, **kwargs)
-            return self._spare[key]
+            if key not in self.spare:
+                self.spare[key] = module(*args, **kwargs)
+            return self.spare[key]
 
         return answer
 
@@ -301,7 +314,7 @@ class Pipeline:
         config = self.part(self.denoiser).config
         channels = config.get("out_channels")
         if isinstance(x, (list, tuple)):
-            out: Any = [torch.zeros_like(each) for each in x]
+            out: Any = _nested_zeros(x)
         elif x.ndim == 3:
             patch = config.get("patch_size") or 1
             patch = patch if isinstance(patch, int) else patch[-1]
@@ -329,6 +342,12 @@ class Pipeline:
         except LoopError as error:
             raise self.refused(one_line(error)) from error
         raise self.refused(f"it ends without its {self.autoencoder}")
+
+
+def _nested_zeros(x: Any) -> Any:
+    """Zeros for every row of a list; a row with references ends with its latents."""
+    rows = [each if isinstance(each, Tensor) else each[-1] for each in x]
+    return [torch.zeros_like(row) for row in rows]
 
 
 def _encoded(vae: Any, *args: Any, **kwargs: Any) -> Any:
