@@ -23,8 +23,9 @@ from torch import Tensor
 
 from benchmarks.protocol import HERE
 from dreamsampler import Edit
-from dreamsampler.maths import Level, VariancePreserving
-from dreamsampler.models.driven.family import DrivenCodec, DrivenFamily
+from dreamsampler.maths import Level
+from dreamsampler.models.driven.codec import DrivenCodec
+from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.driven.pipeline import _OURS
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.libraries import quiet
@@ -73,28 +74,29 @@ class Recorded:
     Args:
         output: what the loop passed to scheduler.step.
         time: of the step.
-        sample: the noisy latents as the network saw them.
-        clean: the scheduler's estimate of the clean latents, if it has one.
+        sample: the noisy latents.
+        seen: the same, scaled as the scheduler scales them for the network.
+        clean: the scheduler's estimate of the clean latents, if it says one.
     """
 
     output: Tensor
     time: Any
     sample: Tensor
+    seen: Tensor
     clean: Tensor | None
 
 
-class _Times:
-    """The levels of a family, but the time is one of the pipeline's own run."""
+class _Own:
+    """The levels of a pipeline's own run: its times, its latents as they are."""
 
-    def __init__(self, levels: Any) -> None:
-        self._levels, self.now = levels, torch.zeros(())
+    scale, scalings = 1.0, None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._levels, name)
+    def __init__(self) -> None:
+        self.now: float | int = 0
 
-    def time(self, level: Level, device: torch.device) -> Tensor:
+    def time(self, level: Level) -> float | int:
         del level
-        return self.now.to(device)
+        return self.now
 
 
 def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
@@ -106,8 +108,8 @@ def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
 
     def step(model_output: Any, timestep: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
         seen = scheduler.scale_model_input(sample, timestep) if scaled else sample
-        clean = _clean(scheduler, real, model_output, timestep, sample)
-        steps.append(Recorded(model_output.clone(), timestep, seen.clone(), clean))
+        clean = _clean(scheduler, model_output, timestep, sample)
+        steps.append(Recorded(model_output.clone(), timestep, sample.clone(), seen.clone(), clean))
         return real(model_output, timestep, sample, *args, **kwargs)
 
     step.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]
@@ -123,23 +125,34 @@ def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
     return steps
 
 
-def _clean(scheduler: Any, real: Any, output: Tensor, time: Any, sample: Tensor) -> Tensor | None:
+def _clean(scheduler: Any, output: Tensor, time: Any, sample: Tensor) -> Tensor | None:
     """The clean latents that a scheduler takes its step from, where it says them."""
     config = scheduler.config
     if config.get("clip_sample") or config.get("thresholding") or output.shape != sample.shape:
         return None
-    if getattr(scheduler, "alphas_cumprod", None) is None:
-        apart = copy.deepcopy(scheduler)
-        del apart.__dict__["step"]
-        apart.step(output, time, sample, return_dict=False)
-        if apart.step_index is None:
-            return None
-        sigma = apart.sigmas[apart.step_index - 1]
-        return sample - sigma * output
     apart = copy.deepcopy(scheduler)
     del apart.__dict__["step"]
     made = apart.step(output, time, sample, return_dict=True)
-    return getattr(made, "pred_original_sample", None)
+    if getattr(made, "pred_original_sample", None) is not None:
+        return made.pred_original_sample
+    if getattr(apart, "step_index", None) is None:
+        return None
+    apart._step_index -= 1
+    if config.get("algorithm_type") == "dpmsolver++":
+        return apart.convert_model_output(output, sample=sample)
+    if hasattr(scheduler, "scale_noise"):  # a flow
+        return sample - apart.sigmas[apart.step_index] * output
+    return None
+
+
+def level_at(family: Any, time: float) -> Level:
+    """The level that a scheduler counts as a time, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = family.levels.time(family.schedule(middle)) < time
+        low, high = (middle, high) if below else (low, middle)
+    return family.schedule(high)
 
 
 class Case:
@@ -183,38 +196,34 @@ class Case:
         arguments = family.pipeline.arguments([self.prompt or ""], size, STEPS, more)
         self.steps = own_run(self.pipe, arguments)
         layout, worst = family.layout(*self.cells), 0.0
-        times = _Times(family.levels)
-        family.levels = times  # type: ignore[assignment]
+        levels, own = family.levels, _Own()
+        family.levels = own  # type: ignore[assignment]
         try:
             for step in self.steps:
-                times.now = torch.as_tensor(step.time)
+                time = step.time
+                own.now = time.item() if isinstance(time, Tensor) else time
                 inputs = family.batch([self.conditions()], [1], None, None)
                 with torch.no_grad():
-                    z = layout.from_loop(step.sample)
+                    z = layout.from_loop(step.seen)
                     output = family.forward(z, Level(0.5, 0.6, 0.8), inputs)
                 other = layout.from_loop(step.output)
                 worst = max(worst, (output - other).abs().max().item())
         finally:
-            family.levels = times._levels
+            family.levels = levels
         return worst
 
     def estimate(self) -> float | str:
         """Largest difference of the clean estimate from the scheduler's, in units of its size."""
         layout, worst, seen = self.family.layout(*self.cells), 0.0, 0
-        schedule = self.family.schedule
+        levels = self.family.levels
         for step in self.steps:
             if step.clean is None:
                 continue
-            time = float(step.time)
-            if isinstance(schedule, VariancePreserving):
-                level = schedule((time + 1) / self.family.levels.count)
-            else:
-                u = time / self.family.levels.count
-                level = Level(u, 1 - u, u)
+            level = level_at(self.family, float(step.time))
+            z = layout.from_loop(step.sample if levels.scalings else step.seen) / levels.scale
             with torch.no_grad():
-                z = layout.from_loop(step.sample)
                 mine = self.prior.predict(z, level, [self.conditions()])[0].z0
-            other = layout.from_loop(step.clean)
+            other = layout.from_loop(step.clean) / levels.scale
             worst = max(worst, ((mine - other).abs().max() / other.abs().max()).item())
             seen += 1
         return worst if seen else "-"
@@ -251,11 +260,18 @@ class Case:
         """Whether an edit in three steps gives a picture."""
         from tests.pipelines.build import picture
 
-        words = {"prompt": self.prompt or "", "source_prompt": self.prompt or ""}
-        if self.prompt == "a cat":
-            words["prompt"] = "a dog"
+        if self.prompt is None:
+            return "no prompt"
+        prompt = "a dog" if self.prompt == "a cat" else self.prompt
         side = self.cells[0] * self.prior.factor
-        task = Edit(picture(side), num_inference_steps=3, size=side, seed=0, **words)
+        task = Edit(
+            picture(side),
+            prompt=prompt,
+            source_prompt=self.prompt,
+            num_inference_steps=3,
+            size=side,
+            seed=0,
+        )
         made = task(self.prior, progress=False)
         return "yes" if made.images[0].size == (side, side) else "no"
 
