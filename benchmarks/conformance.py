@@ -116,7 +116,7 @@ def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
     scaled = hasattr(scheduler, "scale_model_input")
     scheduler.step = step
     sample = Posterior.sample
-    Posterior.sample = lambda self, generator=None: self.mode()  # type: ignore[method-assign]
+    Posterior.sample = lambda self, generator=None: self.mode().contiguous()  # type: ignore[method-assign]
     try:
         pipe(**arguments)
     finally:
@@ -174,8 +174,9 @@ class Case:
         codec: Any = DrivenCodec(self.family)
         self.prior = NetworkPrior(self.family, codec, name=tiny.kind)
         m, f = self.prior.multiple, self.prior.factor
-        self.fixed = "height" not in self.family.pipeline.parameters
-        side = self.family.native_cells * f if self.fixed else -(-64 // m) * m
+        pipeline = self.family.pipeline
+        fixed = "height" not in pipeline.parameters and "image" not in pipeline.parameters
+        side = self.family.native_cells * f if fixed else -(-64 // m) * m
         self.cells = (side // f, side // f)
 
     def latents(self, rows: int = 1, cells: tuple[int, int] | None = None) -> Tensor:
@@ -252,8 +253,12 @@ class Case:
         if height == width:
             width += m
         z = self.latents(1, (height // f, width // f))
+        reference = self.family.pipeline.call.get("image")
+        resized = hasattr(reference, "resize") and "height" not in self.family.pipeline.parameters
+        call = {"image": reference.resize((width, height))} if resized else {}
+        condition = self.prior.condition(self.prompt, **call)
         with torch.no_grad():
-            made = self.prior.predict(z, self.prior.schedule(0.5), [self.conditions()])[0].z0
+            made = self.prior.predict(z, self.prior.schedule(0.5), [condition])[0].z0
         return f"{height} x {width}" if made.shape == z.shape else "no"
 
     def edit(self) -> str:
