@@ -194,6 +194,7 @@ class Family(ABC):
     Attributes:
         references: whether a condition can hold reference pictures, `condition(prompt, image=x)`.
         guides_itself: whether guidance happens inside of `forward`.
+        casts: whether `forward` moves and casts latents itself.
         rows: evaluations of the network for one row of a batch.
         network: the denoiser.
         encoders: name -> text encoder; emptied when they are released.
@@ -227,6 +228,7 @@ class Family(ABC):
     default_scale: float = 5.0
     references: bool = False
     guides_itself: bool = False
+    casts: bool = False
     rows: int = 1
 
     def __init_subclass__(cls) -> None:

@@ -305,7 +305,7 @@ class NetworkPrior:
             zs = [each / total for each in zs]
             rates = Level(level.t, level.alpha / total, level.sigma / total)
         latents = torch.cat(zs) if len(zs) > 1 else zs[0]
-        inputs = latents.to(device, dtype)
+        inputs = latents if self.family.casts else latents.to(device, dtype)
         with self._running(self.network, inputs):
             text = self.family.batch(conditions, rows, device, dtype)
             output = self.family.forward(inputs, rates, text)

@@ -74,6 +74,25 @@ def scanline_coverage(polygon, height, width, rule, rows=64):
     return out[:, :width] / rows
 
 
+def exact_fill(rings, height, width, rule):
+    """Any polygons: the faces that they divide the plane into, each filled or not as a whole."""
+    lines = shapely.union_all([shapely.LineString([*ring, ring[0]]) for ring in rings])
+    faces = shapely.get_parts(shapely.polygonize([lines]))
+    edges = np.concatenate([np.stack([ring, np.roll(ring, -1, 0)], 1) for ring in rings])
+    (x0, y0), (x1, y1) = edges[:, 0].T, edges[:, 1].T
+    filled = []
+    for face in faces:
+        x, y = face.representative_point().coords[0]
+        hit = (y0 <= y) != (y1 <= y)
+        at = x0[hit] + (y - y0[hit]) / (y1[hit] - y0[hit]) * (x1[hit] - x0[hit])
+        winding = int(np.sign(y1 - y0)[hit][at < x].sum())
+        if winding % 2 if rule == "evenodd" else winding:
+            filled.append(face)
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    cells = shapely.box(x, y, x + 1, y + 1)
+    return torch.from_numpy(shapely.area(shapely.intersection(shapely.union_all(filled), cells)))
+
+
 def psnr(a, b):
     """Peak signal-to-noise ratio of numbers in [0, 1], dB."""
     a, b = (torch.as_tensor(x, dtype=F64) for x in (a, b))

@@ -67,7 +67,8 @@ def refine(curves: Tensor, path: Tensor) -> Refined:
     quarters = torch.einsum("jab,nbk->njak", QUARTERS.to(curves), curves[long])
     finer = torch.cat([curves[short], quarters.reshape(-1, 4, 2)])
     owner = torch.cat([path[short], path[long].repeat_interleave(4)])
-    owner, order = owner.sort(stable=True)
+    order = (owner * len(path) + torch.cat([short, long.repeat_interleave(4)])).argsort(stable=True)
+    owner = owner[order]
     return Refined(finer[order], owner, short, long, order)
 
 

@@ -1,8 +1,10 @@
 """Pictures of scenes, with exact antialiasing and exact gradients.
 
 A pixel's coverage is the area of the path inside it (a box filter), to within the chords' `tol`.
+Several paths in a pixel are composited as if independent, as viewers do.
 Source of the forward pass: the accumulation buffers of FreeType's "smooth" rasterizer and of
-font-rs; of the backward pass: Reynolds' transport theorem; see `winding`.
+font-rs; of the backward pass: Reynolds' transport theorem; see `winding` and, for pixels in which
+a path meets itself, `overlap`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dreamsampler.generators.vector.chords import Refined, gathered, refine, spread
+from dreamsampler.generators.vector.overlap import Overlaps, overlaps
 from dreamsampler.generators.vector.scene import Scene
 from dreamsampler.generators.vector.winding import (
     Boxes,
@@ -106,16 +109,20 @@ class _Part:
     pieces: Pieces
     slope: Tensor | None
     owner: Tensor
+    shared: Overlaps
 
     def gradient(self, by_cover: Tensor, opacity: Tensor | None = None) -> Tensor:
         """dL/d curves from dL/d cover, or from dL/d (opacity cover)."""
         if self.slope is None:
             raise RuntimeError("the coverage was computed without gradients")
         by_winding = by_cover.index_select(0, self.pieces.cell.view(-1)).view_as(self.slope)
-        by_winding *= self.slope
         if opacity is not None:
             by_winding *= spread(opacity[None, self.owner], self.pieces.samples.lengths)[:, :-1]
-        return unwind(by_winding, self.pieces)
+        at = self.shared.at
+        extra = by_winding.view(-1)[at]
+        by_winding *= self.slope
+        terms = extra * self.shared.slope, extra * self.shared.moment
+        return unwind(by_winding, self.pieces, (at % by_winding.shape[1], *terms))
 
 
 def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator[_Part]:
@@ -133,8 +140,13 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         box, owner = whole.part(first, last), fine.path[chosen] - first
         winding, pieces = wind(fine.curves[chosen], owner, box, tol)
         rule = _rule_of_cells(scene, box, first, last)
+        shared = overlaps(winding, pieces, box, rule)
         slope = slopes(winding, pieces, rule) if traced else None
-        yield _Part(first, fill_(winding, rule), box, pieces, slope, owner)
+        if slope is not None:
+            slope.view(-1)[shared.at] = 0
+        cover = fill_(winding, rule)
+        cover[shared.cell] = shared.cover
+        yield _Part(first, cover, box, pieces, slope, owner, shared)
         first, cells = last, 0
 
 

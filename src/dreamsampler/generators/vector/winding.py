@@ -22,9 +22,6 @@ from torch import Tensor
 
 from dreamsampler.generators.vector.chords import Samples, by_curves, sample, spread
 
-KINK = 1e-4
-"""Windings this near to a whole number count as whole (float32 rounds to about 2e-5)."""
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -178,27 +175,13 @@ def fill_(winding: Tensor, even_odd: Tensor | bool) -> Tensor:
 
 
 def slopes(winding: Tensor, pieces: Pieces, even_odd: Tensor | bool) -> Tensor:
-    """The derivative of coverage by winding at every piece of a chord: (3, m - 1).
-
-    Where a pixel's winding is a whole number a and an edge lies in it, the edge lies on the border
-    of the pixel and has a on one side and a +- 1 on the other. The slope is then that of the secant
-    between the two, the change of coverage when the edge moves: edges on grid lines keep their
-    gradient, also those of holes, and edges inside of a filled path have none.
-    """
+    """The derivative of coverage by winding at every piece of a chord: (3, m - 1)."""
     cell = pieces.cell.view(-1)
     a = winding.index_select(0, cell)
-    rule = even_odd if isinstance(even_odd, bool) else even_odd[cell]
-    whole = (a - a.round()).abs_() < KINK
-    if isinstance(rule, bool):
-        slope = _odd_slope(a) if rule else _one_slope(a)
+    if isinstance(even_odd, bool):
+        slope = _odd_slope(a) if even_odd else _one_slope(a)
     else:
-        slope = torch.where(rule, _odd_slope(a), _one_slope(a))
-    at = whole.nonzero().squeeze(1)
-    if len(at):
-        near = a[at].round()
-        rule = rule if isinstance(rule, bool) else rule[at]
-        far = _other_side(at, pieces)
-        slope[at] = (fill_(near + far, rule) - fill_(near, rule)) / far
+        slope = torch.where(even_odd[cell], _odd_slope(a), _one_slope(a))
     return slope.view_as(pieces.cell)
 
 
@@ -210,34 +193,22 @@ def _odd_slope(a: Tensor) -> Tensor:
     return (a - 2 * (0.5 * a).round_()).sign_()
 
 
-def _other_side(at: Tensor, pieces: Pieces) -> Tensor:
-    """How the winding differs beyond edges that lie on their cell's border: 1 or -1.
-
-    The winding rises by one from the left to the right of an edge that runs down.
-    """
-    part, chord = at // len(pieces.t1), at % len(pieces.t1)
-    t1, t2 = pieces.t1[chord], pieces.t2[chord]
-    middle = torch.stack([t1, t1 + t2, 1 + t2])[part, torch.arange(len(at), device=at.device)]
-    d = pieces.d[:, chord]
-    x, y = pieces.samples.xy[:, chord] + 0.5 * middle * d
-    right, below = d[1].sign(), -d[0].sign()
-    far = torch.where(
-        d[1].abs() >= d[0].abs(),
-        torch.where(x - x.floor() < 0.5, -right, right),
-        torch.where(y - y.floor() < 0.5, -below, below),
-    )
-    return torch.where(far == 0, 1, far)
-
-
-def unwind(gradient: Tensor, pieces: Pieces) -> Tensor:
+def unwind(
+    gradient: Tensor, pieces: Pieces, extra: tuple[Tensor, Tensor, Tensor] | None = None
+) -> Tensor:
     """dL/d curves, (n, 4, 2), from dL/d winding at every piece of a chord, (3, m - 1).
 
     dL/dp = sum g int (1 - t) dt (-dy, dx),   dL/dq = sum g int t dt (-dy, dx)
+
+    `extra` are more terms: the numbers of chords, and for each int g dt and int g t dt.
     """
     g0, g1, g2 = gradient
     first, second = (g0 - g1).mul_(pieces.t1), (g1 - g2).mul_(pieces.t2)
     toward_p = (first + second).add_(g2)
     toward_q = first.mul_(pieces.t1).add_(second.mul_(pieces.t2)).add_(g2).mul_(0.5)
+    if extra is not None:
+        toward_p.index_add_(0, extra[0], extra[1])
+        toward_q.index_add_(0, extra[0], extra[2])
     toward_p -= toward_q
     dx, dy = pieces.d
     by_xy = torch.empty(2, len(dx) + 1, dtype=dx.dtype, device=dx.device)

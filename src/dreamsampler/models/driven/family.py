@@ -74,6 +74,7 @@ class DrivenFamily(Family):
     """
 
     title = "a diffusers pipeline"
+    casts = True
     pipelines, denoisers = (), ("",)
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
