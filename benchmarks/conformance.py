@@ -170,12 +170,16 @@ class Case:
         call = {name: value for name, value in given.items() if name not in _OURS}
         if "strength" in given or "mask_image" in given:
             call = {k: v for k, v in call.items() if k not in ("image", "mask_image")}
+        takes = inspect.signature(type(pipe).__call__).parameters
+        own = "image" in tiny.arguments  # of another size than the result
+        self.sized = "image" in call and "height" not in takes and not own
+        if self.sized:
+            del call["image"]
         self.family = DrivenFamily(pipe, call)
         codec: Any = DrivenCodec(self.family)
         self.prior = NetworkPrior(self.family, codec, name=tiny.kind)
         m, f = self.prior.multiple, self.prior.factor
-        pipeline = self.family.pipeline
-        fixed = "height" not in pipeline.parameters and "image" not in pipeline.parameters
+        fixed = "height" not in takes and ("image" not in takes or own)
         side = self.family.native_cells * f if fixed else -(-64 // m) * m
         self.cells = (side // f, side // f)
 
@@ -184,17 +188,26 @@ class Case:
         rng = torch.Generator().manual_seed(5)
         return torch.randn(rows, self.prior.latent_channels, *(cells or self.cells), generator=rng)
 
-    def conditions(self) -> Any:
-        """The condition of its prompt."""
-        return self.prior.condition(self.prompt)
+    def condition(self, height: int = 0, width: int = 0) -> Any:
+        """The condition of its prompt, and of a reference picture as large as the result."""
+        from tests.pipelines.build import picture
+
+        if not self.sized or not self.family.references:
+            return self.prior.condition(self.prompt)
+        side = self.cells[0] * self.prior.factor
+        image = picture().resize((width or side, height or side))
+        return self.prior.condition(self.prompt, image=image)
 
     def difference(self) -> float:
         """Largest difference of outputs from its own run, at the latents and times of that."""
         family, f = self.family, self.prior.factor
         size = (self.cells[0] * f, self.cells[1] * f)
-        scale = self.conditions().guidance_scale
+        condition = self.condition()
+        scale = condition.guidance_scale
         more = {} if scale is None or not family.learned.scale else {family.learned.scale: scale}
-        arguments = family.pipeline.arguments([self.prompt or ""], size, STEPS, more)
+        arguments = family.pipeline.arguments(
+            [self.prompt or ""], size, STEPS, {**more, **condition.call}
+        )
         self.steps = own_run(self.pipe, arguments)
         layout, worst = family.layout(*self.cells), 0.0
         levels, own = family.levels, _Own()
@@ -203,7 +216,7 @@ class Case:
             for step in self.steps:
                 time = step.time
                 own.now = time.item() if isinstance(time, Tensor) else time
-                inputs = family.batch([self.conditions()], [1], None, None)
+                inputs = family.batch([condition], [1], None, None)
                 with torch.no_grad():
                     z = layout.from_loop(step.seen)
                     output = family.forward(z, Level(0.5, 0.6, 0.8), inputs)
@@ -223,7 +236,7 @@ class Case:
             level = level_at(self.family, float(step.time))
             z = layout.from_loop(step.sample if levels.scalings else step.seen) / levels.scale
             with torch.no_grad():
-                mine = self.prior.predict(z, level, [self.conditions()])[0].z0
+                mine = self.prior.predict(z, level, [self.condition()])[0].z0
             other = layout.from_loop(step.clean) / levels.scale
             worst = max(worst, ((mine - other).abs().max() / other.abs().max()).item())
             seen += 1
@@ -233,14 +246,14 @@ class Case:
         """Whether the gradient of a prediction is finite and not zero."""
         z = self.latents().requires_grad_()
         level = self.prior.schedule(0.5)
-        made = self.prior.predict(z, level, [self.conditions()])[0].z0
+        made = self.prior.predict(z, level, [self.condition()])[0].z0
         through = torch.autograd.grad((made - z).square().mean(), z)[0]
         return "yes" if bool(torch.isfinite(through).all() and through.abs().max() > 0) else "no"
 
     def batch(self) -> float:
         """Largest difference of two pictures in one batch from each alone."""
         z, level = self.latents(2), self.prior.schedule(0.5)
-        condition = self.conditions()
+        condition = self.condition()
         with torch.no_grad():
             both = self.prior.predict(z, level, [condition])[0].z0
             each = [self.prior.predict(row[None], level, [condition])[0].z0 for row in z]
@@ -253,10 +266,7 @@ class Case:
         if height == width:
             width += m
         z = self.latents(1, (height // f, width // f))
-        reference = self.family.pipeline.call.get("image")
-        resized = hasattr(reference, "resize") and "height" not in self.family.pipeline.parameters
-        call = {"image": reference.resize((width, height))} if resized else {}
-        condition = self.prior.condition(self.prompt, **call)
+        condition = self.condition(height, width)
         with torch.no_grad():
             made = self.prior.predict(z, self.prior.schedule(0.5), [condition])[0].z0
         return f"{height} x {width}" if made.shape == z.shape else "no"
@@ -277,7 +287,12 @@ class Case:
             size=side,
             seed=0,
         )
-        made = task(self.prior, progress=False)
+        prior = self.prior
+        if self.sized and self.family.references:  # bound for all prompts of the task
+            call = {**self.family.pipeline.call, "image": picture(side)}
+            family: Any = DrivenFamily(self.pipe, call)
+            prior = NetworkPrior(family, DrivenCodec(family), name=prior.name)
+        made = task(prior, progress=False)
         return "yes" if made.images[0].size == (side, side) else "no"
 
 

@@ -219,6 +219,8 @@ class OpenCall:
 
         ours.set_timesteps, ours.step = timed, step
         ours.scale_model_input = lambda sample, *_, **__: sample
+        if hasattr(ours, "add_noise"):  # of what is to be kept: nothing, and times may be fractions
+            ours.add_noise = lambda original_samples, *_, **__: original_samples
         step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
         return ours
 
