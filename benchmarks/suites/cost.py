@@ -25,11 +25,9 @@ from benchmarks.report import EVALUATIONS, Column, seconds, table
 from benchmarks.suite import Suite, timed
 from dreamsampler.files import sha256
 from dreamsampler.generators.vector import Scene, rasterize
-from dreamsampler.tasks.edit.task import Edit
+from dreamsampler.tasks import Edit, Reconstruct, Vectorize
 from dreamsampler.tasks.make_scene import MakeScene
 from dreamsampler.tasks.plan import make_plan
-from dreamsampler.tasks.reconstruct.task import Reconstruct
-from dreamsampler.tasks.vectorize.task import Vectorize
 
 AXES: dict[str, list[Any]] = {
     "num_inference_steps": [8, 16, 32],

@@ -29,9 +29,9 @@ from dreamsampler.methods.restore.default import FLIPS, averaged_restoration, re
 from dreamsampler.operators import Mask, compose
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.samplers import dream, finish, random_levels
+from dreamsampler.tasks import Reconstruct
 from dreamsampler.tasks.data_consistency import closed, first_guess, guessable
 from dreamsampler.tasks.make_scene import NAMES, MakeScene, ToyName
-from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 OURS = "DreamSampler"
 ROWS = (

@@ -15,8 +15,8 @@ from benchmarks.suites.cost import Cost
 from benchmarks.suites.inpainting import Inpainting
 from dreamsampler import from_pretrained
 from dreamsampler.interfaces.model_options import ModelOptions
+from dreamsampler.tasks import Reconstruct
 from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 TRY = ("--model", TINY, "--limit", 2, "--methods", "DreamSampler", "--methods", "SDEdit")
 

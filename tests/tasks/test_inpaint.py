@@ -16,8 +16,8 @@ from dreamsampler.images.crop import Window
 from dreamsampler.images.save import read_recipe
 from dreamsampler.images.seam import healed, jump, seam_width
 from dreamsampler.methods.registry import methods_of
+from dreamsampler.tasks import Inpaint
 from dreamsampler.tasks.inpaint.hole import filled
-from dreamsampler.tasks.inpaint.task import Inpaint
 
 HIGH, WIDE = 56, 72
 

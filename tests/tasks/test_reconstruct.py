@@ -19,10 +19,10 @@ from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import read_recipe
 from dreamsampler.maths import generators
 from dreamsampler.models import GaussianMixture
+from dreamsampler.tasks import Reconstruct
 from dreamsampler.tasks.inputs import is_scene_file as own
 from dreamsampler.tasks.make_scene import NAMES, MakeScene
 from dreamsampler.tasks.reconstruct.run import between
-from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 
 @pytest.fixture(scope="module")

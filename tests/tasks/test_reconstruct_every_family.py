@@ -4,8 +4,8 @@ import families
 import pytest
 from conformance import prior_of
 
+from dreamsampler.tasks import Reconstruct
 from dreamsampler.tasks.make_scene import MakeScene
-from dreamsampler.tasks.reconstruct.task import Reconstruct
 
 NAMES = list(families.FAMILIES)
 

@@ -14,6 +14,7 @@ from dreamsampler.methods.registry import methods_of
 from dreamsampler.models import GaussianMixture
 from dreamsampler.operators import Downsample, GaussianBlur, Grey, Jpeg, Mask, parse
 from dreamsampler.regularizers.measurement import Measurement
+from dreamsampler.tasks import Restore
 from dreamsampler.tasks.data_consistency import (
     DataConsistency,
     closed,
@@ -23,7 +24,6 @@ from dreamsampler.tasks.data_consistency import (
     met,
     steadied,
 )
-from dreamsampler.tasks.restore.task import Restore
 
 BLUR = "blur(sigma=1.5)"
 

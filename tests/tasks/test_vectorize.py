@@ -11,9 +11,9 @@ from PIL import Image
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
 from dreamsampler.operators import GaussianBlur, parse
+from dreamsampler.tasks import Vectorize
 from dreamsampler.tasks.execute import execute
 from dreamsampler.tasks.vectorize.initialize import Initialization, Target
-from dreamsampler.tasks.vectorize.task import Vectorize
 
 
 def icon():

@@ -2,14 +2,10 @@
 
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.degrade import Degrade
-from dreamsampler.tasks.edit.task import Edit
-from dreamsampler.tasks.inpaint.task import Inpaint
 from dreamsampler.tasks.make_scene import MakeScene
+from dreamsampler.tasks.model_tasks import Edit, Inpaint, Reconstruct, Restore, Vectorize
 from dreamsampler.tasks.progress import Progress
-from dreamsampler.tasks.reconstruct.task import Reconstruct
-from dreamsampler.tasks.restore.task import Restore
 from dreamsampler.tasks.result import Result
-from dreamsampler.tasks.vectorize.task import Vectorize
 
 MODEL_TASKS: tuple[type[Task], ...] = (Edit, Inpaint, Restore, Vectorize, Reconstruct)
 """The tasks that use a model."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-from dreamsampler.tasks.options import Limits, check_options, options_of
+from dreamsampler.tasks.options import LIMITS, Limits, check_options, options_of
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -32,14 +32,14 @@ class Task(ABC):
     """A frozen dataclass of plain values: what to do, with which files or pictures in memory.
 
     Attributes:
-        LIMITS: ranges of the numbers.
+        LIMITS: ranges of the numbers, by the names that options have in all tasks.
         PICTURES: fields that hold pictures.
         OUTPUT: what is written: pictures, an SVG file, or a folder.
         RECORDS: files that `Run.record` writes besides those of every record.
         USES_MODEL: whether a run needs a model.
     """
 
-    LIMITS: ClassVar[Limits] = {}
+    LIMITS: ClassVar[Limits] = LIMITS
     PICTURES: ClassVar[tuple[str, ...]] = ("image", "mask_image")
     OUTPUT: ClassVar[Literal["picture", "svg", "folder"]] = "picture"
     RECORDS: ClassVar[tuple[str, ...]] = ()
@@ -135,7 +135,7 @@ class Task(ABC):
 
     @abstractmethod
     def start(self, model: Prior) -> Run[Any]:
-        """Open and encode; iterate over the result to run.
+        """Open and encode; iterate over the result to run: `for step in task.start(model): ...`.
 
         Raises:
             ValueError: options that cannot be meant, or inputs that cannot be used.

@@ -15,7 +15,6 @@ from dreamsampler.images.header import SHORTEST_SIDE, check_picture
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.inputs import ImageInput, OperatorInput
 from dreamsampler.tasks.operator_task import OperatorTask
-from dreamsampler.tasks.options import Limits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +42,6 @@ class DegradeOptions(OperatorTask):
     bits: Literal[8, 16] = 8
     """bits per sample of the file; rounding to 8 is itself a noise of 0.0011, 16 needs a .png"""
 
-    LIMITS: ClassVar[Limits] = {"noise": (0.0, 1.0), "seed": (0, 2**63 - 1)}
     USES_MODEL: ClassVar[bool] = False
 
     def check(self) -> None:

@@ -59,13 +59,12 @@ class MakeSceneOptions(OperatorTask):
     OUTPUT: ClassVar[Literal["picture", "svg", "folder"]] = "folder"
     USES_MODEL: ClassVar[bool] = False
     LIMITS: ClassVar[Limits] = {
-        "noise": (0.0, 1.0),
+        **OperatorTask.LIMITS,
         "masked": (0.0, 0.99),
         "views": (2, 1000),
         "held_out": (0, 1000),
         "size": (16, 1024),
         "shine": (0.0, 1.0),
-        "seed": (0, 2**63 - 1),
     }
 
     @property

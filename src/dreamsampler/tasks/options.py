@@ -27,6 +27,16 @@ from dreamsampler.files import InputError
 
 Limits: TypeAlias = Mapping[str, tuple[float, float]]
 """Option -> (least, most); two whole numbers stand for an option of whole numbers."""
+LIMITS: Limits = {
+    "seed": (0, 2**63 - 1),
+    "noise": (0.0, 1.0),
+    "num_inference_steps": (1, 1000),
+    "guidance_scale": (0.0, 100.0),
+    "strength": (0.0, 1.0),
+    "num_images": (1, 64),
+    "size": (16, 8192),
+}
+"""Of the options that are the same in all tasks."""
 Kind: TypeAlias = Literal["text", "texts", "number", "numbers", "flag", "choice", "file", "files"]
 Options = TypeVar("Options")
 

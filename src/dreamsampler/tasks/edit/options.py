@@ -67,14 +67,9 @@ class EditOptions(MethodTask):
         "gamma",
     )
     LIMITS: ClassVar[Limits] = {
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
+        **MethodTask.LIMITS,
         "source_guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
         "gamma": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
-        "num_images": (1, 64),
-        "size": (16, 8192),
     }
 
     @property

@@ -55,13 +55,9 @@ class InpaintOptions(MethodTask):
     """longer side in the model, in pixels (by default about the area the model knows best)"""
 
     LIMITS: ClassVar[Limits] = {
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
+        **MethodTask.LIMITS,
         "feather": (0.0, 4096.0),
         "padding_mask_crop": (0, 65536),
-        "seed": (0, 2**63 - 1),
-        "num_images": (1, 64),
-        "size": (16, 8192),
     }
 
     def __post_init__(self) -> None:

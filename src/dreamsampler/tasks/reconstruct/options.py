@@ -73,20 +73,15 @@ class ReconstructOptions(OperatorTask):
     OUTPUT: ClassVar[Literal["picture", "svg", "folder"]] = "folder"
     PICTURES: ClassVar[tuple[str, ...]] = ()
     LIMITS: ClassVar[Limits] = {
-        "noise": (0.0, 1.0),
+        **OperatorTask.LIMITS,
         "beta": (0.0, 1e3),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
         "fit_steps": (1, 10**6),
         "update_steps": (1, 10**4),
         "smoothness": (0.0, 1e3),
         "resolution": (8, 512),
-        "size": (16, 8192),
         "radius": (1e-6, 1e6),
         "new_views": (0, 1000),
         "turntable": (0, 1000),
-        "seed": (0, 2**63 - 1),
     }
 
     @property

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dreamsampler.files import InputError
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.tasks.inputs import ImageInput, OperatorInput
 from dreamsampler.tasks.method_task import MethodTask
 from dreamsampler.tasks.operator_task import OperatorTask
-from dreamsampler.tasks.options import Limits
 
 RestoreMethod: TypeAlias = Literal[tuple(methods_of("restore"))]  # type: ignore[valid-type]
 
@@ -46,15 +45,6 @@ class RestoreOptions(OperatorTask, MethodTask):
     """seed of the noise; image i takes seed + i"""
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
-
-    LIMITS: ClassVar[Limits] = {
-        "noise": (0.0, 1.0),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
-        "num_images": (1, 64),
-        "size": (16, 8192),
-    }
 
     @property
     def settings(self) -> Mapping[str, Any]:

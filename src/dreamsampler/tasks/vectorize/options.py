@@ -73,19 +73,15 @@ class VectorizeOptions(OperatorTask):
     RECORDS: ClassVar[tuple[str, ...]] = ("paths.gif", "beside.png")
 
     LIMITS: ClassVar[Limits] = {
-        "noise": (0.0, 1.0),
+        **OperatorTask.LIMITS,
         "paths": (1, 4096),
         "segments": (2, 64),
         "size": (16, 1024),
         "beta": (0.0, 1e6),
-        "num_inference_steps": (1, 1000),
-        "guidance_scale": (0.0, 100.0),
-        "strength": (0.0, 1.0),
         "fit_steps": (1, 10**6),
         "update_steps": (1, 10**4),
         "crossing": (0.0, 1e6),
         "loss": (0.0, 100.0),
-        "seed": (0, 2**63 - 1),
     }
 
     @property
