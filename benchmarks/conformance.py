@@ -77,6 +77,7 @@ class Recorded:
         sample: the noisy latents.
         seen: the same, scaled as the scheduler scales them for the network.
         clean: the scheduler's estimate of the clean latents, if it says one.
+        sigma: the noise level, of a flow's scheduler.
     """
 
     output: Tensor
@@ -84,12 +85,13 @@ class Recorded:
     sample: Tensor
     seen: Tensor
     clean: Tensor | None
+    sigma: float | None
 
 
 class _Own:
     """The levels of a pipeline's own run: its times, its latents as they are."""
 
-    scale, scalings = 1.0, None
+    scale, scalings, target = 1.0, None, None
 
     def __init__(self) -> None:
         self.now: float | int = 0
@@ -108,8 +110,10 @@ def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
 
     def step(model_output: Any, timestep: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
         seen = scheduler.scale_model_input(sample, timestep) if scaled else sample
-        clean = _clean(scheduler, model_output, timestep, sample)
-        steps.append(Recorded(model_output.clone(), timestep, sample.clone(), seen.clone(), clean))
+        clean, sigma = _clean(scheduler, model_output, timestep, sample)
+        steps.append(
+            Recorded(model_output.clone(), timestep, sample.clone(), seen.clone(), clean, sigma)
+        )
         return real(model_output, timestep, sample, *args, **kwargs)
 
     step.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]
@@ -125,24 +129,27 @@ def own_run(pipe: Any, arguments: dict[str, Any]) -> list[Recorded]:
     return steps
 
 
-def _clean(scheduler: Any, output: Tensor, time: Any, sample: Tensor) -> Tensor | None:
-    """The clean latents that a scheduler takes its step from, where it says them."""
+def _clean(
+    scheduler: Any, output: Tensor, time: Any, sample: Tensor
+) -> tuple[Tensor | None, float | None]:
+    """The clean latents that a scheduler takes its step from, and a flow's noise level."""
     config = scheduler.config
     if config.get("clip_sample") or config.get("thresholding") or output.shape != sample.shape:
-        return None
+        return None, None
     apart = copy.deepcopy(scheduler)
     del apart.__dict__["step"]
     made = apart.step(output, time, sample, return_dict=True)
     if getattr(made, "pred_original_sample", None) is not None:
-        return made.pred_original_sample
+        return made.pred_original_sample, None
     if getattr(apart, "step_index", None) is None:
-        return None
+        return None, None
     apart._step_index -= 1
     if config.get("algorithm_type") == "dpmsolver++":
-        return apart.convert_model_output(output, sample=sample)
+        return apart.convert_model_output(output, sample=sample), None
     if hasattr(scheduler, "scale_noise"):  # a flow
-        return sample - apart.sigmas[apart.step_index] * output
-    return None
+        sigma = apart.sigmas[apart.step_index]
+        return sample - sigma * output, float(sigma)
+    return None, None
 
 
 def level_at(family: Any, time: float) -> Level:
@@ -179,7 +186,7 @@ class Case:
         codec: Any = DrivenCodec(self.family)
         self.prior = NetworkPrior(self.family, codec, name=tiny.kind)
         m, f = self.prior.multiple, self.prior.factor
-        fixed = "height" not in takes and ("image" not in takes or own)
+        self.fixed = fixed = "height" not in takes and ("image" not in takes or own)
         side = self.family.native_cells * f if fixed else -(-64 // m) * m
         self.cells = (side // f, side // f)
 
@@ -234,6 +241,8 @@ class Case:
             if step.clean is None:
                 continue
             level = level_at(self.family, float(step.time))
+            if step.sigma is not None:
+                level = Level(step.sigma, 1 - step.sigma, step.sigma)
             z = layout.from_loop(step.sample if levels.scalings else step.seen) / levels.scale
             with torch.no_grad():
                 mine = self.prior.predict(z, level, [self.condition()])[0].z0
@@ -261,6 +270,8 @@ class Case:
 
     def odd(self) -> str:
         """Whether it predicts at 40 x 56 pixels, or the next size that it takes."""
+        if self.fixed:
+            return "fixed"
         m, f = self.prior.multiple, self.prior.factor
         height, width = (-(-n // m) * m for n in (40, 56))
         if height == width:
