@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import header, line
+from benchmarks.suites.fuzz_svg import random_svg
 
 LONGEST = 10
 """Seconds of the processor after which a case hangs."""
@@ -267,12 +268,14 @@ def _resealed(data: bytes, rng: random.Random) -> bytes:
 
 
 def svg(rng: random.Random, home: Path) -> None:
-    """A damaged or rearranged SVG: read as paths, and for its recipe."""
+    """A damaged, rearranged or random SVG: read as paths, and for its recipe."""
     from dreamsampler.generators.vector import read_svg
     from dreamsampler.images.save import read_recipe
 
     data = (home / "a.svg").read_bytes()
     if rng.random() < 0.5:
+        data = random_svg(rng)
+    elif rng.random() < 0.5:
         text = data.decode()
         for _ in range(rng.randint(1, 4)):
             old = rng.choice(['width="32"', "1 1C2 3 4 5 6 7Z", "rotate(3)", 'r="3"', ".5", "#g"])

@@ -99,11 +99,13 @@ def psnr(a, b):
     return float(-10 * torch.log10(((a - b) ** 2).mean()))
 
 
-def resvg(svg, width, height, scale=1):
+def resvg(svg, width, height, scale=1, background=None):
     """(3, height, width) of an SVG of that size as resvg draws it, averaged over scale^2 pixels."""
     import resvg_py
 
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=width * scale, height=height * scale)
+    size = {"width": width * scale, "height": height * scale, "dpi": 96, "languages": ["en"]}
+    size["background"] = background
+    png = resvg_py.svg_to_bytes(svg_string=svg, **size)
     picture = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"), dtype=np.float64) / 255
     cells = picture.reshape(height, scale, width, scale, 3)
     return torch.from_numpy(cells.mean((1, 3))).permute(2, 0, 1)

@@ -1,5 +1,6 @@
 """SVG files in: the picture that a viewer shows, from untrusted text."""
 
+import gzip
 import warnings
 
 import pytest
@@ -93,13 +94,20 @@ def test_a_gradient_becomes_its_mean_with_a_warning():
 
 
 def test_what_is_left_out_is_one_warning():
-    text = svg('<text>a</text><text>b</text><image href="x.png"/><rect width="9" height="9" '
-               'clip-path="url(#c)"/>')  # fmt: skip
+    clip = '<clipPath id="c"><circle r="5"/></clipPath>'
+    clip += '<rect width="9" height="9" clip-path="url(#c)"/>'
+    text = svg(f'<text>a</text><text>b</text><image href="x.png"/>{clip}')
     with pytest.warns(UserWarning) as caught:
         from_svg(text)
     assert len(caught) == 1
     words = "not drawn from this SVG: clip-path (1), image (1), text (2)"
     assert str(caught[0].message) == words
+
+
+def test_what_lies_far_away_is_drawn_as_far_as_the_canvas_goes():
+    with pytest.warns(UserWarning, match=r"points beyond 100000 pixels \(1\)"):
+        picture = rasterize(from_svg(svg('<rect x="-1e6" y="9" width="9e99" height="30"/>')), WHITE)
+    assert picture[:, 9:39].max() < 1e-4 and picture[:, :9].min() > 1 - 1e-4
 
 
 def test_hidden_shapes_are_not_drawn():
@@ -108,24 +116,31 @@ def test_hidden_shapes_are_not_drawn():
     assert scene.paths == 1
 
 
+LEVELS = ['<!ENTITY l0 "ha">']
+LEVELS += [f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10)]
 LAUGHS = "".join(f'<g id="l{n}">' + f'<use href="#l{n - 1}"/>' * 10 + "</g>" for n in range(1, 12))
 BAD = {
     "": "no XML",
     "hello": "no XML",
     "<svg><rect": "no XML",
     "<html/>": "its first element is <html>",
-    '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>': "document type",
-    "<!doctype svg><svg/>": "document type",
+    '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>': "undefined entity",
+    '<!DOCTYPE svg [<!ENTITY % x SYSTEM "http://a.b/x"> %x;]><svg>&y;</svg>': "no XML|nothing",
+    f"<!DOCTYPE svg [{''.join(LEVELS)}]><svg><text>&l9;</text></svg>": "no XML|expanded",
+    f"<!DOCTYPE svg [<!ENTITY l '{'x' * 9000}'>]><svg><text>{'&l;' * 900}</text></svg>": "expanded",
     "<svg>&x;</svg>": "no XML",
     svg(""): "nothing to draw",
     svg('<rect width="9" height="9"/>', 'width="0" height="5"'): "nothing to draw|give it a width",
     svg('<rect width="9" height="9"/>', 'width="1e9" height="5"'): "choose a size",
-    svg('<rect width="9e99" height="9"/>'): "points beyond",
-    svg('<path d="M0 0L1e400 5L5 5z"/>'): "points beyond",
+    svg('<rect width="1e999" height="9"/>'): "nothing to draw.*length '1e999'",
+    svg('<path d="M0 0L1e400 5L5 5z"/>'): "nothing to draw",
+    svg('<path d="M0 0h1e200v9z" transform="scale(1e200)"/>'): "nothing to draw.*points beyond",
     svg("<g>" * 120 + "</g>" * 120): "nested",
-    svg('<g id="a"><use href="#a"/></g>'): "nested|more than",
+    svg('<g id="a"><use href="#a"/></g>'): "nothing to draw.*not drawn: use of itself",
     svg(f'<rect id="l0" width="1" height="1"/>{LAUGHS}'): "more than",
-    svg('<g transform="rotate(a)"><rect width="5" height="5"/></g>'): "cannot be understood",
+    svg("<text>a</text>"): r"nothing to draw.*not drawn: text \(1\)",
+    b"\x1f\x8b not gzip": "begins like gzip",
+    b"<svg>\xff</svg>": "no XML",
 }
 
 
@@ -142,10 +157,12 @@ def test_sizes_are_bounded(monkeypatch):
     with pytest.raises(InputError, match="more than 30 elements"):
         from_svg(many)
     monkeypatch.setattr(markup, "LARGEST_TEXT", 100)
-    with pytest.raises(InputError, match="100 are the most"):
+    with pytest.raises(InputError, match="more than 100 characters"):
         from_svg(many)
+    with pytest.raises(InputError, match="more than 100 characters"):
+        from_svg(gzip.compress(many.encode()))
     monkeypatch.undo()
-    monkeypatch.setattr("dreamsampler.generators.vector.read.MOST_SEGMENTS", 30)
+    monkeypatch.setattr("dreamsampler.generators.vector.reader.MOST_SEGMENTS", 30)
     with pytest.raises(InputError, match="more than 30 segments"):
         from_svg(many)
 
@@ -167,7 +184,7 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(InputError, match=r"a\.svg cannot be read"):
         read_svg(path)
     path.write_bytes(b"\xff\xfe<\x00")
-    with pytest.raises(InputError, match="not text in UTF-8"):
+    with pytest.raises(InputError, match=r"a\.svg: this is no SVG"):
         read_svg(path)
     path.write_text("<svg/>")
     with pytest.raises(InputError, match=r"a\.svg: the SVG"):
@@ -175,3 +192,104 @@ def test_errors_name_the_file(tmp_path):
     scene = Scene.random(2, 16, 16, torch.Generator().manual_seed(0))
     path.write_text("\ufeff" + to_svg(scene))
     assert read_svg(path, size=32).width == 32
+
+
+ILLUSTRATOR = """<?xml version="1.0" encoding="{}"?>
+<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd" [
+<!ENTITY space "http://www.w3.org/2000/svg"> <!ENTITY red "#e23b3b">]>
+<svg xmlns="&space;" viewBox="0 0 24 24"><!-- \u00e9 --><path id="\u00e9" fill="&red;"
+d="M4 4h16v16H4z"/></svg>"""
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "windows-1252"])
+def test_files_in_their_encodings_with_a_document_type(coding, tmp_path):
+    text = ILLUSTRATOR.format(coding.removesuffix("-sig"))
+    path = tmp_path / "a.svg"
+    for data in (text.encode(coding), gzip.compress(text.encode(coding))):
+        path.write_bytes(data)
+        scene = read_svg(path, size=48)
+        assert scene.color.tolist() == [pytest.approx([0xE2 / 255, 0x3B / 255, 0x3B / 255, 1])]
+        assert (scene.points.min().item(), scene.points.max().item()) == (8, 40)
+
+
+def test_nothing_of_a_document_type_is_fetched(tmp_path):
+    """Neither the subset in another file nor its entities."""
+    (tmp_path / "a.dtd").write_text('<!ENTITY red "#f00">')
+    kind = f'<!DOCTYPE svg SYSTEM "{(tmp_path / "a.dtd").as_uri()}">'
+    scene = from_svg(f'{kind}<svg><path d="M0 0h1v1z"/></svg>')
+    assert scene.color.tolist() == [[0, 0, 0, 1]]
+    with pytest.raises(InputError, match=r"nothing to draw|undefined entity"):
+        from_svg(f"{kind}<svg>&red;</svg>")
+
+
+SAME = {
+    "rgb(0 170 90 / 50%)": "rgba(0,170,90,.5)",
+    "rgba(0, 170, 90, 50%)": "rgba(0,170,90,.5)",
+    "hsl(120 50% 50% / 20%)": "hsla(120,50%,50%,.2)",
+    "hsl(120deg 200% 25%)": "rgb(0,127.5,0)",
+    "hwb(120 10% 20%)": "rgb(25.5,204,25.5)",
+    "rebeccapurple": "#639",
+    "red icc-color(a, 1)": "red",
+    "initial": "black",
+}
+"""Colors that resvg 0.48 takes for black, and how CSS Color 4 has them in older words."""
+
+
+@pytest.mark.parametrize("color", SAME)
+def test_colors_of_today(color):
+    new, old = (
+        from_svg(svg(f'<rect width="9" height="9" fill="{c}"/>')) for c in (color, SAME[color])
+    )
+    assert new.color.tolist() == [pytest.approx(old.color[0].tolist(), abs=1e-3)]
+
+
+SIZES = {
+    'viewBox="0 0 100 50"': (100, 50),
+    'viewBox="0 0 100 50" width="64"': (64, 32),
+    'viewBox="0 0 100 50" height="64"': (128, 64),
+    'viewBox="0 0 100 50" width="50%" height="100%"': (50, 50),
+    'viewBox="0 0 24 24" width="1em" height="2em"': (16, 32),
+    'viewBox="0 0 24 24" width="1in" height="72pt"': (96, 96),
+    'width="30" height="20"': (30, 20),
+    'viewBox="0 0 0 0" width="30" height="20"': (30, 20),
+    'x="30" y="10" viewBox="0 0 24 12"': (24, 12),
+    'style="width:5px" viewBox="0 0 24 12"': (24, 12),
+    "": (41, 62),
+}
+
+
+@pytest.mark.parametrize("head", SIZES)
+def test_the_canvas_has_the_size_that_resvg_gives_it(head):
+    text = svg('<rect x="11" y="22" width="30" height="40" stroke="red"/>', head)
+    scene = from_svg(text)
+    assert (scene.width, scene.height) == SIZES[head]
+    assert psnr(rasterize(scene, WHITE), resvg(text, *SIZES[head], background="#fff")) > 30
+
+
+def test_a_canvas_of_odd_shape_is_filled():
+    """Its sides are whole pixels; as in resvg, the drawing is stretched by less than one."""
+    scene = from_svg(svg('<rect width="30" height="17.2"/>', 'viewBox="0 0 30 17.2"'), size=100)
+    assert (scene.width, scene.height) == (100, 58)
+    assert scene.points.amax(0).tolist() == pytest.approx([100, 58])
+
+
+def test_an_illustrator_file_keeps_its_colors():
+    """Classes of a `<style>` inside `<defs>`."""
+    styles = "".join(
+        f".cls-{n}{{fill:{c};}}" for n, c in enumerate(("#35548a", "#e23b3b", "none"), 1)
+    )
+    text = svg(
+        f"<defs><style>{styles}.cls-3{{stroke:#3aa655;stroke-width:6px}}</style></defs>"
+        '<rect class="cls-1" x="9" y="6" width="36" height="30" rx="8"/>'
+        '<circle class="cls-2" cx="30" cy="20" r="9"/><circle class="cls-3" cx="48" cy="30" r="9"/>'
+    )
+    levels = (255 * from_svg(text).color[:, :3]).round().int().tolist()
+    assert levels == [[0x35, 0x54, 0x8A], [0xE2, 0x3B, 0x3B], [0x3A, 0xA6, 0x55]]
+
+
+def test_selectors_that_resvg_does_not_know():
+    """Those of CSS Selectors 4 as browsers have them."""
+    sheet = "<style>rect:nth-child(3){fill:red} rect ~ circle{fill:#00f} [id^=x]{fill:lime}</style>"
+    shapes = '<rect width="9" height="9"/><rect width="9" height="9"/><circle r="9"/>'
+    scene = from_svg(svg(f'{sheet}{shapes}<path id="xy" d="M0 0h9v9z"/>'))
+    assert scene.color[:, :3].tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]

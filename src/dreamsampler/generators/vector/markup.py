@@ -1,16 +1,16 @@
-"""SVG text that may come from anyone: checked, and reduced to what is drawn here.
+"""SVG text that may come from anyone: parsed within bounds, its style sheets applied.
 
-Nothing is fetched and nothing is defined: a document type (it may define external entities and
-"billion laughs") is refused, references are resolved within the text, and every size is bounded.
+Nothing is fetched: external entities and style sheets are not read, references are looked up in the
+same text, and size, depth and expanded entities are bounded.
 """
 
 from __future__ import annotations
 
-import copy
 import re
+import zlib
 from collections import Counter
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Iterable
+from typing import Any, final
 from xml.etree import ElementTree
 
 from dreamsampler.files import InputError
@@ -18,177 +18,146 @@ from dreamsampler.files import InputError
 LARGEST_TEXT = 5_000_000
 MOST_ELEMENTS = 50_000
 DEEPEST = 100
-OPACITY = "data-opacity"
-"""The attribute that holds a shape's opacity times that of its groups."""
 
 Element = ElementTree.Element
-HREF = ("href", "{http://www.w3.org/1999/xlink}href")
-INVISIBLE = {"defs", "symbol", "title", "desc", "metadata", "script", "linearGradient", "view",
-          "radialGradient", "marker", "animate", "animateTransform", "set"}  # fmt: skip
-UNSUPPORTED = {"text", "image", "foreignObject", "clipPath", "mask", "filter", "pattern", "video"}
-GRADIENTS = ("linearGradient", "radialGradient")
+
+INHERITED = {
+    "clip-rule", "color", "fill", "fill-opacity", "fill-rule", "font-size", "marker-end",
+    "marker-mid", "marker-start", "paint-order", "shape-rendering", "stroke", "stroke-dasharray",
+    "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width",
+    "visibility",
+}  # fmt: skip
+"""Properties that elements inherit from those around them."""
+PROPERTIES = INHERITED | {
+    "background", "background-color", "clip-path", "display", "filter", "mask", "mix-blend-mode",
+    "opacity", "overflow", "stop-color", "stop-opacity", "transform", "transform-origin",
+    "vector-effect",
+}  # fmt: skip
+"""What a style sheet can say; resvg takes geometry (x, width, d) from attributes alone."""
+WITHOUT_EFFECT = ("charset", "font-face", "keyframes", "namespace", "page")
+"""At-rules that change no shape."""
 
 
-@final
-@dataclass(frozen=True)
-class Markup:
-    """An SVG without references: its text, the stops of its gradients, what is left out."""
+def parsed(data: bytes | str, left_out: Counter[str]) -> Element:
+    """The root element; what style sheets and `style` say stands in the attributes.
 
-    text: str
-    stops: dict[str, list[dict[str, str]]]
-    left_out: list[str]
+    Names are without namespace; elements of other namespaces are called "foreign".
 
-
-def reduce(text: str) -> Markup:
-    """Check an SVG's text and take out what shapes do not need.
-
-    Copies stand where `use` elements stood; opacities of groups are multiplied into their shapes.
+    Args:
+        data: of an SVG file, gzipped or not, in the encoding that it declares; or text.
+        left_out: counts rules that were not understood.
 
     Raises:
-        InputError: for what is no SVG, holds a document type, or is too large or too deep.
+        InputError: for what is no SVG, or is too large or too deep.
     """
-    root = _parsed(text)
-    named = {e.attrib["id"]: e for e in root.iter() if "id" in e.attrib}
-    left_out: Counter[str] = Counter()
-    stops = {
-        name: _stops(element, named)
-        for name, element in named.items()
-        if _tag(element) in GRADIENTS
-    }
-    _Reduction(named, left_out).children(root, 1.0, 1)
-    known = [f"{name} ({count})" for name, count in sorted(left_out.items())]
-    return Markup(ElementTree.tostring(root, encoding="unicode"), stops, known)
-
-
-def declarations(element: Element) -> dict[str, str]:
-    """Attributes of an element, with those of its style attribute on top."""
-    found = dict(element.attrib)
-    for part in element.attrib.get("style", "").split(";"):
-        name, colon, value = part.partition(":")
-        if colon:
-            found[name.strip()] = value.strip()
-    return found
-
-
-def share(value: str | None, otherwise: float = 1.0) -> float:
-    """A number or a percentage as a share in [0, 1].
-
-    Example:
-        >>> share("25%"), share("7"), share("half"), share(None)
-        (0.25, 1.0, 1.0, 1.0)
-    """
+    if isinstance(data, bytes) and data.startswith(b"\x1f\x8b"):
+        try:
+            data = zlib.decompressobj(31).decompress(data, LARGEST_TEXT + 1)
+        except zlib.error as error:
+            raise InputError(f"this is no SVG: it begins like gzip, but {error}") from error
+    _check_size(len(data))
+    reader = ElementTree.XMLParser(target=_Builder())
     try:
-        number = float(value.rstrip("%")) / 100 if value and "%" in value else float(value or "")
-    except ValueError:
-        return otherwise
-    return min(1.0, max(0.0, number)) if number == number else otherwise
-
-
-def _parsed(text: str) -> Element:
-    if len(text) > LARGEST_TEXT:
-        raise InputError(
-            f"the SVG has {len(text):,} characters, but {LARGEST_TEXT:,} are the most: simplify it"
-        )
-    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        raise InputError(
-            "the SVG has a document type (<!DOCTYPE ...>), which is not read because it may define "
-            "entities: delete that line"
-        )
-    try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError) as error:
+        reader.feed(data.lstrip())
+        root = reader.close()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f"this is no SVG, since it is no XML: {error}") from error
-    if _tag(root) != "svg":
-        raise InputError(f"this is no SVG: its first element is <{_tag(root)}>, not <svg>")
-    level, depth = [root], 0
-    while level:
-        depth += 1
-        if depth > DEEPEST:
-            raise InputError(f"the SVG is nested more than {DEEPEST} deep: flatten its groups")
-        level = [child for element in level for child in element]
+    if root.tag != "svg":
+        raise InputError(f"this is no SVG: its first element is <{root.tag}>, not <svg>")
+    _apply_style_sheets(root, left_out)
     return root
 
 
-def _tag(element: Element) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def _target(element: Element) -> str | None:
-    """What a reference of this element points to, if it lies in the same text."""
-    href = next((element.attrib[name] for name in HREF if name in element.attrib), "")
+def reference(element: Element) -> str | None:
+    """The id that `href` points to in the same text."""
+    href = element.get("href", element.get("{http://www.w3.org/1999/xlink}href", "")).strip()
     return href[1:] if href.startswith("#") else None
 
 
-def _stops(gradient: Element, named: dict[str, Element]) -> list[dict[str, str]]:
-    """The stops of a gradient, or of the one that it refers to."""
-    visited: set[int] = set()
-    element: Element | None = gradient
-    while element is not None and id(element) not in visited:
-        visited.add(id(element))
-        if stops := [declarations(stop) for stop in element if _tag(stop) == "stop"]:
-            return stops
-        element = named.get(_target(element) or "")
-    return []
+def _check_size(size: int) -> None:
+    if size > LARGEST_TEXT:
+        raise InputError(
+            f"the SVG has more than {LARGEST_TEXT:,} characters (entities expanded): simplify it"
+        )
 
 
 @final
-@dataclass
-class _Reduction:
-    """Removes and replaces elements, and counts those that stay."""
+class _Builder(ElementTree.TreeBuilder):
+    """A tree of local names that stops where it grows too large."""
 
-    named: dict[str, Element]
-    left_out: Counter[str]
-    kept: int = 0
+    elements = depth = characters = 0
 
-    def children(self, parent: Element, opacity: float, depth: int) -> None:
-        """Reduce everything below an element that is kept."""
-        opacity *= self._opacity(parent)
-        parent.attrib[OPACITY] = repr(opacity)
-        if depth > DEEPEST:
-            raise InputError(f"the SVG is nested more than {DEEPEST} deep: it may use itself")
-        for child in list(parent):
-            tag = _tag(child)
-            if tag in UNSUPPORTED or tag in INVISIBLE or not tag:
-                if tag in UNSUPPORTED:
-                    self.left_out[tag] += 1
-                parent.remove(child)
+    def start(self, tag: str, attrs: dict[str, str]) -> Element:
+        self.elements += 1
+        self.depth += 1
+        if self.elements > MOST_ELEMENTS:
+            raise InputError(f"the SVG has more than {MOST_ELEMENTS:,} elements: simplify it")
+        if self.depth > DEEPEST:
+            raise InputError(f"the SVG is nested more than {DEEPEST} deep: flatten its groups")
+        self._counted(sum(map(len, attrs.values())))
+        space, _, name = tag.rpartition("}")
+        known = space in ("", "{http://www.w3.org/2000/svg")
+        return super().start(name if known else "foreign", attrs)
+
+    def end(self, tag: str) -> Element:
+        self.depth -= 1
+        return super().end(tag)
+
+    def data(self, data: str) -> None:
+        self._counted(len(data))
+        super().data(data)
+
+    def _counted(self, more: int) -> None:
+        self.characters += more
+        _check_size(self.characters)
+
+
+def _apply_style_sheets(root: Element, left_out: Counter[str]) -> None:
+    """Write declarations into attributes: `!important` ones over `style` over style sheets."""
+    import cssselect2
+    import tinycss2
+
+    matcher, rules = cssselect2.Matcher(), 0
+    for sheet in root.iter("style"):
+        if sheet.get("type", "text/css").strip() not in ("", "text/css"):
+            continue
+        text = "".join(sheet.itertext())
+        for rule in tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True):
+            if rule.type == "at-rule" and rule.lower_at_keyword not in WITHOUT_EFFECT:
+                left_out[f"@{rule.lower_at_keyword}"] += 1
+            if rule.type != "qualified-rule":
                 continue
-            self._count(1)
-            if tag == "use":
-                self._copy(child)
-            self.children(child, opacity, depth + 1)
+            try:
+                selectors = cssselect2.compile_selector_list(rule.prelude)
+            except cssselect2.SelectorError:
+                left_out["unknown selector"] += 1
+                continue
+            content = _declarations(rule.content)
+            for selector in selectors:
+                matcher.add_selector(selector, content)
+                rules += 1
+    elements = cssselect2.ElementWrapper.from_xml_root(root).iter_subtree() if rules else ()
+    matches = {id(each.etree_element): matcher.match(each) for each in elements}
+    for element in root.iter():
+        found = [each for match in matches.get(id(element), ()) for each in match[-1]]
+        if "style" in element.attrib:
+            found += _declarations(tinycss2.parse_component_value_list(element.attrib["style"]))
+        for name, value, _ in sorted(found, key=lambda declaration: declaration[2]):
+            element.attrib[name] = value
 
-    def _count(self, more: int) -> None:
-        self.kept += more
-        if self.kept > MOST_ELEMENTS:
-            raise InputError(
-                f"the SVG draws more than {MOST_ELEMENTS:,} elements (references counted as often "
-                "as they are used): simplify it"
-            )
 
-    def _copy(self, use: Element) -> None:
-        """Make a `use` element a group around a copy of what it refers to."""
-        target = self.named.get(_target(use) or "")
-        if target is None:
-            self.left_out["use of something that is not in the file"] += 1
-        else:
-            self._count(sum(1 for _ in target.iter()))  # before the copy takes its memory
-            inner = copy.deepcopy(target)
-            if _tag(inner) == "symbol":
-                inner.tag = "{http://www.w3.org/2000/svg}g"
-            use.append(inner)
-        x, y = (use.attrib.pop(name, "0") for name in "xy")
-        move = f"translate({x},{y})"
-        use.attrib["transform"] = f"{use.attrib.get('transform', '')} {move}".strip()
-        for name in (*HREF, "width", "height"):
-            use.attrib.pop(name, None)
-        use.tag = "{http://www.w3.org/2000/svg}g"
+def _declarations(tokens: Iterable[Any]) -> list[tuple[str, str, bool]]:
+    """Name, value and importance of known properties."""
+    import tinycss2
 
-    def _opacity(self, element: Element) -> float:
-        """An element's own opacity; also counts attributes that are not supported."""
-        found = declarations(element)
-        for name in ("clip-path", "mask", "filter", "stroke-dasharray", "marker-end"):
-            if found.get(name, "none") != "none":
-                self.left_out[name] += 1
-        element.attrib.pop("opacity", None)
-        return share(found.get("opacity"))
+    found = []
+    for each in tinycss2.parse_declaration_list(tokens, skip_comments=True, skip_whitespace=True):
+        if each.type != "declaration":
+            continue
+        value = tinycss2.serialize([token for token in each.value if token.type != "comment"])
+        value = re.sub(r"\s+", " ", value).strip()
+        marker = ("marker-start", "marker-mid", "marker-end")
+        for name in marker if each.lower_name == "marker" else (each.lower_name,):
+            if name in PROPERTIES:
+                found.append((name, value, each.important))
+    return found
