@@ -302,7 +302,8 @@ class Case:
         if self.sized and self.family.references:  # bound for all prompts of the task
             call = {**self.family.pipeline.call, "image": picture(side)}
             family: Any = DrivenFamily(self.pipe, call)
-            prior = NetworkPrior(family, DrivenCodec(family), name=prior.name)
+            codec: Any = DrivenCodec(family)
+            prior = NetworkPrior(family, codec, name=prior.name)
         made = task(prior, progress=False)
         return "yes" if made.images[0].size == (side, side) else "no"
 
