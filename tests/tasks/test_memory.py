@@ -96,6 +96,27 @@ def test_alpha_and_grey_are_kept(files):
     assert torch.equal(grey.rgb[0], grey.rgb[2])
 
 
+def test_booleans_and_planes_are_masks():
+    holes = np.random.default_rng(0).random((20, 24)) > 0.5
+    known = picture_of(holes.astype(np.float32))
+    for kind in (holes, torch.tensor(holes), torch.tensor(holes).float(), holes[..., None]):
+        assert torch.equal(picture_of(kind).rgb, known.rgb)
+
+
+def test_scalars_of_numpy_and_torch_are_numbers():
+    given = {
+        "num_inference_steps": np.int64(2),
+        "strength": np.float32(0.5),
+        "seed": torch.tensor(3),
+    }
+    task = Edit("cat.png", np.str_("dog"), **given)
+    task.check()
+    assert task == Edit("cat.png", "dog", num_inference_steps=2, strength=0.5, seed=3)
+    wide = Inpaint("cat.png", "dog", expand=(np.int64(8), 0, 0, 0), crop=np.bool_(True))
+    wide.check()
+    assert wide.expand == (8, 0, 0, 0) and wide.crop is True
+
+
 def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -112,7 +133,11 @@ def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
         (3, "is of type int, but must be a picture"),
         ([np.zeros((20, 20))], "is of type list"),
         (np.zeros((2, 20, 20, 3)), r"is an array of \(2, 20, 20, 3\)"),
-        (torch.zeros(20, 20), "a tensor of .*, but must be .c, h, w."),
+<<<<<<< HEAD
+        (torch.zeros(20, 20, 3), "a tensor of .*, but must be .c, h, w."),
+=======
+        (torch.zeros(20), "a tensor of .*, but must be .c, h, w."),
+>>>>>>> main
         (torch.zeros(5, 20, 20), "is a tensor of"),
         (np.zeros((8, 20, 3)), "each side needs at least 16"),
         (np.full((20, 20), np.nan), "holds NaN"),
@@ -126,3 +151,37 @@ def test_what_is_no_picture_is_refused_in_one_line(image, words):
         picture_of(image, "the cat")
     assert str(caught.value).startswith("the cat ")
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_and_tensors_are_numbers(files):
+    given = Inpaint(
+        files / "in.png",
+        "dog",
+        expand=(np.int64(4), 0, torch.tensor(0), np.int32(2)),
+        seed=np.uint32(7),
+        num_inference_steps=np.int64(2),
+        guidance_scale=np.float32(2.5),
+        crop=np.bool_(True),
+    )
+    given.check()
+    plain = Inpaint(
+        files / "in.png", "dog", expand=(4, 0, 0, 2), seed=7, num_inference_steps=2,
+        guidance_scale=2.5, crop=True,
+    )  # fmt: skip
+    assert given == plain
+    assert {type(each) for each in (*given.expand, given.seed)} == {int}
+    assert type(given.crop) is bool
+    with pytest.raises(InputError, match=r"num_inference_steps is 2\.5"):
+        Edit(files / "in.png", "dog", num_inference_steps=np.float64(2.5)).check()
+
+
+def test_masks_of_usual_kinds_are_the_same_mask(files):
+    mask = np.asarray(Image.open(files / "mask.png"))
+    wanted = picture_of(mask).rgb
+    for given in (mask > 0, torch.tensor(mask > 0), torch.tensor(mask), mask[None] > 0):
+        assert torch.equal(picture_of(given).rgb, wanted)
+
+
+def test_no_picture_is_named_as_such():
+    with pytest.raises(InputError, match=r"image is missing \(None\): pass a picture"):
+        Edit(None, "dog")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dreamsampler.models.codec import Codec
+from dreamsampler.models.driven.arguments import read_call
 from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.errors import ModelError
@@ -28,22 +29,26 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     Args:
         pipeline: a pipeline of diffusers.
         call: arguments of its call that hold for every prompt: control_image, ip_adapter_image,
-            image as a reference, prompt_embeds, ... With guidance_scale among them the pipeline
+            image as a reference, prompt_embeds, ... A path stands for the picture, or for the
+            tensor of a .safetensors file. With guidance_scale among them the pipeline
             guides itself, and tasks take no guidance scale.
 
     Raises:
         ModelError: an argument that the call does not have, or a pipeline that cannot be used
             (no scheduler.step, videos, two networks by noise level), and why.
+        InputError: a file that is missing, or no picture.
 
     Example:
         >>> prior = from_pipe(StableDiffusionPipeline.from_pretrained(...))    # doctest: +SKIP
-        >>> prior = from_pipe(control_net_pipeline, image=edges)               # doctest: +SKIP
+        >>> prior = from_pipe(control_net_pipeline, image="edges.png")         # doctest: +SKIP
     """
     name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
     native = None if call else _native(pipeline)
-    family: Any = DrivenFamily(pipeline, call) if native is None else native
+    values, recorded = read_call(type(pipeline), call)
+    family: Any = DrivenFamily(pipeline, values) if native is None else native
     codec: Any = DrivenCodec(family) if native is None else Codec(pipeline.vae)
     prior = NetworkPrior(family, codec, name=name, revision=memory_revision(family.network))
+    prior.added = {"call": recorded} if recorded else {}
     few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
     return prior
 

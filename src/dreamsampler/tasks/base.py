@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-from dreamsampler.tasks.options import LIMITS, Limits, check_options, options_of
+<<<<<<< HEAD
+from dreamsampler.tasks.options import LIMITS, Limits, check_options, options_of, plain_number
+=======
+from dreamsampler.tasks.options import LIMITS, Limits, check_options, with_python_scalars
+>>>>>>> main
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -46,7 +50,17 @@ class Task(ABC):
     USES_MODEL: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        known = options_of(type(self))
+<<<<<<< HEAD
+        for name, option in options_of(type(self)).items():
+            value = plain_number(getattr(self, name))
+            if name in self.PICTURES and value is not option.default:  # None: no picture is needed
+                if option.kind == "files":
+                    value = tuple(in_memory(each, name) for each in value)
+                else:
+                    value = in_memory(value, name)
+            object.__setattr__(self, name, value)
+=======
+        known = with_python_scalars(self)
         for name in self.PICTURES:
             if name not in known or (value := getattr(self, name)) is known[name].default:
                 continue  # None where no picture is needed
@@ -55,6 +69,7 @@ class Task(ABC):
             else:
                 found = in_memory(value, name)
             object.__setattr__(self, name, found)
+>>>>>>> main
 
     @classmethod
     def name(cls) -> str:
@@ -374,7 +389,7 @@ class Run(ABC, Generic[TaskType]):
             recipe: what the files say about their making; by default all of it; nothing if empty.
 
         Returns:
-            `Task.outputs(path)`.
+            `Task.outputs(path)`, with a PNG in place of what its format cannot hold.
 
         Raises:
             OutputError: a file cannot be written.
@@ -384,9 +399,10 @@ class Run(ABC, Generic[TaskType]):
         files = self.files()
         recipe = self.recipe() if recipe is None else recipe
         paths = self.task.outputs(Path(path))
-        for each, (picture, like, more) in zip(paths, files, strict=True):
+        return [
             save_picture(each, picture, like, tagged(recipe, more))
-        return paths
+            for each, (picture, like, more) in zip(paths, files, strict=True)
+        ]
 
     def record(self, folder: Path) -> list[Path]:
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""

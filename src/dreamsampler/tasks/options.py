@@ -176,25 +176,19 @@ class Option:
         return int(number)
 
     def _numbers(self, value: Any) -> tuple[int | float | str, ...]:
-        parts = self._json(value) if _is_json(value) else value
+        parts = json_list(value)
         parts = re.split(r"[\s,]+", parts.strip()) if isinstance(parts, str) else parts
         if not isinstance(parts, list | tuple) or len(parts) != self.count:
             raise self._wrong(value, f"{self.count} numbers")
         return tuple(self._number(each) for each in parts)
 
     def _listed(self, value: Any) -> list[Any]:
-        value = self._json(value) if _is_json(value) else value
+        value = json_list(value)
         if isinstance(value, list | tuple):
             return list(value)
         if isinstance(value, str) and self.kind == "texts":
             return [line.strip() for line in value.splitlines() if line.strip()]
         return [value]
-
-    def _json(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise self._wrong(text, "a JSON list if it begins with [") from None
 
     def _text(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
@@ -234,6 +228,20 @@ def options_of(kind: type) -> dict[str, Option]:
     return made
 
 
+def with_python_scalars(values: Any) -> dict[str, Option]:
+    """The options of an instance, whose scalars of NumPy and torch become Python's own."""
+    known = options_of(type(values))
+    for name in known:
+        object.__setattr__(values, name, _python(getattr(values, name)))
+    return known
+
+
+def _python(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_python(each) for each in value)
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
 def read_options(kind: type[Options], values: Mapping[str, Any], name: str) -> Options:
     """An instance of a dataclass from plain values; None and blank text leave an option out.
 
@@ -263,6 +271,13 @@ def unknown_option(name: str, option: Any, known: Iterable[str]) -> InputError:
     return InputError(
         f"{name} has no option {shown(option)}{near(option, known)}; it has {', '.join(known)}"
     )
+
+
+def plain_number(value: Any) -> Any:
+    """Python's own number for NumPy's or a tensor of one, also in a list; anything else as is."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain_number, value))
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def check_options(values: Any, names: Iterable[str] | None = None) -> None:
@@ -323,8 +338,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _is_json(value: Any) -> bool:
-    return isinstance(value, str) and value.lstrip().startswith("[")
+def json_list(value: Any) -> Any:
+    """What text in brackets holds if it is a list in JSON; anything else as it is.
+
+    Raises:
+        InputError: text that begins as a list of texts, and does not end as one.
+
+    Example:
+        >>> json_list('["a.png", "b.png"]'), json_list("[1] cat.png")
+        (['a.png', 'b.png'], '[1] cat.png')
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        if re.match(r'\s*\[\s*"', value):
+            raise InputError(f"{shown(value)} begins as a JSON list: end it as one") from None
+        return value
 
 
 def _alternatives(hint: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import secrets
 import shutil
 import threading
@@ -23,7 +24,7 @@ from dreamsampler.interfaces.batch.rows import Row
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import execute
-from dreamsampler.tasks.from_values import file_options, task_of, task_type
+from dreamsampler.tasks.from_values import task_of, task_type, with_files
 from dreamsampler.tasks.recipe import plain
 
 AT_ONCE = {"cpu": 1}
@@ -124,17 +125,17 @@ class Worker:
     def _task(self, row: Row) -> Iterator[tuple[Task, dict[str, Any]]]:
         """The task with files that can be opened, and the names that its recipe shall have."""
         scratch = self.staging / f"in-{secrets.token_hex(6)}"
-        original = {n: row.options[n] for n in file_options(row.task) if n in row.options}
+        count = itertools.count()
         try:
-            opened = {name: self._opened(value, scratch) for name, value in original.items()}
-            moved = {name: value for name, value in original.items() if opened[name] != value}
-            yield task_of(row.task, {**row.options, **opened}), moved
+            opened = with_files(
+                row.task, row.options, lambda path: self._opened(path, scratch / str(next(count)))
+            )
+            moved = {n: value for n, value in row.options.items() if opened[n] != value}
+            yield task_of(row.task, opened), moved
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _opened(self, value: Any, scratch: Path) -> Any:
-        if isinstance(value, list):
-            return [self._opened(each, scratch / str(i)) for i, each in enumerate(value)]
         if is_address(value):
             from dreamsampler.interfaces.batch.remote import fetch
 

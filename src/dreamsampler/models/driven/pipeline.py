@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,38 +10,14 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized, same
+from dreamsampler.models.driven.arguments import GUIDANCE, GUIDERS, check_call, parameters_of
+from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized
 from dreamsampler.models.errors import ModelError, one_line
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
 _AUTOENCODERS = ("vae", "movq", "vqgan")
-_OURS = {
-    "num_inference_steps": "the task's num_inference_steps",
-    "timesteps": "the task's num_inference_steps",
-    "sigmas": "the task's num_inference_steps",
-    "strength": "the task's strength",
-    "generator": "the task's seed",
-    "latents": "the task's seed",
-    "num_images_per_prompt": "the task's num_images",
-    "height": "the task's size",
-    "width": "the task's size",
-    "max_area": "the task's size",
-    "use_resolution_binning": "the task's size",
-    "_auto_resize": "the task's size",
-    "output_type": "",
-    "return_dict": "",
-    "callback_on_step_end": "`task.start(model)`, which gives every step",
-    "callback_on_step_end_tensor_inputs": "",
-    "callback": "`task.start(model)`, which gives every step",
-    "callback_steps": "",
-}
 PROBED = 256
 """Side of the pictures of calls with a stubbed network, in pixels."""
-_GUIDANCE = ("guidance_scale", "true_cfg_scale")
-_GUIDERS = {"pag_scale": 0.0, "sag_scale": 0.0}
-"""Guidance that is on by default in a pipeline's call, and what turns it off."""
-_BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
-"""Arguments whose effect depends on the number of the step, and the value that does not."""
 _FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
 
 
@@ -76,9 +51,7 @@ class Pipeline:
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
         self.pipe, self.call, self.name = pipe, dict(call), type(pipe).__name__
-        signature = inspect.signature(type(pipe).__call__).parameters
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        self.parameters = {n: p for n, p in signature.items() if p.kind in named and n != "self"}
+        self.parameters = parameters_of(type(pipe))
         self.settings: dict[str, Any] = {}
         self.needs_reference, self.stubbed = False, True
         self.known: list[tuple[Any, Any]] = []
@@ -119,33 +92,12 @@ class Pipeline:
 
     def check(self, call: Mapping[str, Any]) -> None:
         """Raise ModelError for arguments that its call does not have, or that a task sets."""
-        for name, value in call.items():
-            if name not in self.parameters or name == "prompt":
-                near = difflib.get_close_matches(name, self.parameters, 1)
-                hint = f", did you mean {near[0]}?" if near else ""
-                listed = ", ".join(n for n in self.parameters if n not in (*_OURS, "prompt"))
-                if name == "prompt":
-                    raise ModelError("the prompt is the task's: leave it out of the call")
-                raise ModelError(f"{self.name}'s call has no {name!r}{hint} (it has {listed})")
-            if name in _OURS:
-                instead = f": it is {_OURS[name]}" if _OURS[name] else ""
-                raise ModelError(f"{name} is not to be set in {self.name}'s call{instead}")
-            if name in _BY_STEP and not same(value, _BY_STEP[name]):
-                raise ModelError(
-                    f"{name}={value!r} depends on the number of the step, which a free choice of "
-                    f"levels does not have: leave it at {_BY_STEP[name]}"
-                )
-        own = [name for name in _GUIDERS if name in call]
-        if own and not any(name in call for name in _GUIDANCE):
-            raise ModelError(
-                f"{own[0]} is part of {self.name}'s own guidance: pass its guidance_scale in the "
-                "call, too, and guidance_scale 1 to the task"
-            )
+        check_call(type(self.pipe), call)
 
     @property
     def guides_itself(self) -> bool:
         """Whether the call's own guidance is in use, because the user set its scale."""
-        return any(name in self.call for name in _GUIDANCE)
+        return any(name in self.call for name in GUIDANCE)
 
     @property
     def starts(self) -> bool:
@@ -184,11 +136,12 @@ class Pipeline:
             more: further ones.
         """
         count = len(prompts)
-        off = dict.fromkeys(_GUIDANCE, 1.0) | _GUIDERS
+        off = dict.fromkeys(GUIDANCE, 1.0) | GUIDERS
         if self.guides_itself:
             off = {}
         ours: dict[str, Any] = {
             **off,
+            "intermediate_timesteps": None,  # Sana Sprint's default is for two steps only
             "num_inference_steps": steps,
             "output_type": "pt",
             "generator": torch.Generator().manual_seed(0),
@@ -254,11 +207,10 @@ class Pipeline:
                 except LoopError as error:
                     raise self.refused(str(error)) from None
                 except _FAILURES as error:
-                    missing = self._missing(arguments)
-                    if missing:
-                        raise self.refused(f"its call needs {' and '.join(missing)}") from error
                     if not stubbed:
-                        raise self.refused(one_line(error)) from error
+                        missing = self._missing(arguments)
+                        hint = f" ({' and '.join(missing)} not given)" if missing else ""
+                        raise self.refused(one_line(error) + hint) from error
         raise AssertionError("unreachable")
 
     def _missing(self, arguments: Mapping[str, Any]) -> list[str]:

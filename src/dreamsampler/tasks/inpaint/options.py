@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from dreamsampler.files import InputError
-from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, open_header
+from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, transparent
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.tasks.inputs import ImageInput
 from dreamsampler.tasks.method_task import MethodTask
@@ -63,9 +63,9 @@ class InpaintOptions(MethodTask):
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", _several(self.prompt))
         object.__setattr__(self, "mask_image", _several(self.mask_image))
-        super().__post_init__()
         if self.expand is not None:
             object.__setattr__(self, "expand", _several(self.expand))
+        super().__post_init__()
 
     @property
     def masks(self) -> tuple[Any, ...]:
@@ -159,12 +159,8 @@ def _counted(task: InpaintOptions) -> str:
 
 
 def _check_transparency(path: Any) -> None:
-    if not isinstance(path, str | Path):
-        transparent, name = path.alpha is not None, "the picture"
-    else:
-        with open_header(path) as image:
-            transparent, name = image.has_transparency_data, path
-    if not transparent:
+    name = path if isinstance(path, str | Path) else "the picture"
+    if not transparent(path):
         raise InputError(
             f"{name} has no transparency, and mask mode alpha paints transparent pixels: pass "
             "a picture with an alpha channel, or mask mode white or black"
