@@ -223,10 +223,7 @@ def test_variations_and_batches_come_in_one_image(model):
 def test_what_cannot_be_used_is_refused_in_one_line(model):
     for options, words in (
         ({"prompt": ""}, "the prompt is empty"),
-<<<<<<< HEAD
-=======
         ({"mask": torch.eye(64)[None]}, "mask_image is 64x64 pixels but the picture is 48x40"),
->>>>>>> main
         ({"mask": torch.zeros(3)}, "must be a MASK"),
         ({"image": torch.zeros(3, 40, 48)}, "must be an IMAGE"),
         ({"gamma": 0.5}, "method default has no gamma"),

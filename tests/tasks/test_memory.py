@@ -133,11 +133,7 @@ def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
         (3, "is of type int, but must be a picture"),
         ([np.zeros((20, 20))], "is of type list"),
         (np.zeros((2, 20, 20, 3)), r"is an array of \(2, 20, 20, 3\)"),
-<<<<<<< HEAD
-        (torch.zeros(20, 20, 3), "a tensor of .*, but must be .c, h, w."),
-=======
         (torch.zeros(20), "a tensor of .*, but must be .c, h, w."),
->>>>>>> main
         (torch.zeros(5, 20, 20), "is a tensor of"),
         (np.zeros((8, 20, 3)), "each side needs at least 16"),
         (np.full((20, 20), np.nan), "holds NaN"),

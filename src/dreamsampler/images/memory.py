@@ -26,13 +26,8 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
 
     Args:
         image: a Pillow image; a NumPy array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of uint8,
-<<<<<<< HEAD
-            uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w), (c, h, w)
-            or (1, c, h, w); or a `Picture`, which is returned as it is.
-=======
             uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w),
             (c, h, w) or (1, c, h, w); or a `Picture`, which is returned as it is.
->>>>>>> main
         name: what errors call it.
 
     Raises:
@@ -78,7 +73,6 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
     """(h, w, c) numbers to a picture."""
     samples = np.asarray(given)
     samples = samples[..., None] if samples.ndim == 2 else samples
-    samples = samples.astype(np.uint8) * 255 if samples.dtype == bool else samples
     if samples.ndim != 3 or samples.shape[-1] not in (1, 3, 4):
         raise InputError(
             f"{name} is an array of {np.shape(given)}, but must be {_SHAPES}: pass one picture "

@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-<<<<<<< HEAD
-from dreamsampler.tasks.options import LIMITS, Limits, check_options, options_of, plain_number
-=======
 from dreamsampler.tasks.options import LIMITS, Limits, check_options, with_python_scalars
->>>>>>> main
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -50,16 +46,6 @@ class Task(ABC):
     USES_MODEL: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-<<<<<<< HEAD
-        for name, option in options_of(type(self)).items():
-            value = plain_number(getattr(self, name))
-            if name in self.PICTURES and value is not option.default:  # None: no picture is needed
-                if option.kind == "files":
-                    value = tuple(in_memory(each, name) for each in value)
-                else:
-                    value = in_memory(value, name)
-            object.__setattr__(self, name, value)
-=======
         known = with_python_scalars(self)
         for name in self.PICTURES:
             if name not in known or (value := getattr(self, name)) is known[name].default:
@@ -69,7 +55,6 @@ class Task(ABC):
             else:
                 found = in_memory(value, name)
             object.__setattr__(self, name, found)
->>>>>>> main
 
     @classmethod
     def name(cls) -> str:

@@ -273,13 +273,6 @@ def unknown_option(name: str, option: Any, known: Iterable[str]) -> InputError:
     )
 
 
-def plain_number(value: Any) -> Any:
-    """Python's own number for NumPy's or a tensor of one, also in a list; anything else as is."""
-    if isinstance(value, list | tuple):
-        return type(value)(map(plain_number, value))
-    return value.item() if getattr(value, "shape", None) == () else value
-
-
 def check_options(values: Any, names: Iterable[str] | None = None) -> None:
     """Refuse a number that is none or out of its range, and a word that is no choice.
 

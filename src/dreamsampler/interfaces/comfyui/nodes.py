@@ -88,22 +88,6 @@ class TaskNode:
         with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
             wires = {name: values.pop(name, None) for name in wires_of(self.TASK)}
             options = read_widgets(self.TASK, values)
-<<<<<<< HEAD
-            tasks = [self._task(options, each) for each in self._pictures(image, mask)]
-            progress = NodeProgress(len(tasks))
-            return self._outputs([task(model, progress=progress) for task in tasks])
-
-    def _task(self, options: dict[str, Any], pictures: dict[str, Any]) -> Task:
-        """One task; a prompt of several lines is one prompt where there is one hole."""
-        masks, prompt = pictures.get("mask_image"), options.get("prompt")
-        holes = len(masks) if isinstance(masks, list) else 1
-        if isinstance(prompt, tuple) and holes + ("expand" in options) == 1:
-            options = {**options, "prompt": (" ".join(prompt),)}
-        return self.TASK(**options, **pictures)
-
-    def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
-        """The options of each task that are pictures."""
-=======
             model, prompts = connected(self.TASK, model, wires, options)
             options |= prompts
             pictures = self._pictures(image, mask, black=options.get("mask_mode") == "black")
@@ -121,27 +105,11 @@ class TaskNode:
             mask: a MASK.
             black: whether the black of a mask counts.
         """
->>>>>>> main
         if image is None:
             return [{}]
         pictures = pictures_of(image.clone())
         found: list[dict[str, Any]] = [{"image": picture} for picture in pictures]
         if mask is None:
-<<<<<<< HEAD
-            return [{"image": picture} for picture in pictures]
-        masks = masks_of(mask.clone(), len(pictures), pictures[0].size)
-        return [
-            {"image": picture, **({"mask_image": self._mask(own)} if own else {})}
-            for picture, own in zip(pictures, masks, strict=True)
-        ]
-
-    def _mask(self, masks: list[Picture]) -> Picture | list[Picture]:
-        if options_of(self.TASK)["mask_image"].kind == "files":
-            return masks
-        if len(masks) > 1:
-            raise ValueError(f"{len(masks)} masks came for one image: pass one, or as many images")
-        return masks[0]
-=======
             return found
         several = options_of(self.TASK)["mask_image"].kind == "files"
         for own, masks in zip(found, masks_of(mask.clone(), pictures), strict=True):
@@ -153,7 +121,6 @@ class TaskNode:
                 )
             own["mask_image"] = masks if several else masks[0]
         return found
->>>>>>> main
 
     def _outputs(self, results: list[Result]) -> tuple[Any, ...]:
         """The pictures of all tasks as one IMAGE, and the recipes."""

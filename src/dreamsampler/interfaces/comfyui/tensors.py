@@ -28,15 +28,8 @@ def pictures_of(image: Tensor) -> list[Picture]:
     return [picture_of(row.permute(2, 0, 1), "the image") for row in rows]
 
 
-<<<<<<< HEAD
-def masks_of(mask: Tensor, images: int, size_hw: tuple[int, int]) -> list[list[Picture]]:
-    """The masks of each picture: white, 1, may change; scaled to its size, as ComfyUI does.
-
-    None at all for 64 x 64 zeros, which ComfyUI's LoadImage gives with a picture without alpha.
-=======
 def masks_of(mask: Tensor, pictures: Sequence[Picture]) -> list[list[Picture]]:
     """The masks of each picture: white, 1, may change.
->>>>>>> main
 
     One picture takes every mask of the batch; of several pictures, each takes its own mask, or all
     of them the only one. A mask of another size and the picture's proportions is scaled to it; one
@@ -44,39 +37,17 @@ def masks_of(mask: Tensor, pictures: Sequence[Picture]) -> list[list[Picture]]:
 
     Args:
         mask: (b, h, w), (b, 1, h, w) or (h, w), floats in [0, 1].
-<<<<<<< HEAD
-        images: how many pictures there are.
-        size_hw: their height and width.
-=======
         pictures: those it belongs to.
->>>>>>> main
 
     Raises:
         ValueError: another shape, or a number of masks that cannot be shared out.
     """
-<<<<<<< HEAD
-    if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[1] == 1:
-        mask = mask[:, 0]
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
-        raise ValueError(f"mask is {_shape(mask)}, but must be a MASK (b, h, w)")
-    rows = mask.detach().float().cpu().clamp(0, 1)
-    rows = rows[None] if rows.ndim == 2 else rows
-    if rows.shape[1:] == (64, 64) != size_hw and not rows.any():
-        return [[] for _ in range(images)]
-    if rows.shape[1:] != size_hw:
-        rows = functional.interpolate(rows[None], size_hw, mode="bilinear", antialias=True)[0]
-    made = [picture_of(row[None], "the mask") for row in rows]
-    if images == 1:
-        return [made]
-    if len(made) not in (1, images):
-=======
     rows = mask.detach().float().cpu().clamp(0, 1) if isinstance(mask, Tensor) else torch.zeros(0)
     rows = rows[None] if rows.ndim == 2 else rows
     rows = rows[:, 0] if rows.ndim == 4 and rows.shape[1] == 1 else rows
     if rows.ndim != 3:
         raise ValueError(f"mask is {_shape(mask)}, but must be a MASK (b, h, w)")
     if len(pictures) > 1 and len(rows) not in (1, len(pictures)):
->>>>>>> main
         raise ValueError(
             f"{len(rows)} masks came for {len(pictures)} images: pass one for each, or a single one"
         )
