@@ -23,9 +23,9 @@ from benchmarks.conformance_page import CHECKS, PAGE, Row, page, short
 from benchmarks.protocol import HERE
 from dreamsampler import Edit
 from dreamsampler.maths import Level
+from dreamsampler.models.driven.arguments import _OURS
 from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
-from dreamsampler.models.driven.pipeline import _OURS
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.network import NetworkPrior
@@ -141,6 +141,7 @@ class Case:
         self.prompt = given.pop("prompt", None)
         self.size = (given.get("height"), given.get("width"))
         call = {name: value for name, value in given.items() if name not in _OURS}
+        call.pop("guidance_schedule", None)  # as long as its own run
         if "strength" in given or "mask_image" in given:
             call = {k: v for k, v in call.items() if k not in ("image", "mask_image")}
         takes = inspect.signature(type(pipe).__call__).parameters
@@ -155,6 +156,10 @@ class Case:
         self.fixed = fixed = "height" not in takes and ("image" not in takes or own)
         side = self.family.native_cells * f if fixed else -(-64 // m) * m
         self.cells = (side // f, side // f)
+        try:
+            self.family.layout(*self.cells)
+        except ModelError:  # its size is the network's own
+            self.cells, self.fixed = (self.family.native_cells,) * 2, True
 
     def latents(self, rows: int = 1, cells: tuple[int, int] | None = None) -> Tensor:
         """Noise of its shape."""
@@ -194,7 +199,7 @@ class Case:
                     z = layout.from_loop(step.seen)
                     output = family.forward(z, Level(0.5, 0.6, 0.8), inputs)
                 other = layout.from_loop(step.output)
-                worst = max(worst, (output - other).abs().max().item())
+                worst = max(worst, (output - other).abs().nan_to_num(torch.inf).max().item())
         finally:
             family.levels = levels
         return worst

@@ -56,8 +56,8 @@ def page(rows: Sequence[Row]) -> str:
         "# Conformance",
         "",
         "Written by `python -m benchmarks.conformance` with diffusers "
-        f"{diffusers.__version__}. Every pipeline that makes pictures is built tiny with random "
-        "weights, and used by `from_pipe`.",
+        f"{diffusers.__version__}. Every pipeline that makes pictures is built tiny with "
+        "random weights, and used by `from_pipe`.",
         "",
         f"**{len(driven)} pipelines are driven, {equal} of them with a difference of 0.** "
         f"{len(refused)} are refused. {len(LEFT_OUT)} exported classes are not built: most make "
@@ -78,7 +78,7 @@ def page(rows: Sequence[Row]) -> str:
         "",
         "## Refused",
         "",
-        *(f"- {short(row.name)}: {row.refused}" for row in refused),
+        *(f"- {short(row.name)}: {row.refused.split('as a prior: ')[-1]}" for row in refused),
         "",
         "## Not built",
         "",
