@@ -96,3 +96,10 @@ def test_files_of_operators_are_read_before_the_work(picture, tmp_path):
         Degrade(picture, f"downsample(2) | mask({tmp_path}/none.png)").check_files()
     Image.new("L", (24, 20)).save(tmp_path / "half.png")
     Degrade(picture, f"downsample(2) | mask({tmp_path}/half.png)").check_files()
+
+
+def test_words_that_are_no_text_are_refused(picture):
+    for task in (Edit(picture, "caf\udce9"), Edit(picture, "dog", negative_prompt="\udcff")):
+        with pytest.raises(InputError, match=r"holds bytes that are no UTF-8 \(.*\\udc"):
+            task.check()
+    Edit(picture, "café 猫 🐈").check()

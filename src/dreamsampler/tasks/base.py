@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
-from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-from dreamsampler.tasks.options import LIMITS, Limits, check_options, with_python_scalars
+from dreamsampler.tasks.inputs import check_texts, describe_input, in_memory, option_of_input
+from dreamsampler.tasks.limits import LIMITS, Limits
+from dreamsampler.tasks.options import check_options, with_python_scalars
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -32,7 +33,7 @@ class Task(ABC):
     """A frozen dataclass of plain values: what to do, with which files or pictures in memory.
 
     Attributes:
-        LIMITS: ranges of the numbers, by the names that options have in all tasks.
+        LIMITS: ranges of the numbers.
         PICTURES: fields that hold pictures.
         OUTPUT: what is written: pictures, an SVG file, or a folder.
         RECORDS: files that `Run.record` writes besides those of every record.
@@ -50,11 +51,9 @@ class Task(ABC):
         for name in self.PICTURES:
             if name not in known or (value := getattr(self, name)) is known[name].default:
                 continue  # None where no picture is needed
-            if known[name].kind == "files":
-                found: Any = tuple(in_memory(each, name) for each in value)
-            else:
-                found = in_memory(value, name)
-            object.__setattr__(self, name, found)
+            several = known[name].kind == "files"
+            found = [in_memory(each, name) for each in (value if several else [value])]
+            object.__setattr__(self, name, tuple(found) if several else found[0])
 
     @classmethod
     def name(cls) -> str:
@@ -99,6 +98,7 @@ class Task(ABC):
             ValueError: one line that says what came, what is needed and what to do.
         """
         check_options(self)
+        check_texts(vars(self))
 
     @abstractmethod
     def check_files(self) -> tuple[int, int]:
@@ -381,13 +381,9 @@ class Run(ABC, Generic[TaskType]):
         """
         from dreamsampler.images.save import save_picture
 
-        files = self.files()
+        outputs = zip(self.task.outputs(Path(path)), self.files(), strict=True)
         recipe = self.recipe() if recipe is None else recipe
-        paths = self.task.outputs(Path(path))
-        return [
-            save_picture(each, picture, like, tagged(recipe, more))
-            for each, (picture, like, more) in zip(paths, files, strict=True)
-        ]
+        return [save_picture(to, x, like, tagged(recipe, more)) for to, (x, like, more) in outputs]
 
     def record(self, folder: Path) -> list[Path]:
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from dreamsampler.files import OutputError, check_folder, local, sha256
+from dreamsampler.files import InputError, OutputError, check_folder, local, sha256
 
 ImageInput: TypeAlias = Path | str | Any
 """A path, a PIL image, a NumPy array (h, w, c), a tensor (c, h, w), or a `Picture`."""
@@ -31,6 +31,15 @@ def in_memory(value: Any, name: str) -> Any:
     from dreamsampler.images.memory import picture_of
 
     return picture_of(value, name)
+
+
+def check_texts(values: Mapping[str, Any]) -> None:
+    """Refuse words whose bytes were no text where they were typed; InputError."""
+    for name, value in values.items():
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, str) and re.search(r"[\ud800-\udfff]", each):
+                shown = each.encode("ascii", "backslashreplace").decode()[:40]
+                raise InputError(f"{name} holds bytes that are no UTF-8 ({shown}): use UTF-8")
 
 
 def files_among(inputs: Sequence[Any]) -> list[Path]:

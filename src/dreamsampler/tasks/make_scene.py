@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final, get_
 
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.inputs import OperatorInput, check_scene_folder, is_scene_file
+from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.operator_task import OperatorTask
-from dreamsampler.tasks.options import Limits
 from dreamsampler.tasks.recipe import plain
 from dreamsampler.version import __version__
 

@@ -24,19 +24,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
 from dreamsampler.files import InputError
+from dreamsampler.tasks.limits import Limits
 
-Limits: TypeAlias = Mapping[str, tuple[float, float]]
-"""Option -> (least, most); two whole numbers stand for an option of whole numbers."""
-LIMITS: Limits = {
-    "seed": (0, 2**63 - 1),
-    "noise": (0.0, 1.0),
-    "num_inference_steps": (1, 1000),
-    "guidance_scale": (0.0, 100.0),
-    "strength": (0.0, 1.0),
-    "num_images": (1, 64),
-    "size": (16, 8192),
-}
-"""Of the options that are the same in all tasks."""
 Kind: TypeAlias = Literal["text", "texts", "number", "numbers", "flag", "choice", "file", "files"]
 Options = TypeVar("Options")
 
@@ -332,15 +321,7 @@ def shown(value: Any) -> str:
 
 
 def json_list(value: Any) -> Any:
-    """What text in brackets holds if it is a list in JSON; anything else as it is.
-
-    Raises:
-        InputError: text that begins as a list of texts, and does not end as one.
-
-    Example:
-        >>> json_list('["a.png", "b.png"]'), json_list("[1] cat.png")
-        (['a.png', 'b.png'], '[1] cat.png')
-    """
+    """What text in brackets holds if it is a list in JSON; anything else as it is; InputError."""
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from dreamsampler.files import InputError
-from dreamsampler.tasks.options import Limits, check_options
+from dreamsampler.tasks.limits import Limits
+from dreamsampler.tasks.options import check_options
 
 LEDGER = "ledger.jsonl"
 SUMMARY = "ledger.parquet"

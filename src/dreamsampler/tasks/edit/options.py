@@ -9,8 +9,8 @@ from dreamsampler.files import InputError
 from dreamsampler.images.header import check_mask, check_picture
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.tasks.inputs import ImageInput
+from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.method_task import MethodTask
-from dreamsampler.tasks.options import Limits
 
 if TYPE_CHECKING:
     from dreamsampler.regularizers.parse import Regularizers

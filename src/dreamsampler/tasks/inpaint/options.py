@@ -11,8 +11,8 @@ from dreamsampler.files import InputError
 from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, transparent
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.tasks.inputs import ImageInput
+from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.method_task import MethodTask
-from dreamsampler.tasks.options import Limits
 
 InpaintMethod: TypeAlias = Literal[tuple(methods_of("inpaint"))]  # type: ignore[valid-type]
 MaskMode: TypeAlias = Literal["white", "black", "alpha"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dreamsampler.files import InputError
 from dreamsampler.tasks.inputs import OperatorInput, check_scene_folder
+from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.operator_task import OperatorTask
-from dreamsampler.tasks.options import Limits
 
 if TYPE_CHECKING:
     from dreamsampler.generators.field.transforms import Shot

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from dreamsampler.files import InputError, OutputError, check_writable
 from dreamsampler.images.header import SHORTEST_SIDE, check_picture
 from dreamsampler.tasks.inputs import ImageInput, OperatorInput
+from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.operator_task import OperatorTask
-from dreamsampler.tasks.options import Limits
 
 Kind: TypeAlias = Literal["picture", "svg", "prompt"]
 
