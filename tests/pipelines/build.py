@@ -30,6 +30,7 @@ TEXTS = {
     "SiglipImageProcessorPil": texts.siglip_pictures,
     "Siglip2ImageProcessorPil": texts.siglip2_pictures,
     "DPTImageProcessorPil": texts.dpt_pictures,
+    "ChatGLMTokenizer": texts.chatglm_tokenizer,
     "TokenizersBackend": texts.llama_tokenizer,
 }
 STANDS_FOR = {
@@ -131,6 +132,10 @@ def redraw(network):
             scale = (weight.numel() / weight.shape[0]) ** -0.5
             weight.data = scale * torch.randn(weight.shape, generator=rng)
     for part in network.modules():
+        if type(part).__module__.startswith("diffusers.pipelines.kolors") and "Norm" in str(
+            type(part)
+        ):
+            part.weight.data.fill_(1)  # left as the memory was
         if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
             part.running_mean.normal_(generator=rng)
             part.running_var.uniform_(0.5, 2, generator=rng)

@@ -82,7 +82,28 @@ def t5_gemma():
     return T5GemmaConfig(encoder=layers, decoder=layers).encoder
 
 
+def example_encoder():
+    from transformers import CLIPVisionConfig
+
+    return CLIPVisionConfig(**PICTURES)
+
+
 ENCODERS = {
+    "MultilingualCLIP": {**SMALL, "transformerDimSize": WIDTH, "imageDimSize": WIDTH},
+    "ChatGLMModel": {
+        "num_layers": 2,
+        "padded_vocab_size": WORDS,
+        "hidden_size": WIDTH,
+        "ffn_hidden_size": 37,
+        "kv_channels": 16,
+        "num_attention_heads": 2,
+        "seq_length": 256,
+        "multi_query_attention": True,
+        "multi_query_group_num": 1,
+        "add_bias_linear": False,
+        "original_rope": True,
+    },
+    "PaintByExampleImageEncoder": example_encoder,
     "BertModel": {**SMALL, "max_position_embeddings": 77},
     "GlmModel": {**HEADS, "pad_token_id": 0},
     "SmolLM3ForCausalLM": {**HEADS, "pad_token_id": 0},

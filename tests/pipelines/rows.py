@@ -1,6 +1,6 @@
 """Every pipeline that is built tiny, by its name: what is special about it."""
 
-from . import singles, stable_diffusion
+from . import cascades, singles, stable_diffusion
 from .build import Tiny, mask, picture, rows, small_references
 from .encoders import WIDTH
 from .networks import FLUX_KL
@@ -122,4 +122,5 @@ TINY = {
         lambda pipe: pipe.vae.bfloat16(),  # its call casts pictures to it
     ),
     **singles.TINY,
+    **cascades.TINY,
 }

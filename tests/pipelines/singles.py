@@ -62,7 +62,7 @@ def small_buckets(pipe):
 
 
 TINY = {
-    **rows({}, {}, "LuminaPipeline"),
+    **rows({"tokenizer": "T5Tokenizer"}, {}, "LuminaPipeline"),
     **rows({"vae": FLUX_KL}, {}, "Lumina2Pipeline"),
     "HiDreamImagePipeline": Tiny("HiDreamImagePipeline", HIDREAM, {}, small_area),
     **rows({}, {}, "AuraFlowPipeline"),

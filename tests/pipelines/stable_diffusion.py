@@ -4,6 +4,7 @@ import torch
 
 from .build import Tiny, picture, rows
 from .encoders import WIDTH
+from .networks import KL
 
 XL_UNET = {
     "use_linear_projection": True,
@@ -21,6 +22,7 @@ XL = {
     "text_encoder_2": {"hidden_act": "gelu"},
     "scheduler": "EulerDiscreteScheduler",
 }
+SIDES = ("block_out_channels", "down_block_types", "up_block_types")
 UNION = {
     **XL_UNET,
     "conditioning_embedding_out_channels": (4, 8, 8, 16),
@@ -49,6 +51,8 @@ XL_ADAPTER = {
 }
 BOX = {"gligen_phrases": ["a cat"], "gligen_boxes": [[0.1, 0.1, 0.6, 0.6]]}
 LCM = {"unet": {"time_cond_proj_dim": 16}}
+KL_4 = {name: KL[name][1:] for name in SIDES}
+"""Of factor 4."""
 SEEN = {"feature_extractor": {}, "image_encoder": {}}
 CYCLE = {"source_prompt": "a dog", "num_inference_steps": 5}
 
@@ -127,13 +131,13 @@ TINY = {
     **rows({"unet": {"in_channels": 5}}, {}, f"{SD}Depth2ImgPipeline"),
     **rows({**SEEN}, {}, f"{SD}ImageVariationPipeline"),
     **rows(
-        {"unet": {"in_channels": 7, "num_class_embeds": 1000}},
+        {"unet": {"in_channels": 7, "num_class_embeds": 1000}, "vae": KL_4},
         {"image": lambda: picture(16)},
         f"{SD}UpscalePipeline",
     ),
     **rows(
         {"unet": {"in_channels": 8, "out_channels": 5, "time_cond_proj_dim": 128 + WIDTH}},
-        {},
+        {"image": picture},
         f"{SD}LatentUpscalePipeline",
     ),
     **rows(LCM, {}, "LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline"),

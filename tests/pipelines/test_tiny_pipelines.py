@@ -5,7 +5,7 @@ import torch
 
 from dreamsampler.models.libraries import quiet
 
-from . import TINY, build
+from . import LEFT_OUT, TINY, build, exported
 
 QUICK = [
     "StableDiffusionXLPipeline",
@@ -26,3 +26,10 @@ def test_its_own_run_gives_a_picture_and_the_same_again(name):
     assert pictures[0].shape == (1, 3, 64, 64)
     assert torch.equal(*pictures)
     assert pictures[0].std() > 0.01
+
+
+def test_every_exported_pipeline_is_built_or_left_out_for_a_reason():
+    built = {tiny.kind for tiny in TINY.values()}
+    assert exported() == built | LEFT_OUT.keys()
+    assert built.isdisjoint(LEFT_OUT)
+    assert built <= TINY.keys()

@@ -84,6 +84,29 @@ def roberta_tokenizer():
     return XLMRobertaTokenizer(vocab=vocabulary, model_max_length=77)
 
 
+def chatglm_tokenizer():
+    """Kolors', of a SentencePiece model that is trained on a few words."""
+    import io
+    import tempfile
+
+    from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
+    from sentencepiece import SentencePieceTrainer
+
+    model, words = io.BytesIO(), ["a cat", "a dog", "the house of a cat", "faces"] * 8
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(words),
+        model_writer=model,
+        vocab_size=300,
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    with tempfile.NamedTemporaryFile(suffix=".model") as file:
+        file.write(model.getvalue())
+        file.flush()
+        return ChatGLMTokenizer(file.name)
+
+
 def qwen_tokenizer():
     from transformers import Qwen2Tokenizer
 

@@ -101,6 +101,7 @@ class OpenCall:
         self._pipeline, self._arguments = pipeline, dict(arguments)
         self.steps, self.length, self.read_ahead, self.ended = 0, 0, False, False
         self.time: Any = None
+        self._sigmas, self._times = np.zeros(0), np.zeros(0)
         self._result: Any = None
         scheduler = self._scheduler(pipeline.scheduler)
         config = {**getattr(pipeline, "_progress_bar_config", {}), "disable": True}
@@ -133,6 +134,23 @@ class OpenCall:
         if self.ended:
             raise LoopError("its loop ended before the last step")
         return paused
+
+    def time_of(self, sigma: float, usual: float) -> float:
+        """The time of a flow's noise level: the usual one, unless this call counts others.
+
+        CogView 4's noise levels are shifted, and its times are not.
+
+        Args:
+            sigma: the noise level.
+            usual: a fixed number of times the noise level.
+        """
+        count = usual / sigma if sigma else 0.0
+        if (
+            not self._sigmas.size
+            or np.abs(self._times - count * self._sigmas).max() <= 1e-3 * count
+        ):
+            return usual
+        return float(np.interp(sigma, self._sigmas[::-1], self._times[::-1]))
 
     def finish(self, z: Tensor, **components: Any) -> Any:
         """What the pipeline returns, its loop ending with some latents."""
@@ -210,6 +228,10 @@ class OpenCall:
             set_timesteps(*args, **kwargs)
             self.length = len(ours.timesteps)
             ours.timesteps = ours.timesteps.as_subclass(Times)
+            if isinstance(getattr(ours, "sigmas", None), Tensor):
+                self._sigmas = np.asarray(ours.sigmas[: self.length].tolist())
+                self._times = np.asarray(ours.timesteps.tolist())
+                ours.sigmas = ours.sigmas.as_subclass(Sigmas)
 
         def step(model_output: Any, timestep: Any = None, sample: Any = None, *_: Any, **__: Any):
             self.steps += 1
@@ -219,6 +241,8 @@ class OpenCall:
 
         ours.set_timesteps, ours.step = timed, step
         ours.scale_model_input = lambda sample, *_, **__: sample
+        if hasattr(ours, "add_noise"):  # of what is to be kept: nothing, and times may be fractions
+            ours.add_noise = lambda original_samples, *_, **__: original_samples
         step.__signature__ = inspect.signature(real.step)  # pipelines look for eta, generator
         return ours
 
@@ -280,6 +304,18 @@ class Times(Tensor):
     def __deepcopy__(self, memo: Any) -> Any:
         """A copy."""
         return self.as_subclass(Tensor).clone().as_subclass(Times)
+
+
+@final
+class Sigmas(Tensor):
+    """A scheduler's noise levels; a loop that looks one up by the number of its step is noted."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """The level, as a plain tensor."""
+        call: Any = getattr(_ACTIVE, "call", None)
+        if call is not None and isinstance(index, int):
+            call.read_ahead |= call.steps > 0
+        return self.as_subclass(Tensor)[index]
 
 
 def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:

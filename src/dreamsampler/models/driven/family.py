@@ -179,7 +179,7 @@ class DrivenFamily(Family):
         """The output for some conditions, by their open call."""
         call, answers = self._open(group, cells)
         device = call.sample.device
-        time = torch.tensor(self.levels.time(level), device=device)
+        time = torch.tensor(self._time(call, level), device=device)
         try:
             return call.ask(looped.to(call.sample), time, **answers)[0]
         except RuntimeError:
@@ -189,6 +189,11 @@ class DrivenFamily(Family):
         self.pipeline.stubbed = False
         call, answers = self._open(group, cells)
         return call.ask(looped.to(call.sample), time, **answers)[0]
+
+    def _time(self, call: OpenCall, level: Level) -> float | int:
+        """A level as the loop of an open call counts it."""
+        usual = self.levels.time(level)
+        return call.time_of(level.flow, usual) if self.levels.target == "flow" else usual
 
     def layout(self, height: int, width: int) -> Layout:
         """How latents of so many cells lie in the loop."""

@@ -144,6 +144,7 @@ class Pipeline:
             "intermediate_timesteps": None,  # Sana Sprint's default is for two steps only
             "num_inference_steps": steps,
             "output_type": "pt",
+            "guidance_schedule": None,  # in the place of the scale
             "generator": torch.Generator().manual_seed(0),
             "strength": 1.0,
         }
