@@ -28,6 +28,11 @@ SCALE = 3.0
 LONG = "a cat and " * 150 + "nothing else"
 
 
+NATIVE = ("sd15", "sd21-v", "sd15-inpaint", "lcm", "sdxl")
+"""Those that are asked directly; the others by their pipelines' calls."""
+CALLS = {"sana": {"complex_human_instruction": None}}  # its pipeline gives it to one of two prompts
+
+
 @functools.cache
 def pipeline(name):
     """A family's tiny pipeline, built once."""
@@ -37,10 +42,7 @@ def pipeline(name):
 @functools.cache
 def prior_of(name):
     """A prior around the very same networks."""
-    prior = from_pipe(pipeline(name))
-    if name == "sana":  # its pipeline gives the instruction to one of two prompts
-        prior.family.instruction = ""
-    return prior
+    return from_pipe(pipeline(name), **CALLS.get(name, {}))
 
 
 @functools.cache
@@ -59,10 +61,7 @@ def plain(name):
 
 def loaded(name, **options):
     """The stored pipeline as users load it."""
-    prior = from_pretrained(folder_of(name), device="cpu", **options)
-    if name == "sana":
-        prior.family.instruction = ""
-    return prior
+    return from_pretrained(folder_of(name), device="cpu", **CALLS.get(name, {}), **options)
 
 
 kept = []
@@ -70,6 +69,7 @@ kept = []
 
 def noise(prior, rows, height=8, width=8, seed=0):
     """Noise that fits a prior."""
+    height, width = (max(side, prior.multiple // prior.factor) for side in (height, width))
     rng = torch.Generator().manual_seed(seed)
     return torch.randn(rows, prior.latent_channels, height, width, generator=rng)
 
@@ -271,7 +271,7 @@ def codec(name):
     """Encode is the scaled mean, and decode undoes the scaling."""
     prior, vae = prior_of(name), pipeline(name).vae
     rng = torch.Generator().manual_seed(0)
-    x = torch.rand(1, 3, 8 * prior.factor, 6 * prior.factor, generator=rng) * 2 - 1
+    x = torch.rand(1, 3, 4 * prior.multiple, 3 * prior.multiple, generator=rng) * 2 - 1
     config = vae.config
     with torch.no_grad():
         if name == "qwen-image":

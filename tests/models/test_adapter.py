@@ -1,18 +1,22 @@
-"""LoRA and learned words: merged as their formulas say, under every naming, or refused."""
+"""LoRA and learned words: the weights that diffusers' own load gives, under every naming."""
 
-import conformance
+import json
+import re
+import warnings
+
+import families
 import pytest
 import torch
 from conformance import distance, folder_of, loaded, noise, plain
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from dreamsampler.models.adapter import Adapters, adapt
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.load import from_pretrained
 
-PLACE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+SD = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+FLUX = "transformer_blocks.0.attn.to_out.0"
 RANK, ALPHA = 2, 4.0
+TE = "text_model.encoder.layers.0.self_attn"
 
 
 def matrices(width, out=None, seed=0):
@@ -21,115 +25,222 @@ def matrices(width, out=None, seed=0):
     return down, torch.randn(out or width, RANK, generator=rng)
 
 
-def dotted(place, down, up):
-    """As peft writes it; such files have alpha = rank."""
-    start = f"unet.{place}"
-    return {f"{start}.lora_A.weight": down, f"{start}.lora_B.weight": up * ALPHA / RANK}
+def ends(start, down, up, a="lora_A.weight", b="lora_B.weight"):
+    """As peft ends the names; such files have alpha = rank."""
+    return {f"{start}.{a}": down, f"{start}.{b}": up * ALPHA / RANK}
 
 
-def processors(place, down, up):
-    """As diffusers wrote it before peft."""
-    start = f"unet.{place.replace('.to_q', '.processor.to_q_lora')}"
-    return {f"{start}.down.weight": down, f"{start}.up.weight": up * ALPHA / RANK}
-
-
-def kohya(place, down, up):
-    start = f"lora_unet_{place.replace('.', '_')}"
+def kohya(start, down, up):
+    """As kohya's programs end the names, with an alpha."""
     alpha = {f"{start}.alpha": torch.tensor(ALPHA)}
     return {f"{start}.lora_down.weight": down, f"{start}.lora_up.weight": up, **alpha}
 
 
-@pytest.mark.parametrize("naming", [dotted, processors, kohya])
+def flat(place):
+    return place.replace(".", "_")
+
+
+def old(place, down, up):
+    """As diffusers wrote it before peft."""
+    start = place.replace(".to_q", ".processor.to_q_lora")
+    return ends(f"unet.{start}", down, up, "down.weight", "up.weight")
+
+
+ORIGINAL = "double_blocks.0.img_attn.proj"
+NAMINGS = {
+    "diffusers": ("sd15", SD, lambda d, u: ends(f"unet.{SD}", d, u)),
+    "processors": ("sd15", SD, lambda d, u: old(SD, d, u)),
+    "kohya": ("sd15", SD, lambda d, u: kohya(f"lora_unet_{flat(SD)}", d, u)),
+    "peft": ("sd15", SD, lambda d, u: ends(f"base_model.model.{SD}", d, u)),
+    "no prefix": ("sd15", SD, lambda d, u: ends(SD, d, u, "lora.down.weight", "lora.up.weight")),
+    "sgm": (
+        "sdxl",
+        "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k",
+        lambda d, u: kohya("lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_k", d, u),
+    ),
+    "ai-toolkit": ("flux-dev", FLUX, lambda d, u: ends(f"transformer.{FLUX}", d, u)),
+    "no prefix, FLUX": ("flux-dev", FLUX, lambda d, u: ends(FLUX, d, u)),
+    "kohya, FLUX": ("flux-dev", FLUX, lambda d, u: kohya(f"lora_unet_{flat(ORIGINAL)}", d, u)),
+    "ComfyUI": ("flux-dev", FLUX, lambda d, u: ends(f"diffusion_model.{ORIGINAL}", d, u)),
+    "ComfyUI, down": ("flux-dev", FLUX, lambda d, u: kohya(f"diffusion_model.{ORIGINAL}", d, u)),
+    "XLabs": (
+        "flux-dev",
+        FLUX,
+        lambda d, u: ends("double_blocks.0.processor.proj_lora1", d, u, "down.weight", "up.weight"),
+    ),
+}
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
 def test_a_lora_adds_its_product(naming, tmp_path):
-    weight = plain("sd15").network.get_submodule(PLACE).weight
+    """W + strength alpha / rank B A, in that one weight."""
+    name, place, write = NAMINGS[naming]
+    weights = plain(name).network.state_dict()
+    weight = weights[f"{place}.weight"]
+    down, up = matrices(weight.shape[1], len(weight))
+    save_file({k: v.contiguous() for k, v in write(down, up).items()}, tmp_path / "a.safetensors")
+    got = loaded(name, lora={tmp_path / "a.safetensors": 0.5}).network.state_dict()
+    assert got.keys() == weights.keys()
+    change = 0.5 * ALPHA / RANK * up @ down
+    torch.testing.assert_close(got[f"{place}.weight"], weight + change)
+    others = [key for key in weights if key != f"{place}.weight"]
+    assert all(torch.equal(got[key], weights[key]) for key in others)
+
+
+@pytest.mark.parametrize("naming", ["diffusers", "kohya", "sgm", "ai-toolkit", "kohya, FLUX"])
+def test_the_weights_are_those_of_diffusers_own_load(naming, tmp_path):
+    """Its LoRA layers, not merged, give what the merged weights give."""
+    name, place, write = NAMINGS[naming]
+    down, up = matrices(*reversed(plain(name).network.get_submodule(place).weight.shape))
+    save_file({k: v.contiguous() for k, v in write(down, up).items()}, tmp_path / "a.safetensors")
+    pipe = families.build(name)
+    pipe.load_lora_weights(tmp_path / "a.safetensors", adapter_name="a")
+    layer = (getattr(pipe, "unet", None) or pipe.transformer).get_submodule(place)
+    got = loaded(name, lora=[tmp_path / "a.safetensors"]).network.get_submodule(place)
+    x = torch.randn(3, got.weight.shape[1], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(got(x), layer(x), rtol=1e-5, atol=1e-4)
+
+
+def test_a_file_says_its_own_alpha(tmp_path):
+    """diffusers writes peft's settings into the header."""
+    weight = plain("sd15").network.get_submodule(SD).weight
     down, up = matrices(weight.shape[1])
-    save_file(naming(PLACE, down, up), tmp_path / "style.safetensors")
-    full = loaded("sd15", lora=[tmp_path / "style.safetensors"])
-    half = loaded("sd15", lora={tmp_path / "style.safetensors": 0.5})
-    change = ALPHA / RANK * up @ down
-    for prior, share in ((full, 1.0), (half, 0.5)):
-        got = prior.network.get_submodule(PLACE).weight
-        torch.testing.assert_close(got, weight + share * change)
-        assert not got.requires_grad
+    file = {f"unet.{SD}.lora_A.weight": down, f"unet.{SD}.lora_B.weight": up}
+    settings = {"unet.r": RANK, "unet.lora_alpha": ALPHA, "unet.target_modules": [SD]}
+    text = {"lora_adapter_metadata": json.dumps(settings)}
+    save_file(file, tmp_path / "a.safetensors", text)
+    got = loaded("sd15", lora=[tmp_path / "a.safetensors"]).network.get_submodule(SD).weight
+    torch.testing.assert_close(got, weight + ALPHA / RANK * up @ down)
+
+
+def test_a_dora_under_pefts_names(tmp_path):
+    """Its columns have the lengths of the file: m (W + B A) / |W + B A|."""
+    weight = plain("sd15").network.get_submodule(SD).weight
+    down, up = matrices(weight.shape[1])
+    length = torch.linspace(0.5, 1.5, len(weight))
+    file = ends(f"unet.{SD}", down, up) | {f"unet.{SD}.lora_magnitude_vector": length}
+    save_file(file, tmp_path / "a.safetensors")
+    got = loaded("sd15", lora=[tmp_path / "a.safetensors"]).network.get_submodule(SD).weight
+    whole = weight + ALPHA / RANK * up @ down
+    torch.testing.assert_close(got, length[:, None] * whole / whole.norm(dim=1, keepdim=True))
 
 
 def test_a_lora_of_a_convolution(tmp_path):
     weight = plain("sd15").network.conv_in.weight
     down, up = torch.randn(RANK, *weight.shape[1:]), torch.randn(len(weight), RANK, 1, 1)
-    save_file(dotted("conv_in", down, up), tmp_path / "a.safetensors")
+    save_file(ends("unet.conv_in", down, up), tmp_path / "a.safetensors")
     got = loaded("sd15", lora=[tmp_path / "a.safetensors"]).network.conv_in.weight
     change = torch.einsum("or,rikl->oikl", up[..., 0, 0], down) * ALPHA / RANK
     torch.testing.assert_close(got, weight + change)
 
 
+def test_two_loras_add_up(tmp_path):
+    weight = plain("sd15").network.get_submodule(SD).weight
+    files, change = {}, torch.zeros_like(weight)
+    for seed, strength in ((1, 0.3), (2, -1.0)):
+        down, up = matrices(weight.shape[1], seed=seed)
+        files[tmp_path / f"{seed}.safetensors"] = strength
+        save_file(kohya(f"lora_unet_{flat(SD)}", down, up), tmp_path / f"{seed}.safetensors")
+        change += strength * ALPHA / RANK * up @ down
+    got = loaded("sd15", lora=files).network.get_submodule(SD).weight
+    torch.testing.assert_close(got, weight + change)
+
+
+def text_lora(places, prefix="lora_te"):
+    down, up = matrices(32)
+    starts = [f"{prefix}_{flat(TE)}_{place}" for place in places]
+    return {k: v for start in starts for k, v in kohya(start, down.clone(), up.clone()).items()}
+
+
 def test_a_lora_of_the_text_encoder_changes_what_is_read(tmp_path):
-    width = 32
-    down, up = matrices(width)
-    start = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
-    file = {f"{start}.lora_down.weight": down, f"{start}.lora_up.weight": up}
-    save_file(file, tmp_path / "a.safetensors")
-    options = {"lora": [tmp_path / "a.safetensors"]}
+    save_file(text_lora(["q_proj", "k_proj", "v_proj", "out_proj"]), tmp_path / "a.safetensors")
+    vectors = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
+    save_file({"emb_params": vectors}, tmp_path / "shinycat.safetensors")
+    options = {
+        "lora": [tmp_path / "a.safetensors"],
+        "textual_inversion": [tmp_path / "shinycat.safetensors"],
+    }
     changed = loaded("sd15", **options)
     again = loaded("sd15", **options, release_text_encoders=True)
-    cat = changed.condition("a cat").embeddings
-    assert distance(cat, plain("sd15").condition("a cat").embeddings) > 1e-4
+    cat = changed.condition("a shinycat").embeddings
+    assert (
+        distance(changed.condition("a cat").embeddings, plain("sd15").condition("a cat").embeddings)
+        > 1e-4
+    )
     z = noise(again, 1)
     with torch.no_grad():
         again.predict(z, again.schedule(0.5), [again.condition("a dog")])
     assert not again.family.encoders
-    assert torch.equal(again.condition("a cat").embeddings, cat)  # read and merged once more
+    assert torch.equal(again.condition("a shinycat").embeddings, cat)  # read and merged once more
 
 
-def test_a_lora_of_a_transformer(tmp_path):
-    place = "transformer_blocks.0.attn.to_q"
-    weight = plain("flux-schnell").network.get_submodule(place).weight
-    down, up = matrices(weight.shape[1], len(weight))
-    file = {f"transformer.{place}.lora_A.weight": down, f"transformer.{place}.lora_B.weight": up}
+LEFT = {
+    "a bias": {f"lora_unet_{flat(SD)}.diff_b": (16,)},
+    "a difference": {f"lora_unet_{flat(SD)[:-1]}k.diff": (16, 16)},
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_is_not_applied_is_named(what, tmp_path):
+    """Cases that other programs' users report: a part of a file was dropped in silence."""
+    more = {key: torch.ones(shape) for key, shape in LEFT[what].items()}
+    save_file(kohya(f"lora_unet_{flat(SD)}", *matrices(16)) | more, tmp_path / "a.safetensors")
+    with pytest.warns(UserWarning, match=rf"1 of 4 tensors .* {re.escape(next(iter(more)))}$"):
+        loaded("sd15", lora=[tmp_path / "a.safetensors"])
+
+
+def test_a_layer_that_the_model_does_not_have_is_named(tmp_path):
+    one, other = (f"transformer.transformer_blocks.{n}.attn.to_q" for n in (0, 9))
+    file = ends(one, *matrices(32)) | ends(other, *matrices(32))
     save_file(file, tmp_path / "a.safetensors")
-    got = loaded("flux-schnell", lora=[tmp_path / "a.safetensors"])
-    torch.testing.assert_close(got.network.get_submodule(place).weight, weight + up @ down)
+    with pytest.warns(UserWarning, match=r"2 of 4 tensors .*blocks\.9\.attn\.to_q\.lora_A"):
+        loaded("flux-dev", lora=[tmp_path / "a.safetensors"])
 
 
-def test_a_lora_with_the_names_of_sdxls_own_program(tmp_path):
-    """Its input block 3 is the second level's first layer, in this model of one layer a level."""
-    place = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k"
-    weight = plain("sdxl").network.get_submodule(place).weight
-    down, up = matrices(weight.shape[1], len(weight))
-    file = kohya("input_blocks.3.1.transformer_blocks.0.attn1.to_k", down, up)
-    save_file(file, tmp_path / "a.safetensors")
-    got = loaded("sdxl", lora=[tmp_path / "a.safetensors"]).network.get_submodule(place).weight
-    torch.testing.assert_close(got, weight + ALPHA / RANK * up @ down)
-
-
-def test_a_lora_with_the_names_of_fluxs_own_program(tmp_path):
-    place = "transformer_blocks.0.attn.to_out.0"
-    weight = plain("flux-dev").network.get_submodule(place).weight
-    down, up = matrices(weight.shape[1], len(weight))
-    save_file(kohya("double_blocks.0.img_attn.proj", down, up), tmp_path / "a.safetensors")
-    got = loaded("flux-dev", lora=[tmp_path / "a.safetensors"]).network.get_submodule(place).weight
-    torch.testing.assert_close(got, weight + ALPHA / RANK * up @ down)
+def test_a_whole_file_warns_of_nothing(tmp_path):
+    qkv = kohya("lora_unet_double_blocks_0_img_attn_qkv", *matrices(32, 96))
+    save_file(qkv, tmp_path / "a.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        got = loaded("flux-dev", lora=[tmp_path / "a.safetensors"])
+    change = ALPHA / RANK * qkv["lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight"]
+    change = change @ qkv["lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight"]
+    for n, letter in enumerate("qkv"):
+        place = f"transformer_blocks.0.attn.to_{letter}.weight"
+        before = plain("flux-dev").network.state_dict()[place]
+        after = got.network.state_dict()[place]
+        torch.testing.assert_close(after, before + change[32 * n : 32 * (n + 1)])
 
 
 @pytest.mark.parametrize(
     ("file", "word"),
     [
         ({"unet.nowhere.to_q.lora_A.weight": (2, 8), "unet.nowhere.to_q.lora_B.weight": (8, 2)},
-         "another model"),
-        ({f"unet.{PLACE}.lora_A.weight": (2, 99), f"unet.{PLACE}.lora_B.weight": (16, 2)},
-         "another model"),
-        ({"lora_unet_nowhere.lora_down.weight": (2, 8)}, "no module 'lora_unet_nowhere'"),
-        ({"unet.a.lokr_w1": (2, 8)}, "LoKr"),
-        ({"unet.a.lora_A.weight": (2, 8), "unet.a.dora_scale": (2,)}, "DoRA"),
-        ({"something": (2, 8)}, "holds no LoRA"),
+         "changes nothing of this model"),
+        ({f"unet.{SD}.lora_A.weight": (2, 99), f"unet.{SD}.lora_B.weight": (16, 2)},
+         "no LoRA of this model.*size mismatch"),
+        ({f"lora_unet_{flat(SD)}.lokr_w1": (2, 8)}, "no LoKr of this model"),
+        ({f"lora_unet_{flat(SD)}.hada_w1_a": (2, 8)}, "no LoHa of this model"),
+        ({f"unet.{SD}.lora_A.weight": (2, 16)}, "no LoRA of this model"),
+        ({f"lora_unet_{flat(SD)}.{end}": shape for end, shape in
+          (("lora_down.weight", (2, 16)), ("lora_up.weight", (16, 2)), ("dora_scale", (16, 1)))},
+         "is a DoRA"),
+        ({"something": (2, 8)}, "changes nothing of this model"),
     ],
 )  # fmt: skip
-def test_other_files_are_refused(file, word, tmp_path):
+def test_other_files_are_refused(file, word, tmp_path, capfd):
     save_file({k: torch.zeros(v) for k, v in file.items()}, tmp_path / "a.safetensors")
-    adapters = Adapters.of([tmp_path / "a.safetensors"], [])
-    parts = {"unet": plain("sd15").network, **plain("sd15").family.encoders}
     with pytest.raises(ModelError, match=word) as caught:
-        adapt(parts, adapters, StableDiffusion)
+        loaded("sd15", lora=[tmp_path / "a.safetensors"])
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_lora_of_another_family_is_refused(tmp_path):
+    save_file(ends(f"transformer.{FLUX}", *matrices(32)), tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match="changes nothing of this model"):
+        loaded("sd15", lora=[tmp_path / "a.safetensors"])
 
 
 def test_files_that_are_not_there_or_are_pickles(tmp_path):
@@ -145,7 +256,7 @@ def test_a_learned_word(tmp_path):
     vectors = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
     save_file({"emb_params": vectors}, tmp_path / "shinycat.safetensors")
     prior = loaded("sd15", textual_inversion=[tmp_path / "shinycat.safetensors"])
-    pipe = conformance.families.build("sd15")
+    pipe = families.build("sd15")
     pipe.load_textual_inversion({"shinycat": vectors}, token="shinycat")
     with torch.no_grad():
         expected, _ = pipe.encode_prompt("a shinycat", "cpu", 1, False)
@@ -168,3 +279,6 @@ def test_a_learned_word_of_another_model(tmp_path):
     save_file({"<thing>": torch.randn(1, 99)}, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match="vectors of 99 numbers"):
         loaded("sd15", textual_inversion=[tmp_path / "a.safetensors"])
+    with pytest.raises(ModelError, match="takes no learned words"):
+        loaded("pixart", textual_inversion=[tmp_path / "a.safetensors"])
+    assert load_file(tmp_path / "a.safetensors")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import edit_json, latents
 
-from dreamsampler.models import libraries, load
+from dreamsampler.models import libraries, source
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.families import StableDiffusion
 from dreamsampler.models.folder import load_folder
@@ -218,7 +218,7 @@ def test_a_folder_that_is_no_model(tmp_path, own_folder):
         (UNET, "holds no diffusion_pytorch_model.safetensors"),
         ("text_encoder/model.safetensors", "holds no model.safetensors"),
         ("vae/config.json", "config.json is missing"),
-        ("scheduler/scheduler_config.json", "scheduler_config.json is missing"),
+        ("scheduler/scheduler_config.json", "scheduler is missing"),
     ],
 )
 def test_missing_files_are_named(own_folder, file, word):
@@ -263,7 +263,7 @@ def test_weights_of_another_size(own_folder):
 def test_weights_that_are_not_all_there(own_folder):
     from safetensors.torch import load_file, save_file
 
-    for part, file in (("text_encoder", "model"), ("unet", "diffusion_pytorch_model")):
+    for part, file in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
         path = own_folder / part / f"{file}.safetensors"
         weights = load_file(path)
         lost = sorted(key for key in weights if key.endswith("weight"))[0]
@@ -271,10 +271,12 @@ def test_weights_that_are_not_all_there(own_folder):
         assert lost.split(".")[-2] in refusal(own_folder)
 
 
-@pytest.mark.parametrize("name", ["WuerstchenPipeline", "FluxFillPipeline", None])
-def test_other_families_say_what_is_supported(own_folder, name):
+@pytest.mark.parametrize("name", ["StableDifusionPipeline", None])
+def test_a_pipeline_that_diffusers_does_not_have(own_folder, name):
     edit_json(own_folder / "model_index.json", _class_name=name)
-    assert f"for {name}, which cannot be used: supported are" in refusal(own_folder)
+    text = refusal(own_folder)
+    assert f"has no pipeline '{name}'" in text
+    assert name is None or "did you mean StableDiffusionPipeline?" in text
 
 
 def test_special_unets_are_refused_before_their_weights_are_read(own_folder):
@@ -318,7 +320,7 @@ def test_the_small_autoencoder_fits_too(own_folder):
 
 
 def test_a_package_without_its_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(load, "_BUNDLED", tmp_path)
+    monkeypatch.setattr(source, "_BUNDLED", tmp_path)
     assert "'iconic' is not in this installation" in refusal()
 
 

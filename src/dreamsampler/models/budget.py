@@ -20,19 +20,24 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dreamsampler.maths import Level
+from dreamsampler.maths import Latent, Level
 from dreamsampler.models.codec import Codec
+from dreamsampler.models.driven.levels import levels_of
+from dreamsampler.models.driven.pipeline import Pipeline
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import Family, TextCondition, batch_conditions
 from dreamsampler.models.folder import (
     check_configs,
+    class_name,
     class_of,
     is_text,
     load_small,
+    native_family,
     networks,
     part_dtype,
 )
 from dreamsampler.models.libraries import quiet
+from dreamsampler.models.pipeline import load_pipeline
 from dreamsampler.models.weights import read_json
 
 _TOKENS = 512
@@ -125,23 +130,28 @@ class MetaModel:
 
     Args:
         folder: of the model; only its small files are read.
-        dtype: what the networks would compute in; None for the family's 16 bits.
+        dtype: what the networks would compute in; None for 16 bits.
 
     Raises:
-        ModelError: the folder's configuration is incomplete or of no family.
+        ModelError: the folder's configuration is incomplete, or of a pipeline that cannot be used.
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        self.kind = check_configs(folder)
-        self.dtype = self.kind.half if dtype is None else dtype
+        check_configs(folder)
+        kind = native_family(folder)
+        self.dtype = dtype or (torch.bfloat16 if kind is None else kind.half)
+        self.title = class_name(folder) if kind is None else kind.title
         with quiet():
             self.parts: dict[str, Any] = {
-                name: _on_meta(folder, self.kind, name).to(part_dtype(folder, name, self.dtype))
-                for name in networks(self.kind, folder)
+                name: _on_meta(folder, name).to(part_dtype(folder, name, self.dtype))
+                for name in networks(folder)
             }
-            small = load_small(folder, self.kind)
-        settings = read_json(folder / "model_index.json")
-        self.family: Family = self.kind({**self.parts, **small}, settings)
+            if kind is None:
+                pipe = load_pipeline(folder, dtype=self.dtype, parts=self.parts)
+                self.family: Family = _MetaFamily(pipe, self.factor)
+                return
+            small = load_small(folder, kind)
+        self.family = kind({**self.parts, **small}, read_json(folder / "model_index.json"))
 
     @property
     def factor(self) -> int:
@@ -170,53 +180,113 @@ class MetaModel:
             gradient_checkpointing: see `MemoryOptions`.
             tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
         """
-        codec, channels = Codec(self.parts["vae"]), self.family.latent_channels
+        codec, channels = Codec(self.parts["vae"]), _latent_channels(self.parts["vae"])
         tile = [min(side, tiling or side) for side in (height, width)]
         for name in ("unet", "transformer", "vae"):
             if name in self.parts and gradient_checkpointing:
                 self.parts[name].enable_gradient_checkpointing()
-        h, w = height // codec.factor, width // codec.factor
-        z = torch.zeros(rows, channels, h, w, device="meta")
         one = torch.zeros(images, channels, *(n // codec.factor for n in tile), device="meta")
         x = torch.zeros(images, 3, *tile, device="meta")
         # tiles are added to a sum and a sum of weights, and divided into a third tensor
         pixels = height * width if tile != [height, width] else 0
         latents = images * channels * pixels // codec.factor**2
-        text = batch_conditions([self._condition()], [rows], torch.device("meta"), self.dtype)
-
-        def forward(z: Tensor) -> Tensor:
-            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), text)
-
         return Budget(
-            self.kind.title,
+            self.title,
             tuple(Part.of(name, module) for name, module in self.parts.items()),
-            _peak(forward, z, gradients),
+            self._network(rows, height, width, gradients),
             int(_WORKSPACE * _peak(codec.encode, x, False)) + 8 * latents,
             int(_WORKSPACE * _peak(codec.decode, one, gradients)) + 4 * (6 * images + 1) * pixels,
         )
 
-    def _condition(self) -> TextCondition:
-        """An encoded prompt, its shape by the networks' configurations."""
-        config = self.family.network.config
-        keys = ("joint_attention_dim", "caption_channels", "cap_feat_dim", "cross_attention_dim")
-        width = next(config[key] for key in keys if config.get(key) is not None)
-        pooled = config.get("pooled_projection_dim")
-        if pooled is None and "text_encoder_2" in self.parts:
+    def _network(self, rows: int, height: int, width: int, gradients: bool) -> int:
+        """One forward of the denoiser, with its backward if gradients are taken."""
+        if isinstance(self.family, _MetaFamily):
+            return self.family.peak(rows, (height, width), gradients)
+        sides = (height // self.factor, width // self.factor)
+        z = torch.zeros(rows, self.family.latent_channels, *sides, device="meta")
+        width = self.family.network.config.cross_attention_dim
+        text = TextCondition("", torch.zeros(1, 77, width, device="meta"))
+        if "text_encoder_2" in self.parts:
             pooled = self.parts["text_encoder_2"].config.projection_dim
-        tokens = 77 if "unet" in self.parts else _TOKENS
-        made = TextCondition("", torch.zeros(1, tokens, width, device="meta"))
-        if pooled is not None:
-            made = replace(made, pooled=torch.zeros(1, pooled, device="meta"))
-        embedded = self.family.guidance == "embedded"
-        return replace(made, guidance_scale=3.5) if embedded else made
+            text = replace(text, pooled=torch.zeros(1, pooled, device="meta"))
+        if self.family.guidance == "embedded":
+            text = replace(text, guidance_scale=3.5)
+        inputs = batch_conditions([text], [rows], torch.device("meta"), self.dtype)
+
+        def forward(z: Tensor) -> Tensor:
+            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), inputs)
+
+        return _peak(forward, z, gradients)
 
 
-def _on_meta(folder: Path, kind: type[Family], part: str) -> nn.Module:
+@final
+class _MetaFamily(Family):
+    """The sizes of a pipeline that is asked through its own call, and its network's memory."""
+
+    pipelines, denoisers = (), ("",)
+    tokenizers, encoders = {}, {}
+
+    def __init__(self, pipe: Any, factor: int) -> None:
+        self._pipeline = Pipeline(pipe, {})
+        self.network = self._pipeline.part(self._pipeline.denoiser)
+        config = self.network.config
+        patch = config.get("patch_size")
+        self.cells = patch if isinstance(patch, int) and patch > 1 else 2
+        side = config.get("sample_size")
+        self.native_cells = side if isinstance(side, int) else 1024 // factor
+        self.latent_channels = _latent_channels(pipe.vae)
+        levels = levels_of(pipe.scheduler, (self.native_cells // self.cells) ** 2)
+        self.schedule, self.target = levels.schedule, levels.target
+        self.guidance = "embedded" if config.get("guidance_embeds") else "cfg"
+
+    def encode_prompt(self, prompt: str) -> Any:
+        """Nobody asks."""
+        raise NotImplementedError
+
+    def forward(self, z: Latent, level: Level, inputs: Any) -> Tensor:
+        """Nobody asks."""
+        raise NotImplementedError
+
+    def peak(self, rows: int, size: tuple[int, int], gradients: bool) -> int:
+        """Memory of one forward: of the inputs that the pipeline's call gives its network.
+
+        Where that call needs numbers, an estimate: 16 numbers a token, channel and kept layer.
+        """
+        record: list[Any] = []
+        try:
+            with quiet(), torch.no_grad(), MemoryCount():
+                call = self._pipeline.arguments(["a"] * rows, size, 2)
+                self._pipeline.open(call, record=record).close()
+            args, options = record[0]
+            given = {**dict(enumerate(args)), **options}
+            name = next(n for n, v in given.items() if isinstance(v, Tensor) and v.ndim > 2)
+
+            def forward(z: Tensor) -> Tensor:
+                inputs = {**given, name: z}
+                plain = [inputs.pop(n) for n in range(len(args))]
+                return self.network(*plain, **{**inputs, "return_dict": False})[0]
+
+            return _peak(forward, given[name], gradients)
+        except (ModelError, RuntimeError, IndexError, StopIteration):
+            weights = [w for w in self.network.parameters() if w.ndim == 2]
+            width = min(max(w.shape) for w in weights if w.numel() > 2**10) if weights else 1
+            stacks = [m for m in self.network.modules() if isinstance(m, nn.ModuleList)]
+            layers = max((len(stack) for stack in stacks), default=1)
+            tokens = size[0] * size[1] // (self._pipeline.pipe.vae_scale_factor * self.cells) ** 2
+            each = (tokens + _TOKENS) * width * self.network.dtype.itemsize
+            return 16 * rows * each * (layers if gradients else 1)
+
+
+def _latent_channels(vae: Any) -> int:
+    return vae.config.get("latent_channels") or vae.config.z_dim
+
+
+def _on_meta(folder: Path, part: str) -> nn.Module:
     """A network on the meta device, from its configuration."""
-    cls = class_of(folder, kind, part)
+    cls = class_of(folder, part)
     try:
         with torch.device("meta"):
-            if is_text(part):
+            if hasattr(cls, "config_class"):
                 config = cls.config_class.from_pretrained(folder / part, local_files_only=True)
                 return cls(config).eval()
             return cls.from_config(cls.load_config(folder / part, local_files_only=True)).eval()
@@ -261,6 +331,8 @@ class MemoryCount(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
+            return 1  # a number that nobody knows
         output = func(*args, **(kwargs or {}))
         inputs = {_storage(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         for each in tree_leaves(output):  # a view of a weight takes nothing

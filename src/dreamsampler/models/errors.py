@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-SUPPORTED = (
-    "supported are text-to-image models of Stable Diffusion 1.x, 2.x (and their inpainting "
-    "networks), XL, 3 and 3.5, FLUX.1, PixArt-Sigma, Sana, Qwen-Image and Z-Image"
-)
+SUPPORTED = "if it is for another pipeline of diffusers, pass that class as pipeline"
 
 
 class ModelError(ValueError):

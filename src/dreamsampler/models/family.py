@@ -19,14 +19,6 @@ Guidance: TypeAlias = Literal["cfg", "embedded", "distilled"]
 """How a network is guided: by two prompts (classifier-free guidance), by an input for the guidance
 scale, or not at all, because a scale was distilled into its weights."""
 
-_TOKENIZERS = {
-    "CLIPTextModel": "CLIPTokenizer",
-    "CLIPTextModelWithProjection": "CLIPTokenizer",
-    "T5EncoderModel": "T5Tokenizer",
-    "Gemma2Model": "GemmaTokenizer",
-    "Qwen2_5_VLForConditionalGeneration": "Qwen2Tokenizer",
-    "Qwen3Model": "Qwen2Tokenizer",
-}
 _TARGETS: dict[str, Target] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 
 
@@ -39,7 +31,6 @@ class TextCondition:
         prompt: the words.
         embeddings: (1, n, d), serving every row of a batch, or (b, n, d).
         pooled: (1, p), one vector for the whole prompt, in families that have one.
-        mask: (1, n), True where a token is not padding, in families that use a mask.
         guidance_scale: of a network with an input for it ("embedded").
         extra_channels: (1, k, h, w), concatenated to the latent (inpainting networks).
     """
@@ -47,7 +38,6 @@ class TextCondition:
     prompt: str
     embeddings: Tensor
     pooled: Tensor | None = None
-    mask: Tensor | None = None
     guidance_scale: float | None = None
     extra_channels: Tensor | None = None
 
@@ -65,9 +55,9 @@ class TextCondition:
         return hash((self.prompt, self.guidance_scale))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TextCondition:
-        """The same on a device and in a precision; a mask stays a mask."""
+        """The same on a device and in a precision."""
         moved = {
-            f.name: value.to(device) if value.dtype == torch.bool else value.to(device, dtype)
+            f.name: value.to(device, dtype)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)
         }
@@ -80,25 +70,16 @@ class TextInputs:
     """The conditions of one forward: every row of the batch with its own.
 
     Args:
-        embeddings: (b, n, d); shorter prompts are padded with zeros at their end.
+        embeddings: (b, n, d).
         pooled: (b, p), or None.
-        mask: (b, n), or None where every token counts.
         guidance_scales: the embedded guidance scale of each row, or None.
         extra_channels: (b, k, h, w), or None.
     """
 
     embeddings: Tensor
     pooled: Tensor | None
-    mask: Tensor | None
     guidance_scales: list[float] | None
     extra_channels: Tensor | None
-
-    def token_mask(self) -> Tensor:
-        """The mask, (b, n); all True where there is none."""
-        if self.mask is not None:
-            return self.mask
-        shape = self.embeddings.shape[:2]
-        return torch.ones(shape, dtype=torch.bool, device=self.embeddings.device)
 
 
 def batch_conditions(
@@ -109,11 +90,6 @@ def batch_conditions(
 ) -> TextInputs:
     """Conditions, each for so many rows of the batch, as the inputs of a network."""
     pairs = [(c.to(device, dtype), n) for c, n in zip(conditions, rows, strict=True)]
-    longest = max(c.embeddings.shape[1] for c, _ in pairs)
-
-    def padded(tokens: Tensor) -> Tensor:
-        end = tokens.new_zeros(len(tokens), longest - tokens.shape[1], *tokens.shape[2:])
-        return torch.cat([tokens, end], dim=1) if end.shape[1] else tokens
 
     def joined(parts: Sequence[Tensor | None]) -> Tensor | None:
         if parts[0] is None:
@@ -121,21 +97,12 @@ def batch_conditions(
         each = zip(parts, rows, strict=True)
         return torch.cat([part.expand(n, *part.shape[1:]) for part, n in each if part is not None])
 
-    masks: list[Tensor | None] = [None]
-    if any(c.mask is not None or c.embeddings.shape[1] < longest for c, _ in pairs):
-        masks = [
-            padded(c.embeddings.new_ones(c.embeddings.shape[:2], dtype=torch.bool))
-            if c.mask is None
-            else padded(c.mask)
-            for c, _ in pairs
-        ]
-    embeddings = joined([padded(c.embeddings) for c, _ in pairs])
+    embeddings = joined([c.embeddings for c, _ in pairs])
     assert embeddings is not None
     scales = [c.guidance_scale for c, n in pairs for _ in range(n)]
     return TextInputs(
         embeddings,
         joined([c.pooled for c, _ in pairs]),
-        joined(masks),
         None if scales[0] is None else [float(scale or 0) for scale in scales],
         joined([c.extra_channels for c, _ in pairs]),
     )
@@ -187,8 +154,6 @@ class Family(ABC):
         autoencoders: classes of the autoencoder.
         text_encoders: classes of each text encoder.
         classes: all of these by the part's name, with the tokenizers.
-        optional: parts that a folder may lack.
-        flow: whether it is a rectified flow; else it has a table of noise levels.
         half: the 16-bit dtype that it was published in.
 
     Attributes:
@@ -221,8 +186,6 @@ class Family(ABC):
     autoencoders: ClassVar[tuple[str, ...]] = ("AutoencoderKL", "AutoencoderTiny")
     text_encoders: ClassVar[tuple[tuple[str, ...], ...]] = ()
     classes: ClassVar[dict[str, tuple[str, ...]]]
-    optional: ClassVar[tuple[str, ...]] = ()
-    flow: ClassVar[bool] = True
     half: ClassVar[torch.dtype] = torch.bfloat16
     guidance: Guidance = "cfg"
     default_scale: float = 5.0
@@ -239,7 +202,7 @@ class Family(ABC):
             "unet" if unet else "transformer": cls.denoisers,
             "vae": cls.autoencoders,
             **{f"text_encoder{end}": names for end, names in encoders},
-            **{f"tokenizer{end}": (_TOKENIZERS[names[0]],) for end, names in encoders},
+            **{f"tokenizer{end}": ("CLIPTokenizer",) for end, _ in encoders},
         }
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -251,19 +214,14 @@ class Family(ABC):
         self.check({n: p.config for n, p in known.items() if n not in self.tokenizers})
         self.latent_channels, self.cells, self.native_cells = self.sizes(self.network.config)
         scheduler = parts["scheduler"]
-        if self.flow:
-            tokens = (self.native_cells // self.cells) ** 2
-            self.schedule: Any = flow_schedule(scheduler.config, tokens)
-            self.target: Target = "flow"
-        else:
-            if getattr(scheduler, "alphas_cumprod", None) is None:
-                raise ModelError(
-                    f"{type(scheduler).__name__} has no alphas_cumprod, so it is no scheduler of "
-                    f"a variance-preserving model: {SUPPORTED}"
-                )
-            table = scheduler.alphas_cumprod.detach().float().cpu()
-            self.schedule = VariancePreserving(tuple(table.tolist()))
-            self.target = target_of(scheduler.config)
+        if getattr(scheduler, "alphas_cumprod", None) is None:
+            raise ModelError(
+                f"{type(scheduler).__name__} has no alphas_cumprod, so it is no scheduler of a "
+                f"variance-preserving model: {SUPPORTED}"
+            )
+        table = scheduler.alphas_cumprod.detach().float().cpu()
+        self.schedule: Any = VariancePreserving(tuple(table.tolist()))
+        self.target: Target = target_of(scheduler.config)
 
     @classmethod
     def check(cls, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -348,25 +306,6 @@ def flow_schedule(scheduler: Mapping[str, Any], tokens: int) -> RectifiedFlow:
     low, high = scheduler.get("base_image_seq_len", 256), scheduler.get("max_image_seq_len", 4096)
     least, most = scheduler.get("base_shift", 0.5), scheduler.get("max_shift", 1.15)
     return RectifiedFlow(math.exp(least + (most - least) * (tokens - low) / (high - low)))
-
-
-def pack(z: Latent) -> Tensor:
-    """Latents as tokens of 2 x 2 cells: (b, c, h, w) to (b, h/2 w/2, 4 c).
-
-    Example:
-        >>> unpack(pack(torch.arange(16.0).view(1, 1, 4, 4)), 4, 4)[0, 0, 1].tolist()
-        [4.0, 5.0, 6.0, 7.0]
-    """
-    b, c, h, w = z.shape
-    blocks = z.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5)
-    return blocks.reshape(b, h // 2 * (w // 2), 4 * c)
-
-
-def unpack(tokens: Tensor, height: int, width: int) -> Latent:
-    """Tokens of 2 x 2 cells as latents of so many cells; the inverse of `pack`."""
-    b, _, d = tokens.shape
-    blocks = tokens.view(b, height // 2, width // 2, d // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
-    return blocks.reshape(b, d // 4, height, width)
 
 
 def per_row(values: float | Sequence[float], z: Tensor) -> Tensor:

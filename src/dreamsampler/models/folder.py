@@ -2,98 +2,135 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 
-from dreamsampler.models.errors import SUPPORTED, ModelError, one_line
-from dreamsampler.models.families import FAMILIES, StableDiffusion
+from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.families import FAMILIES
 from dreamsampler.models.family import Family
 from dreamsampler.models.libraries import quiet
-from dreamsampler.models.weights import fingerprint, pickles, read_header, read_json, weight_files
+from dreamsampler.models.weights import (
+    STEMS,
+    fingerprint,
+    pickles,
+    read_header,
+    read_json,
+    weight_files,
+)
 
-CONFIGS = ("model_index.json", "scheduler/scheduler_config.json", "tokenizer*/*", "*/config.json")
+CONFIGS = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.jinja")
 """The small files of any model folder, as patterns."""
 
 HALVES = ("fp16", "bf16")
 """The variants of weights that are taken where a repository has no others."""
 
-
-def _family_of(folder: Path) -> type[Family] | None:
-    name = read_json(folder / "model_index.json").get("_class_name")
-    return next((kind for kind in FAMILIES if name in kind.pipelines), None)
+_SMALL = re.compile("Tokenizer|Scheduler|Processor|Extractor")
+_LIBRARIES = ("diffusers", "transformers")
 
 
 def is_text(part: str) -> bool:
-    """Whether a part is a text encoder, which transformers loads."""
+    """Whether a part is a text encoder."""
     return part.startswith("text_encoder")
 
 
-def networks(kind: type[Family], folder: Path | None = None) -> list[str]:
-    """The parts of a family that have weights; in a folder, without the optional ones it lacks."""
-    names = [name for name in kind.classes if not name.startswith("tokenizer")]
-    if folder is None:
-        return names
-    return [n for n in names if n not in kind.optional or (folder / n / "config.json").is_file()]
+def components(folder: Path) -> dict[str, tuple[str, str]]:
+    """Part -> (library, class) of what a model folder's pipeline is made of.
 
-
-def tokenizers(kind: type[Family], folder: Path) -> list[str]:
-    """The tokenizers of a family, without the optional ones that a folder lacks."""
-    names = [name for name in kind.classes if name.startswith("tokenizer")]
-    return [n for n in names if n not in kind.optional or (folder / n).is_dir()]
-
-
-def check_configs(folder: Path) -> type[Family]:
-    """The family of a model folder.
+    The safety checker and what prepares pictures for it are left out.
 
     Raises:
-        ModelError: it is no model folder, its configuration is incomplete, or of no family.
+        ModelError: it is no model folder.
     """
     if not (folder / "model_index.json").is_file():
         loose = sorted(folder.glob("*.safetensors"))
         do = f"pass {loose[0]} itself" if loose else "pass what pipeline.save_pretrained() wrote"
         raise ModelError(f"{folder} is no diffusers folder (no model_index.json in it): {do}")
-    kind = _family_of(folder)
-    if kind is None:
-        name = read_json(folder / "model_index.json").get("_class_name")
-        raise ModelError(f"the model is for {name}, which cannot be used: {SUPPORTED}")
-    kind.check({name: read_json(folder / name / "config.json") for name in networks(kind, folder)})
+    index = read_json(folder / "model_index.json")
+    left = ("safety_checker", "feature_extractor") if "safety_checker" in index else ()
+    pairs = {name: each for name, each in index.items() if isinstance(each, list)}
+    return {
+        name: (str(pair[0]), str(pair[1]))
+        for name, pair in pairs.items()
+        if len(pair) == 2 and pair[0] is not None and name not in left
+    }
+
+
+def networks(folder: Path) -> list[str]:
+    """The parts of a model folder that have weights."""
+    return [name for name, (_, kind) in components(folder).items() if not _SMALL.search(kind)]
+
+
+def class_name(folder: Path) -> str:
+    """The pipeline that a model folder is for."""
+    return str(read_json(folder / "model_index.json").get("_class_name"))
+
+
+def native_family(folder: Path) -> type[Family] | None:
+    """The family of a model folder, if it has an adapter of its own."""
+    return next((kind for kind in FAMILIES if class_name(folder) in kind.pipelines), None)
+
+
+def check_configs(folder: Path) -> None:
+    """Raise ModelError unless the configuration of a model folder is complete and can be loaded."""
+    parts, kind = components(folder), native_family(folder)
+    for name, (library, cls) in parts.items():
+        known = library in _LIBRARIES or (kind is None and hasattr(_pipelines(), library))
+        if not known or cls.startswith("_"):
+            raise ModelError(
+                f"{folder / name} is a {library}.{cls}, but only diffusers and transformers are "
+                "loaded, and no code that comes with a model: load the pipeline yourself where you "
+                "trust it, and pass it to from_pipe"
+            )
+        if name in networks(folder):
+            config = read_json(folder / name / "config.json")
+            if cls.startswith("Auto") and config.get("auto_map"):
+                raise ModelError(f"{folder / name} comes with code of its own, which is not run")
+        elif not any(file for end in CONFIGS[1:] for file in (folder / name).glob(end[2:])):
+            raise ModelError(f"{folder / name} is missing: download or copy the model again")
+    if kind is not None:
+        _check_native(folder, kind)
+
+
+def _pipelines() -> Any:
+    return import_module("diffusers.pipelines")
+
+
+def _check_native(folder: Path, kind: type[Family]) -> None:
+    """Raise ModelError if the parts of a folder are not those of its family."""
+    for name in kind.classes:
+        if name not in components(folder):
+            raise ModelError(f"{folder} lacks its {name}: download or copy the model again")
+    kind.check({n: read_json(folder / n / "config.json") for n in networks(folder)})
     scheduler = read_json(folder / "scheduler/scheduler_config.json")
-    if not kind.flow and not {"beta_schedule", "trained_betas"} & set(scheduler):
+    if not {"beta_schedule", "trained_betas"} & set(scheduler):
         name = scheduler.get("_class_name", "its scheduler")
         raise ModelError(
             f"{name} in {folder} has no beta schedule, which {kind.title} needs: "
             "download or copy the model again"
         )
-    for name in tokenizers(kind, folder):
-        if not any((folder / name).glob("*.json")):
-            raise ModelError(f"{folder / name} is missing: download or copy the model again")
-    return kind
 
 
 def has_configs(folder: Path) -> bool:
     """Whether a folder has the small files: configurations and tokenizers."""
     if not (folder / "model_index.json").is_file():
         return False
-    kind = _family_of(folder) or StableDiffusion
-    files = [folder / "scheduler/scheduler_config.json"]
-    files += [folder / part / "config.json" for part in networks(kind, folder)]
-    words = tokenizers(kind, folder)
-    return all(f.is_file() for f in files) and all(any((folder / t).glob("*")) for t in words)
+    parts, heavy = components(folder), networks(folder)
+    return all(
+        (folder / name / "config.json").is_file()
+        if name in heavy
+        else any((folder / name).glob("*"))
+        for name in parts
+    )
 
 
 def has_weights(folder: Path, variant: str | None) -> bool:
     """Whether a folder has all the files that loading needs, the weights of one variant."""
-    if not has_configs(folder):
-        return False
-    kind = _family_of(folder)
-    if kind is None:  # refused by its name later, which no download changes
-        return True
-    return all(_files(folder, part, variant) for part in networks(kind, folder))
+    return has_configs(folder) and all(_files(folder, n, variant) for n in networks(folder))
 
 
 def variant_of(folder: Path, variant: str | None) -> str | None:
@@ -111,14 +148,14 @@ def is_complete(folder: Path, variant: str | None) -> bool:
     return has_weights(folder, variant_of(folder, variant))
 
 
-def check_weights(folder: Path, kind: type[Family], variant: str | None) -> None:
+def check_weights(folder: Path, variant: str | None) -> None:
     """Raise ModelError unless every part has whole safetensors files."""
-    parts = networks(kind, folder)
-    if variant and not any(weight_files(folder, part, variant) for part in parts):
+    parts = networks(folder)
+    if variant and not any(weight_files(folder / part, variant) for part in parts):
         raise ModelError(f"{folder} has no files of variant {variant!r}: leave variant out")
     for part in parts:
         files = _files(folder, part, variant)
-        if not files and (found := pickles(folder, part)):
+        if not files and (found := pickles(folder / part)):
             raise ModelError(
                 f"{folder / part} holds only a pickle ({found[0].name}), which runs code when "
                 "opened: convert it where you trust it, with diffusers' "
@@ -126,20 +163,20 @@ def check_weights(folder: Path, kind: type[Family], variant: str | None) -> None
             )
         if not files:
             raise ModelError(
-                f"{folder / part} holds no {'' if is_text(part) else 'diffusion_pytorch_'}"
-                "model.safetensors: download or copy the model again"
+                f"{folder / part} holds no "
+                f"{STEMS[components(folder)[part][0] == 'transformers']}.safetensors: download or "
+                "copy the model again"
                 + (", or name its variant" if any((folder / part).glob("*.safetensors")) else "")
             )
         for file in files:
             read_header(file)
 
 
-def folder_revision(folder: Path, kind: type[Family], variant: str | None = None) -> str:
+def folder_revision(folder: Path, variant: str | None = None) -> str:
     """The version of a model folder: the hub's commit in a hub cache, else of its weights."""
     if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
         return folder.name
-    parts = networks(kind, folder)
-    return fingerprint([file for part in parts for file in _files(folder, part, variant)])
+    return fingerprint([f for part in networks(folder) for f in _files(folder, part, variant)])
 
 
 def load_folder(
@@ -149,53 +186,54 @@ def load_folder(
     variant: str | None = None,
     text_only: bool = False,
 ) -> dict[str, Any]:
-    """The parts of a checked folder by their names, or only its text encoders, on the CPU.
+    """The parts of a checked folder by their names, or only its text encoders and tokenizers.
 
     In float16, an autoencoder whose configuration says force_upcast stays in float32, because its
     activations overflow.
     """
     with quiet():
-        parts = {} if text_only else load_small(folder, kind)
-        for part in networks(kind, folder):
-            if text_only and not is_text(part):
-                continue
-            options: dict[str, Any] = {
-                "dtype" if is_text(part) else "torch_dtype": part_dtype(folder, part, dtype)
-            }
-            if variant and weight_files(folder, part, variant):
-                options["variant"] = variant
-            parts[part] = load_network(class_of(folder, kind, part), folder / part, options)
+        parts = load_small(folder, kind)
+        for part in networks(folder):
+            if part in kind.classes and (is_text(part) or not text_only):
+                cls = class_of(folder, part, kind)
+                parts[part] = load_network(
+                    cls, folder / part, part_dtype(folder, part, dtype), variant
+                )
     return parts
 
 
-def class_of(folder: Path, kind: type[Family], part: str) -> Any:
-    """The class that a part's configuration names, if it is one of the family's."""
-    allowed = kind.classes[part]
-    if is_text(part):
-        entry = read_json(folder / "model_index.json").get(part)
-        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else allowed[0]
-    else:
-        name = read_json(folder / part / "config.json").get("_class_name", allowed[0])
-    if name not in allowed:
-        raise ModelError(f"{folder / part} is a {name}, but must be {' or '.join(allowed)}")
-    return getattr(import_module("transformers" if is_text(part) else "diffusers"), name)
+def class_of(folder: Path, part: str, kind: type[Family] | None = None) -> Any:
+    """The class of a part of a checked folder; ModelError if its family has another one."""
+    library, name = components(folder)[part]
+    if library == "diffusers":
+        name = str(read_json(folder / part / "config.json").get("_class_name", name))
+    if kind is not None and name not in kind.classes[part]:
+        raise ModelError(
+            f"{folder / part} is a {name}, but must be {' or '.join(kind.classes[part])}"
+        )
+    module: Any = (
+        import_module(library) if library in _LIBRARIES else getattr(_pipelines(), library)
+    )
+    if not hasattr(module, name):
+        raise ModelError(
+            f"{folder / part} is a {name}, which this {library} does not have: update it"
+        )
+    return getattr(module, name)
 
 
 def load_small(folder: Path, kind: type[Family]) -> dict[str, Any]:
-    """The parts without weights: tokenizers and scheduler."""
-    config = read_json(folder / "scheduler/scheduler_config.json")
+    """The tokenizers of a native family, and a scheduler whose table alone is read."""
     try:
+        transformers, diffusers = import_module("transformers"), import_module("diffusers")
         small: dict[str, Any] = {
-            name: getattr(import_module("transformers"), kind.classes[name][0]).from_pretrained(
+            name: getattr(transformers, classes[0]).from_pretrained(
                 folder / name, local_files_only=True
             )
-            for name in tokenizers(kind, folder)
+            for name, classes in kind.classes.items()
+            if name.startswith("tokenizer")
         }
-        if kind.flow:
-            small["scheduler"] = SimpleNamespace(config=config)  # only its numbers are read
-        else:
-            scheduler = import_module("diffusers").DDIMScheduler  # only its table is read
-            small["scheduler"] = scheduler.from_config(config)
+        config = read_json(folder / "scheduler/scheduler_config.json")
+        small["scheduler"] = diffusers.DDIMScheduler.from_config(config)
     except Exception as error:
         raise ModelError(f"tokenizer or scheduler in {folder}: {one_line(error)}") from None
     return small
@@ -209,10 +247,16 @@ def part_dtype(folder: Path, part: str, dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if upcast else dtype
 
 
-def load_network(cls: Any, folder: Path, options: dict[str, Any]) -> nn.Module:
+def load_network(
+    cls: Any, folder: Path, dtype: torch.dtype, variant: str | None = None
+) -> nn.Module:
     """One network with every weight in place; ModelError if it cannot be loaded."""
     from diffusers.models.modeling_utils import no_init_weights
 
+    ours = cls.__module__.startswith("diffusers.")
+    options: dict[str, Any] = {"torch_dtype" if ours else "dtype": dtype}
+    if variant and weight_files(folder, variant):
+        options["variant"] = variant
     try:
         with no_init_weights():
             model, info = cls.from_pretrained(
@@ -233,4 +277,4 @@ def load_network(cls: Any, folder: Path, options: dict[str, Any]) -> nn.Module:
 
 
 def _files(folder: Path, part: str, variant: str | None) -> list[Path]:
-    return (variant and weight_files(folder, part, variant)) or weight_files(folder, part)
+    return (variant and weight_files(folder / part, variant)) or weight_files(folder / part)

@@ -18,7 +18,14 @@ from dreamsampler.models.folder import (
     is_complete,
     networks,
 )
-from dreamsampler.models.weights import stem_of
+from dreamsampler.models.weights import (
+    STEMS,
+    pickles,
+    read_header,
+    refuse_pickle,
+    weight_files,
+    weight_patterns,
+)
 
 
 @final
@@ -215,20 +222,17 @@ class _Missing(ModelError):
 def download_pipeline(repository: str, hub: Hub) -> Path:
     """A whole diffusers folder; its configuration is checked before its weights are downloaded."""
     folder = download_configs(repository, hub)
-    parts = networks(check_configs(folder), folder)
-    folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, hub.variant)])
-    if hub.variant and not has_weights(folder, hub.variant):
-        folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, None)])
-    for half in HALVES if hub.variant is None else ():
-        if not is_complete(folder, None):
-            folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, half)])
-    if not is_complete(folder, hub.variant):
-        raise ModelError(
-            f"the download of {repository} has no complete safetensors weights: it may hold only "
-            "pickles (search for a converted copy), or the network broke off (try "
-            f"`hf download {repository}`)"
-        )
-    return folder
+    parts = networks(folder)
+    variants = [hub.variant, None] if hub.variant else [None, *HALVES]
+    for variant in variants:
+        folder = hub.download(repository, [*CONFIGS, *weight_patterns(parts, variant)])
+        if has_weights(folder, hub.variant) or (hub.variant is None and is_complete(folder, None)):
+            return folder
+    raise ModelError(
+        f"the download of {repository} has no complete safetensors weights: it may hold only "
+        "pickles (search for a converted copy), or the network broke off (try "
+        f"`hf download {repository}`)"
+    )
 
 
 def download_configs(repository: str, hub: Hub) -> Path:
@@ -238,17 +242,33 @@ def download_configs(repository: str, hub: Hub) -> Path:
     return folder
 
 
-def weight_patterns(parts: Sequence[str], variant: str | None) -> list[str]:
-    """Patterns of the weight files of some parts, of one variant only."""
-    dot = f".{variant}" if variant else ""
-    return [
-        pattern
-        for part in parts
-        for stem in [stem_of(part)]
-        for pattern in (
-            f"{part}/{stem}{dot}.safetensors",
-            f"{part}/{stem}{dot}-0*.safetensors",
-            f"{part}/{stem}{dot}.safetensors.index.json",
-            f"{part}/{stem}.safetensors.index{dot}.json",
+def fetch_network(model: str | Path, hub: Hub) -> Path:
+    """The folder of one network: a local one, or on the hub (org/name, or org/name/folder).
+
+    Raises:
+        ModelError: it is not available, or no whole safetensors file.
+    """
+    folder = Path(model).expanduser()
+    refuse_pickle(folder)
+    if not folder.is_dir():
+        org, _, rest = str(model).partition("/")
+        name, _, inside = rest.partition("/")
+        if not name or str(model).startswith((".", "/", "~")):
+            raise ModelError(f"there is no folder {model}: pass one, or a hub id org/name")
+        start = f"{inside}/" if inside else ""
+        files = [f"{start}config.json", *(f"{start}{stem}*.safetensors*" for stem in STEMS)]
+        folder = (
+            hub.any_version().fetch(
+                (f"{org}/{name}",),
+                lambda cached: bool(weight_files(cached / inside)),
+                lambda repository, at: at.download(repository, files),
+                files[:1],
+            )
+            / inside
         )
-    ]
+    if not weight_files(folder):
+        what = "only pickles" if pickles(folder) else "no whole network in safetensors"
+        raise ModelError(f"{model} holds {what}: pass a folder as save_pretrained writes it")
+    for file in weight_files(folder):
+        read_header(file)
+    return folder

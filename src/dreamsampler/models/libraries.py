@@ -19,7 +19,7 @@ COMPILER = "torch._dynamo"
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, diffusers and transformers log errors only and draw no bars; afterwards as before.
+    """Inside, diffusers and transformers log nothing and draw no bars; afterwards as before.
 
     They are imported here, by `fast_imports`. Downloads still draw their bars: those take minutes.
     """
@@ -32,7 +32,7 @@ def quiet() -> Iterator[None]:
         for name in ("diffusers", "transformers"):
             library = logging.getLogger(name)
             stack.callback(library.setLevel, library.level)
-            library.setLevel(logging.ERROR)
+            library.setLevel(logging.CRITICAL)
         for log in (diffusers_log, transformers_log):
             if log.is_progress_bar_enabled():
                 log.disable_progress_bar()
@@ -45,19 +45,21 @@ def fast_imports() -> Iterator[None]:
     """Inside, imports do not load PyTorch's compiler and do not wait for the garbage collector.
 
     Both libraries import `torch._dynamo`, a second of work, for three decorators that only matter
-    to compiled networks. A stand-in has those; any other name in it loads the real package. What
-    is imported stays until the process ends, so the collector is spared it: 0.5 s of start-up, and
-    0.8 s at the end.
+    to compiled networks. A stand-in has those; any other name in it loads the real package. (Where
+    torchao is installed they import it, and it needs the real one.) What is imported stays until
+    the process ends, so the collector is spared it: 0.5 s of start-up, and 0.8 s at the end.
     """
     first, collects = "diffusers" not in sys.modules, gc.isenabled()
     stand_in = None
-    if COMPILER not in sys.modules:
+    if COMPILER not in sys.modules and importlib.util.find_spec("torchao") is None:
         stand_in = sys.modules[COMPILER] = _Compiler(COMPILER)
     gc.disable()
     try:
         if first:
-            importlib.import_module("diffusers.models.modeling_utils")
-            importlib.import_module("transformers.modeling_utils")
+            with _without_peft():
+                importlib.import_module("diffusers.models.modeling_utils")
+                importlib.import_module("diffusers.loaders.peft")
+                importlib.import_module("transformers.modeling_utils")
             gc.freeze()
         yield
     finally:
@@ -65,6 +67,62 @@ def fast_imports() -> Iterator[None]:
             del sys.modules[COMPILER]
         if collects:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _without_peft() -> Iterator[None]:
+    """Inside, diffusers is imported without peft, which it has only for LoRAs: 0.3 s of start-up.
+
+    Its class of LoRA layers is a stand-in until peft is imported. The networks of diffusers ask for
+    it in every forward, to scale LoRAs; a scale of 1 leaves them as they are.
+    """
+    spec = None if "peft" in sys.modules else importlib.util.find_spec("peft")
+    if spec is None:
+        yield
+        return
+    names = ("peft", "peft.helpers", "peft.tuners", "peft.tuners.tuners_utils")
+    parts = {name: ModuleType(name) for name in names}
+    parts["peft"].__spec__ = spec
+    parts["peft.helpers"].disable_input_dtype_casting = _disable_input_dtype_casting  # type: ignore
+    parts["peft.tuners.tuners_utils"].BaseTunerLayer = _LoraLayer  # type: ignore
+    sys.modules.update(parts)
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+    scaling: Any = importlib.import_module("diffusers.utils.peft_utils")
+    for name in ("scale_lora_layers", "unscale_lora_layers"):
+        setattr(scaling, name, _unless_one(getattr(scaling, name)))
+
+
+def _unless_one(scale: Any) -> Any:
+    """A function that scales LoRA layers by a weight, without peft where the weight is 1."""
+
+    @functools.wraps(scale)
+    def scaled(model: Any, weight: float | None = None) -> None:
+        if weight is not None and weight != 1:
+            scale(model, weight)
+
+    return scaled
+
+
+def _disable_input_dtype_casting(*args: Any, **options: Any) -> Any:
+    return importlib.import_module("peft.helpers").disable_input_dtype_casting(*args, **options)
+
+
+@final
+class _LoraLayers(type):
+    """Its classes have an instance if peft's has it."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        tuners = sys.modules.get("peft.tuners.tuners_utils")
+        return tuners is not None and isinstance(instance, tuners.BaseTunerLayer)
+
+
+@final
+class _LoraLayer(metaclass=_LoraLayers):
+    """peft's BaseTunerLayer: what is none of its class before peft is imported, never was one."""
 
 
 @final

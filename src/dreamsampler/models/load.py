@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
-from dreamsampler.models.adapter import Adapters, adapt
-from dreamsampler.models.alias import ALIASES, BUNDLED, commits, pin, repositories, suggestion
+from dreamsampler.models.adapter import Adapters
+from dreamsampler.models.alias import BUNDLED, commits, repositories
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.errors import ModelError
@@ -21,30 +21,31 @@ from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
     check_configs,
     check_weights,
+    class_name,
     folder_revision,
-    has_configs,
     is_complete,
+    is_text,
     load_folder,
-    networks,
+    native_family,
     variant_of,
 )
-from dreamsampler.models.hub import Hub, download_configs, download_pipeline
+from dreamsampler.models.hub import Hub, download_pipeline
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_options import MemoryOptions, Offload
 from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.pipeline import (
+    add_image_prompt,
+    check_control,
+    control_class,
+    load_control,
+    load_pipeline,
+    pipeline_class,
+)
 from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
-from dreamsampler.models.single_file import (
-    channels_of,
-    check_checkpoint,
-    detect_target,
-    file_family,
-    find_config,
-    is_sd2,
-    load_file,
-)
-from dreamsampler.models.weights import fingerprint, read_json, refuse_pickle
-
-_BUNDLED = Path(__file__).parent / "bundled"
+from dreamsampler.models.single_file import detect_target, file_kind, find_config, load_file
+from dreamsampler.models.source import local_path, split_revision
+from dreamsampler.models.weights import fingerprint, read_json
 
 
 @runtime_checkable
@@ -87,6 +88,11 @@ def from_pretrained(
     channels_last: bool | None = None,
     compile: bool = False,
     preview: str | Path | None = None,
+    pipeline: str | None = None,
+    controlnet: str | Path | Sequence[str | Path] | None = None,
+    ip_adapter: str | Path | None = None,
+    quantization_config: Any = None,
+    **call: Any,
 ) -> NetworkPrior:
     """Load a prior from the package, an alias, a folder, a hub repository, or a single file.
 
@@ -95,9 +101,10 @@ def from_pretrained(
 
     Args:
         model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
-            or one at a version (sdxl@COMMIT), a diffusers folder, a hub id "org/name", or a
-            .safetensors file of Stable Diffusion 1.x, 2.x or XL, inpainting ones too. A folder that
-            is called like an alias is written ./sd15.
+            or one at a version (sdxl@COMMIT), a diffusers folder of any pipeline, a hub id
+            "org/name", or a .safetensors file of any model that diffusers reads from one (or a
+            .gguf file of its transformer, with `config`). A folder that is called like an alias is
+            written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.
             None or "auto": on CUDA the 16 bits that the family was published in, for all but the
             small bundled model; else float32. On a recent CPU bfloat16 is two to three times
@@ -108,7 +115,7 @@ def from_pretrained(
             that it must have (`prior.revision`, as in recipes).
         variant: "fp16" for *.fp16.safetensors, where a repository has them.
         config: for a single file only: a folder, alias or hub id of its configuration and
-            tokenizer, if it is not simply sd15, sd21 or sdxl.
+            tokenizer, and of what it lacks, if it is not what diffusers takes it for.
         cache_dir: another cache than the hub's own.
         token: for private or gated repositories.
         local_files_only: never use the network; None for the value of HF_HUB_OFFLINE.
@@ -124,6 +131,14 @@ def from_pretrained(
         channels_last: memory layout; None chooses.
         compile: torch.compile the network at its first use.
         preview: a folder or hub id of a tiny autoencoder (TAESD) for `prior.preview`.
+        pipeline: a class of diffusers, such as "StableDiffusionXLPAGPipeline", in place of the one
+            that the model names.
+        controlnet: folder or hub id of a control network (ControlNet, T2I-Adapter), or a list.
+        ip_adapter: .safetensors file of an IP-Adapter, local or org/name/folder/FILE; its image
+            encoder lies in a folder image_encoder beside.
+        quantization_config: diffusers' PipelineQuantizationConfig, or a mapping of its arguments.
+        call: arguments of the pipeline's call that hold for every prompt (`from_pipe`), such as
+            image=PICTURE for a control network.
 
     Raises:
         ModelError: one line that says what was given, what is required and what to do.
@@ -137,10 +152,24 @@ def from_pretrained(
         offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
     )
     memory.check()
-    name, revision = _split_revision(str(model), revision)
+    name, revision = split_revision(str(model), revision)
     hub = Hub(revision, variant, cache_dir, token, local_files_only)
-    options = _Options(name, dtype, choose_device(device), revision, hub, memory)
-    path = _local(name)
+    adapters = Adapters.of(lora, textual_inversion)
+    options = _Options(
+        name,
+        dtype,
+        choose_device(device),
+        revision,
+        hub,
+        memory,
+        adapters,
+        pipeline,
+        controlnet,
+        ip_adapter,
+        quantization_config,
+        call,
+    )
+    path = local_path(name)
     if path is not None and path.is_file():
         source = _read_file(path, options, config)
     elif config is not None:
@@ -148,28 +177,22 @@ def from_pretrained(
     else:
         source = _read_folder(path, options)
     small = None if preview is None else load_preview(preview, hub, options.device)
-    return _build(source, options, Adapters.of(lora, textual_inversion), small, distilled)
-
-
-def config_folder(
-    model: str | Path, revision: str | None = None, local_files_only: bool | None = None
-) -> Path:
-    """The folder with a model's configuration and tokenizers; no weights are downloaded.
-
-    Args:
-        model: see `from_pretrained`; a single file has no configuration of its own.
-        revision: see `from_pretrained`.
-        local_files_only: see `from_pretrained`.
-
-    Raises:
-        ModelError: it is not available.
-    """
-    name, revision = _split_revision(str(model), revision)
-    path = _local(name)
-    if path is not None and path.is_file():
-        raise ModelError(f"{path} comes without a configuration: pass a folder, alias or hub id")
-    hub = Hub(revision, local_files_only=local_files_only)
-    return path or hub.fetch(repositories(name), has_configs, download_configs, pins=commits(name))
+    try:
+        prior = _build(source, options)
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            f"{name} does not fit on {options.device}: pass dtype='bfloat16', "
+            "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
+        ) from None
+    check_preview(small, prior.latent_channels)
+    prior.use(name, source.revision, small)
+    chosen = {"distilled": distilled, "tiling": tiling, "variant": variant, "pipeline": pipeline}
+    prior.added = {**adapters.recipe(), **{k: v for k, v in chosen.items() if v is not None}}
+    scheduler = read_json(source.folder / "scheduler/scheduler_config.json").get("_class_name", "")
+    few_steps([name, *(file.name for file, _ in adapters.lora)], str(scheduler), distilled).apply(
+        prior
+    )
+    return prior
 
 
 class _Options(NamedTuple):
@@ -181,55 +204,43 @@ class _Options(NamedTuple):
     revision: str | None
     hub: Hub
     memory: MemoryOptions
+    adapters: Adapters
+    pipeline: str | None
+    controlnet: str | Path | Sequence[str | Path] | None
+    ip_adapter: str | Path | None
+    quantization_config: Any
+    call: Mapping[str, Any]
 
-    def dtype_of(self, kind: type[Family]) -> torch.dtype:
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is asked for that an adapter of our own does not do."""
+        options = (self.pipeline, self.controlnet, self.ip_adapter, self.quantization_config)
+        return not self.call and all(each is None for each in options)
+
+    def dtype_of(self, kind: type[Family] | None) -> torch.dtype:
         """The dtype of the networks of a family."""
-        return choose_dtype(self.dtype, self.device, self.name == BUNDLED, kind.half)
+        half = torch.bfloat16 if kind is None else kind.half
+        return choose_dtype(self.dtype, self.device, self.name == BUNDLED, half)
 
 
 class _Source(NamedTuple):
-    """Of a model: its family, version and settings, and what loads its parts or text encoders."""
+    """Of a model: its native family, its version, and what loads its parts or its pipeline.
 
-    kind: type[Family]
+    Args:
+        kind: None for one that has no adapter.
+        revision: its version.
+        folder: with its configuration.
+        parts: loads parts of a native family: all, or with text_only the text encoders.
+        pipe: loads a diffusers pipeline: of a class or its own, with some parts already loaded.
+        unknown_target: nothing says whether the network predicts epsilon or v.
+    """
+
+    kind: type[Family] | None
     revision: str
-    settings: Mapping[str, Any]
-    load: Callable[..., dict[str, Any]]
-    scheduler: str = ""
+    folder: Path
+    parts: Callable[..., dict[str, Any]]
+    pipe: Callable[..., Any]
     unknown_target: bool = False
-
-
-def _split_revision(model: str, revision: str | None) -> tuple[str, str | None]:
-    """A model's name and version, also of NAME@REVISION."""
-    name, pinned = (model, None) if os.path.exists(model) else pin(model)
-    if pinned and revision not in (None, pinned):
-        raise ModelError(f"{model} names one revision, and revision is {revision}: leave one out")
-    return name, revision or pinned
-
-
-def _local(model: str) -> Path | None:
-    """The folder or file of a model; None for a hub id or an alias of one."""
-    if model == BUNDLED:
-        if not (_BUNDLED / "model_index.json").is_file():
-            raise ModelError("the model 'iconic' is not in this installation: pass another model")
-        return _BUNDLED
-    if model in ALIASES:
-        return None
-    path = Path(model).expanduser()
-    refuse_pickle(path)
-    if model and os.path.isdir(path):
-        return path
-    if os.path.isfile(path):
-        if path.suffix.lower() != ".safetensors":
-            raise ModelError(f"{path} is no model: pass a .safetensors file or a diffusers folder")
-        return path
-    if path.suffix.lower() == ".safetensors" or model.startswith((".", "/", "~")):
-        raise ModelError(f"there is no file or folder {model}: check the path")
-    if model.count("/") != 1:
-        raise ModelError(
-            f"there is no model {model!r}, neither by that name nor as a file, a folder or a hub "
-            f"id org/name: {suggestion(model)}"
-        )
-    return None
 
 
 def _read_folder(path: Path | None, options: _Options) -> _Source:
@@ -241,32 +252,44 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
         download_pipeline,
         pins=commits(name),
     )
-    kind = check_configs(folder)
+    check_configs(folder)
     variant = hub.variant
     if path is None and (variant := variant_of(folder, hub.variant)) != hub.variant:
         warnings.warn(f"{name} is available in {variant} only: it is used", stacklevel=3)
-    check_weights(folder, kind, variant)
-    revision = folder_revision(folder, kind, variant)
+    check_weights(folder, variant)
+    kind, revision = native_family(folder), folder_revision(folder, variant)
     if path is not None:
         _check_revision(path, options.revision, revision)
-    settings = read_json(folder / "model_index.json")
-    load = partial(load_folder, folder, kind, options.dtype_of(kind), variant)
-    scheduler = read_json(folder / "scheduler/scheduler_config.json").get("_class_name", "")
-    return _Source(kind, revision, settings, load, str(scheduler))
+    dtype = options.dtype_of(kind)
+    parts: Any = partial(load_folder, folder, kind, dtype, variant)
+    quantized = {"quantization_config": options.quantization_config}
+    pipe = partial(load_pipeline, folder, dtype=dtype, variant=variant, **quantized)
+    return _Source(kind, revision, folder, parts, pipe)
 
 
 def _read_file(path: Path, options: _Options, config: str | Path | None) -> _Source:
     """A single checkpoint file."""
-    header = check_checkpoint(path)
+    if options.quantization_config is not None:
+        raise ModelError("quantization_config is for folders and hub ids, not for a single file")
+    gguf = path.suffix.lower() == ".gguf"
+    if gguf and config is None:
+        raise ModelError(f"{path} holds a transformer only: pass as config the folder of its model")
+    what, header = ("gguf", {}) if gguf else file_kind(path)
     revision = fingerprint([path])
     _check_revision(path, options.revision, revision)
     given = None if config is None else str(config)
-    folder = find_config(path, header, given, options.hub.any_version())
-    kind = file_family(header)
-    dtype, settings = options.dtype_of(kind), read_json(folder / "model_index.json")
-    load = partial(load_file, path, dtype, folder, kind, channels_of(header))
-    unknown = config is None and is_sd2(header) and folder != path.parent
-    return _Source(kind, revision, settings, load, unknown_target=unknown)
+    folder = find_config(path, what, given, options.hub.any_version())
+    kind = native_family(folder)
+    pipe = partial(load_file, path, folder, header, options.dtype_of(kind))
+    unknown = config is None and folder != path.parent and what in ("v2", "xl_base")
+
+    def parts(text_only: bool = False) -> dict[str, Any]:
+        assert kind is not None
+        made = pipe().components
+        names = [name for name in made if name in (*kind.classes, "scheduler")]
+        return {n: made[n] for n in names if not text_only or ("unet" not in n and n != "vae")}
+
+    return _Source(kind, revision, folder, parts, pipe, unknown and "v_pred" not in header)
 
 
 def _check_revision(path: Path, required: str | None, revision: str) -> None:
@@ -277,48 +300,71 @@ def _check_revision(path: Path, required: str | None, revision: str) -> None:
         )
 
 
-def _build(
-    source: _Source,
-    options: _Options,
-    adapters: Adapters,
-    small: Codec | None,
-    distilled: Distillation | None,
-) -> NetworkPrior:
-    """The prior of a source: its parts loaded, adapted, frozen, and on their device."""
-    parts, memory, kind = source.load(), options.memory, source.kind
-    names = [name for name in networks(kind) if name in parts]
-    denoiser = next(name for name in names if name in ("unet", "transformer"))
-    adapt(parts, adapters, kind)
-    try:
-        memory.apply({name: parts[name] for name in names}, denoiser, options.device)
-    except torch.OutOfMemoryError:
-        raise ModelError(
-            f"{options.name} does not fit on {options.device}: pass dtype='bfloat16', "
-            "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
-        ) from None
+def _native(source: _Source, options: _Options) -> tuple[Family, dict[str, Any], Any]:
+    """A family with an adapter, its parts, and what loads its text encoders again.
+
+    No pipeline is imported unless something is added to the model.
+    """
+    kind, adapters, memory = source.kind, options.adapters, options.memory
+    assert kind is not None
+    parts = source.parts()
+    if adapters:
+        adapters.apply(_around(kind, parts))
 
     def encoders() -> dict[str, Any]:
-        again = source.load(text_only=True)
-        tokenizers = {name: part for name, part in parts.items() if name.startswith("tokenizer")}
-        adapt({**tokenizers, **again}, adapters, kind)
-        memory.apply(again, denoiser, options.device)
+        again = source.parts(text_only=True)
+        if adapters:
+            adapters.apply(_around(kind, {**parts, **again}), text_only=True)
+        again = {name: part for name, part in again.items() if is_text(name)}
+        memory.apply(again, "unet", options.device)
         return again
 
-    family = kind(parts, source.settings)
-    check_preview(small, family.latent_channels)
+    networks = {name: part for name, part in parts.items() if isinstance(part, torch.nn.Module)}
+    memory.apply(networks, "unet", options.device)
+    family = kind(parts, read_json(source.folder / "model_index.json"))
+    return family, parts, encoders
+
+
+def _pipe(source: _Source, options: _Options) -> Any:
+    """A diffusers pipeline with all that is asked for, frozen, and on its device."""
+    name, parts, control = options.pipeline, {}, []
+    if options.controlnet is not None:
+        control = load_control(options.controlnet, options.hub, options.dtype_of(source.kind))
+        name = control_class(name or class_name(source.folder), control[0])
+        kind = "adapter" if "AdapterPipeline" in name else "controlnet"
+        parts[kind] = control[0] if len(control) == 1 else control
+    pipe = source.pipe(name=name, parts=parts)
+    check_control(pipe, control)
+    options.adapters.apply(pipe)
+    if options.ip_adapter is not None:
+        add_image_prompt(pipe, options.ip_adapter, options.hub)
+    options.memory.apply_to(pipe, options.device)
+    return pipe
+
+
+def _around(kind: type[Family], parts: Mapping[str, Any]) -> Any:
+    """A diffusers pipeline around the parts of a native family."""
+    cls = pipeline_class(kind.pipelines[0])
+    needed = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    empty = {each.name: None for each in needed if each.default is each.empty}
+    with quiet():
+        return cls(**{**empty, **parts})
+
+
+def _build(source: _Source, options: _Options) -> NetworkPrior:
+    """The prior of a source: its parts loaded, changed, frozen, and on their device."""
+    memory = options.memory
+    if source.kind is None or not options.plain:
+        from dreamsampler.models.pipe import from_pipe
+
+        return from_pipe(_pipe(source, options), **options.call)
+    family, parts, encoders = _native(source, options)
     prior = NetworkPrior(
         family,
         Codec(parts["vae"], memory.tiling),
-        name=options.name,
-        revision=source.revision,
         owned=True,
         reload=encoders if memory.release_text_encoders else None,
-        preview=small,
     )
     if source.unknown_target:
         prior.target = detect_target(prior)
-    chosen = {"distilled": distilled, "tiling": memory.tiling, "variant": options.hub.variant}
-    prior.added = {**adapters.recipe(), **{k: v for k, v in chosen.items() if v is not None}}
-    loras = [path.name for path, _ in adapters.lora]
-    few_steps([options.name, *loras], source.scheduler, distilled).apply(prior)
     return prior

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, final
 
 import torch
@@ -49,8 +49,11 @@ class MemoryOptions:
                 "one by one: pass offload='model', or leave compile out"
             )
 
-    def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device) -> None:
-        """Freeze networks, given by their names, set their layout, and bring them to a device."""
+    def apply(self, parts: Mapping[str, Any], denoiser: str, device: torch.device | None) -> None:
+        """Freeze networks, given by their names, set their layout, and bring them to a device.
+
+        None leaves them where they are.
+        """
         for name, part in parts.items():
             part.eval().requires_grad_(False)
             if name in (denoiser, "vae") and self._has_channels_last(part):
@@ -65,7 +68,7 @@ class MemoryOptions:
             if self.compile and name == denoiser:
                 part.compile()
         if self.offload is None:
-            for part in parts.values():
+            for part in parts.values() if device is not None else ():
                 part.to(device)
             return
         from accelerate import cpu_offload, cpu_offload_with_hook
@@ -76,6 +79,19 @@ class MemoryOptions:
                 cpu_offload(parts[name], device, offload_buffers=True)
             else:
                 _, before = cpu_offload_with_hook(parts[name], device, prev_module_hook=before)
+
+    def apply_to(self, pipe: Any, device: torch.device) -> None:
+        """The same for a diffusers pipeline, offloaded and tiled by its own means."""
+        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
+        denoiser = next(n for n in ("unet", "transformer", *parts) if n in parts)
+        replace(self, offload=None).apply(parts, denoiser, None if self.offload else device)
+        if self.offload == "model":
+            pipe.enable_model_cpu_offload(device=device)
+        elif self.offload == "sequential":
+            pipe.enable_sequential_cpu_offload(device=device)
+        if self.tiling is not None and hasattr(pipe, "vae"):
+            pipe.vae.enable_tiling()
+        pipe.set_progress_bar_config(disable=True)
 
     def _has_channels_last(self, part: Any) -> bool:
         if any(weight.ndim > 4 for weight in part.parameters()):  # videos have no such layout

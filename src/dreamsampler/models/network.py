@@ -83,16 +83,18 @@ class NetworkPrior:
         reload: Callable[[], dict[str, Any]] | None = None,
         preview: Codec | None = None,
     ) -> None:
-        self.family, self.codec = family, codec
+        self.family, self.codec, self.evaluations = family, codec, 0
         self.name, self.revision = name, revision
-        self.evaluations = 0
         self.target: Target = family.target
         self.grid: int | None = None
         self.added: dict[str, Any] = {}
         self._owned, self._reload, self._preview = owned, reload, preview
         self._conditions: dict[str, TextCondition] = {}
-        self._placements: dict[int, tuple[_Placement, _Placement]] = {}
-        self._finite = FiniteCheck()
+        self._finite, self._placements = FiniteCheck(), dict[int, tuple[_Placement, _Placement]]()
+
+    def use(self, name: str, revision: str, preview: Codec | None) -> None:
+        """Set what only the caller knows: the model's name and version, and an autoencoder."""
+        self.name, self.revision, self._preview = name, revision, preview
 
     def __repr__(self) -> str:
         dtype, kind = str(self.dtype).removeprefix("torch."), type(self.family).__name__

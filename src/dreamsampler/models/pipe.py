@@ -60,8 +60,7 @@ def _native(pipeline: Any) -> Family | None:
     if kind is None:
         return None
     parts = {n: getattr(pipeline, n, None) for n in (*kind.classes, "scheduler")}
-    missing = [n for n, part in parts.items() if part is None and n not in kind.optional]
+    missing = [n for n, part in parts.items() if part is None]
     if missing:
         raise ModelError(f"{name} has no {missing[0]}: load the pipeline with it")
-    given = {n: part for n, part in parts.items() if part is not None}
-    return kind(given, dict(getattr(pipeline, "config", None) or {}))
+    return kind(parts, dict(getattr(pipeline, "config", None) or {}))

@@ -10,26 +10,13 @@ import torch
 
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.hub import Hub
+from dreamsampler.models.hub import Hub, fetch_network
 from dreamsampler.models.libraries import quiet
-from dreamsampler.models.weights import refuse_pickle
-
-_FILES = ["config.json", "diffusion_pytorch_model.safetensors"]
 
 
 def load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
     """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see."""
-    refuse_pickle(Path(model))
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        if str(model).count("/") != 1:
-            raise ModelError(f"there is no folder {model}: pass one, or a hub id org/name")
-        folder = hub.any_version().fetch(
-            (str(model),),
-            lambda cached: all((cached / name).is_file() for name in _FILES),
-            lambda name, at: at.download(name, _FILES),
-            _FILES,
-        )
+    folder = fetch_network(model, hub)
     try:
         with quiet():
             vae: Any = import_module("diffusers").AutoencoderTiny.from_pretrained(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -33,27 +33,12 @@ class Tokens:
     limit: int
 
 
-def tokenize(
-    prompt: str,
-    tokenizer: Any,
-    length: int,
-    *,
-    template: Callable[[str], str] = str,
-    padding: str | bool = "max_length",
-) -> Tokens:
-    """A prompt as token ids, cut where it is too long.
-
-    Args:
-        prompt: the words.
-        tokenizer: of the text encoder.
-        length: how many tokens fit, with those of template and tokenizer.
-        template: puts the words into the text that the encoder was trained with.
-        padding: as in transformers.
-    """
-    truncated = truncated_words(prompt, tokenizer, length, template)
-    limit = length - len(tokenizer(template("")).input_ids)
+def tokenize(prompt: str, tokenizer: Any, length: int) -> Tokens:
+    """A prompt as so many token ids, cut where it is too long."""
+    truncated = truncated_words(prompt, tokenizer, length)
+    limit = length - len(tokenizer("").input_ids)
     tokens = tokenizer(
-        template(prompt), padding=padding, max_length=length, truncation=True, return_tensors="pt"
+        prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
     )
     return Tokens(tokens.input_ids, tokens.attention_mask, truncated, limit)
 
@@ -88,13 +73,11 @@ def expand_learned_words(prompt: str, tokenizer: Any) -> str:
     return prompt
 
 
-def truncated_words(
-    prompt: str, tokenizer: Any, length: int, template: Callable[[str], str] = str
-) -> str:
+def truncated_words(prompt: str, tokenizer: Any, length: int) -> str:
     """The words at the end of a prompt that do not fit into so many tokens; "" if all do."""
 
     def count(text: str) -> int:
-        return len(tokenizer(template(text), verbose=False).input_ids)
+        return len(tokenizer(text, verbose=False).input_ids)
 
     if count(prompt) <= length:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from dreamsampler.models.errors import ModelError, one_line
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """Suffixes of pickles, which run code when they are opened."""
+
+STEMS = ("diffusion_pytorch_model", "model")
+"""How diffusers and transformers call the weights of a network."""
 
 _LARGEST_HEADER = 100 << 20
 
@@ -23,6 +27,17 @@ def refuse_pickle(path: Path) -> None:
             "so only .safetensors is read: load it with diffusers where you trust it "
             "(from_single_file or from_pretrained) and pass the folder that save_pretrained writes"
         )
+
+
+def check_file(path: Path) -> Path:
+    """A whole .safetensors file, as it was given; ModelError for any other."""
+    refuse_pickle(path)
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}: check the name and the folder")
+    if path.suffix.lower() != ".safetensors":
+        raise ModelError(f"{path} is no .safetensors file: pass one")
+    read_header(path)
+    return path
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -54,35 +69,40 @@ def _corrupt(path: Path, why: str) -> ModelError:
     return ModelError(f"{path} is not a whole safetensors file, {why}: download or copy it again")
 
 
-def weight_files(folder: Path, part: str, variant: str | None = None) -> list[Path]:
-    """The files with the weights of one part of a diffusers folder; empty if there are none.
+def weight_files(folder: Path, variant: str | None = None) -> list[Path]:
+    """The files with the weights of a network in a folder; empty if they are not all there.
 
     Args:
-        folder: a folder as save_pretrained writes it.
-        part: "unet", "transformer", "vae", "text_encoder", ...
+        folder: of the network, as save_pretrained writes it.
         variant: "fp16" for files named *.fp16.safetensors.
     """
-    stem = stem_of(part) + (f".{variant}" if variant else "")
-    single = folder / part / f"{stem}.safetensors"
-    if single.is_file():
-        return [single]
-    base = stem.removesuffix(f".{variant}")
-    names = [f"{stem}.safetensors.index.json", f"{base}.safetensors.index.{variant}.json"]
-    index = next((p for n in names if (p := folder / part / n).is_file()), None)
-    if index is None:
-        return []
-    shards = {folder / part / name for name in read_json(index)["weight_map"].values()}
-    return sorted(shards) if all(shard.is_file() for shard in shards) else []
+    dot = f".{variant}" if variant else ""
+    for stem in STEMS:
+        if (single := folder / f"{stem}{dot}.safetensors").is_file():
+            return [single]
+        names = (f"{stem}{dot}.safetensors.index.json", f"{stem}.safetensors.index{dot}.json")
+        for index in (folder / name for name in names):
+            if index.is_file():
+                files = {folder / name for name in read_json(index)["weight_map"].values()}
+                return sorted(files) if all(file.is_file() for file in files) else []
+    return []
 
 
-def stem_of(part: str) -> str:
-    """The name of a part's weight files: transformers and diffusers differ."""
-    return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
+def weight_patterns(parts: Sequence[str], variant: str | None) -> list[str]:
+    """Patterns of the weight files of some networks of a model, of one variant only."""
+    dot = f".{variant}" if variant else ""
+    ends = (f"{dot}.safetensors", f"{dot}-0*.safetensors", f"{dot}.safetensors.index.json")
+    return [
+        f"{part}/{stem}{end}"
+        for part in parts
+        for stem in STEMS
+        for end in (*ends, f".safetensors.index{dot}.json")
+    ]
 
 
-def pickles(folder: Path, part: str) -> list[Path]:
-    """The pickle files in one part of a diffusers folder."""
-    return sorted(p for p in (folder / part).glob("*") if p.suffix.lower() in PICKLES)
+def pickles(folder: Path) -> list[Path]:
+    """The pickle files in a folder."""
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in PICKLES)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -177,8 +177,8 @@ def _skeleton(
     from dreamsampler.models.alias import BUNDLED
     from dreamsampler.models.budget import MetaModel
     from dreamsampler.models.device import DTYPES, choose_device, choose_dtype
-    from dreamsampler.models.folder import check_configs
-    from dreamsampler.models.load import config_folder
+    from dreamsampler.models.folder import native_family
+    from dreamsampler.models.source import config_folder
     from dreamsampler.models.weights import read_json
 
     if dtype != "auto" and dtype not in DTYPES:
@@ -186,7 +186,8 @@ def _skeleton(
     folder = config_folder(model, revision, local_files_only)
     kind = None if dtype == "auto" else DTYPES[dtype]
     if device is not None:
-        half = check_configs(folder).half
+        family = native_family(folder)
+        half = DTYPES["bfloat16"] if family is None else family.half
         kind = choose_dtype(dtype, choose_device(device), model == BUNDLED, half)
     skeleton = MetaModel(folder, kind)
     return skeleton, str(read_json(folder / "scheduler/scheduler_config.json").get("_class_name"))

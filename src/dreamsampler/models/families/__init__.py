@@ -1,34 +1,12 @@
-"""One file an architecture: how its prompts are encoded, and how its network is called."""
+"""Architectures that are asked directly: several prompts in one forward, attention maps, no call.
 
-from dreamsampler.models.families.flux import Flux
-from dreamsampler.models.families.pixart import PixArtSigma
-from dreamsampler.models.families.qwen_image import QwenImage
-from dreamsampler.models.families.sana import Sana
+Any other is asked through its own pipeline (`dreamsampler.models.driven`).
+"""
+
 from dreamsampler.models.families.stable_diffusion import StableDiffusion
-from dreamsampler.models.families.stable_diffusion_3 import StableDiffusion3
 from dreamsampler.models.families.stable_diffusion_xl import StableDiffusionXL
-from dreamsampler.models.families.z_image import ZImage
 
-__all__ = [
-    "FAMILIES",
-    "Flux",
-    "PixArtSigma",
-    "QwenImage",
-    "Sana",
-    "StableDiffusion",
-    "StableDiffusion3",
-    "StableDiffusionXL",
-    "ZImage",
-]
+__all__ = ["FAMILIES", "StableDiffusion", "StableDiffusionXL"]
 
-FAMILIES = (
-    StableDiffusion,
-    StableDiffusionXL,
-    StableDiffusion3,
-    Flux,
-    PixArtSigma,
-    Sana,
-    QwenImage,
-    ZImage,
-)
+FAMILIES = (StableDiffusion, StableDiffusionXL)
 """All of them; a pipeline's name says which one it is."""

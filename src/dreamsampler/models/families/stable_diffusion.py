@@ -40,7 +40,6 @@ class UNetFamily(Family, ABC):
     """
 
     denoisers = ("UNet2DConditionModel",)
-    flow = False
     half = torch.float16
     native = 64
 
