@@ -45,6 +45,9 @@ test-batch: $(DEV)        ## batches on Ray (installs it: 200 MB of packages, 62
 	$(INSTALL) -e ".[batch]"
 	$(THREADS) $(V)/bin/python -m pytest tests/ray
 
+test-comfyui: $(DEV)      ## the ComfyUI nodes in the engine itself: COMFYUI=its folder COMFYUI_PY=its python
+	PYTHONPATH=src $(THREADS) $(or $(COMFYUI_PY),$(V)/bin/python) tests/comfyui_engine/check.py $(COMFYUI)
+
 bench-quick: $(DEV)       ## beside baselines, reduced: minutes on two idle cores
 	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 12 --published-only --jobs 2 $(call AGAINST,editing) -o benchmarks/runs/quick/editing
 	$(THREADS) $(V)/bin/python -m benchmarks vectorization --limit 4 --published-only --jobs 2 $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization

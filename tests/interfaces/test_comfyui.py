@@ -18,6 +18,7 @@ from dreamsampler.generators.vector import read_svg
 from dreamsampler.images.picture import open_picture
 from dreamsampler.interfaces.comfyui.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from dreamsampler.interfaces.comfyui.widgets import read_widgets, widgets
+from dreamsampler.interfaces.comfyui.wires import wires_of
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Vectorize
 
@@ -66,7 +67,7 @@ def untouched(node):
     """The values of a node's widgets before anyone has touched them."""
     inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
     both = {**inputs["required"], **inputs["optional"]}
-    return {n: w[1]["default"] for n, w in both.items() if len(w) > 1}
+    return {n: w[1]["default"] for n, w in both.items() if "default" in w[-1]}
 
 
 def call(node, model, image, **options):
@@ -82,10 +83,11 @@ def test_the_inputs_are_the_fields_of_the_task():
         inputs = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
         both = {**inputs["required"], **inputs["optional"]}
         defaults = {field.name: field.default for field in dataclasses.fields(task)}
-        assert both.keys() - {"model", "image", "mask"} == defaults.keys() - {"image", "mask_image"}
+        wires = {"model", "image", "mask", *wires_of(task)}
+        assert both.keys() - wires == defaults.keys() - {"image", "mask_image"}
         assert all(both[name][1]["tooltip"] for name in both.keys() & defaults.keys() - {"image"})
-        for name, (low, high) in task.LIMITS.items():
-            settings = both[name][1]
+        for name in task.LIMITS.keys() & both.keys():
+            (low, high), settings = task.LIMITS[name], both[name][1]
             if "min" in settings:  # a number that may be a word is text
                 assert settings["min"] == (-1 if defaults[name] is None else low)
                 assert settings["max"] == high
@@ -157,6 +159,43 @@ def test_several_masks_of_one_picture_are_holes_of_their_own(model):
         call("DreamSamplerEdit", model, pixels(3), mask=two)
 
 
+def test_a_mask_of_another_size_is_scaled_and_the_black_of_an_opaque_picture_is_none(model):
+    free, _ = call("DreamSamplerEdit", model, pixels())
+    black, _ = call("DreamSamplerEdit", model, pixels(), mask=torch.zeros(1, 64, 64))
+    assert torch.equal(black, free)
+    with pytest.raises(ValueError, match="nothing is to be painted"):
+        call("DreamSamplerInpaint", model, pixels(), mask=torch.zeros(1, 64, 64))
+    half = torch.nn.functional.avg_pool2d(hole(), 2)
+    image = torch.rand(1, 40, 48, 3, generator=torch.Generator().manual_seed(0))
+    for mask in (half, half[:, None], half[0]):
+        made, _ = call("DreamSamplerInpaint", model, image, mask=mask)
+        outside = torch.ones(40, 48, dtype=torch.bool)
+        outside[7:33, 7:33] = False
+        assert torch.equal(made[:, outside], image[:, outside])
+        assert not torch.equal(made, image)
+    with pytest.warns(UserWarning, match="everything is painted"):
+        everything = call("DreamSamplerInpaint", model, image, mask=torch.ones(1, 64, 64))[1]
+        turned = {"mask": torch.zeros(1, 64, 64), "mask_mode": "black"}
+        turned = call("DreamSamplerInpaint", model, image, **turned)[1]
+    assert json.loads(everything)["report"]["painted"] == 1
+    assert json.loads(turned)["report"]["painted"] == 1
+
+
+def test_a_wrapped_prompt_of_one_mask_is_one_prompt(model):
+    recipe = call("DreamSamplerInpaint", model, pixels(), mask=hole(), prompt="a dog,\nbest")[1]
+    assert json.loads(recipe)["options"]["prompt"] == ["a dog, best"]
+
+
+def test_transparency_comes_back(model):
+    alpha = torch.linspace(0, 1, 48).expand(1, 40, 48)[..., None]
+    image = torch.cat([pixels(), alpha], -1)
+    for node, options in (("DreamSamplerEdit", {"num_images": 2}), ("DreamSamplerInpaint", {})):
+        made, _ = call(node, model, image, mask=hole(), **options)
+        assert made.shape[-1] == 4
+        assert torch.equal(made[..., 3:], alpha.expand(len(made), -1, -1, -1))
+        assert torch.equal(made[:, :8], image[:, :8].expand(len(made), -1, -1, -1))
+
+
 def test_vectorizing_gives_text_that_is_svg(model, tmp_path, monkeypatch):
     (svg,), image, _ = call("DreamSamplerVectorize", model, pixels())
     assert image.shape == (1, 40, 48, 3)
@@ -184,7 +223,7 @@ def test_variations_and_batches_come_in_one_image(model):
 def test_what_cannot_be_used_is_refused_in_one_line(model):
     for options, words in (
         ({"prompt": ""}, "the prompt is empty"),
-        ({"mask": torch.zeros(1, 64, 64)}, "mask_image is 64x64 pixels but the picture is 48x40"),
+        ({"mask": torch.eye(64)[None]}, "mask_image is 64x64 pixels but the picture is 48x40"),
         ({"mask": torch.zeros(3)}, "must be a MASK"),
         ({"image": torch.zeros(3, 40, 48)}, "must be an IMAGE"),
         ({"gamma": 0.5}, "method default has no gamma"),

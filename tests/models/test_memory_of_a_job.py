@@ -11,25 +11,17 @@ from dreamsampler.models.budget import count_memory
 from dreamsampler.samplers import trailing
 
 
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux-dev"])
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
 def test_it_holds_at_most_what_the_pipeline_holds(name):
     pipe, prior, case = pipeline(name), prior_of(name), families.FAMILIES[name]
     z = noise(prior, 2, 16, 16)
     side = 16 * prior.factor
     words = {"prompt": ["a cat"] * 2, "height": side, "width": side, "num_inference_steps": 2}
-    if prior.family.guidance == "cfg":
-        words |= {"negative_prompt": ["dog"] * 2, case.scale: SCALE}
+    words |= {"negative_prompt": ["dog"] * 2, case.scale: SCALE}
     with count_memory(meta=False) as theirs:
         pipe(**words, latents=packed(name, pipe, z.clone()), output_type="pt")
-
-    def job():
+    with count_memory(meta=False) as ours, torch.no_grad():
         cat, dog = prior.condition("a cat"), prior.condition("dog")
-        null = dog if prior.family.guidance == "cfg" else prior.condition(None)
         levels = trailing(prior.schedule, 2, start=0.97)
-        prior.decode(finish(ddim(prior, cat, null, z, levels, SCALE)).z0)
-
-    with torch.no_grad():
-        job()  # a model that is asked through its pipeline's call learns the size once
-        with count_memory(meta=False) as ours:
-            job()
+        prior.decode(finish(ddim(prior, cat, dog, z, levels, SCALE)).z0)
     assert ours.peak <= 1.01 * theirs.peak, f"{ours.peak} bytes, the pipeline {theirs.peak}"

@@ -123,6 +123,17 @@ def test_a_line_that_was_removed_is_a_change_and_a_blurred_one_is_none():
     assert change[32:].max() < 0.05
 
 
+def test_a_tint_is_undone_also_where_a_change_is_seen():
+    picture, _, where = redrawing((96, 120), 3, True, 1.0, (0, 0))
+    lighter = picture + 0.2 * where
+    tint = torch.tensor([[1.06, 0.95, 1.0], [-0.03, 0.02, 0.05]]).view(2, 3, 1, 1)
+    edited, change = redrawn_change(
+        *(2 * x[None] - 1 for x in (picture, lighter * tint[0] + tint[1]))
+    )
+    assert change[0, 0, where[0] == 0].median() < 0.02 < 0.3 < change[0, 0, where[0] == 1].median()
+    assert ((edited[0] + 1) / 2 - lighter).abs().mean() < 0.003
+
+
 def test_a_model_that_takes_no_reference_is_refused_before_anything_is_encoded(prior, tmp_path):
     path, *_ = files(tmp_path, (64, 64))
     for steps in (None, 3):

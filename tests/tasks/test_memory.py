@@ -96,6 +96,27 @@ def test_alpha_and_grey_are_kept(files):
     assert torch.equal(grey.rgb[0], grey.rgb[2])
 
 
+def test_booleans_and_planes_are_masks():
+    holes = np.random.default_rng(0).random((20, 24)) > 0.5
+    known = picture_of(holes.astype(np.float32))
+    for kind in (holes, torch.tensor(holes), torch.tensor(holes).float(), holes[..., None]):
+        assert torch.equal(picture_of(kind).rgb, known.rgb)
+
+
+def test_scalars_of_numpy_and_torch_are_numbers():
+    given = {
+        "num_inference_steps": np.int64(2),
+        "strength": np.float32(0.5),
+        "seed": torch.tensor(3),
+    }
+    task = Edit("cat.png", np.str_("dog"), **given)
+    task.check()
+    assert task == Edit("cat.png", "dog", num_inference_steps=2, strength=0.5, seed=3)
+    wide = Inpaint("cat.png", "dog", expand=(np.int64(8), 0, 0, 0), crop=np.bool_(True))
+    wide.check()
+    assert wide.expand == (8, 0, 0, 0) and wide.crop is True
+
+
 def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -112,7 +133,7 @@ def test_a_photograph_on_its_side_is_turned_as_its_file_would_be(tmp_path):
         (3, "is of type int, but must be a picture"),
         ([np.zeros((20, 20))], "is of type list"),
         (np.zeros((2, 20, 20, 3)), r"is an array of \(2, 20, 20, 3\)"),
-        (torch.zeros(20, 20), "a tensor of .*, but must be .c, h, w."),
+        (torch.zeros(20), "a tensor of .*, but must be .c, h, w."),
         (torch.zeros(5, 20, 20), "is a tensor of"),
         (np.zeros((8, 20, 3)), "each side needs at least 16"),
         (np.full((20, 20), np.nan), "holds NaN"),

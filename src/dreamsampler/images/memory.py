@@ -26,8 +26,8 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
 
     Args:
         image: a Pillow image; a NumPy array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of uint8,
-            uint16 or of floats in [0, 1]; a tensor with the channels first, (c, h, w) or
-            (1, c, h, w); or a `Picture`, which is returned as it is.
+            uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w),
+            (c, h, w) or (1, c, h, w); or a `Picture`, which is returned as it is.
         name: what errors call it.
 
     Raises:
@@ -46,6 +46,7 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
     if isinstance(image, Tensor):
         rows = image.detach().cpu()
         rows = rows[0] if rows.ndim == 4 and len(rows) == 1 else rows
+        rows = rows[None] if rows.ndim == 2 else rows
         if rows.ndim != 3 or rows.shape[0] not in (1, 3, 4):
             raise _shape(name, image)
         samples = rows.permute(1, 2, 0)
@@ -75,13 +76,14 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
             "with its channels last"
         )
     check_size(name, samples.shape[1], samples.shape[0])
+    samples = samples * np.uint8(255) if samples.dtype == bool else samples
     if samples.dtype.kind == "f":
         samples, depth = _floats(samples, name)
     elif samples.dtype in (np.uint8, np.uint16):
         depth = 8 if samples.dtype == np.uint8 else 16
     else:
         raise InputError(
-            f"{name} holds {samples.dtype} numbers: pass uint8, uint16, or floats from 0 to 1"
+            f"{name} holds {samples.dtype} numbers: pass uint8, uint16, bool, or floats from 0 to 1"
         )
     top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(samples.dtype, 1)
     planes = torch.from_numpy(

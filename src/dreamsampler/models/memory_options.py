@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, final
@@ -82,6 +83,11 @@ class MemoryOptions:
 
     def apply_to(self, pipe: Any, device: torch.device) -> None:
         """The same for a diffusers pipeline, offloaded and tiled by its own means."""
+        if self.release_text_encoders:
+            raise ModelError(
+                f"{type(pipe).__name__} encodes prompts itself, so its text encoders cannot be "
+                "released: pass offload='model'"
+            )
         parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
         denoiser = next(n for n in ("unet", "transformer", *parts) if n in parts)
         replace(self, offload=None).apply(parts, denoiser, None if self.offload else device)
@@ -89,8 +95,8 @@ class MemoryOptions:
             pipe.enable_model_cpu_offload(device=device)
         elif self.offload == "sequential":
             pipe.enable_sequential_cpu_offload(device=device)
-        if self.tiling is not None and hasattr(pipe, "vae"):
-            pipe.vae.enable_tiling()
+        if self.tiling is not None:
+            _tile(pipe, self.tiling)
         pipe.set_progress_bar_config(disable=True)
 
     def _has_channels_last(self, part: Any) -> bool:
@@ -99,3 +105,16 @@ class MemoryOptions:
         if self.channels_last is not None:
             return self.channels_last
         return part.dtype != torch.float32  # in float32 it gains nothing and rounds differently
+
+
+def _tile(pipe: Any, side: int) -> None:
+    """Have a pipeline's autoencoder work in tiles of a side, by its own means."""
+    vae = getattr(pipe, "vae", None)
+    if not hasattr(vae, "enable_tiling"):
+        raise ModelError(f"the autoencoder of {type(pipe).__name__} has no tiling: leave it out")
+    if "tile_sample_min_height" in inspect.signature(vae.enable_tiling).parameters:
+        vae.enable_tiling(tile_sample_min_height=side, tile_sample_min_width=side)
+        return
+    vae.enable_tiling()
+    vae.tile_sample_min_size = side
+    vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)

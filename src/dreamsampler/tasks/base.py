@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from dreamsampler.cancel import Flag, cancellable, check_canceled
 from dreamsampler.files import InputError, numbered
 from dreamsampler.tasks.inputs import describe_input, in_memory, option_of_input
-from dreamsampler.tasks.options import LIMITS, Limits, check_options, options_of
+from dreamsampler.tasks.options import LIMITS, Limits, check_options, with_python_scalars
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
 from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
 from dreamsampler.tasks.result import Result
@@ -46,7 +46,7 @@ class Task(ABC):
     USES_MODEL: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        known = options_of(type(self))
+        known = with_python_scalars(self)
         for name in self.PICTURES:
             if name not in known or (value := getattr(self, name)) is known[name].default:
                 continue  # None where no picture is needed

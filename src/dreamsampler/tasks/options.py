@@ -234,6 +234,20 @@ def options_of(kind: type) -> dict[str, Option]:
     return made
 
 
+def with_python_scalars(values: Any) -> dict[str, Option]:
+    """The options of an instance, whose scalars of NumPy and torch become Python's own."""
+    known = options_of(type(values))
+    for name in known:
+        object.__setattr__(values, name, _python(getattr(values, name)))
+    return known
+
+
+def _python(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_python(each) for each in value)
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
 def read_options(kind: type[Options], values: Mapping[str, Any], name: str) -> Options:
     """An instance of a dataclass from plain values; None and blank text leave an option out.
 

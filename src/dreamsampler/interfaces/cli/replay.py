@@ -84,6 +84,11 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
     name, given = recipe.get("task"), recipe.get("options")
     if not isinstance(given, dict):
         raise InputError(f"{options.result} carries a recipe without options: it cannot be run")
+    model = recipe.get("model")
+    if isinstance(model, dict) and model.get("comfyui"):
+        raise InputError(
+            f"{options.result} was made with {model['comfyui']}: run that workflow again"
+        )
     given, recorded = dict(given), recipe.get("input")
     recorded = recorded if isinstance(recorded, dict) else {}
     for i, option in enumerate(file_options(name)):  # type: ignore[arg-type]  # it is looked up

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from dreamsampler.files import write_whole
-from dreamsampler.images.picture import Picture
 from dreamsampler.interfaces.comfyui.host import NodeProgress, device, output_folder
 from dreamsampler.interfaces.comfyui.tensors import image_of, masks_of, pictures_of
 from dreamsampler.interfaces.comfyui.widgets import read_widgets, widgets
+from dreamsampler.interfaces.comfyui.wires import connected, wires_of
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.tasks import Edit, Inpaint, Restore, Result, Task, Vectorize
 from dreamsampler.tasks.options import options_of
@@ -67,8 +67,9 @@ class TaskNode:
         """ComfyUI's description of the inputs: model and pictures by wire, all else by widget."""
         required, optional = widgets(cls.TASK)
         options = options_of(cls.TASK)
-        wires: dict[str, Any] = {"model": (MODEL,)}
+        wires: dict[str, Any] = {"model": (f"{MODEL},MODEL",)}
         more: dict[str, Any] = {"mask": ("MASK",)} if "mask_image" in options else {}
+        more |= {name: (kind, {"tooltip": tip}) for name, (kind, tip) in wires_of(cls.TASK).items()}
         (wires if options["image"].required else more)["image"] = ("IMAGE",)
         return {"required": {**wires, **required}, "optional": {**more, **optional}}
 
@@ -78,43 +79,61 @@ class TaskNode:
         """Run the task on every picture.
 
         Args:
-            model: from the loader.
+            model: from the loader, or a MODEL of ComfyUI.
             image: an IMAGE; None where the task needs no picture.
             mask: a MASK, white where something may change; one for each picture or one for all,
                 and of a single picture of Inpaint as many as there are holes.
-            values: of the widgets.
+            values: of the widgets; with a MODEL also vae and CONDITIONING.
         """
         with torch.inference_mode(False):  # ComfyUI's own mode forbids gradients
+            wires = {name: values.pop(name, None) for name in wires_of(self.TASK)}
             options = read_widgets(self.TASK, values)
-            tasks = [self.TASK(**options, **each) for each in self._pictures(image, mask)]
+            model, prompts = connected(self.TASK, model, wires, options)
+            options |= prompts
+            pictures = self._pictures(image, mask, black=options.get("mask_mode") == "black")
+            tasks = [_one_prompt(self.TASK(**options, **each)) for each in pictures]
             progress = NodeProgress(len(tasks))
             return self._outputs([task(model, progress=progress) for task in tasks])
 
-    def _pictures(self, image: Tensor | None, mask: Tensor | None) -> list[dict[str, Any]]:
-        """The options of each task that are pictures."""
+    def _pictures(
+        self, image: Tensor | None, mask: Tensor | None, black: bool
+    ) -> list[dict[str, Any]]:
+        """The options of each task that are pictures; a mask without white is none.
+
+        Args:
+            image: an IMAGE.
+            mask: a MASK.
+            black: whether the black of a mask counts.
+        """
         if image is None:
             return [{}]
         pictures = pictures_of(image.clone())
+        found: list[dict[str, Any]] = [{"image": picture} for picture in pictures]
         if mask is None:
-            return [{"image": picture} for picture in pictures]
-        masks = masks_of(mask.clone(), len(pictures))
-        return [
-            {"image": picture, "mask_image": self._mask(own)}
-            for picture, own in zip(pictures, masks, strict=True)
-        ]
-
-    def _mask(self, masks: list[Picture]) -> Picture | list[Picture]:
-        if options_of(self.TASK)["mask_image"].kind == "files":
-            return masks
-        if len(masks) > 1:
-            raise ValueError(f"{len(masks)} masks came for one image: pass one, or as many images")
-        return masks[0]
+            return found
+        several = options_of(self.TASK)["mask_image"].kind == "files"
+        for own, masks in zip(found, masks_of(mask.clone(), pictures), strict=True):
+            if not black and not any(each.rgb.any() for each in masks):
+                continue
+            if len(masks) > 1 and not several:
+                raise ValueError(
+                    f"{len(masks)} masks came for one image: pass one, or as many images"
+                )
+            own["mask_image"] = masks if several else masks[0]
+        return found
 
     def _outputs(self, results: list[Result]) -> tuple[Any, ...]:
         """The pictures of all tasks as one IMAGE, and the recipes."""
         recipes = [result.recipe for result in results]
         text = json.dumps(recipes[0] if len(recipes) == 1 else recipes, ensure_ascii=False)
         return image_of([each for result in results for each in tensors_of(result.run)]), text
+
+
+def _one_prompt(task: Task) -> Task:
+    """A task of one hole with the lines of its prompt as one: people wrap long prompts."""
+    if isinstance(task, Inpaint) and task.holes == 1:
+        return replace(task, prompt=" ".join(task.prompt))
+    return task
 
 
 @final

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dreamsampler.images.memory import picture_of
 from dreamsampler.images.picture import Picture
@@ -25,31 +28,43 @@ def pictures_of(image: Tensor) -> list[Picture]:
     return [picture_of(row.permute(2, 0, 1), "the image") for row in rows]
 
 
-def masks_of(mask: Tensor, images: int) -> list[list[Picture]]:
+def masks_of(mask: Tensor, pictures: Sequence[Picture]) -> list[list[Picture]]:
     """The masks of each picture: white, 1, may change.
 
     One picture takes every mask of the batch; of several pictures, each takes its own mask, or all
-    of them the only one.
+    of them the only one. A mask of another size and the picture's proportions is scaled to it; one
+    of a single color, such as the 64 x 64 black of an opaque picture's Load Image, has no size.
 
     Args:
-        mask: (b, h, w) or (h, w), floats in [0, 1].
-        images: how many pictures there are.
+        mask: (b, h, w), (b, 1, h, w) or (h, w), floats in [0, 1].
+        pictures: those it belongs to.
 
     Raises:
         ValueError: another shape, or a number of masks that cannot be shared out.
     """
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
-        raise ValueError(f"mask is {_shape(mask)}, but must be a MASK (b, h, w)")
-    rows = mask.detach().float().cpu().clamp(0, 1)
+    rows = mask.detach().float().cpu().clamp(0, 1) if isinstance(mask, Tensor) else torch.zeros(0)
     rows = rows[None] if rows.ndim == 2 else rows
-    made = [picture_of(row[None], "the mask") for row in rows]
-    if images == 1:
-        return [made]
-    if len(made) not in (1, images):
+    rows = rows[:, 0] if rows.ndim == 4 and rows.shape[1] == 1 else rows
+    if rows.ndim != 3:
+        raise ValueError(f"mask is {_shape(mask)}, but must be a MASK (b, h, w)")
+    if len(pictures) > 1 and len(rows) not in (1, len(pictures)):
         raise ValueError(
-            f"{len(made)} masks came for {images} images: pass one for each, or a single one"
+            f"{len(rows)} masks came for {len(pictures)} images: pass one for each, or a single one"
         )
-    return [[each] for each in (made * images if len(made) == 1 else made)]
+    if len(pictures) == 1:
+        return [[_mask(row, pictures[0]) for row in rows]]
+    rows = rows.expand(len(pictures), -1, -1)
+    return [[_mask(row, picture)] for row, picture in zip(rows, pictures, strict=True)]
+
+
+def _mask(row: Tensor, picture: Picture) -> Picture:
+    height, width = picture.size
+    h, w = row.shape
+    if bool((row == row[0, 0]).all()):
+        row = row[:1, :1].expand(height, width)
+    elif (h, w) != (height, width) and abs(h * width - w * height) < max(height, width):
+        row = functional.interpolate(row[None, None], (height, width), mode="bilinear")[0, 0]
+    return picture_of(row[None], "the mask")
 
 
 def image_of(pictures: list[Tensor]) -> Tensor:

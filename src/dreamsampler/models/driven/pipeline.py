@@ -141,6 +141,7 @@ class Pipeline:
             off = {}
         ours: dict[str, Any] = {
             **off,
+            "intermediate_timesteps": None,  # Sana Sprint's default is for two steps only
             "num_inference_steps": steps,
             "output_type": "pt",
             "generator": torch.Generator().manual_seed(0),
@@ -206,11 +207,10 @@ class Pipeline:
                 except LoopError as error:
                     raise self.refused(str(error)) from None
                 except _FAILURES as error:
-                    missing = self._missing(arguments)
-                    if missing:
-                        raise self.refused(f"its call needs {' and '.join(missing)}") from error
                     if not stubbed:
-                        raise self.refused(one_line(error)) from error
+                        missing = self._missing(arguments)
+                        hint = f" ({' and '.join(missing)} not given)" if missing else ""
+                        raise self.refused(one_line(error) + hint) from error
         raise AssertionError("unreachable")
 
     def _missing(self, arguments: Mapping[str, Any]) -> list[str]:

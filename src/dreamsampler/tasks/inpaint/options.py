@@ -63,9 +63,9 @@ class InpaintOptions(MethodTask):
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", _several(self.prompt))
         object.__setattr__(self, "mask_image", _several(self.mask_image))
-        super().__post_init__()
         if self.expand is not None:
             object.__setattr__(self, "expand", _several(self.expand))
+        super().__post_init__()
 
     @property
     def masks(self) -> tuple[Any, ...]:
