@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -89,7 +91,10 @@ class ModelOptions(LoadOptions):
         from dreamsampler.models.load import from_pretrained
 
         given = {**self.arguments(), "lora": dict(map(lora_strength, self.lora))}
-        given |= {"channels_last": self.channels_last or None, "controlnet": self.controlnet or None}
+        given |= {
+            "channels_last": self.channels_last or None,
+            "controlnet": self.controlnet or None,
+        }
         return from_pretrained(self.model, **{**given, **self._call()})
 
     def under(self, model: Any) -> Any:
@@ -132,6 +137,27 @@ def named_values(option: str, entries: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def with_files(value: Any, change: Callable[[str], str]) -> str:
+    """A value of a call as text, with its files (@PATH, also in a list) changed.
+
+    Example:
+        >>> with_files(["@a.png", 1], lambda path: f"maps/{path}")
+        '["@maps/a.png", 1]'
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        file = isinstance(value, str) and value.startswith("@")
+        return f"@{change(value[1:])}" if file else value
+
+    found = changed(value)
+    return found if isinstance(found, str) else json.dumps(found)
+
+
 def lora_strength(lora: str) -> tuple[str, float]:
     """A file and how strongly it is added: FILE, or FILE=STRENGTH.
 
@@ -151,4 +177,3 @@ def lora_strength(lora: str) -> tuple[str, float]:
         raise ValueError(
             f"lora is {lora}, but must be FILE or FILE=STRENGTH, such as {path}=0.7"
         ) from None
-

@@ -183,6 +183,8 @@ def read_call(pipeline: type, call: Mapping[str, Any]) -> tuple[dict[str, Any], 
         ModelError: an argument that is none, or a file without the tensor.
         InputError: a file that is missing, or no picture.
     """
+    if not call:
+        return {}, {}
     check_call(pipeline, call)
     hints = _hints(pipeline)
     located = {name: _located(hints.get(name, Any), value) for name, value in call.items()}
@@ -229,7 +231,8 @@ def _typed(hint: Any, text: str) -> Any:
     """Text as an annotation takes it; _NONE if it does not."""
     readings: list[Any] = [_with_paths(text)]
     with contextlib.suppress(ValueError, RecursionError):
-        readings.insert(0, _with_paths(json.loads(text)))
+        found = json.loads(text)
+        readings = [_with_paths(found), found, *readings]  # "@a" in quotes may be text
     return next((fit for each in readings if (fit := _fit(hint, each)) is not _NONE), _NONE)
 
 
