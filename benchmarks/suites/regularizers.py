@@ -49,19 +49,17 @@ from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.methods.registry import method
 from dreamsampler.models.features import encoder_features
 from dreamsampler.regularizers import Regularizer, chain, decoded, palette_of
-from dreamsampler.regularizers.parse import read_regularizers
+from dreamsampler.regularizers.parse import REGULARIZERS, read_regularizers
 from dreamsampler.samplers import finish
 
 BATCH, COLORS = 5, 6
 REFERENCE = HERE.parent / "examples" / "apple.png"
 """Whose colors and style are taken, at the size of the pairs."""
 NAMES = {
-    "total_variation": "total_variation",
-    "symmetry": "symmetry",
-    "palette": f"palette(apple.png, {COLORS})",
-    "reference_style": "reference_style(apple.png)",
-    "tileable": "tileable",
-}
+    name: f"{name}(apple.png)" if "path" in each.parameters else name
+    for name, each in REGULARIZERS.items()
+} | {"palette": f"palette(apple.png, {COLORS})"}
+"""Every regularizer that has a name -> its text."""
 Figures = Callable[[Tensor], list[float]]
 
 
@@ -134,7 +132,7 @@ class Regularizers(Suite):
             "reference_style": lambda x: style_distance(features, x),
             "tileable": border_jump,
         }
-        return Case(regularizer, figures[row.key], faded=row.key == "tileable")
+        return Case(regularizer, figures.get(row.key), faded=row.key == "tileable")
 
     @torch.no_grad()
     def measure(self, row: Row, items: list[Item]) -> list[Result]:

@@ -1,17 +1,31 @@
-"""Files are written whole or not at all."""
+"""Files: how people name them, the encoding of text, and how they are written, whole or not."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks, the longer ones first."""
 
 
 @final
@@ -154,7 +168,7 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
                 undo.callback(_remove_empty, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
             undo.callback(probe.unlink, missing_ok=True)
-            _write(probe, bytes(reserve))
+            _reserve(probe, reserve)
     except OSError as error:
         raise explained(path, error) from error
 
@@ -184,6 +198,62 @@ def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> 
     check_writable(path / "probe")
 
 
+def local(name: str | Path) -> Path:
+    """A file as people name it: `~` and file:// addresses are understood.
+
+    Example:
+        >>> local("file:///pictures/my%20cat.png").as_posix()
+        '/pictures/my cat.png'
+    """
+    text = str(name)
+    if re.match(r"file:/", text, re.I):
+        text = url2pathname(urlsplit(text).path)
+    if text.startswith("~"):
+        with contextlib.suppress(RuntimeError):  # nobody of that name: a file that begins with it
+            return Path(text).expanduser()
+    return Path(text)
+
+
+def located(name: str | Path, folder: Path) -> Path:
+    """A relative file in a folder if it is there, else from the current folder."""
+    path = local(name)
+    try:
+        return folder / path if (folder / path).exists() or not path.exists() else path
+    except (OSError, ValueError):  # a name too long, or with a zero in it
+        return path
+
+
+def text_encoding(path: Path) -> str:
+    """The encoding of a text file: by its byte order mark, UTF-8, or with a warning Windows-1252.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
+    for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if zeros.count(0) > len(zeros) / 2:
+            return name
+    for name in ("utf-8", "cp1252"):
+        try:
+            with open(path, encoding=name) as file:
+                while file.read(1 << 20):
+                    pass
+        except UnicodeDecodeError:
+            continue
+        if name == "cp1252":
+            warnings.warn(
+                f"{path} is not UTF-8: it is read as Windows-1252; if words look odd, save it as "
+                "UTF-8",
+                stacklevel=2,
+            )
+        return name
+    raise InputError(f"{path} is neither UTF-8 nor Windows-1252: save it as UTF-8")
+
+
 def sha256(path: str | Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
@@ -200,6 +270,15 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _reserve(path: Path, size: int) -> None:
+    """A file of that size, without writing it where the system can do so."""
+    if not hasattr(os, "posix_fallocate"):
+        _write(path, bytes(min(size, 1 << 24)))
+        return
+    with open(path, "xb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(size, 1))
 
 
 def _remove_empty(folder: Path) -> None:

@@ -479,9 +479,6 @@ def test_broken_tensors_are_not_written(tmp_path):
         save_picture(tmp_path / "out.png", torch.zeros(3, 20, 20),
                      like=Picture(torch.zeros(3, 4, 4), torch.zeros(1, 4, 4)))  # fmt: skip
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OutputError, match=r"write a \.png"):
-        save_picture(tmp_path / "out.webp", torch.zeros(3, 16, 17000))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -85,13 +85,7 @@ def test_python_passes_the_same_call(edited, control, picture):
     typed = edited("out.png", "--call", "image=@edges.png")
     call = {"controlnet": control, "image": "edges.png"}
     pipe = ds.DreamSamplerEditPipeline.from_pretrained(TINY, device="cpu", **call)
-    made = pipe(
-        picture,
-        "a dog",
-        num_inference_steps=2,
-        size=32,
-        generator=torch.Generator().manual_seed(3),
-    )
+    made = pipe(image=picture, prompt="a dog", num_inference_steps=1, size=32)
     task = ds.Edit(picture, "a dog", num_inference_steps=2, size=32, seed=3)
     assert made.images[0].size == (48, 40)
     assert (np.asarray(task(pipe.prior).images[0].convert("RGB")) == typed).all()
@@ -146,10 +140,8 @@ def test_rows_of_a_batch_have_their_own_call(cli, edited, control, picture, monk
         file.write("\n".join(map(json.dumps, rows)))
     options = ("--task", "edit", "--set", "prompt=a dog", "--set", "seed=3", "--workers", 0)
     sizes = ("--set", "num_inference_steps=2", "--set", "size=32")
-    result = cli(
-        "batch", "rows.jsonl", "results", *options, *sizes, "--model", TINY, "--controlnet", control,
-        "--call", "image=@depth.png",
-    )  # fmt: skip
+    model = ("--model", TINY, "--controlnet", control)
+    result = cli("batch", "rows.jsonl", "-o", "results", *options, *sizes, *model)
     assert result.code == 2 and "1 of 3 rows failed" in result.err
     for name, pixels in seen.items():
         with Image.open(f"results/{name}.png") as image:

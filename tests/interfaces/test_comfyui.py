@@ -329,3 +329,33 @@ def test_an_image_that_was_read_from_a_file_is_taken_as_its_bytes(model, tmp_pat
     assert open_picture(tmp_path / "in.png").depth == 8
     _, recipe = call("DreamSamplerRestore", model, pixels(), noise="0.01")
     assert json.loads(recipe)["report"]["noise"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("mask", [torch.zeros(1, 64, 64), hole()[:, None]], ids=["none", "4-D"])
+def test_loadimages_empty_mask_is_none(model, mask):
+    """64 x 64 zeros come with every picture without alpha; other masks are masks."""
+    given = call("DreamSamplerEdit", model, pixels(), mask=mask)[0]
+    wanted = {} if mask.shape[-1] == 64 else {"mask": hole()}
+    assert torch.equal(given, call("DreamSamplerEdit", model, pixels(), **wanted)[0])
+
+
+def test_a_mask_of_another_size_is_scaled_and_two_lines_are_one_prompt(model):
+    painted, recipe = call(
+        "DreamSamplerInpaint",
+        model,
+        pixels(),
+        prompt="a dog,\nbest quality",
+        mask=hole()[:, ::2, ::2],
+    )
+    kept = hole()[0] == 0
+    kept[7:33, 7:33] = False  # the edge is soft
+    assert torch.equal(painted[0][kept], pixels()[0][kept])
+    assert json.loads(recipe)["options"]["prompt"] == ["a dog, best quality"]
+
+
+def test_an_image_with_alpha_keeps_it(model):
+    alpha = torch.ones(1, 40, 48, 1)
+    alpha[:, :20] = 0
+    (image, _) = call("DreamSamplerEdit", model, torch.cat([pixels(), alpha], -1))
+    assert image.shape == (1, 40, 48, 4)
+    assert torch.equal(image[..., 3:], alpha)

@@ -116,7 +116,7 @@ def test_all_kinds_of_pictures_give_the_same_result(model, folder):
 def test_what_is_no_picture_is_one_line(model):
     with pytest.raises(ValueError, match="image is of type dict, but must be a picture"):
         ds.Edit({}, "dog")
-    with pytest.raises(ValueError, match="image is of type NoneType, but must be a picture"):
+    with pytest.raises(ValueError, match=r"image is missing \(None\): pass a picture"):
         ds.Edit(None, "dog")
     with pytest.raises(ValueError, match="image is of type list, but must be a picture"):
         ds.Edit([Image.new("RGB", (32, 32))] * 2, "dog")

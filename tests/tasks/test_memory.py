@@ -147,3 +147,37 @@ def test_what_is_no_picture_is_refused_in_one_line(image, words):
         picture_of(image, "the cat")
     assert str(caught.value).startswith("the cat ")
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_and_tensors_are_numbers(files):
+    given = Inpaint(
+        files / "in.png",
+        "dog",
+        expand=(np.int64(4), 0, torch.tensor(0), np.int32(2)),
+        seed=np.uint32(7),
+        num_inference_steps=np.int64(2),
+        guidance_scale=np.float32(2.5),
+        crop=np.bool_(True),
+    )
+    given.check()
+    plain = Inpaint(
+        files / "in.png", "dog", expand=(4, 0, 0, 2), seed=7, num_inference_steps=2,
+        guidance_scale=2.5, crop=True,
+    )  # fmt: skip
+    assert given == plain
+    assert {type(each) for each in (*given.expand, given.seed)} == {int}
+    assert type(given.crop) is bool
+    with pytest.raises(InputError, match=r"num_inference_steps is 2\.5"):
+        Edit(files / "in.png", "dog", num_inference_steps=np.float64(2.5)).check()
+
+
+def test_masks_of_usual_kinds_are_the_same_mask(files):
+    mask = np.asarray(Image.open(files / "mask.png"))
+    wanted = picture_of(mask).rgb
+    for given in (mask > 0, torch.tensor(mask > 0), torch.tensor(mask), mask[None] > 0):
+        assert torch.equal(picture_of(given).rgb, wanted)
+
+
+def test_no_picture_is_named_as_such():
+    with pytest.raises(InputError, match=r"image is missing \(None\): pass a picture"):
+        Edit(None, "dog")

@@ -180,7 +180,7 @@ def test_odd_pictures_make_an_mp4_too():
 
 
 def test_the_model_is_asked_about_all_views_at_every_level(blocks, prior, tmp_path):
-    told = {"prompt": "blocks", "guidance_scale": 2.0, "new_views": 1}
+    told = {"prompt": "blocks", "guidance_scale": 2.0, "new_views": 1, "size": 64}
     run = quick(few(blocks, tmp_path), **told).start(prior)
     before = run.evaluations
     moments = list(run)

@@ -57,6 +57,14 @@ def check_picture(path: str | Path | InMemory) -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
+def transparent(path: str | Path | InMemory) -> bool:
+    """Whether a picture has an alpha channel or a transparent color, by its header."""
+    if not isinstance(path, str | Path):
+        return getattr(path, "alpha", None) is not None
+    with open_header(path) as image:
+        return image.has_transparency_data
+
+
 def check_mask(path: str | Path | InMemory, size_hw: tuple[int, int]) -> None:
     """Refuse a mask that cannot belong to a picture, from its first bytes alone.
 

@@ -52,7 +52,10 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
         samples = rows.permute(1, 2, 0)
         return _of_samples(samples.float() if samples.is_floating_point() else samples, name)
     if isinstance(image, np.ndarray):
-        return _of_samples(image[0] if image.ndim == 4 and len(image) == 1 else image, name)
+        single = image.ndim == 4 or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4))
+        return _of_samples(image[0] if single and len(image) == 1 else image, name)
+    if image is None:
+        raise InputError(f"{name} is missing (None): pass a picture or the path of a file")
     raise InputError(
         f"{name} is of type {type(image).__name__}, but must be a picture: pass a Pillow image, a "
         "NumPy array, a tensor or the path of a file"

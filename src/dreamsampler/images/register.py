@@ -1,7 +1,4 @@
-"""Where a picture lies in its redrawing: how far it was moved, scaled and tinted, and undoing it.
-
-Models that edit by instruction draw the whole picture again, a few pixels off and in other tones.
-"""
+"""Where a picture lies in its redrawing: how it was moved, scaled and tinted, and undoing it."""
 
 from __future__ import annotations
 
@@ -120,8 +117,7 @@ def register(picture: Tensor, redrawn: Tensor, keep: Tensor | None = None) -> Al
     moved = [abs(found.scale - 1), *(abs(t) / n for t, n in zip(found.shift, size, strict=True))]
     if agreement < AGREEMENT or max(moved) > FURTHEST:
         return Alignment()
-    still = found.far(size) <= STILL
-    return replace(found, scale=1.0, shift=(0.0, 0.0)) if still else found
+    return replace(found, scale=1.0, shift=(0.0, 0.0)) if found.far(size) <= STILL else found
 
 
 def _step(

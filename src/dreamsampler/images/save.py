@@ -36,6 +36,9 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 
 RECIPE = "dreamsampler"
 """Keyword of the recipe's text chunk."""
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+"""Most pixels a side, of formats that have a limit."""
+_LONGEST_EXIF = 60_000
 _DESCRIPTION = 0x010E
 _LARGEST_SVG = 1 << 26
 
@@ -54,10 +57,36 @@ def check_output(path: str | Path, reserve: int = 1 << 20) -> None:
     check_writable(path, reserve)
 
 
+def check_fits(path: str | Path, size_hw: tuple[int, int], recipe: int = 0) -> None:
+    """Refuse a picture that its format cannot hold, before it is computed.
+
+    Args:
+        path: where it shall be written later.
+        size_hw: height and width.
+        recipe: characters of its recipe, at least.
+
+    Raises:
+        OutputError: too many pixels a side, or a recipe that is too long.
+    """
+    name, most = _format(path)[0], max(size_hw)
+    if most > LONGEST_SIDE.get(name, most):
+        raise OutputError(
+            f"{path}: {name} holds at most {LONGEST_SIDE[name]} pixels a side, and the result has "
+            f"{size_hw[1]}x{size_hw[0]}: write a .png"
+        )
+    if name == "JPEG" and recipe > _LONGEST_EXIF:
+        raise OutputError(
+            f"{path}: a JPEG has room for a recipe of {_LONGEST_EXIF} characters, and the options "
+            f"alone have {recipe}: write a .png, or leave the metadata out"
+        )
+
+
 def save_picture(
     path: str | Path, rgb: Tensor, like: Picture | None = None, recipe: dict[str, Any] | None = None
-) -> None:
+) -> Path:
     """Write a picture, in the kind of file that `like` came from; whole or not at all.
+
+    What the format cannot hold after all is written as a PNG beside it, with a warning.
 
     Alpha, 16 bits (PNG only) and the color profile of `like` are kept. The recipe goes into a PNG
     as the iTXt chunk "dreamsampler", into the other formats as their EXIF description.
@@ -67,6 +96,9 @@ def save_picture(
         rgb: (3, h, w) in [0, 1].
         like: the picture this one was made from, of the same size.
         recipe: anything JSON can say; none is written if it is empty.
+
+    Returns:
+        The file that was written.
 
     Raises:
         ValueError: if the tensor is no such picture or holds NaN.
@@ -81,8 +113,17 @@ def save_picture(
         data = _png(samples, icc, text)
     else:
         _warn_losses(path, format_, like)
-        data = _encoded(path, samples, format_, {**options, "icc_profile": icc}, text)
+        try:
+            data = _encoded(samples, format_, {**options, "icc_profile": icc}, text)
+        except (OSError, ValueError, struct.error) as error:
+            png = Path(f"{path}.png")  # out.webp.png replaces nobody's out.png
+            warnings.warn(
+                f"{format_} cannot hold the result ({one_line(error)}): it is in {png}",
+                stacklevel=2,
+            )
+            return save_picture(png, rgb, like, recipe)
     write_whole(path, data)
+    return Path(path)
 
 
 def as_pil(rgb: Tensor, like: Picture | None = None) -> Image.Image:
@@ -181,13 +222,17 @@ def _samples(rgb: Tensor, like: Picture | None, depth: int) -> np.ndarray:
 def _warn_losses(path: str | Path, format_: str, like: Picture | None) -> None:
     if like is not None and like.depth == 16:
         warnings.warn(f"{path}: {format_} is written at 8 bits, only PNG keeps 16", stacklevel=3)
-    if like is not None and like.alpha is not None and format_ == "JPEG":
+    if like is not None and like.alpha is not None:
+        warn_alpha(path)
+
+
+def warn_alpha(path: str | Path) -> None:
+    """Warn of a transparent picture that becomes a JPEG."""
+    if _format(path)[0] == "JPEG":
         warnings.warn(f"{path}: JPEG has no transparency, white is laid under it", stacklevel=3)
 
 
-def _encoded(
-    path: str | Path, samples: np.ndarray, format_: str, options: dict[str, Any], text: str | None
-) -> bytes:
+def _encoded(samples: np.ndarray, format_: str, options: dict[str, Any], text: str | None) -> bytes:
     image = Image.fromarray(samples)
     if format_ == "JPEG" and image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -196,13 +241,7 @@ def _encoded(
         exif[_DESCRIPTION] = json.dumps(json.loads(text))  # EXIF text is ASCII
         options = {**options, "exif": exif}
     file = BytesIO()
-    try:
-        image.save(file, format=format_, **options)
-    except (OSError, ValueError, struct.error) as error:
-        raise OutputError(
-            f"cannot store {image.size[0]}x{image.size[1]} pixels as {format_} in {path} "
-            f"({one_line(error)}): write a .png"
-        ) from error
+    image.save(file, format=format_, **options)
     return file.getvalue()
 
 

@@ -137,11 +137,11 @@ def named_values(option: str, entries: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def with_files(value: Any, change: Callable[[str], str]) -> str:
+def with_call_files(value: Any, change: Callable[[str], str]) -> str:
     """A value of a call as text, with its files (@PATH, also in a list) changed.
 
     Example:
-        >>> with_files(["@a.png", 1], lambda path: f"maps/{path}")
+        >>> with_call_files(["@a.png", 1], lambda path: f"maps/{path}")
         '["@maps/a.png", 1]'
     """
     if isinstance(value, str) and value.lstrip().startswith("["):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 
 @final
@@ -60,6 +61,60 @@ def read_argument(argument: Argument) -> Read:
     row = [_number(each) for each in text.split()]
     numbers = [float(each) for each in row if each is not None]
     return tuple(numbers) if len(numbers) == len(row) else text
+
+
+def with_files(text: str, change: Callable[[str], str], known: Mapping[str, Any]) -> str:
+    """A description with other names for its files; one that cannot be read comes back as it is.
+
+    Args:
+        text: the description.
+        change: a file's name -> another one.
+        known: what may be called, with its `parameters`: operators, or regularizers.
+
+    Example:
+        >>> from dreamsampler.operators.registry import OPERATORS
+        >>> with_files("mask(hole.png) | blur(2)", lambda name: f"my masks/{name}", OPERATORS)
+        "mask('my masks/hole.png') | blur(2)"
+    """
+    try:
+        calls = split(text)
+    except ValueError:
+        return text
+    parts = []
+    for call in calls:
+        names = [*known[call.name].parameters] if call.name in known else []
+        arguments = []
+        for i, each in enumerate(call.arguments):
+            key, value = each.key or "".join(names[i : i + 1]), each.text
+            if key == "path" and value != "?":
+                value = written(change(str(read_argument(each))))
+            arguments.append(f"{each.key}={value}" if each.key else value)
+        parts.append(f"{call.name}({', '.join(arguments)})" if arguments else call.name)
+    return " | ".join(parts)
+
+
+def written(value: object) -> str:
+    """A value as it is written in a description."""
+    if value is None:
+        return "?"
+    if isinstance(value, tuple):
+        return " ".join(map(written, value))
+    if isinstance(value, float | int):
+        whole = abs(value) < 1e15 and value == int(value)
+        return f"{int(value)}" if whole else repr(value)
+    text = str(value)
+    odd = any(sign in ",()|='\"?" or sign.isspace() or not sign.isprintable() for sign in text)
+    plain = not odd and not _reads_as_number(text)
+    return text if plain else "'" + text.replace("'", "''") + "'"
+
+
+def _reads_as_number(text: str) -> bool:
+    """Whether a path, unquoted, would come back as a number: 2, 1e5, 1_0, nan."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(text: str) -> float | int | None:

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, final
 
+from dreamsampler.files import local
 from dreamsampler.operators.composition import Composition, LinearComposition, compose
-from dreamsampler.operators.grammar import Argument, Call, read_argument, split
+from dreamsampler.operators.grammar import Argument, Call, read_argument, split, written
 from dreamsampler.operators.operator import (
     Operator,
     input_size,
@@ -45,7 +46,7 @@ class NamedOperator:
         if self.in_memory is not None:
             return f"{self.name} ({IN_MEMORY})"
         table = OPERATORS[self.name].parameters
-        given = [f"{n}={_written(v)}" for n, v in self.values if v != table[n].default]
+        given = [f"{n}={written(v)}" for n, v in self.values if v != table[n].default]
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     @property
@@ -157,6 +158,17 @@ class Description:
         for step in self.steps:
             size = step.measured_size(size)
         return size
+
+    def check_files(self, size: Size) -> None:
+        """Refuse files that are no mask of the picture, or no kernel; ValueError.
+
+        Args:
+            size: height and width of the picture.
+        """
+        for step in self.steps:
+            if any(name == "path" for name, _ in step.values):
+                step.build(size, "cpu")
+            size = step.measured_size(size)
 
     def inputs(self) -> list[Path]:
         """The files that it names."""
@@ -310,7 +322,7 @@ def _checked_all(
 
 def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
     """The value, converted; ValueError for one that its parameter refuses."""
-    what, kind = f"{key} of {name} is {_written(value)}", parameter.kind
+    what, kind = f"{key} of {name} is {written(value)}", parameter.kind
     if value is None:
         if parameter.fitted is None:
             raise ValueError(f"{key} of {name} cannot be fitted: give it a value instead of ?")
@@ -320,7 +332,8 @@ def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
             raise ValueError(f"{what}, but must be a row of three numbers, such as 0.9 0.1 0")
         return value
     if kind is str:
-        text = _written(value) if not isinstance(value, str) else value
+        text = written(value) if not isinstance(value, str) else value
+        text = str(local(text)) if key == "path" and text else text
         if not text:
             raise ValueError(f"{key} of {name} is empty: name a file")
         if parameter.choices and text not in parameter.choices:
@@ -334,30 +347,6 @@ def _checked(name: str, key: str, parameter: Parameter, value: object) -> Value:
         limits = f"must be {least} {parameter.low:g} (at most {parameter.high:g})"
         raise ValueError(f"{what}, but {limits}")
     return round(value) if kind is int else float(value)
-
-
-def _written(value: object) -> str:
-    """A value as it is written in a description."""
-    if value is None:
-        return "?"
-    if isinstance(value, tuple):
-        return " ".join(map(_written, value))
-    if isinstance(value, float | int):
-        whole = abs(value) < 1e15 and value == int(value)
-        return f"{int(value)}" if whole else repr(value)
-    text = str(value)
-    odd = any(sign in ",()|='\"?" or sign.isspace() or not sign.isprintable() for sign in text)
-    plain = not odd and not _reads_as_number(text)
-    return text if plain else "'" + text.replace("'", "''") + "'"
-
-
-def _reads_as_number(text: str) -> bool:
-    """Whether a path, unquoted, would come back as a number: 2, 1e5, 1_0, nan."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def meant(word: str, known: list[str]) -> str:

@@ -374,7 +374,7 @@ class Run(ABC, Generic[TaskType]):
             recipe: what the files say about their making; by default all of it; nothing if empty.
 
         Returns:
-            `Task.outputs(path)`.
+            `Task.outputs(path)`, with a PNG in place of what its format cannot hold.
 
         Raises:
             OutputError: a file cannot be written.
@@ -384,9 +384,10 @@ class Run(ABC, Generic[TaskType]):
         files = self.files()
         recipe = self.recipe() if recipe is None else recipe
         paths = self.task.outputs(Path(path))
-        for each, (picture, like, more) in zip(paths, files, strict=True):
+        return [
             save_picture(each, picture, like, tagged(recipe, more))
-        return paths
+            for each, (picture, like, more) in zip(paths, files, strict=True)
+        ]
 
     def record(self, folder: Path) -> list[Path]:
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""

@@ -52,7 +52,7 @@ class DegradeOptions(OperatorTask):
     def check_files(self) -> tuple[int, int]:
         """Look at the headers of the inputs; height and width of what will be written."""
         size_hw = check_picture(self.image)
-        self.check_operator_files()
+        self.check_operator_files(size_hw)
         return self.description.measured_size(size_hw)
 
     def inputs(self) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from dreamsampler.files import OutputError, check_folder
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.inputs import files_among
 from dreamsampler.tasks.progress import Progress, ProgressCallback
+from dreamsampler.tasks.recipe import plain
 from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def execute(
     from dreamsampler.images.record import Recorder
 
     began = time.perf_counter()
-    check_paths(task, output, record)
+    check_paths(task, output, record, metadata)
     recorder: Recorder | None = None
     tell = progress if not isinstance(progress, bool) else None
 
@@ -106,13 +108,16 @@ def _record(result: Result, recorder: Any, folder: Path) -> list[Path]:
     return own
 
 
-def check_paths(task: Task, output: Path, record: Path | None = None) -> list[Path]:
+def check_paths(
+    task: Task, output: Path, record: Path | None = None, metadata: bool = True
+) -> list[Path]:
     """Refuse options, inputs and outputs that cannot work, before anything expensive starts.
 
     Args:
         task: the task.
         output: file or folder to write.
         record: where the record of the run shall go.
+        metadata: whether the files shall carry the recipe.
 
     Returns:
         The files that will be written.
@@ -135,9 +140,23 @@ def check_paths(task: Task, output: Path, record: Path | None = None) -> list[Pa
     if task.OUTPUT == "folder":
         task.check_output(output)
         return paths
-    for path in paths:
-        task.check_output(path, min(height * width * 4, 1 << 24) + (1 << 16))
+    if task.OUTPUT == "picture":
+        _check_fits(task, paths, (height, width), metadata)
+    for path in paths:  # together, which one of them alone does not show
+        task.check_output(path, len(paths) * height * width * 3 + (1 << 16))
     return paths
+
+
+def _check_fits(task: Task, paths: list[Path], size_hw: tuple[int, int], metadata: bool) -> None:
+    """Refuse what the format cannot hold, and warn of what it cannot keep."""
+    from dreamsampler.images.header import transparent
+    from dreamsampler.images.save import check_fits, warn_alpha
+
+    options = json.dumps(plain(vars(task))) if metadata else ""
+    for path in paths:
+        check_fits(path, size_hw, len(options))
+    if getattr(task, "mask_mode", "") != "alpha" and any(map(transparent, task.inputs()[:1])):
+        warn_alpha(paths[0])
 
 
 def _record_files(task: Task, record: Path, outputs: list[Path]) -> list[Path]:

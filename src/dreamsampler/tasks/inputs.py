@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from dreamsampler.files import OutputError, check_folder, sha256
+from dreamsampler.files import OutputError, check_folder, local, sha256
 
 ImageInput: TypeAlias = Path | str | Any
 """A path, a PIL image, a NumPy array (h, w, c), a tensor (c, h, w), or a `Picture`."""
@@ -27,7 +27,7 @@ def in_memory(value: Any, name: str) -> Any:
         InputError: what is no picture.
     """
     if isinstance(value, Path) or (isinstance(value, str) and value):
-        return Path(value)
+        return local(value)
     from dreamsampler.images.memory import picture_of
 
     return picture_of(value, name)

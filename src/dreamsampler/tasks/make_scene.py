@@ -92,7 +92,7 @@ class MakeSceneOptions(OperatorTask):
 
     def check_files(self) -> tuple[int, int]:
         """Look for the files of the operator; height and width of a view; InputError."""
-        self.check_operator_files()
+        self.check_operator_files((self.size, self.size))
         return self.description.measured_size((self.size, self.size))
 
     def check_output(self, path: Path, reserve: int = 1 << 20) -> None:

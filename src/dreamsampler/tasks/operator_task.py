@@ -42,11 +42,13 @@ class OperatorTask(Task):
                 "?, or find them with `dreamsampler restore`"
             )
 
-    def check_operator_files(self) -> None:
-        """Refuse an operator that names a file that is not there."""
+    def check_operator_files(self, size_hw: tuple[int, int] | None = None) -> None:
+        """Refuse an operator whose files are not there, or not for pictures of that size."""
         for path in self.description.inputs():
             if not path.is_file():
                 raise InputError(f"there is no file {path}, which the operator names")
+        if size_hw is not None:
+            self.description.check_files(size_hw)
 
     def check_measured(self, image: Any) -> tuple[int, int]:
         """Height and width of the picture that a measured picture is of, from the headers.
@@ -63,4 +65,5 @@ class OperatorTask(Task):
                 f"{self.operator} makes {width}x{height} pixels of {measured[1]}x{measured[0]}: "
                 "crop the picture, or take a smaller factor"
             )
+        self.description.check_files((height, width))
         return height, width

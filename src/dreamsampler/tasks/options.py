@@ -176,25 +176,19 @@ class Option:
         return int(number)
 
     def _numbers(self, value: Any) -> tuple[int | float | str, ...]:
-        parts = self._json(value) if _is_json(value) else value
+        parts = json_list(value)
         parts = re.split(r"[\s,]+", parts.strip()) if isinstance(parts, str) else parts
         if not isinstance(parts, list | tuple) or len(parts) != self.count:
             raise self._wrong(value, f"{self.count} numbers")
         return tuple(self._number(each) for each in parts)
 
     def _listed(self, value: Any) -> list[Any]:
-        value = self._json(value) if _is_json(value) else value
+        value = json_list(value)
         if isinstance(value, list | tuple):
             return list(value)
         if isinstance(value, str) and self.kind == "texts":
             return [line.strip() for line in value.splitlines() if line.strip()]
         return [value]
-
-    def _json(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise self._wrong(text, "a JSON list if it begins with [") from None
 
     def _text(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
@@ -337,8 +331,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _is_json(value: Any) -> bool:
-    return isinstance(value, str) and value.lstrip().startswith("[")
+def json_list(value: Any) -> Any:
+    """What text in brackets holds if it is a list in JSON; anything else as it is.
+
+    Raises:
+        InputError: text that begins as a list of texts, and does not end as one.
+
+    Example:
+        >>> json_list('["a.png", "b.png"]'), json_list("[1] cat.png")
+        (['a.png', 'b.png'], '[1] cat.png')
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        if re.match(r'\s*\[\s*"', value):
+            raise InputError(f"{shown(value)} begins as a JSON list: end it as one") from None
+        return value
 
 
 def _alternatives(hint: Any) -> list[Any]:

@@ -255,3 +255,52 @@ def test_the_command_refuses_in_one_line(cli, url):
         assert (said.code, said.out) == (2, "")
         assert len(said.lines) == 1, said.err
         assert match in said.err
+
+
+def test_calls_that_cannot_be_meant_get_a_sentence_and_a_status(url):
+    """Whatever comes: no error of the server, no traceback, no path."""
+    lists, names = "/gradio_api/call/edit", "/gradio_api/call/v2/edit"
+    cases = [
+        (lists, b"{", 400, "no JSON"),
+        (lists, b"[]", 400, "must be a JSON object"),
+        (lists, b'{"data": 3}', 400, "data must be a list"),
+        (lists, b'{"data": []}', 400, "edit needs image"),
+        (lists, json.dumps({"data": [1] * 99}).encode(), 400, "a list of at most"),
+        (lists, b'{"data": ["cat.png", "dog"]}', 400, "image must be an uploaded file"),
+        (names, b"[]", 400, "must be a JSON object"),
+        (names, b"{}", 400, "edit needs image"),
+        (names, b'{"imge": 1}', 400, "no option 'imge' (did you mean image?)"),
+        (names, b'{"image": {"path": "/received/x.png"}, "prompt": "x"}', 400, "upload it again"),
+        ("/gradio_api/call/nope", b'{"data": []}', 404, "no call 'nope'"),
+        ("/gradio_api/call/v2/nope", b"{}", 404, "no call 'nope'"),
+        ("/gradio_api/run/edit", b'{"data": []}', 400, "edit needs image"),
+        ("/gradio_api/queue/join", b'{"data": [], "fn_index": 9999}', 404, "no function 9999"),
+    ]
+    for path, body, status, words in cases:
+        found, _, answer = get(url, path, "POST", body)
+        assert (found, words in json.loads(answer)["detail"]) == (status, True), (
+            path,
+            body,
+            answer,
+        )
+    found, _, answer = get(url, f"{lists}/none")
+    assert (found, json.loads(answer)["detail"][:21]) == (404, "there is no such call")
+
+
+def test_values_are_read_as_the_command_reads_them(url, client, cat, tmp_path):
+    """An SVG file, a file in place of a list, a list in place of a file, numbers as text."""
+    drawing = tmp_path / "square.svg"
+    drawing.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
+        '<rect fill="#0a0" width="40" height="40"/></svg>'
+    )
+    few = {"size": 64, "paths": 2, "fit_steps": 2, "update_steps": 1, "num_inference_steps": 1}
+    out = client.predict(handle_file(str(drawing)), prompt="square", **few, api_name="/vectorize")
+    assert out[0]["input"]["mode"] == "SVG"
+    quick = {"prompt": "x", "num_inference_steps": "1", "size": "64"}
+    out = client.predict(cat, mask_image=cat, **{**quick, "prompt": ["x"]}, api_name="/inpaint")
+    assert len(out[0]["options"]["mask_image"]) == 1
+    assert client.predict([cat], **quick, api_name="/edit")[0]["options"]["size"] == 64
+    for wrong, words in (({"prompt": ["x"]}, "must be text"), ({"seed": "many"}, "whole number")):
+        with pytest.raises(Exception, match=words):
+            client.predict(cat, **{**quick, **wrong}, api_name="/edit")

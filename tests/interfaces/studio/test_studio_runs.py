@@ -136,7 +136,7 @@ def test_an_operator_names_uploads_only(submissions, picture, tmp_path):
     values["operator_files"] = [tmp_path / "lost.png"]
     job = submissions.submit(Restore, values, "ada")
     _, run = finished(job)
-    assert run.recipe["options"]["operator"] == "mask(path=lost.png)"
+    assert run.recipe["options"]["operator"] == "mask(lost.png)"
 
 
 def test_warnings_come_along(submissions, picture, tmp_path):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, text_encoding
 
 LONGEST_LINE = 1 << 20
 """Characters of a JSON row; a recipe has a few thousand."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+_DELIMITERS = (",", ";", "\t")
+_INDEX = ("", "Unnamed: 0", "__index_level_0__")
+"""Names of a column with which pandas numbers rows."""
 _MARKS = ("-mask", "_mask", ".mask")
 
 
@@ -20,7 +24,7 @@ def manifest_rows(path: Path, masks: Path | None = None) -> Iterator[dict[str, A
     """The rows of a manifest, read one at a time; what is no row, as the error.
 
     Args:
-        path: .jsonl, .csv or .parquet, or a folder of pictures.
+        path: .jsonl, .csv, .tsv or .parquet, or a folder of pictures.
         masks: folder of masks that belong to a folder of pictures.
 
     Raises:
@@ -34,22 +38,25 @@ def manifest_rows(path: Path, masks: Path | None = None) -> Iterator[dict[str, A
             f"masks are paired with a folder of pictures, and {path} is a table: name each row's "
             "mask_image in it"
         )
-    readers = {".jsonl": _of_jsonl, ".ndjson": _of_jsonl, ".csv": _of_csv, ".parquet": _of_parquet}
+    readers = {".jsonl": _of_jsonl, ".ndjson": _of_jsonl, ".csv": _of_csv, ".tsv": _of_csv}
+    readers |= {".parquet": _of_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(
-            f"{path} is no manifest: pass a .jsonl, .csv or .parquet file, or a folder of pictures"
+            f"{path} is no manifest: pass a .jsonl, .csv, .tsv or .parquet file, or a folder of "
+            "pictures"
         )
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the name and the folder")
     try:
         yield from reader(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason})") from error
 
 
 def _of_jsonl(path: Path) -> Iterator[dict[str, Any] | InputError]:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with open(path, encoding=text_encoding(path)) as file:
         while line := file.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
                 while line and not line.endswith("\n"):
@@ -61,7 +68,9 @@ def _of_jsonl(path: Path) -> Iterator[dict[str, Any] | InputError]:
 
 def _row(line: str) -> dict[str, Any] | InputError:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_once)
+    except InputError as error:
+        return error
     except (ValueError, RecursionError) as error:
         return InputError(f"the row is no JSON ({str(error)[:80]}): write one object a line")
     if not isinstance(row, dict):
@@ -69,15 +78,34 @@ def _row(line: str) -> dict[str, Any] | InputError:
     return row
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; InputError if a name stands in it twice."""
+    _check_names([name for name, _ in pairs], "the row")
+    return dict(pairs)
+
+
+def _check_names(names: list[str], what: str) -> None:
+    twice = [name for i, name in enumerate(names) if name and name in names[:i]]
+    if twice:
+        raise InputError(f"{what} has {twice[0]!r} twice: leave one of them out")
+
+
 def _of_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = csv.reader(file)
+    """Cells between commas, semicolons or tabs, whichever makes most columns of the first line."""
+    with open(path, encoding=text_encoding(path), newline="") as file:
+        first = file.readline()
+        separator = re.fullmatch(r"sep=(.)\s*", first)  # Excel's
+        if separator is None:
+            file.seek(0)
         try:
+            delimiter = separator[1] if separator else max(_DELIMITERS, key=first.count)
+            lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
             names = [name.strip() for name in next(lines, [])]
-        except csv.Error as error:
+        except (csv.Error, TypeError) as error:
             raise InputError(f"{path} is no CSV table ({error}): save it again") from None
         if not any(names):
             raise InputError(f"{path} has no line of column names: begin with image,prompt")
+        _check_names(names, f"the first line of {path}")
         while True:
             try:
                 cells = next(lines, None)
@@ -86,12 +114,24 @@ def _of_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
                 continue
             if cells is None:
                 return
-            if len(cells) > len(names):
-                yield InputError(
-                    f"the row has {len(cells)} cells for {len(names)} columns: quote commas"
-                )
-            elif any(cells):
-                yield _present(zip(names, cells, strict=False))
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                yield _cells(names, cells)
+
+
+def _cells(names: list[str], cells: list[str]) -> dict[str, Any] | InputError:
+    """A row; an index, as pandas writes it before the first column, is no option."""
+    if len(cells) > len(names) and any(cells[len(names) :]):
+        return InputError(
+            f"the row has {len(cells)} cells for {len(names)} columns: quote cells that hold the "
+            "separator"
+        )
+    pairs = list(zip(names, cells, strict=False))
+    pairs = pairs[1:] if names[0] in _INDEX and pairs[0][1].isdecimal() else pairs
+    lost = [cell for name, cell in pairs if cell and not name]
+    if lost:
+        return InputError(f"{lost[0][:40]!r} stands in a column without a name: name it")
+    return _present(pairs)
 
 
 def _of_parquet(path: Path) -> Iterator[dict[str, Any] | InputError]:
@@ -102,17 +142,21 @@ def _of_parquet(path: Path) -> Iterator[dict[str, Any] | InputError]:
             f"reading {path} takes pyarrow: pip install 'dreamsampler[batch]', or write .jsonl"
         ) from None
     try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
+        table = parquet.ParquetFile(path)
+        _check_names(table.schema_arrow.names, str(path))
+        for batch in table.iter_batches(batch_size=256):
             for row in batch.to_pylist():
-                yield _present(row.items())
+                yield _present((name, cell) for name, cell in row.items() if name not in _INDEX)
+    except InputError:
+        raise
     except Exception as error:  # arrow's own classes, for whatever a damaged file causes
         text = " ".join(str(error).split())[:120]
         raise InputError(f"{path} is no parquet file that can be read ({text})") from error
 
 
 def _present(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A row of a table without its empty cells."""
-    return {name: value for name, value in cells if value is not None and value != ""}
+    """A row of a table without its empty cells, which pandas writes as NaN among numbers."""
+    return {name: cell for name, cell in cells if cell is not None and cell != "" and cell == cell}
 
 
 def _of_folder(folder: Path, masks: Path | None) -> Iterator[dict[str, Any]]:

@@ -85,5 +85,5 @@ class Batch:
 
 
 def is_address(text: str | Path) -> bool:
-    """Whether a name is an address such as s3://bucket/name, rather than a path."""
-    return "://" in str(text)
+    """Whether a name is an address such as s3://bucket/name, rather than a path or file://."""
+    return "://" in str(text) and not str(text).lower().startswith("file:")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, located
 from dreamsampler.images.save import FORMATS
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import LEDGER, SHEET, SUMMARY, Batch, is_address
-from dreamsampler.interfaces.model_options import ADDED, with_files
-from dreamsampler.tasks.from_values import file_options, task_of, task_type
+from dreamsampler.interfaces.model_options import ADDED, with_call_files
+from dreamsampler.tasks.from_values import file_options, task_of, task_type, with_files
 from dreamsampler.tasks.recipe import upgrade
 
 SUFFIXES = {"picture": tuple(FORMATS), "svg": (".svg",), "folder": ("",)}
@@ -129,11 +129,8 @@ def _read_row(
     given = {**_upgraded(task, defaults), **_upgraded(task, own)}
     options = {name: value for name, value in given.items() if value is not None}
     call = _call_of(options, folder)
-    files = [name for name in file_options(task) if name in options]
-    for name in files:
-        options[name] = _each(options[name], lambda path: _located(path, folder))
-    fetched = {name: _each(options[name], _file_name) for name in files}
-    task_of(task, {**options, **fetched}).check()
+    options = with_files(task, options, lambda path: _located(path, folder))
+    task_of(task, with_files(task, options, _file_name)).check()
     suffixes = SUFFIXES[kind.OUTPUT]
     main = options.get(next(iter(file_options(task)), ""), "")
     name = _output(output, f"{number:05d}-{Path(str(main)).stem}{suffixes[0]}")
@@ -159,7 +156,7 @@ def _call_of(options: dict[str, Any], folder: Path) -> tuple[str, ...]:
             raise InputError(f"a call takes files that are here, not {path}: copy it")
         return _located(path, folder)
 
-    return tuple(f"{name}={with_files(value, located)}" for name, value in values.items())
+    return tuple(f"{name}={with_call_files(value, located)}" for name, value in values.items())
 
 
 def _upgraded(task: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -185,27 +182,11 @@ def _check_model(model: dict[str, Any]) -> None:
         raise InputError(f"model is {str(name)[:60]!r}, but must be a name")
 
 
-def _each(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A file changed, or each of several; a table holds several as JSON."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    if isinstance(value, list | tuple):
-        return [_each(each, change) for each in value]
-    return change(value)
-
-
 def _located(path: Any, folder: Path) -> Any:
     """A file of a row: beside the manifest if it is there, else from the current folder."""
     if not isinstance(path, str) or not path or is_address(path):
         return path
-    try:
-        beside = folder / path
-        return str(beside) if beside.exists() or not Path(path).exists() else path
-    except (OSError, ValueError):  # a name too long, or with a zero in it
-        return path
+    return str(located(path, folder))
 
 
 def _file_name(path: Any) -> Any:

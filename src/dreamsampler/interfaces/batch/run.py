@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, local
 from dreamsampler.interfaces.batch.ledger import Ledger, Record, Store
 from dreamsampler.interfaces.batch.manifest import manifest_rows
 from dreamsampler.interfaces.batch.options import LEDGER, SHEET, SUMMARY, Batch, is_address
@@ -38,7 +38,7 @@ def run_batch(batch: Batch, model: ModelOptions) -> None:
     began = time.perf_counter()
     with contextlib.ExitStack() as stack, Bar() as bar:
         manifest, folder = _manifest(batch, stack)
-        masks = None if batch.masks is None else Path(batch.masks)
+        masks = None if batch.masks is None else local(batch.masks)
         bar.stage("reading the manifest")
         total = sum(1 for _ in manifest_rows(manifest, masks))
         if not total:
@@ -68,7 +68,7 @@ def run_batch(batch: Batch, model: ModelOptions) -> None:
 def _manifest(batch: Batch, stack: contextlib.ExitStack) -> tuple[Path, Path]:
     """The manifest as a file here, and the folder in which its rows' files are looked up."""
     if not is_address(batch.manifest):
-        path = Path(batch.manifest)
+        path = local(batch.manifest)
         return path, path if path.is_dir() else path.parent
     from dreamsampler.interfaces.batch.remote import fetched
 
@@ -78,7 +78,7 @@ def _manifest(batch: Batch, stack: contextlib.ExitStack) -> tuple[Path, Path]:
 def _store(batch: Batch) -> Store:
     """The output folder: here, or in an object store."""
     if not is_address(batch.output):
-        return Ledger(Path(batch.output), resume=batch.resume)
+        return Ledger(local(batch.output), resume=batch.resume)
     from dreamsampler.interfaces.batch.remote import RemoteLedger
 
     return RemoteLedger(batch.output, resume=batch.resume)

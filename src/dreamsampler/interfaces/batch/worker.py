@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import secrets
 import shutil
 import threading
@@ -20,10 +21,10 @@ from dreamsampler.files import OutputError, sha256
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import is_address
 from dreamsampler.interfaces.batch.rows import Row
-from dreamsampler.interfaces.model_options import ModelOptions, named_values, with_files
+from dreamsampler.interfaces.model_options import ModelOptions, named_values, with_call_files
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import execute
-from dreamsampler.tasks.from_values import file_options, task_of, task_type
+from dreamsampler.tasks.from_values import task_of, task_type, with_files
 from dreamsampler.tasks.recipe import plain
 
 AT_ONCE = {"cpu": 1}
@@ -60,8 +61,9 @@ class Worker:
 
     def at_once(self) -> int:
         """How many rows are best done together on the device."""
-        device = getattr(self._load(None, None, ()), "device", None)
-        return AT_ONCE.get(getattr(device, "type", "cpu"), AT_ONCE_ELSEWHERE)
+        from dreamsampler.models.device import choose_device
+
+        return AT_ONCE.get(choose_device(self.model.device).type, AT_ONCE_ELSEWHERE)
 
     def do(self, rows: Sequence[Row]) -> list[Record]:
         """Do rows together; a row that fails has a record with the error.
@@ -75,7 +77,9 @@ class Worker:
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
             uses_model = task_type(row.task).USES_MODEL
-            groups.setdefault((uses_model, row.model, row.revision, row.call), []).append(row)
+            groups.setdefault((uses_model, row.model, row.revision, tuple(row.call)), []).append(
+                row
+            )
         records: dict[int, Record] = {}
         with _caught_warnings() as caught:
             for (uses_model, *model), group in groups.items():
@@ -124,17 +128,17 @@ class Worker:
     def _task(self, row: Row) -> Iterator[tuple[Task, dict[str, Any]]]:
         """The task with files that can be opened, and the names that its recipe shall have."""
         scratch = self.staging / f"in-{secrets.token_hex(6)}"
-        original = {n: row.options[n] for n in file_options(row.task) if n in row.options}
+        count = itertools.count()
         try:
-            opened = {name: self._opened(value, scratch) for name, value in original.items()}
-            moved = {name: value for name, value in original.items() if opened[name] != value}
-            yield task_of(row.task, {**row.options, **opened}), moved
+            opened = with_files(
+                row.task, row.options, lambda path: self._opened(path, scratch / str(next(count)))
+            )
+            moved = {n: value for n, value in row.options.items() if opened[n] != value}
+            yield task_of(row.task, opened), moved
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _opened(self, value: Any, scratch: Path) -> Any:
-        if isinstance(value, list):
-            return [self._opened(each, scratch / str(i)) for i, each in enumerate(value)]
         if is_address(value):
             from dreamsampler.interfaces.batch.remote import fetch
 
@@ -161,7 +165,7 @@ class Worker:
         # a row may name the batch's own model, which may have its version: sdxl@COMMIT
         named = model is not None and model not in (self.model.model, pin(self.model.model)[0])
         options = replace(self.model, model=model, revision=None) if named else self.model
-        own = {n: with_files(v, self._here) for n, v in named_values("call", call).items()}
+        own = {n: with_call_files(v, self._here) for n, v in named_values("call", call).items()}
         entries = {**named_values("call", options.call), **own}
         options = replace(options, call=tuple(f"{name}={v}" for name, v in entries.items()))
         if self._loaded is None or self._loaded[0] != options:

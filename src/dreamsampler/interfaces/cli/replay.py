@@ -84,7 +84,7 @@ def replay(options: Replay, model: RecipeModel) -> None:
 
 def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]:
     """The task of a recipe with its files found, and what has changed in them."""
-    from dreamsampler.tasks.from_values import file_options, task_of
+    from dreamsampler.tasks.from_values import file_options, task_of, with_files
 
     name, given = recipe.get("task"), recipe.get("options")
     if not isinstance(given, dict):
@@ -96,15 +96,16 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
         )
     given, recorded = dict(given), recipe.get("input")
     recorded = recorded if isinstance(recorded, dict) else {}
-    for i, option in enumerate(file_options(name)):  # type: ignore[arg-type]  # it is looked up
-        moved = options.input if i == 0 else None
-        in_memory = i == 0 and "name" in recorded and recorded["name"] is None
-        if in_memory and moved is None and given.get(option) is not None:
-            raise InputError(
-                f"{options.result} was made from a picture in memory, which has no file: pass "
-                "--input PICTURE"
-            )
-        given[option] = _find(given.get(option), options.result.parent, moved)
+    main = next(iter(file_options(name)), "")  # type: ignore[arg-type]  # it is looked up
+    in_memory = "name" in recorded and recorded["name"] is None
+    if options.input is not None:
+        given[main] = str(options.input)
+    elif in_memory and given.get(main) is not None:
+        raise InputError(
+            f"{options.result} was made from a picture in memory, which has no file: pass "
+            "--input PICTURE"
+        )
+    given = with_files(name, given, lambda value: _find(value, options.result.parent))  # type: ignore[arg-type]
     task = task_of(name, given)
     task.check()
     task.check_files()
@@ -126,12 +127,8 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
     return task, changed
 
 
-def _find(value: Any, beside: Path, moved: Path | None) -> Any:
+def _find(value: Any, beside: Path) -> Any:
     """A file where the recipe has it, or under its own name beside the result."""
-    if isinstance(value, list):
-        return [_find(each, beside, None) for each in value]
-    if moved is not None:
-        return str(moved)
     if not isinstance(value, str) or "\0" in value or Path(value).exists():
         return value
     other = beside / Path(value).name

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, final
 import gradio as gr
 
 from dreamsampler.cancel import Canceled
-from dreamsampler.interfaces.studio.submission import OPERATOR_FILES
+from dreamsampler.interfaces.studio.calls import options_of_call
 from dreamsampler.interfaces.studio.uploads import is_scene
 from dreamsampler.tasks.base import Task
-from dreamsampler.tasks.options import Option, options_of
+from dreamsampler.tasks.options import Option
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.studio.session import Sessions
@@ -28,10 +28,7 @@ def add_endpoints(tasks: Sequence[type[Task]], sessions: Sessions, page: gr.Bloc
     clients = Clients(page)
     with gr.Column(visible=False):
         for task in tasks:
-            options = list(options_of(task).values())
-            if any(option.name == "operator" for option in options):
-                about = "files that the operator names, uploaded"
-                options.append(Option(OPERATOR_FILES, "files", about, (), optional=True))
+            options = options_of_call(task)
             boxes = [_box(option, task) for option in options]
             recipe = gr.JSON(label="recipe")
             files = gr.File(label="files", file_count="multiple")

@@ -48,7 +48,8 @@ def component(option: Option, kind: type[Task]) -> Any:
                 lines = {name: each.use for name, each in methods(kind).items()}
             choices = [(f"{w}: {line}" if line else str(w), w) for w, line in lines.items()]
             if any(lines.values()) and len(lines) <= MOST_LINES:
-                return gr.Radio(choices, value=value, elem_classes="ds-lines", label=option.label)
+                about = {"elem_classes": "ds-lines", "label": option.label, "visible": visible}
+                return gr.Radio(choices, value=value, **about)
             return gr.Dropdown(choices, value=value, **labels)
         case "number" if option.limits == (0, 1) and not (option.words or option.optional):
             return gr.Slider(0, 1, value, step=0.05, **labels)

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias, final
 from urllib.parse import unquote
 
+from dreamsampler.files import InputError
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -35,6 +37,7 @@ HEADERS = (
 )
 _ADDRESS = re.compile(r"(file=|proxy=|stream/)?\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _FILE = "/file="
+_EVENT = re.compile(r"/call/(?:v2/)?[^/]+/([^/]+)/*$")
 _TEXTS = (b"application/json", b"text/event-stream", b"text/html")
 """Answers that may name files."""
 _UNUSED = ("/proxy=", "/file/", "/deep_link", "/vibe-", "/dev/reload")
@@ -49,13 +52,23 @@ class Guard:
         app: the other one.
         cache: the folder of what this server has received; requests may name no other file.
         runs: whether a request, by its id, is under way rather than in the queue.
+        check: (path, request) -> the request as gradio can take it; InputError or LookupError with
+            a sentence for one that it cannot.
+        known: whether a request of that id was taken.
         most_json: bytes of a JSON request; masks that are painted are in there.
     """
 
     def __init__(
-        self, app: Any, cache: str, runs: Callable[[str], bool], most_json: int = 24_000_000
+        self,
+        app: Any,
+        cache: str,
+        runs: Callable[[str], bool],
+        check: Callable[[str, Any], Any],
+        known: Callable[[str], bool],
+        most_json: int = 24_000_000,
     ) -> None:
         self.app, self.cache, self.runs, self.most_json = app, cache, runs, most_json
+        self.check, self.known = check, known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on; every answer gets `HEADERS`."""
@@ -73,13 +86,28 @@ class Guard:
                 await refuse(send, 404, "there is no such file here")
                 return
             scope = {**scope, "path": before + mark + to_server(name, self.cache)}
+        event = _EVENT.search(path)
+        if scope["method"] == "GET" and event and not self.known(event[1]):
+            await refuse(send, 404, "there is no such call, or its answer was read already")
+            return
         kinds = [v for k, v in scope.get("headers", []) if k.lower() == b"content-type"]
         if scope["method"] == "POST" and not (kinds and kinds[0].startswith(b"multipart/")):
             body = await self._body(receive)
             if body is None:
                 await refuse(send, 413, f"a request may have {self.most_json / 1e6:g} MB")
                 return
-            body = self._translated(body, cancels=path.rstrip("/").endswith("/cancel"))
+            try:
+                body = self._translated(body, path, kinds[0] if kinds else b"")
+            except LookupError as error:
+                await refuse(send, 404, str(error.args[0]))
+                return
+            except ValueError as error:
+                if path.rstrip("/").endswith("/queue/join"):  # as gradio's client shows it
+                    reason = {"is_valid": False, "parameter_name": "call", "message": str(error)}
+                    await refuse(send, 422, [{"__type__": "validate", **reason}])
+                else:
+                    await refuse(send, 400, str(error))
+                return
             if body is None:
                 await refuse(send, 400, "a file must be uploaded here first: send the file itself")
                 return
@@ -90,14 +118,18 @@ class Guard:
             receive = replayed(body, receive)
         await self.app(scope, receive, send)
 
-    def _translated(self, body: bytes, *, cancels: bool) -> bytes | None:
+    def _translated(self, body: bytes, path: str, kind: bytes) -> bytes | None:
         """A request as gradio expects it; None if it names a file that is not its sender's."""
         try:
             request = json.loads(body) if body else None
-        except ValueError:
-            return body
+        except (ValueError, RecursionError) as error:
+            if b"json" not in kind:  # such as the form of a login
+                return body
+            raise InputError(f"the request is no JSON ({error}): send one object") from None
         if not translate(request, self.cache):
             return None
+        request = self.check(path, request)
+        cancels = path.rstrip("/").endswith("/cancel")
         if cancels and isinstance(request, dict) and not self.runs(str(request.get("event_id"))):
             # gradio would end whatever the session runs of that kind, also when what is canceled
             # is a later one that waits; an index of no function ends nothing
@@ -206,7 +238,7 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def refuse(send: Send, status: int, detail: str) -> None:
+async def refuse(send: Send, status: int, detail: Any) -> None:
     """Answer with an error."""
     body = json.dumps({"detail": detail}).encode()
     start = {"type": "http.response.start", "status": status}

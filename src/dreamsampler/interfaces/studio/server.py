@@ -188,14 +188,24 @@ def card(name: str) -> str:
 def _launch(page: Any, studio: Studio, sessions: Sessions) -> str:
     from starlette.middleware import Middleware
 
+    from dreamsampler.interfaces.studio.calls import Calls
     from dreamsampler.interfaces.studio.guard import Guard
     from dreamsampler.interfaces.studio.page import head, style, theme
+    from dreamsampler.interfaces.studio.specs import TABS
 
     def runs(event: str) -> bool:
         """Whether a request to gradio's queue is worked on, rather than waiting or over."""
         return any(each._id == event for jobs in page._queue.active_jobs for each in jobs or ())
 
-    guards = [Middleware(Guard, cache=str(sessions.cache), runs=runs)]
+    def known(event: str) -> bool:
+        """Whether the answer of a call can be asked for."""
+        queue = page._queue
+        waiting = queue.pending_event_ids_session.values()
+        return event in queue.event_ids_to_events or any(event in each for each in waiting)
+
+    check = Calls([spec.task for spec in TABS], sessions, page).check
+    cache = str(sessions.cache)
+    guards = [Middleware(Guard, cache=cache, runs=runs, check=check, known=known)]
     started = partial(
         page.launch,
         server_name=studio.host,

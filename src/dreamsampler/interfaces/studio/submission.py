@@ -22,7 +22,8 @@ from dreamsampler.interfaces.studio.run_store import (
 )
 from dreamsampler.interfaces.studio.uploads import Limits, copy, copy_scene, is_scene, safe_name
 from dreamsampler.interfaces.studio.worker import Job, Worker
-from dreamsampler.operators.spec import Description, parse
+from dreamsampler.operators.grammar import with_files
+from dreamsampler.operators.registry import OPERATORS
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.inputs import files_among
 from dreamsampler.tasks.options import options_of, read_options
@@ -100,7 +101,8 @@ class Submissions:
                 continue
             paths = []
             for i, upload in enumerate(map(Path, uploads)):
-                self.limits.check_picture(upload)
+                if not (kind.OUTPUT == "svg" and upload.suffix.lower() == ".svg"):
+                    self.limits.check_picture(upload)
                 name = f"{option.name}{f'-{i}' if i else ''}{upload.suffix.lower()}"
                 name = safe_name(upload.name) if option.name == "image" else name
                 paths.append(copy(upload, inputs, self.limits, name))
@@ -125,29 +127,20 @@ class Submissions:
         Raises:
             InputError: a file was not uploaded, whether the server has one of that name or not.
         """
-        operator = parse(text) if text.strip() else Description()
-        if not operator.inputs():
-            return text
         uploads = {Path(each).name: Path(each) for each in files}
 
-        def locate(name: str, value: Any) -> Any:
-            if name != "path":
-                return value
-            if str(value) not in uploads:
+        def locate(name: str) -> str:
+            if name not in uploads:
                 raise InputError(
-                    f"the operator names {Path(str(value)).name}, which was not uploaded with it: "
+                    f"the operator names {Path(name).name}, which was not uploaded with it: "
                     "add the file"
                 )
-            target = folder / safe_name(str(value))
+            target = folder / safe_name(name)
             if not target.exists():
-                copy(uploads[str(value)], folder, self.limits, target.name)
+                copy(uploads[name], folder, self.limits, target.name)
             return str(target)
 
-        steps = [
-            replace(step, values=tuple((name, locate(name, value)) for name, value in step.values))
-            for step in operator.steps
-        ]
-        return str(replace(operator, steps=tuple(steps)))
+        return with_files(text, locate, OPERATORS)
 
 
 def without_paths(recipe: dict[str, Any], inputs: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from dreamsampler.files import InputError
-from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, open_header
+from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, transparent
 from dreamsampler.methods.registry import methods_of
 from dreamsampler.tasks.inputs import ImageInput
 from dreamsampler.tasks.method_task import MethodTask
@@ -159,12 +159,8 @@ def _counted(task: InpaintOptions) -> str:
 
 
 def _check_transparency(path: Any) -> None:
-    if not isinstance(path, str | Path):
-        transparent, name = path.alpha is not None, "the picture"
-    else:
-        with open_header(path) as image:
-            transparent, name = image.has_transparency_data, path
-    if not transparent:
+    name = path if isinstance(path, str | Path) else "the picture"
+    if not transparent(path):
         raise InputError(
             f"{name} has no transparency, and mask mode alpha paints transparent pixels: pass "
             "a picture with an alpha channel, or mask mode white or black"

@@ -145,7 +145,9 @@ class VectorizeOptions(OperatorTask):
             return self._canvas((scene.height, scene.width))
         measured = check_picture(self.image)
         self.check_operator_files()
-        return self._canvas(measured)
+        size_hw = self._canvas(measured)
+        self.description.check_files(size_hw)
+        return size_hw
 
     def _canvas(self, measured: tuple[int, int]) -> tuple[int, int]:
         height, width = self.description.input_size(measured)
