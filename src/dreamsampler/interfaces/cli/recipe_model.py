@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
-from dreamsampler.files import InputError, sha256
+from dreamsampler.files import InputError, located, sha256
 from dreamsampler.interfaces.model_options import ADDED, ModelOptions, named_values
 
 LOADED = {"distilled": str, "tiling": int, "variant": str, "pipeline": str}
@@ -35,9 +35,9 @@ class RecipeModel:
     pipeline: str | None = None
     """another class of diffusers than in the recipe"""
     controlnet: tuple[str, ...] = ()
-    """where a control network of the recipe is now, if it was moved"""
+    """control networks in place of the recipe's, or where they are now; may be given several times"""
     ip_adapter: str | None = None
-    """where the IP-Adapter of the recipe is now, if it was moved"""
+    """another IP-Adapter than in the recipe, or where it is now"""
     call: tuple[str, ...] = ()
     """NAME=VALUE, another argument of the pipeline's call than in the recipe, or NAME=@FILE, where
     its file is now"""
@@ -74,9 +74,13 @@ class RecipeModel:
             for name, kind in LOADED.items()
             for value in [recorded.get(name)]
         }
-        given = {kind: getattr(self, kind) or () for kind in ADDED}
-        given["ip_adapter"] = (self.ip_adapter,) if self.ip_adapter else ()
-        lora, words, control, adapter = (_added(recorded, k, given[k], beside) for k in ADDED)
+        lora = _added(recorded, "lora", self.lora, beside)
+        words = _added(recorded, "textual_inversion", self.textual_inversion, beside)
+        control, adapter = self.controlnet, self.ip_adapter
+        if not control:
+            control = tuple(path for path, _ in _added(recorded, "controlnet", (), beside))
+        if adapter is None:
+            adapter = next((path for path, _ in _added(recorded, "ip_adapter", (), beside)), None)
         return ModelOptions(
             model=model,
             dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
@@ -84,8 +88,8 @@ class RecipeModel:
             revision=self.revision or (commit if hub else None),
             lora=tuple(_with_strength(*each) for each in lora),
             textual_inversion=tuple(Path(path) for path, _ in words),
-            controlnet=tuple(path for path, _ in control),
-            ip_adapter=adapter[0][0] if adapter else None,
+            controlnet=control,
+            ip_adapter=adapter,
             call=tuple(_call(recorded.get("call"), self.call, beside)),
             config=self.config,
             **loaded,
@@ -167,7 +171,8 @@ def _call(recorded: Any, given: Sequence[str], beside: Path) -> Iterator[str]:
 
 def _near(name: str, beside: Path) -> Path | None:
     """A file or folder beside a result, or else in the current folder."""
-    return next((place / name for place in (beside, Path()) if (place / name).exists()), None)
+    path = located(name, beside)
+    return path if path.exists() else None
 
 
 def _added(
@@ -179,15 +184,15 @@ def _added(
     unused = [str(each) for each in given]
     found: list[tuple[str, Any]] = []
     for each in files:
-        given_name = str(each.get("name"))
-        name = Path(given_name).name
+        full = str(each.get("name"))
+        name = Path(full).name
         path = _match(name, str(each.get("sha256")), unused)
         if path is not None:
             unused.remove(path)
         else:
-            near = Path(given_name) if Path(given_name).is_dir() else _near(name, beside)
-            if near is None and given_name.count("/") and not Path(given_name).is_absolute():
-                near = Path(given_name)  # on the hub
+            near = Path(full) if Path(full).is_dir() else _near(name, beside)
+            if near is None and full.count("/") and not Path(full).is_absolute():
+                near = Path(full)  # on the hub
             if near is None:
                 raise InputError(
                     f"the recipe was made with the {ADDED[kind]} {name}, which is not here: pass "

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from dreamsampler.files import InputError, sha256
+from dreamsampler.files import InputError, local, sha256
 from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import as_pil
 from dreamsampler.models.driven.call import same
@@ -240,7 +240,7 @@ def _with_paths(value: Any) -> Any:
     """A value with @FILE as a path, also within lists."""
     if isinstance(value, list):
         return [_with_paths(each) for each in value]
-    return Path(value[1:]) if isinstance(value, str) and value.startswith("@") else value
+    return local(value[1:]) if isinstance(value, str) and value.startswith("@") else value
 
 
 def _fit(hint: Any, value: Any) -> Any:
@@ -274,7 +274,7 @@ def _located(hint: Any, value: Any) -> Any:
         return type(value)(_located(hint, each) for each in value)
     takes = {_words(kind) for kind in _leaves(hint)}
     files = takes & {_TENSOR, _WORDS["Image"]} and _WORDS["str"] not in takes
-    return Path(value) if isinstance(value, str) and files else value
+    return local(value) if isinstance(value, str) and files else value
 
 
 def _leaves(hint: Any) -> list[Any]:
