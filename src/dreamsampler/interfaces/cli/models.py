@@ -71,6 +71,5 @@ def _lines(options: Models, found: Described) -> list[str]:
     for each in found.arguments:
         default = "" if each.default is None else f", by default {each.default}"
         lines.append(f"  --call {each.name}=: {each.takes}{default}")
-        indents = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
-        lines += textwrap.wrap(each.about, width, **indents)
+        lines += textwrap.wrap(each.about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines

@@ -35,7 +35,7 @@ class RecipeModel:
     pipeline: str | None = None
     """another class of diffusers than in the recipe"""
     controlnet: tuple[str, ...] = ()
-    """control networks in place of the recipe's, or where they are now; may be given several times"""
+    """control networks in place of the recipe's, or where those are now"""
     ip_adapter: str | None = None
     """another IP-Adapter than in the recipe, or where it is now"""
     call: tuple[str, ...] = ()
