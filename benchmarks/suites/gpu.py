@@ -59,21 +59,20 @@ class Job:
         self.eps = self.eps.to(place)
         self.words, self.null = self.prior.condition("a cat"), self.prior.condition(None)
         self.levels = self._levels()
-        self.inputs: dict[str, Any] = {
-            "prompt_embeds": self.words.embeddings,
-            "guidance_scale": SCALE,
-        }
-        if name != "flux":
-            self.inputs["negative_prompt_embeds"] = self.null.embeddings
-        if self.words.pooled is not None:
-            self.inputs["pooled_prompt_embeds"] = self.words.pooled
-        if self.null.pooled is not None and name != "flux":
-            self.inputs["negative_pooled_prompt_embeds"] = self.null.pooled
+        first = self.eps.to(dtype)
+        self.layout = getattr(self.prior.family, "layout", lambda *_: None)(cells, cells)
+        self.first = first if self.layout is None else self.layout.to_loop(first)
+        self.inputs: dict[str, Any] = {"guidance_scale": SCALE}
+        if self.layout is not None:  # the pipeline encodes for both
+            self.inputs["prompt"] = ["a cat"] * batch
+            return
+        for start, condition in (("", self.words), ("negative_", self.null)):
+            self.inputs[f"{start}prompt_embeds"] = condition.embeddings
+            if condition.pooled is not None:
+                self.inputs[f"{start}pooled_prompt_embeds"] = condition.pooled
         for key, value in self.inputs.items():
             if isinstance(value, Tensor):
                 self.inputs[key] = value.repeat(batch, *[1] * (value.ndim - 1))
-        first = self.eps.to(dtype)
-        self.first = pipe._pack_latents(first, *first.shape) if name == "flux" else first
 
     def _levels(self) -> list[Level]:
         """Those of the pipeline."""
@@ -99,18 +98,14 @@ class Job:
 
     def ours(self, picture: bool = False) -> Tensor:
         """Our loop."""
-        scale = SCALE if self.prior.family.guidance != "baked" else 1.0
-        z0 = finish(ddim(self.prior, self.words, self.null, self.eps, self.levels, scale)).z0
+        z0 = finish(ddim(self.prior, self.words, self.null, self.eps, self.levels, SCALE)).z0
         with torch.no_grad():
             return (self.prior.decode(z0) / 2 + 0.5).clamp(0, 1) if picture else z0
 
     def difference(self) -> float:
         """How far apart the two results are, as a share of the largest number."""
         theirs, ours = self.theirs().float(), self.ours()
-        if self.name == "flux":
-            theirs = self.pipe._unpack_latents(
-                theirs, self.size, self.size, self.pipe.vae_scale_factor
-            )
+        theirs = theirs if self.layout is None else self.layout.from_loop(theirs)
         return ((theirs - ours).abs().max() / theirs.abs().max()).item()
 
     def recorded(self) -> Callable[[], None]:

@@ -264,7 +264,11 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
     if path is not None:
         _check_revision(path, options.revision, revision)
     dtype = options.dtype_of(kind)
-    parts: Any = partial(load_folder, folder, kind, dtype, variant)
+
+    def parts(text_only: bool = False) -> dict[str, Any]:
+        assert kind is not None
+        return load_folder(folder, kind, dtype, variant, text_only)
+
     quantized = {"quantization_config": options.quantization_config}
     pipe = partial(load_pipeline, folder, dtype=dtype, variant=variant, **quantized)
     return _Source(kind, revision, folder, parts, pipe)

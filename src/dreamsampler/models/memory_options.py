@@ -109,7 +109,7 @@ class MemoryOptions:
 
 def _tile(pipe: Any, side: int) -> None:
     """Have a pipeline's autoencoder work in tiles of a side, by its own means."""
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     if not hasattr(vae, "enable_tiling"):
         raise ModelError(f"the autoencoder of {type(pipe).__name__} has no tiling: leave it out")
     if "tile_sample_min_height" in inspect.signature(vae.enable_tiling).parameters:

@@ -60,7 +60,7 @@ def _placeholders(name: str, chosen: dict[str, Any], views: int, folder: Path) -
         return {"image": image, "prompt": "a dog", "mask_image": mask}
     if name == "restore":
         return {"image": image, "operator": "blur(sigma=2)", "prompt": "a dog"}
-    return {"image": image, "prompt": "a dog", "paths": 4, **_SLIGHT}
+    return {"image": image, "prompt": "a dog", "paths": 4, "loss": 0.0, **_SLIGHT}
 
 
 def _pictures() -> tuple[Any, Any]:

@@ -1,0 +1,118 @@
+"""What driving a pipeline's own call costs over that call: time, memory, difference.
+
+Stable Diffusion 1.5 and XL at a quarter of their widths, random weights, on the CPU. Both run the
+same levels from the same noise without guidance; processor time in turns in one process, the most
+resident memory in processes of their own.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import torch
+
+from benchmarks.random_models import Maker
+from benchmarks.report import header, line
+from dreamsampler import finish
+from dreamsampler.methods.sampling import ddim
+from dreamsampler.models.driven.codec import DrivenCodec
+from dreamsampler.models.driven.family import DrivenFamily
+from dreamsampler.models.network import NetworkPrior
+from dreamsampler.samplers import leading
+
+STEPS, SIDE = 8, 256
+WIDTHS = {
+    "sd15": {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 8},
+    "sdxl": {"block_out_channels": (80, 160, 320), "attention_head_dim": (5, 5, 10)},
+}
+
+
+class Pair:
+    """A pipeline's own call, and our loop that drives it.
+
+    Args:
+        name: one of WIDTHS.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.pipe = getattr(Maker("cpu", torch.float32), name)()
+        self.pipe.set_progress_bar_config(disable=True)
+        config = {**self.pipe.unet.config, "norm_num_groups": 16, **WIDTHS[name]}
+        with torch.random.fork_rng():
+            self.pipe.unet = type(self.pipe.unet).from_config(config).eval()
+        family: Any = DrivenFamily(self.pipe, {})
+        codec: Any = DrivenCodec(family)
+        self.prior = NetworkPrior(family, codec)
+        generator = torch.Generator().manual_seed(0)
+        self.eps = torch.randn(1, 4, SIDE // 8, SIDE // 8, generator=generator)
+
+    def own(self) -> torch.Tensor:
+        """The pipeline's call."""
+        return self.pipe(
+            "a cat",
+            height=SIDE,
+            width=SIDE,
+            latents=self.eps.clone(),
+            num_inference_steps=STEPS,
+            guidance_scale=1.0,
+            output_type="latent",
+        ).images
+
+    def driven(self) -> torch.Tensor:
+        """Our loop."""
+        words, null = self.prior.condition("a cat"), self.prior.condition(None)
+        schedule: Any = self.prior.schedule
+        levels = leading(schedule, STEPS)
+        with torch.no_grad():
+            return finish(ddim(self.prior, words, null, self.eps, levels, 1.0)).z0
+
+
+def resident(name: str, who: str) -> float:
+    """The most memory of a process that runs one of the two, in MiB."""
+    command = [sys.executable, "-m", "benchmarks", "driving", "--alone", f"{name}.{who}"]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main(turns: int = 7, alone: str = "") -> None:
+    """Measure and print the table.
+
+    Args:
+        turns: of each.
+        alone: NAME.own or NAME.driven: run that once, and print its memory.
+    """
+    torch.set_num_threads(1)
+    if alone:
+        name, _, who = alone.partition(".")
+        getattr(Pair(name), who)()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    print(
+        header(
+            "network",
+            "own s",
+            "driven s",
+            "over own",
+            "largest difference",
+            "own MiB",
+            "driven MiB",
+        )
+    )
+    for name in WIDTHS:
+        pair = Pair(name)
+        difference = (pair.own() - pair.driven()).abs().max().item()
+        taken: dict[str, list[float]] = {"own": [], "driven": []}
+        for _ in range(turns):
+            for who, times in taken.items():
+                start = time.process_time()
+                getattr(pair, who)()
+                times.append(time.process_time() - start)
+        shares = [b / a for a, b in zip(taken["own"], taken["driven"], strict=True)]
+        seconds = [f"{statistics.median(each):.2f}" for each in taken.values()]
+        memory = [f"{resident(name, who):.0f}" for who in taken]
+        over = f"{100 * (statistics.median(shares) - 1):+.1f} %"
+        print(line(name, *seconds, over, f"{difference:.1e}", *memory), flush=True)
