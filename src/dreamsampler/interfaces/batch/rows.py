@@ -167,11 +167,10 @@ def _upgraded(task: Any, options: dict[str, Any]) -> dict[str, Any]:
 def _check_model(model: dict[str, Any]) -> None:
     """Refuse a model that is no name, or more than a name: another one would be used."""
     for kind, words in {**ADDED, "pipeline": "pipeline", "call": "call of"}.items():
-        files = model.get(kind)
-        if files:
-            listed = files if isinstance(files, list) else []
-            names = ", ".join(str(f.get("name")) for f in listed if isinstance(f, dict))
-            names = names or str(files) if isinstance(files, str) else ", ".join(files)
+        found = model.get(kind)
+        if found:
+            listed = [found] if isinstance(found, str) else list(found)
+            names = ", ".join(str(f.get("name") if isinstance(f, dict) else f) for f in listed)
             option = kind.replace("_", "-")
             raise InputError(
                 f"the recipe was made with the {words} {names}, and a batch has one model: pass "
