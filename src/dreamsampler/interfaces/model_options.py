@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from dreamsampler.files import InputError
+
 if TYPE_CHECKING:
     from dreamsampler.models.load import Pretrained
 
-ADDED = {"lora": "LoRA", "textual_inversion": "learned word"}
+ADDED = {
+    "lora": "LoRA",
+    "textual_inversion": "learned word",
+    "controlnet": "control network",
+    "ip_adapter": "IP-Adapter",
+}
 """Options that add something to a model, and what that is called."""
 
 
@@ -42,7 +52,8 @@ class LoadOptions:
     def arguments(self) -> dict[str, Any]:
         """The options besides the model, as `from_pretrained` and `make_plan` take them."""
         found = {each.name: getattr(self, each.name) for each in fields(self)}
-        del found["model"]
+        for name in ("model", "call"):
+            found.pop(name, None)
         return {**found, "local_files_only": self.local_files_only or None}
 
 
@@ -59,6 +70,15 @@ class ModelOptions(LoadOptions):
     """.safetensors file of a LoRA, or FILE=STRENGTH, such as style.safetensors=0.7"""
     textual_inversion: tuple[Path, ...] = ()
     """.safetensors file of a learned word, which prompts then call <FILE> without its suffix"""
+    pipeline: str | None = None
+    """class of diffusers in place of the model's own, such as StableDiffusionXLPAGPipeline"""
+    controlnet: tuple[str, ...] = ()
+    """folder or hub id of a control network (ControlNet, T2I-Adapter) for the model"""
+    ip_adapter: str | None = None
+    """.safetensors file of an IP-Adapter, here or on the hub as org/name/folder/FILE"""
+    call: tuple[str, ...] = ()
+    """NAME=VALUE, an argument of the pipeline's own call for every prompt, such as image=@edges.png
+    or clip_skip=2; `dreamsampler models --describe MODEL` lists them"""
     channels_last: bool = False
     """a memory layout; networks of 16 bits have it anyway"""
     compile: bool = False
@@ -70,10 +90,72 @@ class ModelOptions(LoadOptions):
         """The model; imports torch and diffusers."""
         from dreamsampler.models.load import from_pretrained
 
-        lora, layout = dict(map(lora_strength, self.lora)), self.channels_last or None
-        return from_pretrained(
-            self.model, **{**self.arguments(), "lora": lora, "channels_last": layout}
-        )
+        given = {**self.arguments(), "lora": dict(map(lora_strength, self.lora))}
+        given |= {
+            "channels_last": self.channels_last or None,
+            "controlnet": self.controlnet or None,
+        }
+        return from_pretrained(self.model, **{**given, **self._call()})
+
+    def under(self, model: Any) -> Any:
+        """A loaded model under the arguments of this call; None if it must be loaded anew."""
+        from dreamsampler.models.pipe import with_call
+
+        return with_call(model, self._call())
+
+    def _call(self) -> dict[str, Any]:
+        """The arguments of the call, typed as the pipeline has them."""
+        if not self.call:
+            return {}
+        from dreamsampler.models.describe import describe
+        from dreamsampler.models.driven.arguments import typed_call
+
+        names = ("pipeline", "controlnet", "config", "revision", "local_files_only")
+        where: dict[str, Any] = {n: v for n, v in self.arguments().items() if n in names}
+        return typed_call(describe(self.model, **where).pipeline, named_values("call", self.call))
+
+
+def named_values(option: str, entries: Iterable[str]) -> dict[str, str]:
+    """Entries NAME=VALUE of an option.
+
+    Raises:
+        InputError: one without a name, or two of the same.
+
+    Example:
+        >>> named_values("set", ["prompt=a = b"])
+        {'prompt': 'a = b'}
+    """
+    found: dict[str, str] = {}
+    for each in entries:
+        name, equals, value = each.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise InputError(f"{option} is {each!r}, but must be NAME=VALUE")
+        if name in found:
+            raise InputError(f"{option} has {name} twice: pass it once (several as a JSON list)")
+        found[name] = value
+    return found
+
+
+def with_call_files(value: Any, change: Callable[[str], str]) -> str:
+    """A value of a call as text, with its files (@PATH, also in a list) changed.
+
+    Example:
+        >>> with_call_files(["@a.png", 1], lambda path: f"maps/{path}")
+        '["@maps/a.png", 1]'
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        file = isinstance(value, str) and value.startswith("@")
+        return f"@{change(value[1:])}" if file else value
+
+    found = changed(value)
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 def lora_strength(lora: str) -> tuple[str, float]:
@@ -95,7 +177,3 @@ def lora_strength(lora: str) -> tuple[str, float]:
         raise ValueError(
             f"lora is {lora}, but must be FILE or FILE=STRENGTH, such as {path}=0.7"
         ) from None
-
-
-ADDED = {"lora": "LoRA", "textual_inversion": "learned word"}
-"""What may be added to a model, under the names that recipes and options have for it."""

@@ -14,7 +14,9 @@ import torch
 from dreamsampler.models.adapter import Adapters
 from dreamsampler.models.alias import BUNDLED, commits, repositories
 from dreamsampler.models.codec import Codec
+from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype
+from dreamsampler.models.driven.arguments import read_call
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family
 from dreamsampler.models.few_steps import Distillation, few_steps
@@ -187,7 +189,8 @@ def from_pretrained(
     check_preview(small, prior.latent_channels)
     prior.use(name, source.revision, small)
     chosen = {"distilled": distilled, "tiling": tiling, "variant": variant, "pipeline": pipeline}
-    prior.added = {**adapters.recipe(), **{k: v for k, v in chosen.items() if v is not None}}
+    prior.added |= adapters.recipe() | {k: v for k, v in chosen.items() if v is not None}
+    prior.added |= recorded(controlnet, ip_adapter, quantization_config, hub)
     scheduler = read_json(source.folder / "scheduler/scheduler_config.json").get("_class_name", "")
     few_steps([name, *(file.name for file, _ in adapters.lora)], str(scheduler), distilled).apply(
         prior
@@ -334,9 +337,11 @@ def _pipe(source: _Source, options: _Options) -> Any:
     name, parts, control = options.pipeline, {}, []
     if options.controlnet is not None:
         control = load_control(options.controlnet, options.hub, options.dtype_of(source.kind))
-        name = control_class(name or class_name(source.folder), control[0])
+        kind = type(control[0]).__name__
+        name = control_class(name or class_name(source.folder), kind)
         kind = "adapter" if "AdapterPipeline" in name else "controlnet"
         parts[kind] = control[0] if len(control) == 1 else control
+    read_call(pipeline_class(name or class_name(source.folder)), options.call)
     pipe = source.pipe(name=name, parts=parts)
     check_control(pipe, control)
     options.adapters.apply(pipe)

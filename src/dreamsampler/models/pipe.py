@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dreamsampler.models.codec import Codec
@@ -51,6 +52,25 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     prior.added = {"call": recorded} if recorded else {}
     few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
     return prior
+
+
+def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | None:
+    """A prior under other arguments of its pipeline's call; None if it has no pipeline.
+
+    Args:
+        prior: of `from_pretrained` with a call, or of `from_pipe`; it stays as it is.
+        call: the arguments, in place of its own.
+
+    Raises:
+        ModelError: as `from_pipe`.
+    """
+    if not isinstance(prior.family, DrivenFamily):
+        return None
+    made = from_pipe(prior.family.pipeline.pipe, **call)
+    made.use(prior.name, prior.revision, None)
+    made.grid = prior.grid
+    made.added |= {name: value for name, value in prior.added.items() if name != "call"}
+    return made
 
 
 def _native(pipeline: Any) -> Family | None:

@@ -48,9 +48,9 @@ def pipeline_class(name: str) -> Any:
     )
 
 
-def control_class(name: str, control: Any) -> str:
-    """The pipeline of a family that takes a control network, as diffusers names them."""
-    kind = "Adapter" if type(control).__name__ == "T2IAdapter" else "ControlNet"
+def control_class(name: str, control: str) -> str:
+    """The pipeline of a family that takes a class of control networks, as diffusers names them."""
+    kind = "Adapter" if control == "T2IAdapter" else "ControlNet"
     return name if kind in name else name.replace("Pipeline", f"{kind}Pipeline")
 
 
@@ -158,6 +158,11 @@ def quantization(config: Any) -> Any:
     )
 
 
+def several(models: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    """One model or some, as some."""
+    return [models] if isinstance(models, str | Path) else models
+
+
 def load_control(
     models: str | Path | Sequence[str | Path], hub: Hub, dtype: torch.dtype
 ) -> list[Any]:
@@ -167,7 +172,7 @@ def load_control(
         ModelError: one is not available, or no control network.
     """
     made = []
-    for model in [models] if isinstance(models, str | Path) else models:
+    for model in several(models):
         folder = fetch_network(model, hub)
         kind = str(read_json(folder / "config.json").get("_class_name"))
         cls = getattr(import_module("diffusers"), kind, None)
@@ -198,20 +203,8 @@ def check_control(pipe: Any, control: Sequence[Any]) -> None:
             )
 
 
-def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
-    """Load an IP-Adapter, with its image encoder if there is one beside it, into a pipeline.
-
-    Args:
-        pipe: of diffusers.
-        model: a .safetensors file, local, or on the hub as org/name/folder/file.safetensors. Its
-            image encoder lies in a folder image_encoder beside the file or its folder.
-        hub: options.
-
-    Raises:
-        ModelError: it is not available, a pickle, or of another model.
-    """
-    if not hasattr(pipe, "load_ip_adapter"):
-        raise ModelError(f"{type(pipe).__name__} takes no IP-Adapter: leave ip_adapter out")
+def find_image_prompt(model: str | Path, hub: Hub) -> Path:
+    """The checked file of an IP-Adapter, as `add_image_prompt` takes it."""
     path = Path(model).expanduser()
     if not path.is_file() and str(model).count("/") > 1 and not path.is_absolute():
         org, name, *inside = str(model).split("/")
@@ -227,6 +220,24 @@ def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
             .joinpath(*inside)
         )
     check_file(path)
+    return path
+
+
+def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
+    """Load an IP-Adapter, with its image encoder if there is one beside it, into a pipeline.
+
+    Args:
+        pipe: of diffusers.
+        model: a .safetensors file, local, or on the hub as org/name/folder/file.safetensors. Its
+            image encoder lies in a folder image_encoder beside the file or its folder.
+        hub: options.
+
+    Raises:
+        ModelError: it is not available, a pickle, or of another model.
+    """
+    if not hasattr(pipe, "load_ip_adapter"):
+        raise ModelError(f"{type(pipe).__name__} takes no IP-Adapter: leave ip_adapter out")
+    path = find_image_prompt(model, hub)
     places = [path.parent / "image_encoder", path.parent.parent / "image_encoder"]
     encoder = next((place for place in places if place.is_dir()), None)
     if encoder is not None and getattr(pipe, "image_encoder", None) is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from dreamsampler.files import InputError
+from dreamsampler.interfaces.model_options import named_values
 from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.options import check_options
 
@@ -81,13 +82,7 @@ class Batch:
         Raises:
             InputError: an entry without a name.
         """
-        found: dict[str, Any] = {}
-        for each in self.set:
-            name, equals, value = each.partition("=")
-            if not equals or not name.strip():
-                raise InputError(f"set is {each!r}, but must be NAME=VALUE: prompt='dog face'")
-            found[name.strip().replace("-", "_")] = value
-        return found
+        return {**named_values("set", self.set)}
 
 
 def is_address(text: str | Path) -> bool:

@@ -13,12 +13,14 @@ from dreamsampler.files import InputError, located
 from dreamsampler.images.save import FORMATS
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import LEDGER, SHEET, SUMMARY, Batch, is_address
-from dreamsampler.interfaces.model_options import ADDED
+from dreamsampler.interfaces.model_options import ADDED, with_call_files
 from dreamsampler.tasks.from_values import file_options, task_of, task_type, with_files
 from dreamsampler.tasks.recipe import upgrade
 
 SUFFIXES = {"picture": tuple(FORMATS), "svg": (".svg",), "folder": ("",)}
 """Kind of a task's output -> suffixes; the first is the default."""
+CALL = "call."
+"""What the columns of arguments of a pipeline's call begin with."""
 _ALIKE = ("method", "num_inference_steps", "strength", "size", "num_images")
 
 
@@ -34,6 +36,7 @@ class Row:
         model: the row's own; None for the batch's.
         revision: that the model must have; None for any.
         output: name below the output folder.
+        call: the row's own arguments of the pipeline's call, NAME=VALUE.
     """
 
     number: int
@@ -42,17 +45,24 @@ class Row:
     model: str | None
     revision: str | None
     output: str
+    call: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Identifies the content: a row that was changed is done again."""
         content = [self.task, self.options, self.model, self.revision, self.output]
+        content += [list(self.call)] if self.call else []
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def group(self) -> tuple[Any, ...]:
         """Rows of one group use the network at the same levels."""
-        return self.task, self.model or "", *(str(self.options.get(name)) for name in _ALIKE)
+        return (
+            self.task,
+            self.model or "",
+            *self.call,
+            *(str(self.options.get(name)) for name in _ALIKE),
+        )
 
     @property
     def input(self) -> str | None:
@@ -118,6 +128,7 @@ def _read_row(
     kind = task_type(task)
     given = {**_upgraded(task, defaults), **_upgraded(task, own)}
     options = {name: value for name, value in given.items() if value is not None}
+    call = _call_of(options, folder)
     options = with_files(task, options, lambda path: _located(path, folder))
     task_of(task, with_files(task, options, _file_name)).check()
     suffixes = SUFFIXES[kind.OUTPUT]
@@ -132,7 +143,20 @@ def _read_row(
         plain = json.loads(json.dumps(options, default=str))
     except (ValueError, RecursionError) as error:
         raise InputError(f"the row holds what JSON cannot ({error})") from None
-    return Row(number, task, plain, model.get("name"), revision, name)
+    return Row(number, task, plain, model.get("name"), revision, name, call)
+
+
+def _call_of(options: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """The columns call.NAME, taken out of a row's options, with their files located."""
+    names = [name for name in options if name.startswith(CALL)]
+    values = {name.removeprefix(CALL): options.pop(name) for name in names}
+
+    def located(path: str) -> str:
+        if is_address(path):
+            raise InputError(f"a call takes files that are here, not {path}: copy it")
+        return _located(path, folder)
+
+    return tuple(f"{name}={with_call_files(value, located)}" for name, value in values.items())
 
 
 def _upgraded(task: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -142,11 +166,11 @@ def _upgraded(task: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 def _check_model(model: dict[str, Any]) -> None:
     """Refuse a model that is no name, or more than a name: another one would be used."""
-    for kind, words in ADDED.items():
-        files = model.get(kind)
-        if files:
-            listed = files if isinstance(files, list) else []
-            names = ", ".join(str(f.get("name")) for f in listed if isinstance(f, dict))
+    for kind, words in {**ADDED, "pipeline": "pipeline", "call": "call of"}.items():
+        found = model.get(kind)
+        if found:
+            listed = [found] if isinstance(found, str) else list(found)
+            names = ", ".join(str(f.get("name") if isinstance(f, dict) else f) for f in listed)
             option = kind.replace("_", "-")
             raise InputError(
                 f"the recipe was made with the {words} {names}, and a batch has one model: pass "

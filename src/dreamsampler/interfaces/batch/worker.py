@@ -21,7 +21,7 @@ from dreamsampler.files import OutputError, sha256
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import is_address
 from dreamsampler.interfaces.batch.rows import Row
-from dreamsampler.interfaces.model_options import ModelOptions
+from dreamsampler.interfaces.model_options import ModelOptions, named_values, with_call_files
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import execute
 from dreamsampler.tasks.from_values import task_of, task_type, with_files
@@ -61,8 +61,9 @@ class Worker:
 
     def at_once(self) -> int:
         """How many rows are best done together on the device."""
-        device = getattr(self._load(None, None), "device", None)
-        return AT_ONCE.get(getattr(device, "type", "cpu"), AT_ONCE_ELSEWHERE)
+        from dreamsampler.models.device import choose_device
+
+        return AT_ONCE.get(choose_device(self.model.device).type, AT_ONCE_ELSEWHERE)
 
     def do(self, rows: Sequence[Row]) -> list[Record]:
         """Do rows together; a row that fails has a record with the error.
@@ -73,15 +74,17 @@ class Worker:
         """
         from dreamsampler.tasks.lockstep import in_lockstep
 
-        groups: dict[tuple[bool, str | None, str | None], list[Row]] = {}
+        groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
             uses_model = task_type(row.task).USES_MODEL
-            groups.setdefault((uses_model, row.model, row.revision), []).append(row)
+            groups.setdefault((uses_model, row.model, row.revision, tuple(row.call)), []).append(
+                row
+            )
         records: dict[int, Record] = {}
         with _caught_warnings() as caught:
-            for (uses_model, model, revision), group in groups.items():
+            for (uses_model, *model), group in groups.items():
                 try:
-                    prior = self._load(model, revision) if uses_model else None
+                    prior = self._load(*model) if uses_model else None
                 except BatchModelError:
                     raise
                 except Exception as error:
@@ -140,21 +143,36 @@ class Worker:
             from dreamsampler.interfaces.batch.remote import fetch
 
             return str(fetch(value, scratch))
-        return value if self.home is None else str(self.home / value)
+        return self._here(value)
 
-    def _load(self, model: str | None, revision: str | None) -> Any:
-        """The model, loaded once; another one takes its place."""
+    def _here(self, path: str) -> str:
+        return path if self.home is None else str(self.home / path)
+
+    def _under(self, options: ModelOptions) -> Any:
+        """The loaded model under another call, or a model loaded in its place."""
+        if self._loaded is not None:
+            before, prior = self._loaded
+            same = replace(before, call=options.call) == options
+            if same and (under := options.under(prior)) is not None:
+                return under
+        self._loaded = None  # before the next one takes its memory
+        return options.load()
+
+    def _load(self, model: str | None, revision: str | None, call: tuple[str, ...]) -> Any:
+        """The model, loaded once; another one takes its place, another call its pipeline."""
         from dreamsampler.models.alias import pin
 
         # a row may name the batch's own model, which may have its version: sdxl@COMMIT
         named = model is not None and model not in (self.model.model, pin(self.model.model)[0])
         options = replace(self.model, model=model, revision=None) if named else self.model
+        own = {n: with_call_files(v, self._here) for n, v in named_values("call", call).items()}
+        entries = {**named_values("call", options.call), **own}
+        options = replace(options, call=tuple(f"{name}={v}" for name, v in entries.items()))
         if self._loaded is None or self._loaded[0] != options:
-            self._loaded = None  # before the next one takes its memory
             try:
-                self._loaded = (options, options.load())
+                self._loaded = (options, self._under(options))
             except Exception as error:
-                if named:
+                if named or call:
                     raise
                 raise BatchModelError(_one_line(error)) from error
         prior = self._loaded[1]

@@ -58,6 +58,7 @@ COMMANDS = (
     Command("degrade", _PERFORM, ("tasks:Degrade", _OUTPUT)),
     Command("make-scene", _PERFORM, ("tasks:MakeScene", _FOLDER)),
     Command("methods", "interfaces.cli.methods:list_methods", ("interfaces.cli.methods:Methods",)),
+    Command("models", "interfaces.cli.models:list_models", ("interfaces.cli.models:Models",)),
     Command(
         "plan",
         "interfaces.cli.plan:print_plan",

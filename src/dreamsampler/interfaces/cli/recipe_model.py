@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
-from dreamsampler.files import InputError, sha256
-from dreamsampler.interfaces.model_options import ADDED, ModelOptions
+from dreamsampler.files import InputError, located, sha256
+from dreamsampler.interfaces.model_options import ADDED, ModelOptions, named_values
 
-LOADED = {"distilled": str, "tiling": int, "variant": str}
+LOADED = {"distilled": str, "tiling": int, "variant": str, "pipeline": str}
 """Options of loading that change a picture, as recipes have them, and their types."""
 
 
@@ -31,6 +32,15 @@ class RecipeModel:
     """where a LoRA of the recipe is now, if it was moved; FILE=STRENGTH for another strength"""
     textual_inversion: tuple[Path, ...] = ()
     """where a learned word of the recipe is now, if it was moved"""
+    pipeline: str | None = None
+    """another class of diffusers than in the recipe"""
+    controlnet: tuple[str, ...] = ()
+    """control networks in place of the recipe's, or where those are now"""
+    ip_adapter: str | None = None
+    """another IP-Adapter than in the recipe, or where it is now"""
+    call: tuple[str, ...] = ()
+    """NAME=VALUE, another argument of the pipeline's call than in the recipe, or NAME=@FILE, where
+    its file is now"""
     config: str | None = None
     """for a .safetensors file only: folder, alias or hub id of its configuration and tokenizer"""
     variant: str | None = None
@@ -52,7 +62,7 @@ class RecipeModel:
             beside: a folder in which added files may lie.
 
         Raises:
-            InputError: a file that was added to the model is not here.
+            InputError: a file that was added to the model is not here, or has never been one.
         """
         recorded = recorded if isinstance(recorded, dict) else {}
         model = self.model or str(recorded.get("name") or "iconic")
@@ -64,7 +74,13 @@ class RecipeModel:
             for name, kind in LOADED.items()
             for value in [recorded.get(name)]
         }
-        lora, words = (_added(recorded, kind, getattr(self, kind), beside) for kind in ADDED)
+        lora = _added(recorded, "lora", self.lora, beside)
+        words = _added(recorded, "textual_inversion", self.textual_inversion, beside)
+        control, adapter = self.controlnet, self.ip_adapter
+        if not control:
+            control = tuple(path for path, _ in _added(recorded, "controlnet", (), beside))
+        if adapter is None:
+            adapter = next((path for path, _ in _added(recorded, "ip_adapter", (), beside)), None)
         return ModelOptions(
             model=model,
             dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
@@ -72,6 +88,9 @@ class RecipeModel:
             revision=self.revision or (commit if hub else None),
             lora=tuple(_with_strength(*each) for each in lora),
             textual_inversion=tuple(Path(path) for path, _ in words),
+            controlnet=control,
+            ip_adapter=adapter,
+            call=tuple(_call(recorded.get("call"), self.call, beside)),
             config=self.config,
             **loaded,
             offload=self.offload,
@@ -91,8 +110,69 @@ def added_in_words(files: Any) -> str:
     names = []
     for each in (file for file in files if isinstance(file, dict)):
         strength = f" at {each['strength']:g}" if _is_number(each.get("strength")) else ""
-        names.append(f"{each.get('name')} ({str(each.get('sha256'))[:8]}){strength}")
+        names.append(f"{_in_words(each)}{strength}")
     return ", ".join(names) or "none"
+
+
+def call_in_words(call: Any) -> str:
+    """The arguments of a pipeline's call, in words.
+
+    Example:
+        >>> call_in_words({"image": {"name": "a.png", "sha256": "0123456789ab"}, "clip_skip": 1})
+        'image=a.png (01234567), clip_skip=1'
+    """
+    return ", ".join(f"{n}={_in_words(v)}" for n, v in _mapping(call).items()) or "none"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_words, value))}]"
+    if _is_file(value):
+        return f"{value.get('name') or 'in memory'} ({str(value.get('sha256'))[:8]})"
+    return json.dumps(value)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "sha256"} <= value.keys()
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _call(recorded: Any, given: Sequence[str], beside: Path) -> Iterator[str]:
+    """The arguments of a call as NAME=VALUE, those that are given in place of the recipe's."""
+    others = named_values("call", given)
+
+    def found(name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [found(name, each) for each in value]
+        if not _is_file(value):
+            return value
+        if not isinstance(value["name"], str):
+            raise InputError(
+                f"the recipe was made with {name} in memory, which has no file: pass "
+                f"--call {name}=@FILE"
+            )
+        path = _near(Path(value["name"]).name, beside)
+        if path is None:
+            raise InputError(
+                f"the recipe was made with {name} from {value['name']}, which is not here: pass "
+                f"--call {name}=@ and where it is"
+            )
+        return f"@{path}"
+
+    for name, value in {**_mapping(recorded), **others}.items():
+        if name not in others:
+            text = found(name, value)
+            value = text if _is_file(value) else json.dumps(text)
+        yield f"{name}={value}"
+
+
+def _near(name: str, beside: Path) -> Path | None:
+    """A file or folder beside a result, or else in the current folder."""
+    path = located(name, beside)
+    return path if path.exists() else None
 
 
 def _added(
@@ -104,18 +184,21 @@ def _added(
     unused = [str(each) for each in given]
     found: list[tuple[str, Any]] = []
     for each in files:
-        name = Path(str(each.get("name"))).name
+        full = str(each.get("name"))
+        name = Path(full).name
         path = _match(name, str(each.get("sha256")), unused)
         if path is not None:
             unused.remove(path)
         else:
-            near = [folder / name for folder in (beside, Path()) if (folder / name).is_file()]
-            if not near:
+            near = Path(full) if Path(full).is_dir() else _near(name, beside)
+            if near is None and full.count("/") and not Path(full).is_absolute():
+                near = Path(full)  # on the hub
+            if near is None:
                 raise InputError(
                     f"the recipe was made with the {ADDED[kind]} {name}, which is not here: pass "
                     f"--{kind.replace('_', '-')} and where it is"
                 )
-            path = str(near[0])
+            path = str(near)
         found.append((path, each.get("strength")))
     return [*found, *((path, None) for path in unused)]
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.files import InputError, sha256, write_whole
 from dreamsampler.interfaces.cli.options import Json
-from dreamsampler.interfaces.cli.recipe_model import LOADED, RecipeModel, added_in_words
+from dreamsampler.interfaces.cli.recipe_model import (
+    LOADED,
+    RecipeModel,
+    added_in_words,
+    call_in_words,
+)
 from dreamsampler.interfaces.model_options import ADDED
 
 if TYPE_CHECKING:
@@ -172,8 +177,10 @@ def differences(recipe: dict[str, Any], model: dict[str, Any]) -> list[str]:
         ]
         pairs += [
             (n.replace("_", " "), added_in_words(recorded.get(n)), added_in_words(model.get(n)))
-            for n in (*ADDED, *LOADED)
+            for n in (*ADDED, *LOADED, "quantization_config")
         ]
+        then, now = recorded.get("call"), model.get("call")
+        pairs.append(("call", call_in_words(then), call_in_words(now)))
     before: Any = recipe.get("versions")
     before = {**before} if isinstance(before, dict) else {}
     before["dreamsampler"] = recipe.get("dreamsampler")

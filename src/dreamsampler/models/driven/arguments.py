@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from dreamsampler.files import InputError, sha256
+from dreamsampler.files import InputError, local, sha256
 from dreamsampler.images.picture import open_picture
 from dreamsampler.images.save import as_pil
 from dreamsampler.models.driven.call import same
@@ -183,6 +183,8 @@ def read_call(pipeline: type, call: Mapping[str, Any]) -> tuple[dict[str, Any], 
         ModelError: an argument that is none, or a file without the tensor.
         InputError: a file that is missing, or no picture.
     """
+    if not call:
+        return {}, {}
     check_call(pipeline, call)
     hints = _hints(pipeline)
     located = {name: _located(hints.get(name, Any), value) for name, value in call.items()}
@@ -229,7 +231,8 @@ def _typed(hint: Any, text: str) -> Any:
     """Text as an annotation takes it; _NONE if it does not."""
     readings: list[Any] = [_with_paths(text)]
     with contextlib.suppress(ValueError, RecursionError):
-        readings.insert(0, _with_paths(json.loads(text)))
+        found = json.loads(text)
+        readings = [_with_paths(found), found, *readings]  # "@a" in quotes may be text
     return next((fit for each in readings if (fit := _fit(hint, each)) is not _NONE), _NONE)
 
 
@@ -237,7 +240,7 @@ def _with_paths(value: Any) -> Any:
     """A value with @FILE as a path, also within lists."""
     if isinstance(value, list):
         return [_with_paths(each) for each in value]
-    return Path(value[1:]) if isinstance(value, str) and value.startswith("@") else value
+    return local(value[1:]) if isinstance(value, str) and value.startswith("@") else value
 
 
 def _fit(hint: Any, value: Any) -> Any:
@@ -271,7 +274,7 @@ def _located(hint: Any, value: Any) -> Any:
         return type(value)(_located(hint, each) for each in value)
     takes = {_words(kind) for kind in _leaves(hint)}
     files = takes & {_TENSOR, _WORDS["Image"]} and _WORDS["str"] not in takes
-    return Path(value) if isinstance(value, str) and files else value
+    return local(value) if isinstance(value, str) and files else value
 
 
 def _leaves(hint: Any) -> list[Any]:
