@@ -18,6 +18,11 @@ from dreamsampler.files import InputError
 LARGEST_TEXT = 5_000_000
 MOST_ELEMENTS = 50_000
 DEEPEST = 100
+MOST_MATCHES = 20_000_000
+"""Steps of matching selectors to elements at worst; rules beyond are left out."""
+
+COSTLY = re.compile(r"~(?!=)|\(|:(?!(?:first-child|last-child|root|hover|focus|active|link)\b)")
+"""Parts of a selector that look through siblings or descendants."""
 
 Element = ElementTree.Element
 
@@ -56,7 +61,8 @@ def parsed(data: bytes | str, left_out: Counter[str]) -> Element:
         except zlib.error as error:
             raise InputError(f"this is no SVG: it begins like gzip, but {error}") from error
     _check_size(len(data))
-    reader = ElementTree.XMLParser(target=_Builder())
+    tree = _Builder()
+    reader = ElementTree.XMLParser(target=tree)
     try:
         reader.feed(data.lstrip())
         root = reader.close()
@@ -64,7 +70,10 @@ def parsed(data: bytes | str, left_out: Counter[str]) -> Element:
         raise InputError(f"this is no SVG, since it is no XML: {error}") from error
     if root.tag != "svg":
         raise InputError(f"this is no SVG: its first element is <{root.tag}>, not <svg>")
-    _apply_style_sheets(root, left_out)
+    try:
+        _apply_style_sheets(root, tree, left_out)
+    except RecursionError as error:
+        raise InputError("the SVG has styles that are nested too deep: simplify them") from error
     return root
 
 
@@ -85,11 +94,12 @@ def _check_size(size: int) -> None:
 class _Builder(ElementTree.TreeBuilder):
     """A tree of local names that stops where it grows too large."""
 
-    elements = depth = characters = 0
+    elements = depth = deepest = characters = 0
 
     def start(self, tag: str, attrs: dict[str, str]) -> Element:
         self.elements += 1
         self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
         if self.elements > MOST_ELEMENTS:
             raise InputError(f"the SVG has more than {MOST_ELEMENTS:,} elements: simplify it")
         if self.depth > DEEPEST:
@@ -112,12 +122,14 @@ class _Builder(ElementTree.TreeBuilder):
         _check_size(self.characters)
 
 
-def _apply_style_sheets(root: Element, left_out: Counter[str]) -> None:
+def _apply_style_sheets(root: Element, tree: _Builder, left_out: Counter[str]) -> None:
     """Write declarations into attributes: `!important` ones over `style` over style sheets."""
     import cssselect2
     import tinycss2
 
-    matcher, rules = cssselect2.Matcher(), 0
+    matcher, matches = cssselect2.Matcher(), 0
+    elements = cssselect2.ElementWrapper.from_xml_root(root)
+    siblings = max(len(element) for element in root.iter())
     for sheet in root.iter("style"):
         if sheet.get("type", "text/css").strip() not in ("", "text/css"):
             continue
@@ -127,23 +139,36 @@ def _apply_style_sheets(root: Element, left_out: Counter[str]) -> None:
                 left_out[f"@{rule.lower_at_keyword}"] += 1
             if rule.type != "qualified-rule":
                 continue
+            cost = tree.elements * _steps(tinycss2.serialize(rule.prelude), tree.deepest, siblings)
+            if matches + cost > MOST_MATCHES:
+                left_out["style rules that take too long"] += 1
+                continue
             try:
                 selectors = cssselect2.compile_selector_list(rule.prelude)
             except cssselect2.SelectorError:
                 left_out["unknown selector"] += 1
                 continue
+            matches += cost
             content = _declarations(rule.content)
             for selector in selectors:
                 matcher.add_selector(selector, content)
-                rules += 1
-    elements = cssselect2.ElementWrapper.from_xml_root(root).iter_subtree() if rules else ()
-    matches = {id(each.etree_element): matcher.match(each) for each in elements}
+    styled = elements.iter_subtree() if matches else ()
+    found_by = {id(each.etree_element): matcher.match(each) for each in styled}
     for element in root.iter():
-        found = [each for match in matches.get(id(element), ()) for each in match[-1]]
+        found = [each for match in found_by.get(id(element), ()) for each in match[-1]]
         if "style" in element.attrib:
             found += _declarations(tinycss2.parse_component_value_list(element.attrib["style"]))
         for name, value, _ in sorted(found, key=lambda declaration: declaration[2]):
             element.attrib[name] = value
+
+
+def _steps(selectors: str, depth: int, siblings: int) -> int:
+    """How many elements selectors visit at worst to decide on one."""
+    steps = 0
+    for text in re.sub(r"\s*([>,+~])\s*", r"\1", selectors.strip()).split(","):
+        ancestors, others = len(re.findall(r"\s+", text)), len(COSTLY.findall(text))
+        steps += depth**ancestors * (depth + siblings) ** others
+    return steps
 
 
 def _declarations(tokens: Iterable[Any]) -> list[tuple[str, str, bool]]:

@@ -96,7 +96,7 @@ def _parsed(text: str) -> RGBA | None:
         else:
             red, green, blue = found.to("srgb").coordinates
         opacity = found.alpha
-    except (AttributeError, NotImplementedError):
+    except (AttributeError, NotImplementedError, RecursionError):
         return None
     r, g, b, a = (min(1.0, max(0.0, float(each or 0.0))) for each in (red, green, blue, opacity))
     return (r, g, b, a)

@@ -92,7 +92,8 @@ def _size(root: Element) -> tuple[tuple[float, float], Box | None]:
     if box is None and any(root.get(name, "%").strip().endswith("%") for name in names):
         reader = Reader(root, (math.inf, math.inf), Counter())
         reader.draw(root, State())
-        return (reader.reach if min(reader.reach) > 0 else (100.0, 100.0)), None
+        if min(reader.reach) > 0:
+            return reader.reach, None
     whole = box[2:] if box else (100.0, 100.0)
     width, height = (
         length(root.get(name, ""), side, FONT_SIZE) for name, side in zip(names, whole, strict=True)
