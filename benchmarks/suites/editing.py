@@ -249,7 +249,7 @@ SUITE = Editing
 
 def _stacks(condition: Any) -> bool:
     """Whether prompts are nothing but embeddings, so that those of a batch can be stacked."""
-    rest = ("pooled", "mask", "guidance_scale", "extra_channels")
+    rest = ("pooled", "guidance_scale", "extra_channels")
     simple = isinstance(condition, TextCondition)
     return simple and all(getattr(condition, name) is None for name in rest)
 

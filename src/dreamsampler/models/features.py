@@ -73,7 +73,7 @@ def encoder_features(prior: Any) -> Features:
             f"{getattr(prior, 'name', '') or type(prior).__name__} has no autoencoder with stages "
             "to take features of: name a CLIP model (network=FOLDER)"
         )
-    if prior.codec.tiling is not None:
+    if getattr(prior.codec, "tiling", None) or getattr(prior.vae, "use_tiling", False):
         raise ModelError(
             "an autoencoder in tiles has no features of the whole picture: leave tiling out, or "
             "name a CLIP model (network=FOLDER)"

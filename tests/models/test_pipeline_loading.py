@@ -67,7 +67,7 @@ def test_control_networks_of_other_models_are_refused(control, tmp_path):
     assert "another model than this one (cross_attention_dim is 32 instead of 80)" in refusal(
         folder_of("sdxl"), **options
     )
-    assert "takes" in refusal(folder_of("flux-dev"), **options)
+    assert "takes" in refusal(folder_of("flux-dev"), controlnet=folder)
     edit_json(other / "config.json", _class_name="UNet2DConditionModel")
     assert "is a UNet2DConditionModel" in refusal(folder_of("sd15"), controlnet=other)
     (other / "diffusion_pytorch_model.safetensors").rename(other / "diffusion_pytorch_model.bin")
