@@ -228,7 +228,8 @@ class OpenCall:
             set_timesteps(*args, **kwargs)
             self.length = len(ours.timesteps)
             ours.timesteps = ours.timesteps.as_subclass(Times)
-            if isinstance(getattr(ours, "sigmas", None), Tensor):
+            sigmas = getattr(ours, "sigmas", None)
+            if isinstance(sigmas, Tensor) and not (sigmas.is_meta or ours.timesteps.is_meta):
                 self._sigmas = np.asarray(ours.sigmas[: self.length].tolist())
                 self._times = np.asarray(ours.timesteps.tolist())
                 ours.sigmas = ours.sigmas.as_subclass(Sigmas)
