@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.random_models import Maker
+from benchmarks.random_models import pipeline
 from benchmarks.report import header, line
 from dreamsampler import finish
 from dreamsampler.methods.sampling import ddim
@@ -25,24 +25,37 @@ from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.samplers import leading
 
-STEPS, SIDE = 8, 256
-WIDTHS = {
-    "sd15": {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 8},
-    "sdxl": {"block_out_channels": (80, 160, 320), "attention_head_dim": (5, 5, 10)},
+STEPS, SIDE = 4, 256
+CROSS, PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
+UNETS: dict[str, dict[str, Any]] = {
+    "sd15": {
+        "block_out_channels": (80, 160, 320, 320),
+        "down_block_types": (CROSS[0], CROSS[0], CROSS[0], PLAIN[0]),
+        "up_block_types": (PLAIN[1], CROSS[1], CROSS[1], CROSS[1]),
+        "attention_head_dim": 8,
+    },
+    "sdxl": {
+        "block_out_channels": (80, 160, 320),
+        "down_block_types": (PLAIN[0], CROSS[0], CROSS[0]),
+        "up_block_types": (CROSS[1], CROSS[1], PLAIN[1]),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 5, 10),
+    },
 }
+"""The published UNets at a quarter of their widths; autoencoders and text encoders are tiny."""
 
 
 class Pair:
     """A pipeline's own call, and our loop that drives it.
 
     Args:
-        name: one of WIDTHS.
+        name: one of UNETS.
     """
 
     def __init__(self, name: str) -> None:
-        self.pipe = getattr(Maker("cpu", torch.float32), name)()
-        self.pipe.set_progress_bar_config(disable=True)
-        config = {**self.pipe.unet.config, "norm_num_groups": 16, **WIDTHS[name]}
+        self.pipe = pipeline(name, "cpu", tiny=True)
+        more = {"norm_num_groups": 16, "layers_per_block": 2, "sample_size": SIDE // 8}
+        config = {**self.pipe.unet.config, **more, **UNETS[name]}
         with torch.random.fork_rng():
             self.pipe.unet = type(self.pipe.unet).from_config(config).eval()
         family: Any = DrivenFamily(self.pipe, {})
@@ -102,7 +115,7 @@ def main(turns: int = 7, alone: str = "") -> None:
             "driven MiB",
         )
     )
-    for name in WIDTHS:
+    for name in UNETS:
         pair = Pair(name)
         difference = (pair.own() - pair.driven()).abs().max().item()
         taken: dict[str, list[float]] = {"own": [], "driven": []}

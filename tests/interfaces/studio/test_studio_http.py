@@ -274,6 +274,8 @@ def test_calls_that_cannot_be_meant_get_a_sentence_and_a_status(url):
         ("/gradio_api/call/nope", b'{"data": []}', 404, "no call 'nope'"),
         ("/gradio_api/call/v2/nope", b"{}", 404, "no call 'nope'"),
         ("/gradio_api/run/edit", b'{"data": []}', 400, "edit needs image"),
+        ("/gradio_api/run/predict", b'{"data": []}', 404, "no call 'predict'"),
+        ("/gradio_api/run/predict", b'{"data": [], "fn_index": 9999}', 404, "no function 9999"),
         ("/gradio_api/queue/join", b'{"data": [], "fn_index": 9999}', 404, "no function 9999"),
     ]
     for path, body, status, words in cases:
@@ -285,6 +287,15 @@ def test_calls_that_cannot_be_meant_get_a_sentence_and_a_status(url):
         )
     found, _, answer = get(url, f"{lists}/none")
     assert (found, json.loads(answer)["detail"][:21]) == (404, "there is no such call")
+
+
+def test_what_the_page_calls_by_number_is_answered(url):
+    """The page asks for what needs no queue (painting a mask) through run/predict."""
+    functions = json.loads(get(url, "/config")[2])["dependencies"]
+    direct = next(f for f in functions if not f["queue"] and f["backend_fn"] and not f["inputs"])
+    body = {"data": [], "fn_index": direct["id"], "session_hash": "a-visitor"}
+    status, _, answer = get(url, "/gradio_api/run/predict", "POST", json.dumps(body).encode())
+    assert (status, "data" in json.loads(answer)) == (200, True), answer
 
 
 def test_values_are_read_as_the_command_reads_them(url, client, cat, tmp_path):

@@ -52,13 +52,17 @@ class Calls:
             LookupError: there is no such call.
             InputError: it cannot be meant.
         """
-        found, queued = _CALL.search(path), path.rstrip("/").endswith("/queue/join")
+        found = _CALL.search(path)
+        numbered = found is not None and found[2] == "predict"  # how the page itself calls
+        queued = numbered or path.rstrip("/").endswith("/queue/join")
         if not found and not queued:
             return request
         if not isinstance(request, dict):
             raise InputError("a call must be a JSON object with the options of the task")
         if queued:
             number = request.get("fn_index")
+            if numbered and not isinstance(number, int):
+                raise LookupError(f"there is no call 'predict': call {', '.join(self._tasks)}")
             function = self._page.fns.get(number) if isinstance(number, int) else None
             if isinstance(number, int) and function is None:
                 raise LookupError(f"there is no function {number}: reload the page")
