@@ -1,0 +1,1 @@
+"""The bundled prior of photographs: data, network, training, export, figures."""
