@@ -49,7 +49,8 @@ class Fit:
 
         Args:
             size_hw: height and width of the picture.
-            native_size: side of the square pictures that the model knows best.
+            native_size: side of the square pictures that the model knows best; 0 if it takes
+                pictures of any size as they are.
             multiple: sides of the canvas are whole multiples of it.
             size: longer side in the model, in pixels; None chooses by area.
 
@@ -147,6 +148,8 @@ class Fit:
 def _scale(size_hw: tuple[int, int], native_size: int, size: int | None) -> float:
     if size is not None:
         return size / max(size_hw)
+    if not native_size:
+        return 1.0
     area = native_size**2 / (size_hw[0] * size_hw[1])
     return 1.0 if 1 / NEAR <= area <= NEAR else math.sqrt(area)
 

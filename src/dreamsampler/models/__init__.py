@@ -1,6 +1,7 @@
 """Diffusion models; the only layer that knows networks."""
 
 from dreamsampler.models.alignment import Alignment, align, changed_tokens
+from dreamsampler.models.denoiser import from_denoiser
 from dreamsampler.models.errors import ModelError, NetworkError, PromptTruncated
 from dreamsampler.models.family import TextCondition
 from dreamsampler.models.load import Pretrained, from_pretrained
@@ -23,6 +24,7 @@ __all__ = [
     "TextCondition",
     "align",
     "changed_tokens",
+    "from_denoiser",
     "from_pipe",
     "from_pretrained",
     "token_weights",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 
 BUNDLED = "iconic"
-"""The model that ships inside the package."""
+"""The model of drawings that ships inside the package."""
+PHOTO = "photo"
+"""The model of photographs that ships inside the package; it knows no words."""
 
 _REPOSITORIES = """
 sd14 CompVis/stable-diffusion-v1-4@133a221b8aa7292a167afc5127cb63fb5005638b
@@ -105,8 +107,8 @@ def suggestion(model: str) -> str:
 
     Example:
         >>> suggestion("sd-15")  # doctest: +ELLIPSIS
-        'did you mean sd15? Known names: iconic, sd14, sd15, ...z-image-turbo'
+        'did you mean sd15? Known names: iconic, photo, sd14, sd15, ...z-image-turbo'
     """
-    names = [BUNDLED, *ALIASES]
+    names = [BUNDLED, PHOTO, *ALIASES]
     best = difflib.get_close_matches(model.lower(), names, n=1)
     return (f"did you mean {best[0]}? " if best else "") + f"Known names: {', '.join(names)}"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from dreamsampler.maths import Image, Latent
 from dreamsampler.models.device import device_of
-
-OVERLAP = 0.25
-"""Share of a tile's side that it shares with its neighbor."""
+from dreamsampler.models.tiles import by_tiles
 
 
 @final
@@ -66,14 +62,15 @@ class Codec:
 
     def encode(self, x: Image) -> Latent:
         """Picture to latent, scaled; never a sample."""
-        mode = self._by_tiles(x, self._encode, 1, self.factor)
+        mode = by_tiles(x, self._encode, self.tiling, down=self.factor)
         scale, shift = self._scaling(mode)
         return (mode - shift) * scale
 
     def decode(self, z: Latent) -> Image:
         """Scaled latent to picture."""
         scale, shift = self._scaling(z)
-        return self._by_tiles(z / scale + shift, self._decode, self.factor, 1)
+        side = None if self.tiling is None else self.tiling // self.factor
+        return by_tiles(z / scale + shift, self._decode, side, up=self.factor)
 
     def _encode(self, x: Image) -> Latent:
         inputs = x.to(device_of(self.vae), self.dtype)
@@ -96,52 +93,3 @@ class Codec:
             return 1 / std, torch.tensor(config.latents_mean).view(1, -1, 1, 1).to(like)
         scale, shift = (getattr(config, f"{word}_factor", None) for word in ("scaling", "shift"))
         return (1.0 if scale is None else scale), (shift or 0.0)
-
-    def _by_tiles(self, x: Tensor, apply: Callable[[Tensor], Tensor], up: int, down: int) -> Tensor:
-        """A map whose results are `up` times larger, or `down` times smaller, tile by tile."""
-        side = (self.tiling or 0) if down > 1 else (self.tiling or 0) // self.factor
-        if self.tiling is None or max(x.shape[2:]) <= side:
-            return apply(x)
-        step = max(1, int(side * (1 - OVERLAP)) // down) * down
-        h, w = (n * up // down for n in x.shape[2:])
-        weights = x.new_zeros(1, 1, h, w)
-        total = x.new_zeros(0)
-        for top in _starts(x.shape[2], side, step):
-            for left in _starts(x.shape[3], side, step):
-                tile = x[:, :, top : top + side, left : left + side]
-                if torch.is_grad_enabled() and tile.requires_grad:
-                    made = checkpoint(apply, tile, use_reentrant=False)
-                else:
-                    made = apply(tile)
-                assert isinstance(made, Tensor)
-                total = total if len(total) else made.new_zeros(*made.shape[:2], h, w)
-                t, u = top * up // down, left * up // down
-                rows, columns = slice(t, t + made.shape[2]), slice(u, u + made.shape[3])
-                weight = _ramp(rows, h).to(made)[:, None] * _ramp(columns, w).to(made)
-                total[:, :, rows, columns] += made * weight
-                weights[:, :, rows, columns] += weight
-        return total / weights
-
-
-def _starts(length: int, side: int, step: int) -> list[int]:
-    """First pixels of tiles that cover a length; the last one ends with it."""
-    if length <= side:
-        return [0]
-    return [*range(0, length - side, step), length - side]
-
-
-def _ramp(place: slice, length: int) -> Tensor:
-    """Weights along one side of a tile in a picture of some length: 1 inside, 0 at its edges.
-
-    Of the overlap a quarter is left out at the tile's edge, the middle half falls linearly, and
-    the last quarter counts fully; the edges of the picture count fully.
-    """
-    side = place.stop - place.start
-    overlap = side * OVERLAP
-    middle = torch.arange(side, dtype=torch.float64) + 0.5
-    ends = (place.start == 0, place.stop == length)
-    weight = torch.ones_like(middle)
-    for distance, free in zip((middle, side - middle), ends, strict=True):
-        if not free:
-            weight = weight * ((distance - overlap / 4) / (overlap / 2)).clamp(0, 1)
-    return weight

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from dreamsampler.maths import Latent, Level, RectifiedFlow, Target, VariancePreserving
+from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import SUPPORTED, ModelError
 from dreamsampler.models.prompt import Tokens
 
-Guidance: TypeAlias = Literal["cfg", "embedded", "distilled"]
+Guidance: TypeAlias = Literal["cfg", "embedded", "distilled", "none"]
 """How a network is guided: by two prompts (classifier-free guidance), by an input for the guidance
-scale, or not at all, because a scale was distilled into its weights."""
+scale, or not at all, because a scale was distilled into its weights, or it reads no prompts."""
 
 _TARGETS: dict[str, Target] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 
@@ -195,12 +196,12 @@ class Family(ABC):
     rows: int = 1
 
     def __init_subclass__(cls) -> None:
-        unet = "UNet2DConditionModel" in cls.denoisers
+        unet = any(name.startswith("UNet") for name in cls.denoisers)
         ends = ["", *(f"_{n}" for n in range(2, 9))]
         encoders = list(zip(ends, cls.text_encoders, strict=False))
         cls.classes = {
             "unet" if unet else "transformer": cls.denoisers,
-            "vae": cls.autoencoders,
+            **({"vae": cls.autoencoders} if cls.autoencoders else {}),
             **{f"text_encoder{end}": names for end, names in encoders},
             **{f"tokenizer{end}": ("CLIPTokenizer",) for end, _ in encoders},
         }
@@ -231,6 +232,10 @@ class Family(ABC):
     def sizes(self, config: Any) -> tuple[int, int, int]:
         """(latent_channels, cells, native_cells) by the denoiser's configuration."""
         return config.in_channels, config.patch_size, config.sample_size
+
+    def codec(self, parts: Mapping[str, Any], tiling: int | None) -> Any:
+        """What turns pictures into its latents and back."""
+        return Codec(parts["vae"], tiling)
 
     @property
     def tokenizer(self) -> Any:

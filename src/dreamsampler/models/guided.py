@@ -37,6 +37,8 @@ def guided_conditions(
         )
     if family.guidance == "embedded":
         return [(replace(condition, guidance_scale=scale), 1.0)]
+    if scale != 1 and family.guidance == "none":
+        raise ModelError(f"{name} reads no prompts: leave guidance_scale out")
     if scale != 1:
         raise ModelError(
             f"{name} was distilled with guidance and without the null prompt, so "

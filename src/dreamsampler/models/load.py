@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 
 from dreamsampler.models.adapter import Adapters
-from dreamsampler.models.alias import BUNDLED, commits, repositories
-from dreamsampler.models.codec import Codec
+from dreamsampler.models.alias import BUNDLED, PHOTO, commits, repositories
 from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype
 from dreamsampler.models.driven.arguments import read_call
@@ -102,7 +101,7 @@ def from_pretrained(
     safetensors are read, and no code that comes with a model is run. No safety checker is loaded.
 
     Args:
-        model: "iconic" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
+        model: "iconic" or "photo" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
             or one at a version (sdxl@COMMIT), a diffusers folder of any pipeline, a hub id
             "org/name", or a .safetensors file of any model that diffusers reads from one (or a
             .gguf file of its transformer, with `config`). A folder that is called like an alias is
@@ -223,7 +222,7 @@ class _Options(NamedTuple):
     def dtype_of(self, kind: type[Family] | None) -> torch.dtype:
         """The dtype of the networks of a family."""
         half = torch.bfloat16 if kind is None else kind.half
-        return choose_dtype(self.dtype, self.device, self.name == BUNDLED, half)
+        return choose_dtype(self.dtype, self.device, self.name in (BUNDLED, PHOTO), half)
 
 
 class _Source(NamedTuple):
@@ -370,7 +369,7 @@ def _build(source: _Source, options: _Options) -> NetworkPrior:
     family, parts, encoders = _native(source, options)
     prior = NetworkPrior(
         family,
-        Codec(parts["vae"], memory.tiling),
+        family.codec(parts, memory.tiling),
         owned=True,
         reload=encoders if memory.release_text_encoders else None,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dreamsampler.models.codec import Codec
 from dreamsampler.models.driven.arguments import read_call
 from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
@@ -47,7 +46,7 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     native = None if call else _native(pipeline)
     values, recorded = read_call(type(pipeline), call)
     family: Any = DrivenFamily(pipeline, values) if native is None else native
-    codec: Any = DrivenCodec(family) if native is None else Codec(pipeline.vae)
+    codec: Any = DrivenCodec(family) if native is None else native.codec(pipeline.components, None)
     prior = NetworkPrior(family, codec, name=name, revision=memory_revision(family.network))
     prior.added = {"call": recorded} if recorded else {}
     few_steps([name], type(pipeline.scheduler).__name__).apply(prior)

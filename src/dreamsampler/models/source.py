@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dreamsampler.models.alias import ALIASES, BUNDLED, commits, pin, repositories, suggestion
+from dreamsampler.models.alias import ALIASES, BUNDLED, PHOTO, commits, pin, repositories, suggestion
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import has_configs
 from dreamsampler.models.hub import Hub, download_configs
 from dreamsampler.models.weights import refuse_pickle
 
-_BUNDLED = Path(__file__).parent / "bundled"
+_HERE = Path(__file__).parent
+_SHIPPED = {BUNDLED: _HERE / "bundled", PHOTO: _HERE / "photo"}
 
 
 def config_folder(
@@ -45,10 +46,10 @@ def split_revision(model: str, revision: str | None) -> tuple[str, str | None]:
 
 def local_path(model: str) -> Path | None:
     """The folder or file of a model; None for a hub id or an alias of one."""
-    if model == BUNDLED:
-        if not (_BUNDLED / "model_index.json").is_file():
-            raise ModelError("the model 'iconic' is not in this installation: pass another model")
-        return _BUNDLED
+    if model in _SHIPPED:
+        if not (_SHIPPED[model] / "model_index.json").is_file():
+            raise ModelError(f"the model {model!r} is not in this installation: pass another one")
+        return _SHIPPED[model]
     if model in ALIASES:
         return None
     path = Path(model).expanduser()
