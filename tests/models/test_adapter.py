@@ -108,7 +108,7 @@ def test_the_weights_are_those_of_diffusers_own_load(naming, tmp_path):
 
 @pytest.mark.parametrize("low", [False, True])
 def test_a_lokr_where_diffusers_has_it(low, tmp_path):
-    """W + strength kron(w1, alpha / rank w2), as ai-toolkit writes it, and as diffusers' own load."""
+    """W + strength kron(w1, alpha / rank w2), and as diffusers' own load has it."""
     place, rng = "layers.0.attention.to_q", torch.Generator().manual_seed(0)
     weight = plain("z-image").network.get_submodule(place).weight
     down, up = matrices(len(weight) // 4)
