@@ -40,7 +40,7 @@ def maps(tmp_path, picture):
     """Two control pictures in the current folder, one of another size."""
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (40, 48, 3), np.uint8)).save(tmp_path / "edges.png")
-    Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(tmp_path / "depth.png")
+    Image.fromarray(rng.integers(0, 255, (20, 24), np.uint8)).save(tmp_path / "depth.png")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pipelines import TINY, build
 
+from dreamsampler import Edit
 from dreamsampler.maths import Level, to_estimate
 from dreamsampler.models import ModelError, from_pipe
 from dreamsampler.models.driven import family as driven_family
@@ -123,6 +124,28 @@ class TestTheCall:
         with pytest.raises(ModelError, match="edits a reference picture: pass image="):
             prior.condition("a cat")
         assert prior.condition("a cat", image=picture).prompt == "a cat"
+
+    def test_what_enlarges_a_picture_is_no_editor(self):
+        """Its call takes a picture, as an editor's does; `instruct` refuses it."""
+        pipe, picture = tiny("StableDiffusionUpscalePipeline")
+        prior = from_pipe(pipe)
+        assert not prior.references
+        with pytest.raises(ModelError, match=r"needs a picture: pass image= to from_pipe$"):
+            prior.condition("a cat")
+        with pytest.raises(ModelError, match="takes no reference picture"):
+            Edit(picture, "a cat", method="instruct")(prior)
+
+    def test_a_color_picture_for_an_autoencoder_of_transparent_ones(self):
+        """It is opaque."""
+        pipe, _ = tiny("QwenImage21Pipeline")
+        prior = from_pipe(pipe)
+        x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            z = prior.encode(x)
+            opaque = torch.cat([x, torch.ones(1, 1, 64, 64)], 1)[:, :, None]
+            code = pipe.vae.encode(opaque).latent_dist.mode()
+            assert torch.allclose(prior.family.layout(4, 4).to_code(z), code, atol=1e-5)
+            assert prior.decode(z).shape == x.shape
 
     def test_the_pipelines_own_guidance(self, plain):
         prior, ours = from_pipe(plain, guidance_scale=3.0), driven(plain)

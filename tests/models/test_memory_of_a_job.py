@@ -7,7 +7,7 @@ from conformance import SCALE, noise, packed, pipeline, prior_of
 
 from dreamsampler import finish
 from dreamsampler.methods.sampling import ddim
-from dreamsampler.models.budget import count_memory
+from dreamsampler.models.memory_count import count_memory
 from dreamsampler.samplers import trailing
 
 

@@ -116,12 +116,6 @@ def test_a_folder_that_lacks_a_component(part, tmp_path):
         assert "FluxPipeline" in refusal(folder)
 
 
-def test_a_wrong_quantization():
-    folder = folder_of("sd3")
-    assert "is a str, but must be" in refusal(folder, quantization_config="int8")
-    assert "quantization_config:" in refusal(folder, quantization_config={"quant_backend": "no"})
-
-
 def test_the_memory_options_of_a_pipeline():
     prior = from_pretrained(folder_of("sd3"), device="cpu", tiling=64)
     vae = prior.vae

@@ -4,13 +4,17 @@ import families
 import pytest
 import torch
 from conformance import folder_of, loaded, noise
+from pipelines import TINY as PIPELINES
+from pipelines import build
 from tiny import TINY
 
 from dreamsampler import Edit, from_pretrained
 from dreamsampler.methods.registry import methods_of
-from dreamsampler.models.budget import MetaModel, count_memory
+from dreamsampler.models.budget import MetaModel
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import networks
+from dreamsampler.models.libraries import quiet
+from dreamsampler.models.memory_count import count_memory
 from dreamsampler.tasks import Restore
 from dreamsampler.tasks.plan import make_plan
 
@@ -37,6 +41,19 @@ def test_evaluations_and_steps_are_those_of_the_run(method, picture):
     assert (plan.evaluations, plan.steps) == (run.evaluations, run.total)
     assert plan.size == run.fit.padded
     assert not plan.gradients
+
+
+def test_the_plan_of_an_edit_by_instruction(picture, tmp_path):
+    """Of a folder whose pipeline takes the source as reference, and not of others."""
+    with quiet():
+        build(PIPELINES["FluxKontextPipeline"]).save_pretrained(tmp_path / "model")
+    task = Edit(picture, "a dog", method="instruct", num_inference_steps=2, size=64)
+    plan = make_plan(task, str(tmp_path / "model"), dtype="float32")
+    run = task.start(from_pretrained(tmp_path / "model", device="cpu")).run()
+    assert (plan.evaluations, plan.steps) == (run.evaluations, run.total)
+    assert plan.size == run.fit.padded
+    with pytest.raises(ModelError, match="takes no reference picture"):
+        make_plan(task, str(folder_of("sd3")), dtype="float32")
 
 
 def test_a_method_that_a_model_cannot_have_is_refused_by_the_plan(picture):

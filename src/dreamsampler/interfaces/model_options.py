@@ -76,6 +76,8 @@ class ModelOptions(LoadOptions):
     """folder or hub id of a control network (ControlNet, T2I-Adapter) for the model"""
     ip_adapter: str | None = None
     """.safetensors file of an IP-Adapter, here or on the hub as org/name/folder/FILE"""
+    quantization_config: str | None = None
+    """JSON object: arguments of diffusers' PipelineQuantizationConfig"""
     call: tuple[str, ...] = ()
     """NAME=VALUE, an argument of the pipeline's own call for every prompt, such as image=@edges.png
     or clip_skip=2; `dreamsampler models --describe MODEL` lists them"""
@@ -94,6 +96,7 @@ class ModelOptions(LoadOptions):
         given |= {
             "channels_last": self.channels_last or None,
             "controlnet": self.controlnet or None,
+            "quantization_config": _object("quantization_config", self.quantization_config),
         }
         return from_pretrained(self.model, **{**given, **self._call()})
 
@@ -113,6 +116,19 @@ class ModelOptions(LoadOptions):
         names = ("pipeline", "controlnet", "config", "revision", "local_files_only")
         where: dict[str, Any] = {n: v for n, v in self.arguments().items() if n in names}
         return typed_call(describe(self.model, **where).pipeline, named_values("call", self.call))
+
+
+def _object(option: str, text: str | None) -> dict[str, Any] | None:
+    """An option that is a JSON object, or InputError."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(found := json.loads(text), dict):
+            return found
+    raise InputError(
+        f"{option} is {text!r}, but must be a JSON object such as "
+        '{"quant_backend": "bitsandbytes_8bit", "quant_kwargs": {"load_in_8bit": true}}'
+    )
 
 
 def named_values(option: str, entries: Iterable[str]) -> dict[str, str]:

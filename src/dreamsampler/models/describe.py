@@ -93,8 +93,13 @@ def recorded(
             {"name": path.name if local else str(ip_adapter), "sha256": sha256(path)}
         ]
     if quantization_config is not None:
-        names = ("quant_backend", "quant_kwargs", "components_to_quantize")
+        names = ("quant_backend", "quant_kwargs", "components_to_quantize", "quant_mapping")
         given = quantization_config
-        found = given if isinstance(given, Mapping) else vars(given)
-        made["quantization_config"] = {n: found[n] for n in names if found.get(n) is not None}
+        found = dict(given if isinstance(given, Mapping) else vars(given))
+        parts = found.get("quant_mapping") or {}
+        found["quant_mapping"] = {
+            part: each if isinstance(each, Mapping) else each.to_dict()
+            for part, each in parts.items()
+        }
+        made["quantization_config"] = {n: found[n] for n in names if found.get(n)}
     return made

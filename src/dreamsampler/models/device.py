@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -84,6 +85,16 @@ def device_of(module: nn.Module) -> torch.device:
     hooks = (getattr(part, "_hf_hook", None) for part in parts)
     devices = (getattr(hook, "execution_device", None) for hook in hooks)
     return torch.device(next((device for device in devices if device is not None), first))
+
+
+def move(networks: Iterable[nn.Module], device: torch.device, dtype: torch.dtype) -> None:
+    """Move networks; what a class keeps in float32 stays in it."""
+    for network in networks:
+        network.to(device, dtype)
+        exact = set(getattr(network, "_keep_in_fp32_modules", None) or ())
+        for name, module in network.named_modules():
+            if exact.intersection(name.split(".")):
+                module.to(torch.float32)
 
 
 def memory_of(device: torch.device) -> int | None:

@@ -195,6 +195,11 @@ class Family(ABC):
     casts: bool = False
     rows: int = 1
 
+    @property
+    def controls(self) -> dict[str, Any]:
+        """Pictures of what lies where (edges, depth, ...): argument of its call -> picture."""
+        return {}
+
     def __init_subclass__(cls) -> None:
         unet = any(name.startswith("UNet") for name in cls.denoisers)
         ends = ["", *(f"_{n}" for n in range(2, 9))]

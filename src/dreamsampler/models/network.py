@@ -23,7 +23,7 @@ from dreamsampler.maths import (
     to_estimate,
 )
 from dreamsampler.models.codec import Codec
-from dreamsampler.models.device import choose_device, choose_dtype, device_of
+from dreamsampler.models.device import choose_device, choose_dtype, device_of, move
 from dreamsampler.models.errors import ModelError, PromptTruncated
 from dreamsampler.models.family import Family, TextCondition
 from dreamsampler.models.finite import FiniteCheck
@@ -180,12 +180,7 @@ class NetworkPrior:
         if any(hasattr(module, "_hf_hook") for part in parts for module in part.modules()):
             raise ModelError("offloading moves these networks to their device: leave them there")
         with quiet():
-            for part in parts:
-                part.to(target, kind)
-                exact = set(getattr(part, "_keep_in_fp32_modules", None) or ())
-                for name, module in part.named_modules():
-                    if exact.intersection(name.split(".")):
-                        module.to(torch.float32)
+            move(parts, target, kind)
         self._conditions.clear()  # they are on the old device
         return self
 
@@ -228,6 +223,11 @@ class NetworkPrior:
     def references(self) -> bool:
         """Whether a condition can hold reference pictures: `condition(prompt, image=x)`."""
         return self.family.references
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """Pictures of what lies where (edges, depth, ...): argument of its call -> picture."""
+        return self.family.controls
 
     def guided(
         self, condition: TextCondition, null: TextCondition, scale: Weight

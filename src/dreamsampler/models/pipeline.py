@@ -17,6 +17,7 @@ from dreamsampler.models.folder import (
     class_name,
     class_of,
     components,
+    is_text,
     load_network,
     networks,
     part_dtype,
@@ -139,6 +140,10 @@ def _names(classes: tuple[type, ...]) -> str:
 def quantization(config: Any) -> Any:
     """Diffusers' PipelineQuantizationConfig, given as one or by its arguments.
 
+    Args:
+        config: of the class, or a mapping of its arguments. Entries of quant_mapping may be
+            mappings, too: quant_method, and the arguments of that method's configuration.
+
     Raises:
         ModelError: something else, or a backend that is not installed.
     """
@@ -148,7 +153,9 @@ def quantization(config: Any) -> Any:
             return config
         try:
             if isinstance(config, Mapping):
-                return kind(**config)
+                parts = config.get("quant_mapping")
+                made = {part: _quantized(part, each) for part, each in (parts or {}).items()}
+                return kind(**({**config, "quant_mapping": made} if made else config))
         except Exception as error:
             raise ModelError(f"quantization_config: {one_line(error)}") from None
     raise ModelError(
@@ -156,6 +163,23 @@ def quantization(config: Any) -> Any:
         "PipelineQuantizationConfig or a mapping of its arguments (quant_backend, quant_kwargs, "
         "components_to_quantize)"
     )
+
+
+def _quantized(part: str, config: Any) -> Any:
+    """The configuration of a quantized part; a mapping says its method and its arguments."""
+    if not isinstance(config, Mapping):
+        return config
+    library = "transformers" if is_text(part) else "diffusers"
+    known = import_module(f"{library}.quantizers.auto").AUTO_QUANTIZATION_CONFIG_MAPPING
+    given = dict(config)
+    method, kind = given.pop("quant_method", None), given.get("quant_type")
+    if method not in known:
+        raise ValueError(f"quant_method of {part} is {method!r}, but must be {', '.join(known)}")
+    if isinstance(kind, str) and method == "torchao":
+        given["quant_type"] = getattr(import_module("torchao.quantization"), kind)()
+    elif isinstance(kind, Mapping):  # as to_dict writes it
+        return known[method].from_dict(dict(config))
+    return known[method](**given)
 
 
 def several(models: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
 from dreamsampler.models.errors import ModelError, one_line
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
@@ -144,6 +147,14 @@ def memory_revision(network: Any) -> str:
     digest = hashlib.sha256()
     for key, weight in sorted(network.state_dict().items()):
         digest.update(f"{key}{tuple(weight.shape)}".encode())
-        if not weight.is_meta:
-            digest.update(weight.detach().flatten()[:16].float().cpu().numpy().tobytes())
+        for each in [] if weight.is_meta else _stored(weight.detach()):
+            digest.update(each.flatten()[:16].float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _stored(weight: Tensor) -> list[Tensor]:
+    """The tensors that a weight is stored in: of a quantized one its integers, scales, ..."""
+    if not is_traceable_wrapper_subclass(weight):
+        return [weight]
+    names, _ = weight.__tensor_flatten__()
+    return [inner for name in names for inner in _stored(getattr(weight, name))]

@@ -38,6 +38,8 @@ class RecipeModel:
     """control networks in place of the recipe's, or where those are now"""
     ip_adapter: str | None = None
     """another IP-Adapter than in the recipe, or where it is now"""
+    quantization_config: str | None = None
+    """another quantization than in the recipe, as a JSON object"""
     call: tuple[str, ...] = ()
     """NAME=VALUE, another argument of the pipeline's call than in the recipe, or NAME=@FILE, where
     its file is now"""
@@ -81,6 +83,11 @@ class RecipeModel:
             control = tuple(path for path, _ in _added(recorded, "controlnet", (), beside))
         if adapter is None:
             adapter = next((path for path, _ in _added(recorded, "ip_adapter", (), beside)), None)
+        quantized = recorded.get("quantization_config")
+        if isinstance(quantized, dict) and quantized:
+            loaded["quantization_config"] = json.dumps(quantized)
+        if self.quantization_config is not None:
+            loaded["quantization_config"] = self.quantization_config
         return ModelOptions(
             model=model,
             dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",

@@ -9,6 +9,7 @@ import torch
 from dreamsampler.maths import Image, Latent
 from dreamsampler.models.device import device_of
 from dreamsampler.models.driven.family import DrivenFamily
+from dreamsampler.models.errors import one_line
 
 
 @final
@@ -43,7 +44,14 @@ class DrivenCodec:
             return x
         layout = self._family.layout(x.shape[2] // self.factor, x.shape[3] // self.factor)
         inputs = x.to(device_of(self.vae), self.dtype)
-        output = self.vae.encode(inputs[:, :, None] if layout.video else inputs)
+        if self.vae.config.get("in_channels") == 4:  # and transparency: all is opaque
+            inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1)
+        try:
+            output = self.vae.encode(inputs[:, :, None] if layout.video else inputs)
+        except RuntimeError as error:
+            if "channels" not in str(error):
+                raise
+            raise self._family.pipeline.refused(f"its autoencoder: {one_line(error)}") from None
         if "latent_dist" in output:
             mode = output.latent_dist.mode()
         else:
@@ -57,4 +65,4 @@ class DrivenCodec:
         layout = self._family.layout(z.shape[2], z.shape[3])
         code = layout.to_code(z * self._family.levels.scale).to(device_of(self.vae), self.dtype)
         output = self.vae.decode(code, return_dict=False)[0]
-        return (output[:, :, 0] if layout.video else output).to(z)
+        return (output[:, :, 0] if layout.video else output)[:, :3].to(z)

@@ -18,7 +18,7 @@ from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
 from dreamsampler.models.driven.levels import levels_of
-from dreamsampler.models.driven.pipeline import PROBED, Pipeline
+from dreamsampler.models.driven.pipeline import FAILURES, PROBED, Pipeline
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import Family
 from dreamsampler.models.prompt import Tokens
@@ -79,6 +79,15 @@ class DrivenFamily(Family):
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
         self.pipeline = Pipeline(pipe, call)
+        try:
+            self._learn(pipe.scheduler)
+        except ModelError:
+            raise
+        except FAILURES as error:  # of the pipeline's code
+            raise self.pipeline.refused(one_line(error)) from error
+
+    def _learn(self, scheduler: Any) -> None:
+        """All that differs between pipelines."""
         self.learned: Learned = learn(self.pipeline)
         self.guidance, self.default_scale = self.learned.guidance, self.learned.default_scale
         self.tokenizers: dict[str, Any] = {}
@@ -87,7 +96,7 @@ class DrivenFamily(Family):
         self._steps = _STEPS
         weakref.finalize(self, _close, self._calls)
         self.factor, self.latent_channels, self.cells, self.native_cells = self._learn_sizes()
-        self.levels = levels_of(pipe.scheduler, (self.native_cells // self.cells) ** 2)
+        self.levels = levels_of(scheduler, (self.native_cells // self.cells) ** 2)
         self.schedule, self.target = self.levels.schedule, self.levels.target
 
     @property
@@ -105,6 +114,11 @@ class DrivenFamily(Family):
     def references(self) -> bool:
         """Whether the pipeline's call takes reference pictures."""
         return self.pipeline.references
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """The pictures of what lies where in its call."""
+        return {n: self.pipeline.call[n] for n in self.pipeline.controls if n in self.pipeline.call}
 
     @property
     def rows(self) -> int:
@@ -136,10 +150,10 @@ class DrivenFamily(Family):
             raise ModelError("prompt_embeds takes the place of the prompt: leave the prompt out")
         self.pipeline.check(call)
         if self.pipeline.needs_reference and "image" not in call:
-            raise ModelError(
-                f"{self.pipeline.name} edits a reference picture: pass image= to from_pipe, or "
-                "edit with method='instruct'"
-            )
+            kind, hint = "needs a picture", ""
+            if self.references:
+                kind, hint = "edits a reference picture", ", or edit with method='instruct'"
+            raise ModelError(f"{self.pipeline.name} {kind}: pass image= to from_pipe{hint}")
         none = torch.zeros(1, 0)
         return CallCondition(prompt, call), Tokens(none, none, "", 0)
 
@@ -182,6 +196,8 @@ class DrivenFamily(Family):
         time = torch.tensor(self._time(call, level), device=device)
         try:
             return call.ask(looped.to(call.sample), time, **answers)[0]
+        except (LookupError, TypeError, AttributeError) as error:
+            raise self.pipeline.refused(one_line(error)) from error
         except RuntimeError:
             if call.steps > 1 or not self.pipeline.stubbed:
                 raise

@@ -110,7 +110,7 @@ def _differences(a: Slot, b: Slot) -> Slot:
 
 def _find_reference(pipeline: Pipeline, prompt: str) -> None:
     """Learn whether a call needs a picture; calls with a stubbed network get a gray one."""
-    if not pipeline.references or "image" in pipeline.call:
+    if not pipeline.shown or "image" in pipeline.call:
         return
     try:
         _slots(pipeline, prompt, {})

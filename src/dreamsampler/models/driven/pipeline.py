@@ -18,7 +18,8 @@ _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
 _AUTOENCODERS = ("vae", "movq", "vqgan")
 PROBED = 256
 """Side of the pictures of calls with a stubbed network, in pixels."""
-_FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
+FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
+"""What a pipeline's own code may raise."""
 
 
 @final
@@ -105,10 +106,22 @@ class Pipeline:
         return "strength" in self.parameters or "mask_image" in self.parameters
 
     @property
-    def references(self) -> bool:
-        """Whether its call takes reference pictures, which every step sees."""
+    def controls(self) -> tuple[str, ...]:
+        """Arguments that take pictures of what lies where: edges, depth, ..."""
+        if "control_image" in self.parameters:
+            return ("control_image",)
         controlled = any("control" in name or "adapter" in name for name in self.pipe.components)
-        return "image" in self.parameters and not self.starts and not controlled
+        return ("image",) if controlled and not self.starts else ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether its call takes pictures that every step sees."""
+        return "image" in self.parameters and not self.starts and "image" not in self.controls
+
+    @property
+    def references(self) -> bool:
+        """Whether those are edited by the prompt, and neither enlarged nor varied."""
+        return self.shown and "prompt" in self.parameters and "noise_level" not in self.parameters
 
     @property
     def probed(self) -> tuple[int, int] | None:
@@ -207,7 +220,7 @@ class Pipeline:
                     return OpenCall(self.pipe, arguments, lasting, opening)
                 except LoopError as error:
                     raise self.refused(str(error)) from None
-                except _FAILURES as error:
+                except FAILURES as error:
                     if not stubbed:
                         missing = self._missing(arguments)
                         hint = f" ({' and '.join(missing)} not given)" if missing else ""

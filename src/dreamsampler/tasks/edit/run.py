@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import final
 
@@ -18,10 +18,11 @@ from dreamsampler.images.save import as_pil
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models.features import Features, clip_features, encoder_features
-from dreamsampler.models.prior import Condition, Prior
+from dreamsampler.models.prior import Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
+from dreamsampler.tasks.controls import reader
 from dreamsampler.tasks.edit.options import EditOptions
 
 LEAST_KEPT = 0.1
@@ -48,7 +49,7 @@ class EditRun(Run[EditOptions]):
     def _method(self, z_src: Latent) -> tuple[Iterator[Step], int]:
         """The steps of the method, and how many they are."""
         task, model = self.task, self.model
-        read: Callable[..., Condition] = model.condition
+        read = reader(model, self.fit, self.source.size)
         if task.chosen.reference:
             read = partial(read, image=as_pil((self._x[0] + 1) / 2))
         null, condition = read(task.negative_prompt), read(task.prompt)

@@ -17,6 +17,7 @@ from dreamsampler.maths import Latent, generators
 from dreamsampler.methods.inputs import InpaintInputs
 from dreamsampler.models.prior import Condition, Inpainting, Prior
 from dreamsampler.tasks.base import Run
+from dreamsampler.tasks.controls import reader
 from dreamsampler.tasks.inpaint.hole import filled, open_hole, own_hole, warn_unseen, widened
 from dreamsampler.tasks.inpaint.options import InpaintOptions
 
@@ -44,6 +45,7 @@ class InpaintRun(Run[InpaintOptions]):
         self._hole = self.window.cut(self.mask)
         size_hw = (self.window.height, self.window.width)
         self.fit = Fit.to(size_hw, model.native_size, model.multiple, task.size)
+        self._read = reader(model, self.fit, self.canvas.size, self.window)
         with self.timed("encode"), torch.no_grad():
             prompts = list(task.prompt) * (len(self.masks) if len(task.prompt) == 1 else 1)
             self.inputs = InpaintInputs(
@@ -79,7 +81,7 @@ class InpaintRun(Run[InpaintOptions]):
 
     def _condition(self, prompt: str | None) -> Condition:
         """A prompt; a network for inpainting is also shown the picture without its holes."""
-        condition = self.model.condition(prompt)
+        condition = self._read(prompt)
         if not isinstance(self.model, Inpainting) or not self.model.inpaints:
             return condition
         hole = self.fit.mask_to_latent(self._hole, 1, touched=True)

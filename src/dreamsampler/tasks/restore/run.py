@@ -18,6 +18,7 @@ from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.tasks.base import Run
+from dreamsampler.tasks.controls import reader
 from dreamsampler.tasks.data_consistency import (
     BELIEF,
     ROUGH,
@@ -91,6 +92,7 @@ class RestoreRun(Run[RestoreOptions]):
         """What the method gets."""
         task, model = self.task, self.model
         prompted = bool((task.prompt or "").strip())
+        read = reader(model, self.fit, self.data.size)
 
         def view(axes: Axes) -> Measurement:
             show, hide = partial(self._show, axes=axes), partial(self._hide, axes=axes)
@@ -100,8 +102,8 @@ class RestoreRun(Run[RestoreOptions]):
             model,
             self.data,
             self.guess,
-            model.condition(task.prompt) if prompted else None,
-            model.condition(task.negative_prompt),
+            read(task.prompt) if prompted else None,
+            read(task.negative_prompt),
             generators(self.seeds),
             view,
             coarse=guessable(self.data.op, self.data.size),
