@@ -2,10 +2,11 @@
 
     python -m training.photo.data --clothes DIR --wallpapers DIR
 
-DIR: github.com/alexeygrigorev/clothing-dataset-small (CC0; its folders train and validation; its test
-split is never read), and the unpacked Debian packages lomiri-wallpapers-16.04 and -20.04 (CC-BY and
-CC-BY-SA, by the photographers that they name). Every picture is scaled down until the traces of its
-JPEG file are gone. Writes photographs.npz: one long row of pixels, and the sizes.
+DIR: github.com/alexeygrigorev/clothing-dataset-small (CC0; its folders train and validation; its
+test split is never read), and the unpacked Debian packages lomiri-wallpapers-16.04 and -20.04
+(CC-BY and CC-BY-SA, by the photographers that they name). Every picture is scaled down until the
+traces of its JPEG file are gone. Writes train.npy and validation.npy, each one long row of pixels,
+with the sizes of the pictures beside.
 """
 
 import argparse

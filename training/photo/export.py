@@ -1,6 +1,6 @@
 """Write the averaged weights as a diffusers folder, in float16.
 
-    python -m training.photo.export --to src/dreamsampler/models/photo
+python -m training.photo.export --to src/dreamsampler/models/photo
 """
 
 import argparse

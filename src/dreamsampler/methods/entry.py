@@ -130,6 +130,7 @@ class Method:
 EDITORS = "FLUX.1 Kontext, FLUX.2, Qwen-Image-Edit, Z-Image Omni, InstructPix2Pix"
 PAPER = "Kim, Park & Ye, DreamSampler, ECCV 2024 (arXiv:2403.11415)"
 OURS = "this package"
+DPIR = "Zhang et al., Plug-and-play image restoration, TPAMI 2021 (arXiv:2008.13751)"
 DPS = "Chung et al., Diffusion posterior sampling, ICLR 2023 (arXiv:2209.14687)"
 PSLD = "Rout et al., PSLD, NeurIPS 2023 (arXiv:2307.00619)"
 TREG = "Kim et al., TReg (arXiv:2311.15658)"

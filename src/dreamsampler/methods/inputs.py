@@ -186,6 +186,7 @@ class RestoreInputs:
         axes: set by a method that mirrors pictures, the axes of every step.
         views: set by such a method, the measurements that it uses.
         mean: set by a method that averages several runs, their mean.
+        balanced: set by a method whose last picture weighs data and model: it stays as it is.
     """
 
     prior: Prior
@@ -199,6 +200,7 @@ class RestoreInputs:
     axes: list[Axes] = field(default_factory=list)
     views: list[Measurement] = field(default_factory=list)
     mean: RunningMean | None = None
+    balanced: bool = False
 
     @cached_property
     def z_src(self) -> Latent:

@@ -44,7 +44,7 @@ class Prior(Protocol):
 
     @property
     def native_size(self) -> int:
-        """Side, in pixels, of the square pictures that the model was trained on."""
+        """Side, in pixels, of the square pictures it was trained on; 0 for pictures of any size."""
         ...
 
     def condition(self, prompt: str | None) -> Condition:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dreamsampler.models.alias import ALIASES, BUNDLED, PHOTO, commits, pin, repositories, suggestion
+from dreamsampler.models.alias import (
+    ALIASES,
+    BUNDLED,
+    PHOTO,
+    commits,
+    pin,
+    repositories,
+    suggestion,
+)
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import has_configs
 from dreamsampler.models.hub import Hub, download_configs

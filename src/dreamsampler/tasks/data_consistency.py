@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.files import InputError
-from dreamsampler.operators import Operator, is_linear, measured, prox_l2
+from dreamsampler.operators import Mask, Operator, is_linear, measured, prox_l2
 from dreamsampler.operators.noise import estimate_noise
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.regularizers.total_variation import tv_reconstruction
@@ -252,6 +252,29 @@ def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
         if left <= 1:
             break
     return best
+
+
+def explained(data: Measurement, near: Tensor) -> Tensor:
+    """An estimate as it is, clamped, if it explains the measurement; else the nearest that does.
+
+    Args:
+        data: the measurement of one image.
+        near: the estimate, (1, 3, h, w).
+    """
+    near = near.clamp(0, 1)
+    return met(data, near) if data.residual_ratio(near) > UNEXPLAINED else near
+
+
+def kept(data: Measurement, x: Tensor) -> Tensor:
+    """A picture with the pixels that were measured without noise, to the bit.
+
+    Args:
+        data: the measurement of one image; only a mask measures pixels themselves.
+        x: (1, 3, h, w).
+    """
+    if not isinstance(data.op, Mask) or data.noise > 1.01 * ROUNDING / 255:
+        return x
+    return torch.where(data.op.A(torch.ones_like(x)) == 1, data.y, x)
 
 
 @final

@@ -11,9 +11,12 @@ import torch
 from dreamsampler.generators import LatentVariable
 from dreamsampler.maths import Denoiser, Latent, Level, Rng, Schedule, Step, Weight, draw
 from dreamsampler.methods.inputs import Axes, RestoreInputs, RunningMean, Settings, Steps
+from dreamsampler.methods.restore import dpir
 from dreamsampler.regularizers import Measurement, data_step
 from dreamsampler.samplers import dream, flow_shifted
 
+WEIGHT = 0.23
+"""Of a model of pixels, as published for DPIR."""
 FLIPS: tuple[Axes, ...] = ((), (-1,))
 """Axes along which the pictures of successive runs are mirrored, in turn."""
 
@@ -114,7 +117,12 @@ def averaged_restoration(
 
 
 def run(inputs: RestoreInputs, settings: Settings) -> Steps:
-    """As registered: on the picture and its mirror image in turn; leaves axes, views and mean."""
+    """As registered: on the picture and its mirror image in turn; leaves axes, views and mean.
+
+    A model of pixels restores by plug and play, which no autoencoder stands in the way of.
+    """
+    if inputs.prior.factor == 1:
+        return dpir.run(inputs, {**settings, "weight": WEIGHT})
     first, *others = settings["starts"]
     starts, rate = [first if inputs.coarse else 1.0, *others], settings["spread"]
     passes = restarts(inputs.prior.schedule, settings["num_inference_steps"], starts)

@@ -10,11 +10,14 @@ import torch
 from dreamsampler.generators import LatentVariable
 from dreamsampler.maths import Denoiser, Latent, Level, Schedule, Step
 from dreamsampler.methods.inputs import RestoreInputs, Settings, Steps
+from dreamsampler.operators import LinearComposition
 from dreamsampler.regularizers import Measurement, data_step
 from dreamsampler.samplers import dream
 
 START = 49 / 255
 """Deviation that a first guess is trusted to have at most, in [0, 1] units, as published."""
+LEAST = 1 / 255
+"""Deviation of the last level at least: what is left without noise is rounding."""
 
 
 def falling(schedule: Schedule, steps: int, start: float, end: float) -> list[Level]:
@@ -74,7 +77,7 @@ def plug_and_play(
 
     def nothing(step: Step, level: Level) -> Latent:
         del level
-        return torch.zeros_like(step.eps)
+        return torch.zeros_like(step.z)
 
     return dream(
         denoise, LatentVariable(z), levels, torch.zeros_like(z), regularize=fit, renoise=nothing
@@ -82,9 +85,12 @@ def plug_and_play(
 
 
 def run(inputs: RestoreInputs, settings: Settings) -> Steps:
-    """As registered."""
-    levels = falling(
-        inputs.prior.schedule, settings["num_inference_steps"], START, inputs.data.noise
-    )
+    """As registered; noise alone is taken off in one step, which is Tweedie's formula."""
+    data, schedule = inputs.data, inputs.prior.schedule
+    alone = isinstance(data.op, LinearComposition) and not data.op.parts
+    steps, end = settings["num_inference_steps"], max(data.noise, LEAST)
+    levels = falling(schedule, 1 if alone else steps, START, end)
     denoise, weight = inputs.denoise(settings["guidance_scale"]), settings["weight"]
-    return plug_and_play(denoise, inputs.data, inputs.z_src, levels, weight=weight), len(levels)
+    z = data.encode(data.y) if alone else inputs.z_src
+    inputs.balanced = True
+    return plug_and_play(denoise, data, z, levels, weight=weight), len(levels)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dreamsampler.methods.entry import DPS, FLOWDPS, OURS, PAPER, PSLD, TREG, Method
+from dreamsampler.methods.entry import DPIR, DPS, FLOWDPS, OURS, PAPER, PSLD, TREG, Method
 
 _method = partial(Method, "restore")
 METHODS: tuple[Method, ...] = (
@@ -31,6 +31,15 @@ METHODS: tuple[Method, ...] = (
         FLOWDPS,
         "for any operator",
         56,
+    ),
+    _method(
+        "dpir",
+        "DPIR",
+        {"num_inference_steps": 8, "guidance_scale": 1.0, "weight": 0.23},
+        DPIR,
+        "models of pixels: quickest, most faithful, for any operator",
+        8,
+        draws=False,
     ),
     _method(
         "dps",

@@ -24,8 +24,10 @@ from dreamsampler.tasks.data_consistency import (
     ROUGH,
     DataConsistency,
     closed,
+    explained,
     first_guess,
     guessable,
+    kept,
     measurement_of,
     noise_of,
     steadied,
@@ -149,7 +151,9 @@ class RestoreRun(Run[RestoreOptions]):
         else:
             found, belief = mean.mean, BELIEF
             found = steadied(found, self.guess) if self.inputs.coarse else found
-        return [closed(one, x, belief=belief)[0] for x in found.split(1)]
+        if self.inputs.balanced:
+            return [kept(one, explained(one, x))[0] for x in found.split(1)]
+        return [kept(one, closed(one, x, belief=belief))[0] for x in found.split(1)]
 
     @cached_property
     def alpha(self) -> Tensor | None:
