@@ -101,9 +101,9 @@ def from_pretrained(
     safetensors are read, and no code that comes with a model is run. No safety checker is loaded.
 
     Args:
-        model: "iconic" or "photo" (in the package), an alias (`dreamsampler.models.alias`: sd15, sdxl, ...)
-            or one at a version (sdxl@COMMIT), a diffusers folder of any pipeline, a hub id
-            "org/name", or a .safetensors file of any model that diffusers reads from one (or a
+        model: "iconic" or "photo" (in the package), an alias (`dreamsampler.models.alias`: sd15,
+            sdxl, ...) or one at a version (sdxl@COMMIT), a diffusers folder of any pipeline, a hub
+            id "org/name", or a .safetensors file of any model that diffusers reads from one (or a
             .gguf file of its transformer, with `config`). A folder that is called like an alias is
             written ./sd15.
         dtype: "float32", "float16" or "bfloat16" for the networks; latents are float32 anyway.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -18,8 +18,8 @@ from dreamsampler.models.tiles import by_tiles
 
 TILE = 1024
 """Side of the tiles, in pixels, in which a network of any size sees larger pictures."""
-OVERLAP = 1 / 16
-"""Share of a tile that it shares with its neighbor."""
+OVERLAP = 64
+"""Pixels that a tile shares with its neighbor, a quarter of it at most."""
 _NOTHING = torch.zeros(1, 0)
 
 
@@ -108,6 +108,10 @@ class PixelFamily(Family):
         pairs = zip(conditions, rows, strict=True)
         return torch.tensor([int(c.prompt) for c, n in pairs for _ in range(n)], device=device)
 
+    def in_tiles(self, z: Latent, apply: Callable[[Latent], Tensor]) -> Tensor:
+        """A map of pictures, in tiles if they are large."""
+        return by_tiles(z, apply, self.tile, overlap=min(OVERLAP / (self.tile or TILE), 0.25))
+
     def padded(self, z: Latent, multiple: int) -> Latent:
         """Pictures with their last rows and columns continued to multiples of a number."""
         down, right = (-n % multiple for n in z.shape[2:])
@@ -166,7 +170,7 @@ class PixelUNet(PixelFamily):
             output = functional.pixel_shuffle(output[:, : cells.shape[1]], self.patch)
             return output[:, :, : tile.shape[2], : tile.shape[3]]
 
-        return by_tiles(z, apply, self.tile, overlap=OVERLAP)
+        return self.in_tiles(z, apply)
 
 
 class Called(nn.Module):
@@ -232,4 +236,4 @@ class DenoiserFamily(PixelFamily):
             output = self.network(noisy, level.s / 2)
             return (2 * output - 1)[:, :, : tile.shape[2], : tile.shape[3]]
 
-        return by_tiles(z, apply, self.tile, overlap=OVERLAP)
+        return self.in_tiles(z, apply)

@@ -26,7 +26,8 @@ class RestoreOptions(OperatorTask, MethodTask):
     """what was done to it, such as "blur(sigma=3)" or "blur(2) | downsample(4)"; ? in place of a
     number has it found out"""
     noise: float | Literal["auto"] = "auto"
-    """standard deviation of its noise, as a share of white; auto measures it"""
+    """standard deviation of its noise, as a share of white; auto measures it (and takes less than
+    0.01 for none where pixels are lost, so that the others stay to the bit)"""
     prompt: str | None = None
     """what the sharp picture shows, if that is known"""
     negative_prompt: str | None = None

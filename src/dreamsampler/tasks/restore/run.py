@@ -15,6 +15,7 @@ from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import Axes, RestoreInputs
 from dreamsampler.models.prior import Prior, preview_of
+from dreamsampler.operators import Mask
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
 from dreamsampler.regularizers.measurement import Measurement
 from dreamsampler.tasks.base import Run
@@ -34,6 +35,9 @@ from dreamsampler.tasks.data_consistency import (
 )
 from dreamsampler.tasks.restore.options import RestoreOptions
 
+FAINT = 0.01
+"""Noise that `auto` does not take off a picture with holes: fine texture measures as much, and the
+pixels that are there shall stay."""
 REFIT = 3
 """Levels between two fits of the unknown numbers of an operator; none on the mirror image."""
 SPREAD_WHITES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -75,6 +79,8 @@ class RestoreRun(Run[RestoreOptions]):
         y = measurement_of(self.source, op, size_hw)
         seen = op.A(y.new_ones(1, 3, *size_hw)) > 0.5
         noise = noise_of(y, self.task.noise, depth, seen.to(y))
+        if isinstance(op, Mask) and self.task.noise == "auto" and noise < FAINT:
+            noise = noise_of(y, 0.0, depth)
         rows = y.expand(len(self.seeds), -1, -1, -1)
         return Measurement(op, rows, noise, self._show, self._hide)
 
