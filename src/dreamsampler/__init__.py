@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         VariancePreserving,
     )
     from dreamsampler.models import GaussianMixture, Prior
+    from dreamsampler.models.denoiser import from_denoiser
     from dreamsampler.models.load import from_pretrained
     from dreamsampler.models.pipe import from_pipe
     from dreamsampler.samplers import dream, finish, invert
@@ -59,6 +60,7 @@ _HOMES = {
     "maths": "Cosine Estimate Level RectifiedFlow Schedule Step VarianceExploding "
     "VariancePreserving",
     "models": "GaussianMixture Prior",
+    "models.denoiser": "from_denoiser",
     "models.load": "from_pretrained",
     "models.pipe": "from_pipe",
     "samplers": "dream finish invert",
@@ -95,6 +97,7 @@ __all__ = [
     "Vectorize",
     "dream",
     "finish",
+    "from_denoiser",
     "from_pipe",
     "from_pretrained",
     "generators",

@@ -164,7 +164,23 @@ def _sessions(studio: Studio, model: Any, folder: Path) -> Sessions:
     name = Path(str(loaded["name"])).name
     title = " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]]))
     submissions = Submissions(Worker(model), store, limits)
-    return Sessions(submissions, cache, studio.share_nothing, title, card(name), studio.debug)
+    return Sessions(
+        submissions,
+        cache,
+        studio.share_nothing,
+        title,
+        card(name),
+        arguments_of_call(model),
+        studio.debug,
+    )
+
+
+def arguments_of_call(model: Any) -> tuple[str, ...]:
+    """The arguments that the call of a model's pipeline takes; none if it is asked without."""
+    from dreamsampler.models.driven.arguments import arguments_of
+
+    pipeline = getattr(getattr(model, "family", None), "pipeline", None)
+    return tuple(each.name for each in arguments_of(type(pipeline.pipe))) if pipeline else ()
 
 
 def card(name: str) -> str:

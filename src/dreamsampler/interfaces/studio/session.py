@@ -42,6 +42,7 @@ class Sessions:
         share_nothing: whether every session is its own owner.
         model: name, device and type of the model.
         card: what the model can do, as Markdown; empty if that is unknown.
+        arguments: of the call of the model's pipeline; empty if it is asked without one.
         debug: whether every error is logged with its traceback.
     """
 
@@ -50,6 +51,7 @@ class Sessions:
     share_nothing: bool
     model: str
     card: str = ""
+    arguments: tuple[str, ...] = ()
     debug: bool = False
     _jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
     _cleaned: float = 0.0
