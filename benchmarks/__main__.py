@@ -25,6 +25,7 @@ PROGRAMS = {
     "posterior": "every restoration method against an exact posterior",
     "one_loop": "DDIM and score distillation on a prior whose modes are known",
     "gpu": "the loop against diffusers' pipelines, bare network calls, the published program",
+    "photographs": "photographs of a folder, restored with the model photo and by classics",
     "driving": "what driving a pipeline's own call costs over that call",
     "memory": "peak memory of an edit at the size of SD 1.5, random weights",
     "parameters": "one edit under each option, from little to much: a contact sheet",
