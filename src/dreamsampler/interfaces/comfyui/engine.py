@@ -125,7 +125,6 @@ def is_flow(sampling: Any, name: str) -> bool:
 
     Args:
         sampling: its `model_sampling`.
-        name: of the model.
 
     Raises:
         ModelError: neither, as of models that map a picture to another one.
@@ -149,7 +148,6 @@ def schedule_of(sampling: Any, flow: bool, name: str) -> Schedule:
     Args:
         sampling: its `model_sampling`.
         flow: from `is_flow`.
-        name: of the model.
 
     Raises:
         ModelError: a flow whose table is none of a shift.

@@ -209,7 +209,6 @@ class ComfyPrior:
         """A condition with the known part of a picture, as of `InpaintModelConditioning`.
 
         Args:
-            condition: of the prompt.
             x: the picture, (b, 3, h, w) in [-1, 1].
             mask: (b, 1, h, w) in [0, 1]; white is to be painted.
         """

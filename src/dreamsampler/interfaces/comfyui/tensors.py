@@ -37,7 +37,6 @@ def masks_of(mask: Tensor, pictures: Sequence[Picture]) -> list[list[Picture]]:
 
     Args:
         mask: (b, h, w), (b, 1, h, w) or (h, w), floats in [0, 1].
-        pictures: those it belongs to.
 
     Raises:
         ValueError: another shape, or a number of masks that cannot be shared out.

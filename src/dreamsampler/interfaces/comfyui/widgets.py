@@ -18,9 +18,6 @@ def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
     """(required, optional) widgets, in the order of the options; pictures are wires.
 
     A text that is left empty, a number at -1 and a choice at "default" are the option's default.
-
-    Args:
-        part: a dataclass of options.
     """
     required: dict[str, Widget] = {}
     optional: dict[str, Widget] = {}

@@ -44,10 +44,6 @@ class Calls:
     def check(self, path: str, request: Any) -> Any:
         """A request as gradio can take it: a single file in a list, numbers as numbers.
 
-        Args:
-            path: of the request.
-            request: its body, read as JSON.
-
         Raises:
             LookupError: there is no such call.
             InputError: it cannot be meant.

@@ -57,10 +57,8 @@ class Submissions:
         uploads, and an operator may name only those among `operator_files`.
 
         Args:
-            kind: the task.
             values: option -> value, as a form or JSON has it; and `operator_files`, `call`,
                 `call_files`.
-            owner: whose run it is.
 
         Raises:
             ValueError: options or files that cannot be used, in one line.
