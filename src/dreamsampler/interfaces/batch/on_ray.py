@@ -42,11 +42,6 @@ def on_ray(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[R
 
     Yields:
         Records as they are ready, their files in the staging folder.
-
-    Raises:
-        InputError: Ray is not installed, or its cluster cannot be reached.
-        OutputError: the disk takes no more.
-        ValueError: the model cannot be loaded, or Ray itself has died.
     """
     driver, end = start_process(drive, batch, worker)
     try:

@@ -32,9 +32,6 @@ def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
 def read_widgets(part: type, values: dict[str, Any]) -> dict[str, Any]:
     """Values of widgets as arguments of the dataclass, without those that are left out.
 
-    Raises:
-        InputError: a value that is none of the option.
-
     Example:
         >>> from dreamsampler.tasks import Edit
         >>> read_widgets(Edit, {"prompt": "a dog", "strength": -1.0, "seed": 3})

@@ -33,9 +33,6 @@ def connected(
 
     Args:
         wires: `wires_of(task)` -> what is connected, or None.
-
-    Raises:
-        ValueError: inputs that do not belong together, or one that is missing.
     """
     given = {name: wire for name, wire in wires.items() if wire is not None}
     if isinstance(model, Prior):

@@ -59,9 +59,6 @@ class Submissions:
         Args:
             values: option -> value, as a form or JSON has it; and `operator_files`, `call`,
                 `call_files`.
-
-        Raises:
-            ValueError: options or files that cannot be used, in one line.
         """
         folder = self.store.new(owner)
 
@@ -140,11 +137,7 @@ class Submissions:
         return given
 
     def _located(self, text: str, files: Iterable[Path | str], folder: Path) -> str:
-        """An operator with its files copied into a folder, and their paths in the place of names.
-
-        Raises:
-            InputError: a file was not uploaded, whether the server has one of that name or not.
-        """
+        """An operator with its files copied into a folder, their paths in place of names."""
         return with_files(text, self._locator("the operator", files, folder), OPERATORS)
 
     def _locator(
