@@ -2,7 +2,7 @@
 
     python -m benchmarks photographs --pictures testsets/CBSD68 --limit 12
 
-Usual test sets are CBSD68, Set5, Set14 and Set3C (github.com/cszn/IRCNN, folder testsets). BM3D is a
+Usual test sets are CBSD68, Set5, Set14, Set3C (github.com/cszn/IRCNN, folder testsets). BM3D is a
 row where the package bm3d is installed (its license allows research). Noise is the same for every
 row, cut off at black and white as a file cuts it. PSNR in dB over the whole picture, mean over
 pictures.

@@ -4,7 +4,7 @@ import conformance
 import families
 import pytest
 
-from dreamsampler.models.families import FAMILIES
+from dreamsampler.models.families import FAMILIES, PixelUNet
 
 
 @pytest.mark.parametrize("check", conformance.CHECKS)
@@ -18,4 +18,4 @@ def test_it_conforms(name, check):
 
 def test_every_adapter_conforms():
     listed = {type(conformance.prior_of(name).family) for name in conformance.NATIVE}
-    assert listed == set(FAMILIES)
+    assert listed == set(FAMILIES) - {PixelUNet}  # see test_pixels

@@ -197,7 +197,7 @@ def test_shards_are_read(own_folder, tiny):
 
 def test_unknown_models():
     assert "did you mean sd15" in refusal("sd-15")
-    assert "Known names: iconic, sd14" in refusal("Stable Diffusion")
+    assert "Known names: iconic, photo, sd14" in refusal("Stable Diffusion")
     assert "no file or folder ./nowhere" in refusal("./nowhere")
     assert "no file or folder models/a.safetensors" in refusal("models/a.safetensors")
     assert "there is no model ''" in refusal("")
@@ -331,7 +331,7 @@ def test_the_small_autoencoder_fits_too(own_folder):
 
 
 def test_a_package_without_its_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(source, "_BUNDLED", tmp_path)
+    monkeypatch.setattr(source, "_SHIPPED", {"iconic": tmp_path})
     assert "'iconic' is not in this installation" in refusal()
 
 

@@ -5,9 +5,10 @@ import torch
 from conformance import distance, folder_of, loaded, noise, plain
 from torch import nn
 
-from dreamsampler.models.codec import OVERLAP, Codec
+from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.tiles import OVERLAP
 
 
 def outputs(prior, t=0.5):

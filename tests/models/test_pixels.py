@@ -56,7 +56,7 @@ def test_a_denoiser_is_tweedies_formula(t, height, width):
 
 @pytest.mark.parametrize("method", ["default", "dpir"])
 def test_noise_alone_is_restored_to_the_posterior_mean(method):
-    """Of a Gaussian prior that is a closed form; the measurement stays away from black and white."""
+    """Of a Gaussian prior that is a closed form; the measurement is nowhere black or white."""
     rng, noise = torch.Generator().manual_seed(0), 0.1
     y = (0.5 + 0.1 * torch.randn(3, 20, 31, generator=rng)).clamp(0.2, 0.8)
     run = Restore(y, "none", noise=noise, method=method).start(from_denoiser(shrink)).run()
@@ -157,7 +157,7 @@ def test_what_cannot_be_meant_is_one_line(tmp_path):
         (lambda: from_pipe(DDPMPipeline(unet(4), DDPMScheduler())), "4 channels, but pictures"),
         (lambda: Edit(y, prompt="cat").start(prior), "knows no words"),
         (lambda: Restore(y, "none", prompt="cat").start(prior), "knows no words"),
-        (lambda: prior.predict(pictures(4, 4)[:, :1], prior.schedule(0.5), [None]), "pictures"),
+        (lambda: prior.predict(pictures(4, 4)[:, :1], prior.schedule(0.5), [None]), "take them from encode"),
     ]
     for call, words in cases:
         with pytest.raises(ValueError, match=words):

@@ -49,11 +49,11 @@ def main() -> None:
     args = parser.parse_args()
     clothes = sorted(args.clothes.glob("train/*/*.jpg"))
     walls = sorted(p for p in args.wallpapers.rglob("*.jpg") if "doc" not in p.parts)
-    held = sorted(args.clothes.glob("validation/*/*.jpg"))
+    others = sorted(args.clothes.glob("validation/*/*.jpg"))
     paths = [(p, 0.5, 640) for p in clothes]
     paths += [(p, factor, 1600) for p in walls for factor in (0.5, 0.35, 0.2)]
     print(pack(paths, args.out / "train"), "pictures for training")
-    print(pack([(p, 0.5, 640) for p in held[::6]], args.out / "validation"), "held out")
+    print(pack([(p, 0.5, 640) for p in others[::6]], args.out / "validation"), "held out")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training import fused_norm
 from training.autoencoder.muon import Muon
 from training.photo.data import OUT
 from training.photo.network import build, denoise, loss_of, timesteps
@@ -85,7 +84,7 @@ class Trainer:
         self.args, self.step, self.spent = args, 0, 0.0
         self.device = torch.device(args.device)
         self.data = Photographs(args.data / "train.npy")
-        self.held = Photographs(args.data / "validation.npy")
+        self.validation = Photographs(args.data / "validation.npy")
         network = build().to(self.device, memory_format=torch.channels_last)
         self.parameters = list(network.parameters())
         self.ema = [p.detach().clone() for p in self.parameters]
@@ -93,7 +92,7 @@ class Trainer:
         rest = [p for p in self.parameters if p.dim() != 4]
         adam = torch.optim.AdamW(rest, args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
         self.optimizers = [adam, Muon(wide, args.lr)]
-        self.network = fused_norm.patch(network) if self.device.type == "cpu" else network
+        self.network = network
         if args.compile:
             self.network.compile(dynamic=False)
         self.checkpoint = args.out / "checkpoint.pt"
@@ -162,7 +161,10 @@ class Trainer:
         for level in (15, 25, 50):
             errors = []
             for i in range(12):
-                x = torch.from_numpy(self.held.picture(i).copy()).permute(2, 0, 1).float() / 255
+                x = (
+                    torch.from_numpy(self.validation.picture(i).copy()).permute(2, 0, 1).float()
+                    / 255
+                )
                 x = x[None, :, : x.shape[1] // 8 * 8, : x.shape[2] // 8 * 8].to(self.device)
                 noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(i))
                 y = x + level / 255 * noise.to(self.device)

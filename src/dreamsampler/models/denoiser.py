@@ -43,7 +43,7 @@ def from_denoiser(
         >>> level = prior.schedule(0.4)
         >>> (estimate,) = prior.predict(torch.full((1, 3, 8, 8), 0.5), level, [prior.condition("")])
         >>> round(estimate.z0.mean().item(), 3)
-        0.25
+        0.1
 
     Source: Venkatakrishnan et al., "Plug-and-play priors for model based reconstruction", 2013;
     Efron, "Tweedie's formula and selection bias", 2011.

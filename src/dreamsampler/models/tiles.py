@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+OVERLAP = 0.25
+"""Share of a tile's side that it shares with its neighbor."""
+
 
 def by_tiles(
     x: Tensor,
@@ -16,7 +19,7 @@ def by_tiles(
     *,
     up: int = 1,
     down: int = 1,
-    overlap: float = 0.25,
+    overlap: float = OVERLAP,
 ) -> Tensor:
     """A map whose results are `up` times larger, or `down` times smaller, tile by tile.
 

@@ -92,5 +92,5 @@ def run(inputs: RestoreInputs, settings: Settings) -> Steps:
     levels = falling(schedule, 1 if alone else steps, START, end)
     denoise, weight = inputs.denoise(settings["guidance_scale"]), settings["weight"]
     z = data.encode(data.y) if alone else inputs.z_src
-    inputs.balanced = True
+    inputs.balanced = inputs.prior.factor == 1  # else the autoencoder stands in between
     return plug_and_play(denoise, data, z, levels, weight=weight), len(levels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, final
 
 import torch
@@ -56,11 +57,13 @@ class PixelFamily(Family):
     There are no prompts; a network with classes is prompted by the number of one.
     """
 
-    denoisers = ()
     autoencoders = ()
     guidance = "none"
     default_scale = 1.0
     tile: int | None = TILE
+    latent_channels = 3
+    cells = 1
+    native_cells = 0
 
     def codec(self, parts: Mapping[str, Any], tiling: int | None) -> Any:
         """The identity; `tiling` is the side of the tiles."""
@@ -139,21 +142,22 @@ class PixelUNet(PixelFamily):
     pipelines = ("DDPMPipeline", "DDIMPipeline")
     denoisers = ("UNet2DModel",)
 
-    def sizes(self, config: Any) -> tuple[int, int, int]:
-        """3 channels; any size, or the network's own if it has attention."""
+    def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        super().__init__(parts, settings)
+        config = self.network.config
         self.patch = math.isqrt(config.in_channels // 3)
         if config.in_channels != 3 * self.patch**2:
             raise ModelError(
                 f"its network has {config.in_channels} channels, but pictures have 3: this model "
                 "is not one of color pictures"
             )
-        self._multiple = self.patch * 2 ** (len(config.block_out_channels) - 1)
         kinds = (*config.down_block_types, *config.up_block_types)
         attends = config.add_attention or any("Attn" in kind for kind in kinds)
         size = config.sample_size or 0
         size = size if isinstance(size, int) else max(size)
+        self.native_cells = size * self.patch if attends else 0
         self.tile = None if attends else TILE
-        return 3, 1, size * self.patch if attends else 0
+        self._multiple = self.patch * 2 ** (len(config.block_out_channels) - 1)
 
     @property
     def classes_count(self) -> int:
@@ -173,6 +177,7 @@ class PixelUNet(PixelFamily):
         return self.in_tiles(z, apply)
 
 
+@final
 class Called(nn.Module):
     """Any denoiser(x, sigma) as a module.
 
@@ -182,7 +187,7 @@ class Called(nn.Module):
 
     def __init__(self, denoiser: Any) -> None:
         super().__init__()
-        self.denoiser = denoiser
+        self.denoiser, self.config = denoiser, SimpleNamespace()
         self.nothing = nn.Parameter(torch.zeros(0), requires_grad=False)
 
     @property
@@ -213,19 +218,7 @@ class DenoiserFamily(PixelFamily):
 
     def __init__(self, denoiser: Any, schedule: Any, multiple: int) -> None:
         self.network, self.encoders, self.tokenizers = Called(denoiser), {}, {}
-        self.latent_channels, self.cells, self.native_cells = 3, 1, 0
         self.schedule, self.target, self._multiple = schedule, "sample", multiple
-
-    @property
-    def inpaints(self) -> bool:
-        """It is none."""
-        return False
-
-    def check_latent(self, z: Latent, name: str, multiple: int) -> None:
-        """Raise ValueError if a latent is no picture."""
-        del multiple
-        if z.ndim != 4 or z.shape[1] != 3:
-            raise ValueError(f"a latent is {tuple(z.shape)}, but {name} has pictures (b, 3, h, w)")
 
     def forward(self, z: Latent, level: Level, inputs: Tensor | None) -> Tensor:
         """The denoised pictures, in [-1, 1]."""
