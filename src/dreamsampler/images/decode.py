@@ -50,7 +50,6 @@ def decode(path: str | Path, least: int = SHORTEST_SIDE) -> Decoded:
     """Decode the first picture of a file and turn it upright.
 
     Args:
-        path: a picture file.
         least: pixels that each side must have.
 
     Raises:

@@ -104,12 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
-    """What was typed, as a command and one instance of each of its parts.
-
-    Raises:
-        SystemExit: help or a shell's completion was printed.
-        ValueError: what cannot be read, in one line.
-    """
+    """What was typed, as a command and one instance of each of its parts."""
     known = {command.name: command for command in COMMANDS}
     if arguments[0] not in known:
         raise ValueError(

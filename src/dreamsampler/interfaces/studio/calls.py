@@ -42,16 +42,7 @@ class Calls:
         self._sessions, self._page = sessions, page
 
     def check(self, path: str, request: Any) -> Any:
-        """A request as gradio can take it: a single file in a list, numbers as numbers.
-
-        Args:
-            path: of the request.
-            request: its body, read as JSON.
-
-        Raises:
-            LookupError: there is no such call.
-            InputError: it cannot be meant.
-        """
+        """A request as gradio can take it: a single file in a list, numbers as numbers."""
         found = _CALL.search(path)
         numbered = found is not None and found[2] == "predict"  # how the page itself calls
         queued = numbered or path.rstrip("/").endswith("/queue/join")

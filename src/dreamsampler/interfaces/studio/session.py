@@ -67,11 +67,7 @@ class Sessions:
     def job(
         self, request: Any, name: str, kind: type[Task], values: Mapping[str, Any]
     ) -> Iterator[Job]:
-        """Submit a task; inside, `cancel` with the job's name ends it, and leaving early does too.
-
-        Raises:
-            ValueError: options or files that cannot be used, in one line.
-        """
+        """Submit a task; inside, `cancel` with the job's name ends it, as leaving early does."""
         key = str(request.session_hash), name
         job = self.submissions.submit(kind, values, self.owner(request))
         with self._lock:
@@ -101,11 +97,7 @@ class Sessions:
         return found
 
     def uploaded(self, path: Any) -> Path:
-        """The file that a browser names, if this server has sent or received it.
-
-        Raises:
-            InputError: it is anything else, whether there is such a file or not.
-        """
+        """The file that a browser names, if this server has sent or received it."""
         try:
             found = Path(to_server(str(path), str(self.cache))).resolve()
             if found.is_relative_to(self.cache) and found.is_file():

@@ -57,13 +57,8 @@ class Submissions:
         uploads, and an operator may name only those among `operator_files`.
 
         Args:
-            kind: the task.
             values: option -> value, as a form or JSON has it; and `operator_files`, `call`,
                 `call_files`.
-            owner: whose run it is.
-
-        Raises:
-            ValueError: options or files that cannot be used, in one line.
         """
         folder = self.store.new(owner)
 
@@ -142,11 +137,7 @@ class Submissions:
         return given
 
     def _located(self, text: str, files: Iterable[Path | str], folder: Path) -> str:
-        """An operator with its files copied into a folder, and their paths in the place of names.
-
-        Raises:
-            InputError: a file was not uploaded, whether the server has one of that name or not.
-        """
+        """An operator with its files copied into a folder, their paths in place of names."""
         return with_files(text, self._locator("the operator", files, folder), OPERATORS)
 
     def _locator(

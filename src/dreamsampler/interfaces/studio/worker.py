@@ -86,12 +86,7 @@ class Job:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def follow(self, interval: float = 0.5) -> Iterator[Status]:
-        """The status, on every change and at least once per interval; closing this cancels nothing.
-
-        Raises:
-            Canceled: the job was canceled.
-            BaseException: what it failed with.
-        """
+        """The status, on every change and once per interval at least; closing cancels nothing."""
         seen: Status | None = None
         while True:
             with self._changed:
