@@ -75,7 +75,7 @@ class Lens:
         over, under = self._ratio
         q = Polynomial([0, 1])
         slope = (over + 2 * q * over.deriv()) * under - 2 * q * under.deriv() * over
-        roots = [*slope.roots(), *under.roots()]
+        roots = [*slope.trim(1e-9).roots(), *under.trim(1e-9).roots()]  # tiny terms spoil roots
         return min((z.real for z in roots if abs(z.imag) < 1e-9 and z.real > 0), default=math.inf)
 
     def distorted(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
