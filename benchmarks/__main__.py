@@ -31,6 +31,7 @@ PROGRAMS = {
     "kills": "batches killed at random moments, and run again",
     "faults": "batches with damaged inputs, on a full, a read-only, a limited disk",
     "fuzz": "random recipes, manifests, pictures and SVG files: one line or a result",
+    "svg": "SVG files beside resvg: drawn alike, or named in a warning",
     "studio": "the studio under load",
     "throughput": "rows a second: one at a time, eight together; on Ray",
 }

@@ -9,6 +9,7 @@ Every case is a function of its number: `--first N --cases 1` is that one again.
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import random
@@ -209,15 +210,12 @@ def manifest(rng: random.Random, home: Path) -> None:
 
     rows = [_recipe(rng, home) for _ in range(rng.randint(0, 4))]
     flat = [{"task": "edit", **_options(rng, home)} for _ in range(rng.randint(0, 3))]
-    kind = rng.choice(["jsonl", "csv", "parquet", "jsonl", "csv"])
+    kind = rng.choice(["jsonl", "csv", "parquet", "jsonl", "csv", "tsv"])
     path = home / f"m.{kind}"
     if kind == "jsonl":
-        data = "\n".join(json.dumps(each) for each in [*rows, *flat]).encode()
-    elif kind == "csv":
-        names = sorted({name for each in flat for name in each})
-        lines = [names, *([str(each.get(name, "")) for name in names] for each in flat)]
-        joined = "\n".join(",".join(cell.replace("\n", " ") for cell in line) for line in lines)
-        data = joined.encode("utf-8", "replace")
+        data = _written("\n".join(json.dumps(each) for each in [*rows, *flat]), rng)
+    elif kind != "parquet":
+        data = _table(rng, flat)
     else:
         import pyarrow
         import pyarrow.parquet
@@ -232,6 +230,37 @@ def manifest(rng: random.Random, home: Path) -> None:
     for row in read_rows(manifest_rows(path), batch, home):
         if isinstance(row, Row):
             _ = row.key, row.group, row.input
+
+
+def _table(rng: random.Random, rows: list[dict[str, Any]]) -> bytes:
+    """Cells as spreadsheets and pandas write them, and as they should not be."""
+    names = sorted({name for each in rows for name in each})
+    lines = [names, *([str(each.get(name, "")) for name in names] for each in rows)]
+    if rng.random() < 0.2:  # pandas' index
+        lines = [[rng.choice(["", "Unnamed: 0"]) if i == 0 else str(i), *each]
+                 for i, each in enumerate(lines)]  # fmt: skip
+    if rng.random() < 0.3:
+        spoil = rng.choice(
+            [
+                lambda cell: f" {cell} ",
+                lambda cell: cell.replace(".", ","),
+                lambda cell: cell + "\n",
+                lambda cell: f"[{cell}]",
+                lambda cell: f"é—{cell}",
+            ]
+        )
+        lines = [[spoil(cell) if rng.random() < 0.3 else cell for cell in line] for line in lines]
+    if rng.random() < 0.1:
+        lines[0] = [name.upper() for name in lines[0]] + lines[0][:1]
+    file, delimiter = io.StringIO(), rng.choice(",,;;\t|")
+    file.write(f"sep={delimiter}\n" if rng.random() < 0.1 else "")
+    csv.writer(file, rng.choice(["excel", "unix"]), delimiter=delimiter).writerows(lines)
+    return _written(file.getvalue(), rng)
+
+
+def _written(text: str, rng: random.Random) -> bytes:
+    encodings = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "utf-32")
+    return text.encode(rng.choice(encodings), "replace")
 
 
 def picture(rng: random.Random, home: Path) -> None:

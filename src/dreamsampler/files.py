@@ -83,7 +83,6 @@ def whole_folder(path: str | Path, own: Callable[[str], bool]) -> Iterator[Path]
     Whatever goes wrong before (a full disk, Ctrl-C) leaves everything as it was.
 
     Args:
-        path: the folder.
         own: whether a file of that name may be replaced; see `check_folder`.
 
     Raises:
@@ -154,7 +153,6 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
     is refused leaves nothing behind.
 
     Args:
-        path: where a file shall be written later.
         reserve: bytes that must fit.
 
     Raises:
@@ -179,7 +177,6 @@ def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> 
     """Refuse an output folder before anything is computed for it.
 
     Args:
-        path: the folder.
         own: whether a file of that name may be replaced; by default the folder may hold anything.
 
     Raises:

@@ -5,13 +5,16 @@ import os
 import resource
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tiny import TINY
 
+from dreamsampler import files
 from dreamsampler.images.record import FILES
+from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.model_options import ModelOptions
 
 FAST = ("--num-inference-steps", 2, "--model", TINY, "--size", 64)
@@ -34,6 +37,7 @@ def refused(cli, tmp_path, monkeypatch):
         assert result.lines[0].startswith("dreamsampler: ")
         assert match in result.err
         assert sorted(tmp_path.rglob("*")) == before
+        return result.err
 
     return run
 
@@ -107,6 +111,10 @@ def test_too_long_a_prompt_warns_and_names_the_lost_words(cli, picture):
 )
 def test_numbers_out_of_range(refused, picture, option):
     refused(picture, *option, match=option[0][2:].replace("-", "_"))
+
+
+def test_a_decimal_comma_is_named(refused, picture):
+    refused(picture, "--strength", "0,5", match="with a decimal point instead of a comma")
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -197,6 +205,21 @@ def test_a_disk_that_fills_up_during_the_work(refused, picture, monkeypatch, tmp
     monkeypatch.setattr(os, "fsync", full)
     refused(picture, match="the disk is full", cheap=False)
     assert (tmp_path / "out.png").read_bytes() == b"older"
+
+
+def test_a_result_that_its_disk_does_not_take_is_written_elsewhere(
+    refused, picture, monkeypatch, tmp_path
+):
+    def full(path, data, write=files._write):
+        if path.absolute().is_relative_to(tmp_path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(files, "_write", full)
+    said = refused(picture, match="out.png: the disk is full", cheap=False)
+    saved = Path(said.split("the result is in ")[1].strip())
+    assert read_recipe(saved)["options"]["prompt"] == "dog"
+    shutil.rmtree(saved.parent)
 
 
 def test_a_method_for_editors_with_a_model_that_is_none(refused, picture):

@@ -21,7 +21,7 @@ from dreamsampler.files import sha256
 from dreamsampler.images.record import FILES
 from dreamsampler.images.save import read_recipe
 from dreamsampler.interfaces.cli import demo
-from dreamsampler.interfaces.cli.main import COMMANDS, load
+from dreamsampler.interfaces.cli.main import COMMANDS, load, parsed
 from dreamsampler.interfaces.errors import unframed
 from dreamsampler.interfaces.model_options import ModelOptions
 from dreamsampler.interfaces.progress import Bar
@@ -155,6 +155,16 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli):
         assert result.lines[0].startswith("dreamsampler: ")
         assert match in result.err
         assert "--help" in result.err
+
+
+def test_a_text_may_begin_with_a_dash():
+    typed = ["--prompt", "-a dog", "--negative-prompt", "--ugly, blurred", "-o", "out.png"]
+    _, (task, *_) = parsed(["edit", "cat.png", *typed])
+    assert (task.prompt, task.negative_prompt) == ("-a dog", "--ugly, blurred")
+    with pytest.raises(ValueError, match=r"--prompt.*Expected 1"):
+        parsed(["edit", "cat.png", "--prompt", "-o", "out.png"])
+    with pytest.raises(ValueError, match="did you mean --model"):
+        parsed(["edit", "cat.png", "-o", "out.png", "--prompt", "--modle", "x"])
 
 
 def test_what_is_switched_off_is_no_misspelling(cli):

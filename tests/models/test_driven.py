@@ -125,6 +125,29 @@ class TestTheCall:
             prior.condition("a cat")
         assert prior.condition("a cat", image=picture).prompt == "a cat"
 
+    def test_skipped_layers_guide_at_every_level(self):
+        """guided + s (cat - cat without a layer): a free level has no number of a step."""
+        pipe, _ = tiny("StableDiffusion3Pipeline")
+        skips = {"skip_guidance_layers": [0], "skip_layer_guidance_scale": 2.0}
+        prior, plain = (from_pipe(pipe, guidance_scale=3.0, **more) for more in (skips, {}))
+        z = noise(prior)
+        (got,), (guided,) = (ask(p, z, p.condition("a cat")) for p in (prior, plain))
+        (cat,) = ask(ours := driven(pipe), z, ours.condition("a cat"))
+        block = pipe.transformer.transformer_blocks[0]
+        block.forward = lambda hidden_states, encoder_hidden_states, **_: (
+            encoder_hidden_states,
+            hidden_states,
+        )
+        (without,) = ask(ours, z, ours.condition("a cat"))
+        expected = guided + 2 * (cat - without)
+        assert (got - expected).abs().max() < 1e-4 * got.abs().max()
+        assert (got - guided).abs().max() > 1e-3 * got.abs().max()
+        assert prior.evaluations == 3
+        with pytest.raises(ModelError, match="it is every step"):
+            from_pipe(pipe, guidance_scale=3.0, skip_layer_guidance_stop=0.5)
+        with pytest.raises(ModelError, match=r"skip_guidance_layers is part of .* own guidance"):
+            from_pipe(pipe, skip_guidance_layers=[0])
+
     def test_what_enlarges_a_picture_is_no_editor(self):
         """Its call takes a picture, as an editor's does; `instruct` refuses it."""
         pipe, picture = tiny("StableDiffusionUpscalePipeline")

@@ -134,14 +134,25 @@ def test_a_float16_model_keeps_its_autoencoder_in_float32(own_folder):
 def test_variants(own_folder, tiny):
     for file in own_folder.glob("*/*.safetensors"):
         file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
-    assert "name its variant" in refusal(own_folder)
-    prior = from_pretrained(own_folder, device="cpu", variant="fp16")
+    with pytest.warns(UserWarning, match="available in fp16 only"):
+        prior = from_pretrained(own_folder, device="cpu")
+    assert prior.revision == from_pretrained(own_folder, device="cpu", variant="fp16").revision
     z = latents(prior, 1)
     with torch.no_grad():
         (got,) = prior.predict(z, prior.schedule(0.5), [prior.condition("")])
         (expected,) = tiny.predict(z, tiny.schedule(0.5), [tiny.condition("")])
     assert torch.equal(got.z0, expected.z0)
     assert "no files of variant 'bf16'" in refusal(own_folder, variant="bf16")
+
+
+def test_epsilon_says_nothing_in_noise_alone(own_folder):
+    """A scheduler that ends at a signal-to-noise ratio of zero: levels below it are as usual."""
+    edit_json(own_folder / "scheduler/scheduler_config.json", rescale_betas_zero_snr=True)
+    prior = from_pretrained(own_folder, device="cpu")
+    z = latents(prior, 1)
+    prior.predict(z, prior.schedule(0.9), [prior.condition("")])
+    with pytest.raises(ValueError, match="set rescale_betas_zero_snr to false"):
+        prior.predict(z, prior.schedule(1.0), [prior.condition("")])
 
 
 def test_autoencoders_with_the_names_of_2022(own_folder, tiny):

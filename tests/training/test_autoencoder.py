@@ -127,7 +127,6 @@ def options(tmp_path):
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, noise, monkeypatch):
     monkeypatch.setattr(train_autoencoder, "build", tiny)
-    monkeypatch.setattr(train_autoencoder.fused_norm, "patch", lambda network: network)
     np.save(tmp_path / "autoencoder.npy", noise)
     whole = train_autoencoder.Trainer(0, options(tmp_path))
     for _ in range(4):

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import fused_norm
 from training.data.captions import BACKGROUNDS
 from training.data.objects import sample
 from training.denoiser import network as model
@@ -46,11 +45,10 @@ def shards(tmp_path):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Networks of a few thousand parameters, and torch's own GroupNorm."""
+    """Networks of a few thousand parameters."""
     small = {"block_out_channels": (8, 16), "norm_num_groups": 4, "attention_head_dim": 2}
     plain = model.UNet2DConditionModel
     monkeypatch.setattr(model, "UNet2DConditionModel", lambda **kw: plain(**(kw | small)))
-    monkeypatch.setattr(fused_norm, "patch", lambda network: network)
 
 
 def run(shards, folder, steps, *more):

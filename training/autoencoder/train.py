@@ -24,7 +24,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from training import fused_norm
 from training.autoencoder.muon import Muon
 from training.autoencoder.network import batch, build, fold, loss_of, psnr, reconstruct
 from training.pictures import contact, plot
@@ -44,9 +43,7 @@ class Trainer:
         self.vae = build(args.warm).to(self.device)
         self.parameters = list(self.vae.parameters())
         self.ema = [p.detach().clone() for p in self.parameters]
-        fused = fused_norm.patch(self.vae) if self.device.type == "cpu" else self.vae
         self.loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
-        self.network = fused
         self.optimizers = optimizers(self.parameters, args)
         self.checkpoint = args.out / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -99,7 +96,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = self.rate()
             optimizer.zero_grad(set_to_none=True)
-        loss, quality = self.loss(self.network, x)
+        loss, quality = self.loss(self.vae, x)
         loss.backward()
         if self.args.workers > 1:
             average(self.parameters)
@@ -264,8 +261,6 @@ def main() -> None:
     """Start the workers."""
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.device == "cpu":
-        fused_norm.kernel()
     if args.workers == 1:
         work(0, args)
     else:

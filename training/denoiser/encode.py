@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training import fused_norm
-
 
 def load_vae(path: Path, device: str = "cpu") -> AutoencoderKL:
     """The frozen autoencoder, float32, channels_last."""
@@ -68,8 +66,6 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     vae = load_vae(args.vae, args.device)
-    if args.device == "cpu":
-        fused_norm.patch(vae)
     part, parts = map(int, args.part.split("/"))
     done = 0
     for labels in sorted(args.data.glob("labels_*.json")):

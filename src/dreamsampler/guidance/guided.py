@@ -211,14 +211,7 @@ def delta(
 
 
 def _coupled(z: Latent, level: Level, shift: Latent, coupling: Weight) -> tuple[Latent, Latent]:
-    """Two noisy latents for one noise: (z_tgt, z_src) of `delta`, one object where they are equal.
-
-    Args:
-        z: alpha latent + sigma eps.
-        level: its level.
-        shift: latent - anchor.
-        coupling: how far the shift moves z_tgt away from z_src.
-    """
+    """Two noisy latents for one noise: (z_tgt, z_src) of `delta`; one object where equal."""
     if not bool(shift.any()):
         return z, z
     far = weigh(coupling, level)

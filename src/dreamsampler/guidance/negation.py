@@ -125,15 +125,7 @@ class Negation:
 def check_movable(
     prior: Prior, condition: Condition, null: Condition, scale: Weight, what: str
 ) -> None:
-    """Raise ValueError if a null prompt has no embeddings to move, or the model does not use it.
-
-    Args:
-        prior: the model.
-        condition: the prompt's.
-        null: the negative or empty prompt's.
-        scale: the guidance scale.
-        what: the name of what moves them.
-    """
+    """Raise ValueError if a null prompt has no embeddings to move, or the model does not use it."""
     if not isinstance(getattr(null, "embeddings", None), Tensor):
         raise ValueError(
             f"{what} moves the embeddings of the null prompt, and a condition of "

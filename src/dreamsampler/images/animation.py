@@ -62,9 +62,6 @@ def mp4(frames: list[Tensor]) -> bytes:
 
     An odd side is continued by a pixel, since the colors are stored at half the size.
 
-    Args:
-        frames: of one size.
-
     Raises:
         ValueError: PyAV is not installed.
     """

@@ -34,7 +34,6 @@ def assemble(
         edited: (1, 3, H, W) in [-1, 1], decoded, at the model's size.
         origin: the source through the autoencoder, like edited; None takes the decoded picture
             everywhere, as published programs do.
-        fit: between the two sizes.
         change: (1, 1 or 3, H, W) in pictures of [-1, 1], what counts as one (`redrawn_change`);
             edited - origin if left out.
     """

@@ -56,7 +56,6 @@ def decode(path: str | Path, least: int = SHORTEST_SIDE, *, upright: bool = True
     """Decode the first picture of a file and turn it upright.
 
     Args:
-        path: a picture file.
         least: pixels that each side must have.
         upright: False to leave pixels as they are stored, whatever EXIF says.
 

@@ -48,9 +48,7 @@ class Fit:
         """Fit a picture to a model: about the area the model knows best, or a given longer side.
 
         Args:
-            size_hw: height and width of the picture.
             native_size: side of the square pictures that the model knows best.
-            multiple: sides of the canvas are whole multiples of it.
             size: longer side in the model, in pixels; None chooses by area.
 
         Raises:
@@ -88,7 +86,6 @@ class Fit:
         """The model's canvas in [-1, 1] to a picture (b, 3, h, w) in [0, 1] at the old size.
 
         Args:
-            x: at the padded size.
             clamp: cut what lies outside of [0, 1]; not where gradients shall pass.
         """
         self._check(x, self.padded)
@@ -111,7 +108,6 @@ class Fit:
         Args:
             mask: at the picture's size, in [0, 1].
             factor: pixels per cell and side.
-            grow: cells by which white is widened.
             touched: 1 for every cell with any white in it, instead of the mean.
         """
         mask = mask[None] if mask.ndim == 3 else mask

@@ -69,10 +69,6 @@ def transparent(path: str | Path | InMemory) -> bool:
 def check_mask(path: str | Path | InMemory, size_hw: tuple[int, int]) -> None:
     """Refuse a mask that cannot belong to a picture, from its first bytes alone.
 
-    Args:
-        path: a picture file.
-        size_hw: height and width of the picture.
-
     Raises:
         InputError: if the file is no usable picture, or one of another size.
     """
@@ -100,7 +96,6 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
     """Pillow's lazy image of a file that passed every check; close it, or use it in `with`.
 
     Args:
-        path: a picture.
         least: pixels that each side must have.
     """
     from PIL import Image, UnidentifiedImageError
@@ -135,7 +130,6 @@ def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_
     """Refuse a picture that is too large or too small.
 
     Args:
-        path: what errors call it.
         width: in pixels.
         height: in pixels.
         least: pixels that each side must have.

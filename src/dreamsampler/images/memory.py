@@ -28,7 +28,6 @@ def picture_of(image: Any, name: str = "the picture") -> Picture:
         image: a Pillow image; a NumPy array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of uint8,
             uint16, bool or of floats in [0, 1]; a tensor with the channels first, (h, w),
             (c, h, w) or (1, c, h, w); or a `Picture`, which is returned as it is.
-        name: what errors call it.
 
     Raises:
         InputError: something else, values out of range, less than 16 pixels a side or more than

@@ -127,7 +127,6 @@ def picture_from(found: Decoded, *, hashed: bool = False) -> Picture:
     """Decoded samples as a picture, of no file yet.
 
     Args:
-        found: the samples.
         hashed: take the hash of the samples, for want of a file.
     """
     picture = Picture(
@@ -151,7 +150,6 @@ def open_mask(path: ImageSource, like: Picture) -> Tensor:
 
     Args:
         path: a picture file of the size of `like`.
-        like: the picture that the mask belongs to.
 
     Raises:
         InputError: if the file cannot be read or is of another size.
@@ -187,7 +185,6 @@ def composite(original: Tensor, edited: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         original: (..., 3, h, w).
-        edited: like the original.
         mask: (..., 1, h, w) in [0, 1].
     """
     mixed = original + mask * (edited - original)

@@ -26,7 +26,6 @@ def redrawn_change(
 
     Args:
         origin: (1, 3, h, w) in [-1, 1], the source through the autoencoder.
-        redrawn: the same, the model's answer.
         keep: (1, h, w) in [0, 1], by which parts to find the place; all if left out.
 
     Returns:

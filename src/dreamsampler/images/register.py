@@ -85,8 +85,7 @@ def register(picture: Tensor, redrawn: Tensor, keep: Tensor | None = None) -> Al
     they are, and what was changed does not.
 
     Args:
-        picture: (3, h, w) in [0, 1].
-        redrawn: the same.
+        picture, redrawn: (3, h, w) in [0, 1].
         keep: (1, h, w) in [0, 1], by which parts to go; by all of it if left out.
 
     Returns:

@@ -47,7 +47,6 @@ def check_output(path: str | Path, reserve: int = 1 << 20) -> None:
     """Refuse an output picture before anything is computed for it.
 
     Args:
-        path: where a picture shall be written later.
         reserve: bytes that must fit on the disk.
 
     Raises:
@@ -61,8 +60,6 @@ def check_fits(path: str | Path, size_hw: tuple[int, int], recipe: int = 0) -> N
     """Refuse a picture that its format cannot hold, before it is computed.
 
     Args:
-        path: where it shall be written later.
-        size_hw: height and width.
         recipe: characters of its recipe, at least.
 
     Raises:

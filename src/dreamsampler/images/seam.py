@@ -40,7 +40,6 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
 
     Args:
         source: (3, h, w) in [0, 1].
-        painted: the same, whole, so also what was painted outside.
         mask: (1, h, w) in [0, 1]; the hole is where it is above 0.
         width: in pixels, >= 0; 0 changes nothing.
 

@@ -32,10 +32,6 @@ class Terminated(KeyboardInterrupt):
 def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
     """Do the work, and turn what it raises into one line on stderr and an exit code.
 
-    Args:
-        work: prints its own results.
-        debug: also show the traceback.
-
     Returns:
         0; 2 for an error that the user can correct, 1 for others; 130 after Ctrl-C, 143 after
         SIGTERM.
@@ -95,10 +91,6 @@ def unframed(text: str) -> str:
 def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
     """Unknown options, each with a suggestion, in words; empty if all are known.
 
-    Args:
-        arguments: what was typed after the command.
-        names: of the command's options, with their dashes.
-
     Example:
         >>> misnamed(["a.png", "--promt", "x", "--size=9"], ["--prompt", "--size", "-o"])
         'there is no option --promt: did you mean --prompt?'
@@ -134,11 +126,7 @@ def terminable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def warnings_on_one_line(*, debug: bool = False) -> Iterator[None]:
-    """Inside, our own warnings are one line each, and those of other packages are left out.
-
-    Args:
-        debug: other packages' too.
-    """
+    """Inside, our own warnings are one line each, and those of other packages are left out."""
     shown: set[str] = set()
 
     def show(

@@ -61,13 +61,7 @@ class Bar:
             self.stage(STAGES[progress.stage])
 
     def steps(self, items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
-        """Pass items through and count them.
-
-        Args:
-            items: any iterable.
-            total: how many are expected.
-            name: what they are.
-        """
+        """Pass items through and count them."""
         self._count(0, total, name)
         for count, item in enumerate(items, 1):
             yield item

@@ -124,13 +124,7 @@ class Schedule(abc.ABC):
         """The level at time t; t = 0 is clean, t = 1 the noisiest."""
 
     def grid(self, steps: int, start: float = 1.0, stop: float = 0.0) -> list[Level]:
-        """Levels evenly spaced in t from start down to, but without, stop.
-
-        Args:
-            steps: how many levels.
-            start: time of the first level.
-            stop: time that a further level would have.
-        """
+        """Levels evenly spaced in t from start down to, but without, stop."""
         return [self(start + (stop - start) * i / steps) for i in range(steps)]
 
     def at_flow(self, flow: float) -> Level:

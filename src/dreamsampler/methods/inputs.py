@@ -209,7 +209,6 @@ class RestoreInputs:
         """The model under its prompt, or under the null prompt if it has none.
 
         Args:
-            scale: of the guidance.
             negation: whether the null prompt is moved away from the estimate.
         """
         if self.condition is None:

@@ -36,10 +36,6 @@ def paper_levels(
     meets alpha_bar[n - 1]; its inversion evaluates the network at time n while the latent is still
     one step below. The third list holds what n should have met.
 
-    Args:
-        schedule: the model's table.
-        steps: number of inference steps.
-
     Source: measured on the program published with Kim, Park & Ye, "DreamSampler", ECCV 2024
     (arXiv:2403.11415).
     """
@@ -108,15 +104,9 @@ def alternate(
     estimate is not moved by a gradient, since the program returns it as it is.
 
     Args:
-        prior: the model.
-        null: the empty prompt's.
-        z_src: where the inversion begins.
         levels: (rising, falling).
         residual: clean latent -> (b,).
-        regularize: of the Dream steps.
-        rng: one generator per image.
-        every: a Dream step is each such step ...
-        until: ... below this one.
+        until: Dream steps are each `every`-th step below this one.
         renoise: of the Dream steps; if left out, fresh noise with k = alpha_bar (published).
     """
     up, down = levels

@@ -86,10 +86,6 @@ def fitted(field: MultiViewField, stages: Sequence[Stage]) -> Iterator[int]:
 def by_view(guided: Sequence[Guided], batch: int = 32) -> Denoiser:
     """One denoiser for views with prompts of their own, many of them in one forward.
 
-    Args:
-        guided: one per row.
-        batch: most rows in one forward.
-
     Raises:
         ValueError: another number of rows.
     """
@@ -157,10 +153,8 @@ def reconstruct(
         denoise: the prior of all views (`by_view`).
         field: its energy holds data term and penalties. It needs `decode`.
         passes: falling levels each (`restarts`).
-        rng: one generator per view.
         spread: r of a level, the standard deviation of the picture around the prior's, a share of
             white.
-        regularize: further maps of the clean estimates.
 
     Raises:
         ValueError: levels that do not fall.

@@ -92,10 +92,6 @@ def cfg_plus_plus(
     """CFG++: the clean estimate is guided, the next noise is the null prompt's.
 
     Args:
-        prior: the model.
-        condition: the prompt's condition.
-        null: the empty prompt's.
-        eps: first noise.
         levels: falling.
         guidance_scale: CFG weight w, converted per step (l = w (1 - s'/s)); then the run is
             exactly DDIM under CFG w.

@@ -43,10 +43,8 @@ def vectorize(
     eps(z) is estimated from z. With one fixed noise it is lost, which measures worse.
 
     Args:
-        denoise: the prior under its prompt.
         drawing: the graphic; its energy holds data term and penalties.
         levels: falling.
-        rng: one generator, of the first noise.
         spread: r, standard deviation around the estimate, a share of white, > 0; the drawing's own
             if left out.
         renoise: the noise of the next level; the estimate's by default.

@@ -215,7 +215,7 @@ class MetaModel:
 class _MetaFamily(Family):
     """The sizes of a pipeline that is asked through its own call, and its network's memory."""
 
-    pipelines, denoisers = (), ("",)
+    pipelines = ()
     tokenizers, encoders = {}, {}
 
     def __init__(self, pipe: Any, factor: int) -> None:

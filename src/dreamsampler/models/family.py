@@ -150,7 +150,6 @@ class Family(ABC):
     Class attributes:
         title: its name in words.
         pipelines: names of the diffusers pipelines whose folders it reads.
-        denoisers: classes of the denoiser, the usual one first.
         autoencoders: classes of the autoencoder.
         text_encoders: classes of each text encoder.
         classes: all of these by the part's name, with the tokenizers.
@@ -182,11 +181,13 @@ class Family(ABC):
 
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
-    denoisers: ClassVar[tuple[str, ...]]
     autoencoders: ClassVar[tuple[str, ...]] = ("AutoencoderKL", "AutoencoderTiny")
     text_encoders: ClassVar[tuple[tuple[str, ...], ...]] = ()
     classes: ClassVar[dict[str, tuple[str, ...]]]
     half: ClassVar[torch.dtype] = torch.bfloat16
+    latent_channels: int
+    cells: int
+    native_cells: int
     guidance: Guidance = "cfg"
     default_scale: float = 5.0
     references: bool = False
@@ -200,11 +201,10 @@ class Family(ABC):
         return {}
 
     def __init_subclass__(cls) -> None:
-        unet = "UNet2DConditionModel" in cls.denoisers
         ends = ["", *(f"_{n}" for n in range(2, 9))]
         encoders = list(zip(ends, cls.text_encoders, strict=False))
         cls.classes = {
-            "unet" if unet else "transformer": cls.denoisers,
+            "unet": ("UNet2DConditionModel",),
             "vae": cls.autoencoders,
             **{f"text_encoder{end}": names for end, names in encoders},
             **{f"tokenizer{end}": ("CLIPTokenizer",) for end, _ in encoders},
@@ -213,11 +213,10 @@ class Family(ABC):
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         del settings  # read by the families that have some
         known = {name: parts[name] for name in self.classes if parts.get(name) is not None}
-        self.network: Any = known.get("unet", known.get("transformer"))
+        self.network: Any = known.get("unet")
         self.encoders: dict[str, Any] = {n: p for n, p in known.items() if "text_encoder" in n}
         self.tokenizers: dict[str, Any] = {n: p for n, p in known.items() if "tokenizer" in n}
         self.check({n: p.config for n, p in known.items() if n not in self.tokenizers})
-        self.latent_channels, self.cells, self.native_cells = self.sizes(self.network.config)
         scheduler = parts["scheduler"]
         if getattr(scheduler, "alphas_cumprod", None) is None:
             raise ModelError(
@@ -232,10 +231,6 @@ class Family(ABC):
     def check(cls, configs: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise ModelError if the configurations of the networks are not of this family."""
         del configs  # every network of the classes is of the family
-
-    def sizes(self, config: Any) -> tuple[int, int, int]:
-        """(latent_channels, cells, native_cells) by the denoiser's configuration."""
-        return config.in_channels, config.patch_size, config.sample_size
 
     @property
     def tokenizer(self) -> Any:
@@ -266,7 +261,7 @@ class Family(ABC):
                 f"a latent is {tuple(z.shape)}, but {name} has latents of "
                 f"(b, {self.latent_channels}, h, w): take them from encode"
             )
-        unet = hasattr(self.network.config, "block_out_channels")  # copes with odd sides
+        unet = getattr(self.network.config, "block_out_channels", None)  # copes with odd sides
         if not unet and (z.shape[2] % self.cells or z.shape[3] % self.cells):
             raise ValueError(
                 f"a latent is {tuple(z.shape)}, but its sides must be multiples of {self.cells}: "

@@ -256,8 +256,7 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
         pins=commits(name),
     )
     check_configs(folder)
-    variant = hub.variant
-    if path is None and (variant := variant_of(folder, hub.variant)) != hub.variant:
+    if (variant := variant_of(folder, hub.variant)) != hub.variant:
         warnings.warn(f"{name} is available in {variant} only: it is used", stacklevel=3)
     check_weights(folder, variant)
     kind, revision = native_family(folder), folder_revision(folder, variant)

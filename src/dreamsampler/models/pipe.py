@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamsampler.models.codec import Codec
-from dreamsampler.models.driven.arguments import read_call
+from dreamsampler.models.driven.arguments import read_call, typed_call
 from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.errors import ModelError
@@ -70,6 +70,38 @@ def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | No
     made.use(prior.name, prior.revision, None)
     made.grid = prior.grid
     made.added |= {name: value for name, value in prior.added.items() if name != "call"}
+    return made
+
+
+def call_of(prior: Any, entries: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments of a prior's pipeline's call from text, with files as paths (`typed_call`).
+
+    Raises:
+        ModelError: an argument that it does not have, text of another kind, or a prior that is
+            asked without a call.
+    """
+    family = getattr(prior, "family", None)
+    if not isinstance(family, DrivenFamily):
+        raise ModelError(
+            "this model is not asked through a pipeline's call: leave call out, or load it with "
+            "pipeline and the name of its class"
+        )
+    return typed_call(type(family.pipeline.pipe), entries)
+
+
+def with_more(prior: NetworkPrior, entries: Mapping[str, str]) -> NetworkPrior:
+    """A prior under further arguments of its call, given as text, beside its own.
+
+    Raises:
+        ModelError: as `call_of` and `from_pipe`.
+    """
+    typed = call_of(prior, entries)
+    family: Any = prior.family
+    made = with_call(prior, {**family.pipeline.call, **typed})
+    assert made is not None
+    recorded = made.added["call"]
+    made.added["call"] = {**recorded, **prior.added.get("call", {})}
+    made.added["call"] |= {name: recorded[name] for name in typed}
     return made
 
 

@@ -86,8 +86,6 @@ def convolve(
 
     Args:
         x: pictures or measurements of any size, 1 pixel included.
-        kernel: any size, larger than the picture included.
-        boundary: what x is beyond its edge.
 
     Example:
         >>> point = torch.tensor([0.0, 0, 1, 0, 0]).view(1, 1, 1, 5)

@@ -67,7 +67,6 @@ def with_files(text: str, change: Callable[[str], str], known: Mapping[str, Any]
     """A description with other names for its files; one that cannot be read comes back as it is.
 
     Args:
-        text: the description.
         change: a file's name -> another one.
         known: what may be called, with its `parameters`: operators, or regularizers.
 

@@ -160,11 +160,7 @@ class Description:
         return size
 
     def check_files(self, size: Size) -> None:
-        """Refuse files that are no mask of the picture, or no kernel; ValueError.
-
-        Args:
-            size: height and width of the picture.
-        """
+        """Refuse files that are no mask of the picture, or no kernel; ValueError."""
         for step in self.steps:
             if any(name == "path" for name, _ in step.values):
                 step.build(size, "cpu")
@@ -180,7 +176,6 @@ class Description:
         Args:
             size: height and width of the pictures: masks are then checked against it, and
                 downsampling knows it where it is no multiple of the factor.
-            device: where masks and matrices are kept.
 
         Raises:
             ValueError: if a parameter is still unknown, or a mask is of another size.
@@ -284,11 +279,6 @@ def values_of(
     name: str, call: Call, table: Mapping[str, Parameter]
 ) -> tuple[tuple[str, Value], ...]:
     """The value of every parameter, from the arguments of a call.
-
-    Args:
-        name: of what is called.
-        call: its arguments, by place or by name.
-        table: its parameters, in their order.
 
     Raises:
         ValueError: of one line, for arguments that the table does not have.

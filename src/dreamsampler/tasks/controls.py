@@ -27,8 +27,6 @@ def reader(
 
     Args:
         model: its `condition` is returned if it has no control pictures.
-        fit: of the window.
-        size_hw: height and width of the picture.
         window: the part of it that the model sees; None for all.
 
     Raises:

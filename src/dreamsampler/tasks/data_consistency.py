@@ -43,8 +43,6 @@ def noise_of(y: Tensor, requested: float | str, depth: int, where: Tensor | None
     """The noise of a measurement: as requested or estimated, but at least the file's own rounding.
 
     Args:
-        y: the measurement.
-        requested: a standard deviation, or "auto".
         depth: bits per sample of the file.
         where: 1 where there is a measurement.
     """
@@ -58,8 +56,6 @@ def measurement_of(source: Picture, op: Operator, size_hw: tuple[int, int]) -> T
 
     Args:
         source: the file; transparent parts lie on white.
-        op: what was done to the picture.
-        size_hw: height and width of the picture.
 
     Returns:
         (1, c, h, w).
@@ -112,10 +108,6 @@ def guessable(op: Operator, size_hw: tuple[int, int]) -> bool:
     A cloud of random colors is measured without noise and the nearest picture to grey that
     explains it is looked at: blurs and small factors give it back, holes and lost colors do not.
     Operators that are not linear keep what is coarse, as those that are known do.
-
-    Args:
-        op: A.
-        size_hw: height and width of the picture.
     """
     if not is_linear(op):
         return True
@@ -143,11 +135,8 @@ def tidied(
     An operator that is not linear is given gradient steps instead, and no edge weight.
 
     Args:
-        data: the measurement.
         near: the estimate, (b, 3, h, w) in [0, 1].
-        noisier: c.
         start: where the steps begin; near if left out.
-        belief: assumed deviation of the estimate.
     """
     if not is_linear(data.op):
         return data.descend(data.prox(near, belief / noisier)).clamp(0, 1)
@@ -181,10 +170,7 @@ def closed(data: Measurement, near: Tensor, rounds: int = 6, belief: float = BEL
     nearest picture that explains the measurement is taken, edges or not (`met`).
 
     Args:
-        data: the measurement of one image.
         near: the estimate, (1, 3, h, w).
-        rounds: bisections of log c.
-        belief: assumed deviation of the estimate.
 
     Source: Morozov, Soviet Math. Dokl. 7 (1966).
     """
@@ -211,10 +197,7 @@ def eased(data: Measurement, near: Tensor, x: Tensor, rounds: int = 10) -> Tenso
         near + s (x - near),   s in [0, 1] by bisection, until 95 to 100 % of the noise are left
 
     Args:
-        data: the measurement of one image.
         near: the estimate, (1, 3, h, w) in [0, 1].
-        x: the picture that explains too much.
-        rounds: bisections.
     """
     if data.residual_ratio(x) >= 0.95 or data.residual_ratio(near) <= 1:
         return x
@@ -237,9 +220,7 @@ def met(data: Measurement, near: Tensor, rounds: int = 24) -> Tensor:
     an operator that is not linear the estimate stays as it is.
 
     Args:
-        data: the measurement of one image.
         near: the estimate, (1, 3, h, w) in [0, 1].
-        rounds: most data steps.
     """
     if not is_linear(data.op):
         return near

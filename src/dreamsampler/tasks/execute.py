@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -53,6 +55,7 @@ def execute(
     cancel: Flag | None = None,
     seconds: Mapping[str, float] | None = None,
     edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    rescue: bool = False,
 ) -> Written:
     """Check a task and its files, run it, and write its results.
 
@@ -66,6 +69,8 @@ def execute(
         cancel: see there.
         seconds: how long stages outside the run took, for the recipe.
         edit_recipe: what to change in the recipe before it is written.
+        rescue: write what `output` does not take (a disk that is full by now) into the folder for
+            temporary files, which the error then names.
 
     Raises:
         ValueError: options that cannot be meant, or an input that cannot be used.
@@ -94,9 +99,27 @@ def execute(
     recipe = run.recipe(seconds)
     recipe = recipe if edit_recipe is None else edit_recipe(recipe)
     with cancellable(cancel):
-        outputs = run.save(output, recipe if metadata else {})
+        carried = recipe if metadata else {}
+        try:
+            outputs = run.save(output, carried)
+        except OutputError as error:
+            if rescue and (saved := _rescued(result, output.name, carried)):
+                raise OutputError(f"{error}; the result is in {saved}") from error
+            raise
         recorded = [] if record is None else _record(result, recorder, record)
     return Written(result, recipe, outputs, recorded, time.perf_counter() - began)
+
+
+def _rescued(result: Result, name: str, recipe: dict[str, Any]) -> Path | None:
+    """Where a result is that its place did not take; None if there is no room for it either."""
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="dreamsampler-"))
+        return result.run.save(folder / name, recipe)[0]
+    except OSError:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def _record(result: Result, recorder: Any, folder: Path) -> list[Path]:

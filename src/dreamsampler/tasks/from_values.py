@@ -33,7 +33,6 @@ def task_of(name: Any, options: Mapping[str, Any]) -> Task:
     What a task itself refuses (`check`) is not looked at here.
 
     Args:
-        name: "edit", "inpaint", ...
         options: its fields; None and blank text leave one out.
 
     Raises:
@@ -56,8 +55,6 @@ def with_files(name: str, options: Mapping[str, Any], change: Callable[[Any], An
     """Options with other names for their files, those in operators and regularizers among them.
 
     Args:
-        name: of the task.
-        options: its fields, as JSON or a table has them.
         change: a file's name -> another one.
     """
     found = {**options}

@@ -155,6 +155,8 @@ class Option:
             digits = isinstance(value, str) and _DIGITS.fullmatch(value)
             number = int(value) if isinstance(value, int) or digits else float(value)
         except (ValueError, OverflowError):
+            if re.fullmatch(r"[-+\d.]*,\d+", str(value).strip()):
+                expected += ", with a decimal point instead of a comma"
             raise self._wrong(value, expected) from None
         if math.isnan(number):
             raise self._wrong(value, expected)

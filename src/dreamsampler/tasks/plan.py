@@ -117,13 +117,7 @@ def make_plan(
         device: where it would run, such as "cuda"; None for one that is not here.
         memory: of the device, in bytes; None for what the device has free, if there is one, else
             it stays open whether it fits.
-        offload: as in `from_pretrained`, like the rest.
-        release_text_encoders: see there.
-        tiling: see there.
-        gradient_checkpointing: see there.
-        distilled: see there.
-        revision: see there.
-        local_files_only: see there.
+        offload: as in `from_pretrained`, like what follows.
 
     Raises:
         ValueError: the task or the model cannot be meant, in one line.

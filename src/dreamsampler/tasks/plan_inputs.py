@@ -27,9 +27,7 @@ def placeholder_task(name: PlannedTask, options: dict[str, Any], views: int = 20
     Prompts are chosen so that the model is asked as often as it can be.
 
     Args:
-        name: of the task.
         options: of the task's own; None stands for one that is left out.
-        views: of a scene.
 
     Raises:
         ValueError: no such task, or an option that it does not have.

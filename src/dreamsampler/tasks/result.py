@@ -77,7 +77,6 @@ class Result:
 
         Args:
             path: where to; the suffix chooses the format.
-            metadata: whether the files carry the recipe.
 
         Returns:
             The files.

@@ -110,7 +110,6 @@ class Camera:
             azimuth: a in degrees, 0 in front.
             elevation: e in degrees, -90 to 90.
             distance: above 0.
-            target: the center of the sphere.
             field_of_view: of the picture's width, in degrees, inside (0, 180).
             size: (height, width).
 

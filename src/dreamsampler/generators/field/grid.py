@@ -131,7 +131,6 @@ class Grid(nn.Module):
         """The same field on another grid, such as a finer one or one that fits more tightly.
 
         Args:
-            size: corners along x, y and z.
             box: what it covers; by default what this one does. Where the old box does not reach,
                 its nearest values are continued.
         """

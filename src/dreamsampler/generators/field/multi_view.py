@@ -117,7 +117,6 @@ class MultiViewField:
         """Go on with another grid, such as a finer one, and a new optimizer.
 
         Args:
-            grid: the field from now on.
             everywhere: render empty voxels, too, so that they can still be filled.
         """
         self.grid, self._everywhere, self._age = grid, everywhere, 0

@@ -26,9 +26,6 @@ def manifest_rows(path: Path, masks: Path | None = None) -> Iterator[dict[str, A
     Args:
         path: .jsonl, .csv, .tsv or .parquet, or a folder of pictures.
         masks: folder of masks that belong to a folder of pictures.
-
-    Raises:
-        InputError: the manifest itself cannot be read.
     """
     if path.is_dir():
         yield from _of_folder(path, masks)

@@ -42,11 +42,6 @@ def on_ray(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[R
 
     Yields:
         Records as they are ready, their files in the staging folder.
-
-    Raises:
-        InputError: Ray is not installed, or its cluster cannot be reached.
-        OutputError: the disk takes no more.
-        ValueError: the model cannot be loaded, or Ray itself has died.
     """
     driver, end = start_process(drive, batch, worker)
     try:
@@ -74,13 +69,7 @@ def on_ray(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[R
 
 
 def drive(end: Any, batch: Batch, worker: Worker) -> None:
-    """The process that drives Ray: rows in, records out, an error or None at the end.
-
-    Args:
-        end: of the pipe to the batch.
-        batch: its options.
-        worker: what each actor is.
-    """
+    """The process that drives Ray: rows in, records out, an error or None at the end."""
     end_with_parent()
     if not batch.debug:
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -77,11 +77,7 @@ class Batch:
         self.defaults()
 
     def defaults(self) -> dict[str, Any]:
-        """The options of `set`, for rows that lack them.
-
-        Raises:
-            InputError: an entry without a name.
-        """
+        """The options of `set`, for rows that lack them."""
         return {**named_values("set", self.set)}
 
 

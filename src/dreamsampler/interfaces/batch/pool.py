@@ -21,12 +21,7 @@ from dreamsampler.interfaces.batch.worker import BatchModelError, Worker
 
 
 def in_process(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[list[Record]]:
-    """Do rows in this process, in their order; what kills it kills the batch.
-
-    Raises:
-        OutputError: the disk takes no more.
-        ValueError: the model cannot be loaded.
-    """
+    """Do rows in this process, in their order; what kills it kills the batch."""
     queue = Queue(rows, batch.retries)
     while queue:
         yield worker.do(queue.take(batch.rows_at_once or worker.at_once()))
@@ -37,10 +32,6 @@ def in_processes(rows: Iterator[Row], batch: Batch, worker: Worker) -> Iterator[
 
     Yields:
         Records as they are ready, in any order.
-
-    Raises:
-        OutputError: the disk takes no more.
-        ValueError: the model cannot be loaded.
     """
     queue = Queue(rows, batch.retries)
     processes = [WorkerProcess(worker, batch.rows_at_once) for _ in range(batch.workers)]

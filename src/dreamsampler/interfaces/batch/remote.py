@@ -23,11 +23,7 @@ LINES = "ledger"
 
 
 def store_of(url: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it.
-
-    Raises:
-        InputError: a protocol that is not taken, or whose package is not installed.
-    """
+    """The file system of an address, and the path in it."""
     protocol = url.partition("://")[0]
     if protocol not in STORES:
         raise InputError(
@@ -46,11 +42,7 @@ def store_of(url: str) -> tuple[Any, str]:
 
 
 def fetch(url: str, folder: Path) -> Path:
-    """Copy an object into a folder here, under its own name.
-
-    Raises:
-        InputError: it is not there, too large, or cannot be read.
-    """
+    """Copy an object into a folder here, under its own name."""
     system, path = store_of(url)
     name = Path(path).name
     if not name:

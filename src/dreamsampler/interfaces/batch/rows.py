@@ -77,8 +77,6 @@ def read_rows(
     """The rows of a manifest; of those that cannot be done, the record with the error.
 
     Args:
-        manifest: its rows as they are.
-        batch: for what its rows leave open.
         folder: of the manifest; files of rows are looked up in it first.
     """
     defaults, names = batch.defaults(), {}

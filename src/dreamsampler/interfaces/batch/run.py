@@ -26,12 +26,7 @@ from dreamsampler.interfaces.progress import Bar
 
 
 def run_batch(batch: Batch, model: ModelOptions) -> None:
-    """Do every row that is not done, then draw the sheet and print the summary.
-
-    Raises:
-        ValueError: options or a manifest that cannot be used; at the end, rows that failed.
-        OutputError: the folder cannot be used, or the disk takes no more; it can be resumed.
-    """
+    """Do every row that is not done, then draw the sheet and print the summary."""
     batch.check()
     if model.preview is not None:
         raise InputError("preview draws the steps of a record, and a batch has none: leave it out")

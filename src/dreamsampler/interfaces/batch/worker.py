@@ -66,12 +66,7 @@ class Worker:
         return AT_ONCE.get(choose_device(self.model.device).type, AT_ONCE_ELSEWHERE)
 
     def do(self, rows: Sequence[Row]) -> list[Record]:
-        """Do rows together; a row that fails has a record with the error.
-
-        Raises:
-            OutputError: the disk takes no more.
-            BatchModelError: the batch's own model cannot be loaded.
-        """
+        """Do rows together; a row that fails has a record with the error."""
         from dreamsampler.tasks.lockstep import in_lockstep
 
         groups: dict[tuple[Any, ...], list[Row]] = {}

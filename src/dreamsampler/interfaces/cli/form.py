@@ -55,11 +55,7 @@ def form(name: str, parts: Sequence[type], *, choices: bool = False) -> type:
 
 
 def read_part(part: type[Part], filled: Any) -> Part:
-    """One of the dataclasses, from a filled form.
-
-    Raises:
-        InputError: a value of another kind than the option's.
-    """
+    """One of the dataclasses, from a filled form."""
     given = {option.name: (option, getattr(filled, option.name)) for option in ordered(part)}
     as_is = (None, (), True, False)
     return part(**{n: v if v in as_is else option.read(v) for n, (option, v) in given.items()})

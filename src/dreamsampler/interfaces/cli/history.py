@@ -32,11 +32,7 @@ class History(Json):
 
 
 def print_history(options: History) -> None:
-    """A line a file: date, task, seed, model, file, prompt.
-
-    Raises:
-        InputError: no such folder, or a limit that is none.
-    """
+    """A line a file: date, task, seed, model, file, prompt."""
     if not options.folder.is_dir():
         raise InputError(f"there is no folder {options.folder}: check its name")
     if options.limit is not None and options.limit < 1:

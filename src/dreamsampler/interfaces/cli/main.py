@@ -104,12 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
-    """What was typed, as a command and one instance of each of its parts.
-
-    Raises:
-        SystemExit: help or a shell's completion was printed.
-        ValueError: what cannot be read, in one line.
-    """
+    """What was typed, as a command and one instance of each of its parts."""
     known = {command.name: command for command in COMMANDS}
     if arguments[0] not in known:
         raise ValueError(
@@ -119,11 +114,31 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, list[Any]]:
 
     command = known[arguments[0]]
     parts, prog = [load(part) for part in command.parts], f"dreamsampler {command.name}"
-    filled = _parse(form(command.name, parts), prog, arguments[1:])
+    filled = _parse(form(command.name, parts), prog, _joined(arguments[1:], parts))
     try:
         return command, [read_part(part, filled) for part in parts]
     except InputError as error:
         raise InputError(f"{error}; for help, run {prog} --help") from None
+
+
+def _joined(arguments: Sequence[str], parts: Iterable[type]) -> list[str]:
+    """The arguments; a text that begins with a dash is joined to its option, as `--prompt=-x`.
+
+    An option, or what looks like a misspelled one, is no text.
+    """
+    from dreamsampler.interfaces.cli.form import form, typed_names
+    from dreamsampler.tasks.options import options_of
+
+    options = [option for part in parts for option in options_of(part).values()]
+    texts = {f"--{o.name.replace('_', '-')}" for o in options if o.kind in ("text", "texts")}
+    names, made = typed_names(form("", list(parts))), list[str]()
+    for each in arguments:
+        wrong = each.startswith("-") and misnamed([each], names)
+        if made and made[-1].replace("_", "-") in texts and wrong and "did you mean" not in wrong:
+            made[-1] += f"={each}"
+        else:
+            made.append(each)
+    return made
 
 
 def load(name: str) -> Any:

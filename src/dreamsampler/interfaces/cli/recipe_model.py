@@ -62,9 +62,6 @@ class RecipeModel:
         Args:
             recorded: what the recipe has under "model".
             beside: a folder in which added files may lie.
-
-        Raises:
-            InputError: a file that was added to the model is not here, or has never been one.
         """
         recorded = recorded if isinstance(recorded, dict) else {}
         model = self.model or str(recorded.get("name") or "iconic")

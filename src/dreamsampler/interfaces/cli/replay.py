@@ -43,12 +43,7 @@ class Replay(Json):
 
 
 def replay(options: Replay, model: RecipeModel) -> None:
-    """Read, run, compare, print.
-
-    Raises:
-        SystemExit: 1 if it does not come out the same.
-        ValueError: no recipe, or one that cannot be run here.
-    """
+    """Read, run, compare, print."""
     from dreamsampler.images.save import read_recipe
     from dreamsampler.interfaces.cli.compare import compare, draw_difference
     from dreamsampler.interfaces.progress import Bar

@@ -33,9 +33,6 @@ def run_sweep(
         model: which model.
         entries: see `axes_of`.
         record: must be None.
-
-    Raises:
-        ValueError: a grid that cannot be run.
     """
     from dreamsampler.files import check_writable, write_whole
     from dreamsampler.interfaces.progress import Bar
@@ -81,9 +78,6 @@ def axes_of(kind: type[Task], entries: Sequence[str]) -> list[tuple[str, list[An
     Args:
         kind: the task's class.
         entries: NAME=VALUES each.
-
-    Raises:
-        InputError: no such option, no values, or more than 256 runs.
 
     Example:
         >>> from dreamsampler.tasks import Edit

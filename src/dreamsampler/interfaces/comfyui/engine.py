@@ -125,10 +125,6 @@ def is_flow(sampling: Any, name: str) -> bool:
 
     Args:
         sampling: its `model_sampling`.
-        name: of the model.
-
-    Raises:
-        ModelError: neither, as of models that map a picture to another one.
     """
     one, s = torch.ones(1, 1, 1, 1), torch.tensor([0.25])
     rates = [float(sampling.noise_scaling(s, a * one, (1 - a) * one)) for a in (0, 1)]
@@ -149,10 +145,6 @@ def schedule_of(sampling: Any, flow: bool, name: str) -> Schedule:
     Args:
         sampling: its `model_sampling`.
         flow: from `is_flow`.
-        name: of the model.
-
-    Raises:
-        ModelError: a flow whose table is none of a shift.
     """
     table = sampling.sigmas.double()
     if not flow:

@@ -174,11 +174,7 @@ class ComfyPrior:
         return self._patcher.model_dtype()
 
     def condition(self, prompt: str | None) -> Conditioned:
-        """The CONDITIONING of a name; None and "" are "negative".
-
-        Raises:
-            ModelError: words, or CONDITIONING that was not connected.
-        """
+        """The CONDITIONING of a name; None and "" are "negative"."""
         if (prompt or NEGATIVE) not in self._known:
             raise ModelError(
                 f"prompt {prompt!r} is text, but a MODEL takes CONDITIONING: connect it, or take "
@@ -209,7 +205,6 @@ class ComfyPrior:
         """A condition with the known part of a picture, as of `InpaintModelConditioning`.
 
         Args:
-            condition: of the prompt.
             x: the picture, (b, 3, h, w) in [-1, 1].
             mask: (b, 1, h, w) in [0, 1]; white is to be painted.
         """
@@ -223,10 +218,6 @@ class ComfyPrior:
         """Clean estimates, and the noise that is left; see `Prior.predict`.
 
         Conditions of the same latent go through the network together, as far as memory allows.
-
-        Raises:
-            NetworkError: NaN or infinity from the network.
-            ValueError: another number of latents than of conditions.
         """
         zs = [z] * len(conditions) if isinstance(z, Tensor) else list(z)
         if len(zs) != len(conditions):

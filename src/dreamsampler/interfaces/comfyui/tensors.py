@@ -18,9 +18,6 @@ def pictures_of(image: Tensor) -> list[Picture]:
     Args:
         image: (b, h, w, 1, 3 or 4), floats; values a little outside of [0, 1] are cut off, as
             ComfyUI does when it saves.
-
-    Raises:
-        ValueError: another shape, or NaN.
     """
     if not isinstance(image, Tensor) or image.ndim != 4:
         raise ValueError(f"image is {_shape(image)}, but must be an IMAGE (b, h, w, c)")
@@ -37,10 +34,6 @@ def masks_of(mask: Tensor, pictures: Sequence[Picture]) -> list[list[Picture]]:
 
     Args:
         mask: (b, h, w), (b, 1, h, w) or (h, w), floats in [0, 1].
-        pictures: those it belongs to.
-
-    Raises:
-        ValueError: another shape, or a number of masks that cannot be shared out.
     """
     rows = mask.detach().float().cpu().clamp(0, 1) if isinstance(mask, Tensor) else torch.zeros(0)
     rows = rows[None] if rows.ndim == 2 else rows
@@ -68,11 +61,7 @@ def _mask(row: Tensor, picture: Picture) -> Picture:
 
 
 def image_of(pictures: list[Tensor]) -> Tensor:
-    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3); with (4, h, w) among them (b, h, w, 4).
-
-    Raises:
-        ValueError: pictures of several sizes.
-    """
+    """Pictures (3, h, w) as one IMAGE, (b, h, w, 3); with (4, h, w) among them (b, h, w, 4)."""
     if len({picture.shape[1:] for picture in pictures}) > 1:
         raise ValueError("the pictures are of several sizes, which one IMAGE cannot hold")
     most = max(len(picture) for picture in pictures)

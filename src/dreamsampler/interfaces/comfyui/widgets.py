@@ -18,9 +18,6 @@ def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
     """(required, optional) widgets, in the order of the options; pictures are wires.
 
     A text that is left empty, a number at -1 and a choice at "default" are the option's default.
-
-    Args:
-        part: a dataclass of options.
     """
     required: dict[str, Widget] = {}
     optional: dict[str, Widget] = {}
@@ -34,9 +31,6 @@ def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
 
 def read_widgets(part: type, values: dict[str, Any]) -> dict[str, Any]:
     """Values of widgets as arguments of the dataclass, without those that are left out.
-
-    Raises:
-        InputError: a value that is none of the option.
 
     Example:
         >>> from dreamsampler.tasks import Edit

@@ -32,13 +32,7 @@ def connected(
     """The prior of a node, and the options that its CONDITIONING stands for.
 
     Args:
-        task: of the node.
-        model: from the DreamSampler Loader, or a MODEL of ComfyUI.
         wires: `wires_of(task)` -> what is connected, or None.
-        options: those of the widgets.
-
-    Raises:
-        ValueError: inputs that do not belong together, or one that is missing.
     """
     given = {name: wire for name, wire in wires.items() if wire is not None}
     if isinstance(model, Prior):

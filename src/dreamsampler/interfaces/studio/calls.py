@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.files import InputError
-from dreamsampler.interfaces.studio.submission import OPERATOR_FILES
+from dreamsampler.interfaces.studio.submission import CALL, CALL_FILES, OPERATOR_FILES
 from dreamsampler.interfaces.studio.uploads import is_scene
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.options import Option, options_of, unknown_option
@@ -19,12 +19,12 @@ _CALL = re.compile(r"/(call|call/v2|run|api)/+([^/]+)/*$")
 
 
 def options_of_call(task: type[Task]) -> list[Option]:
-    """The options of a task's endpoint: its own, and the uploads that its operator names."""
+    """The options of a task's endpoint: its own, a call's, and the uploads that they name."""
     options = list(options_of(task).values())
     if any(option.name == "operator" for option in options):
         about = "files that the operator names, uploaded"
         options.append(Option(OPERATOR_FILES, "files", about, (), optional=True))
-    return options
+    return [*options, CALL, CALL_FILES]
 
 
 @final
@@ -42,16 +42,7 @@ class Calls:
         self._sessions, self._page = sessions, page
 
     def check(self, path: str, request: Any) -> Any:
-        """A request as gradio can take it: a single file in a list, numbers as numbers.
-
-        Args:
-            path: of the request.
-            request: its body, read as JSON.
-
-        Raises:
-            LookupError: there is no such call.
-            InputError: it cannot be meant.
-        """
+        """A request as gradio can take it: a single file in a list, numbers as numbers."""
         found = _CALL.search(path)
         numbered = found is not None and found[2] == "predict"  # how the page itself calls
         queued = numbered or path.rstrip("/").endswith("/queue/join")

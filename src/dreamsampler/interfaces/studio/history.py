@@ -122,11 +122,7 @@ class History:
 
 
 def settings_of(recipe: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The task of a recipe and its options, without files: those are on another machine.
-
-    Raises:
-        InputError: it is of no task.
-    """
+    """The task of a recipe and its options, without files: those are on another machine."""
     task, options = recipe.get("task"), recipe.get("options")
     if not isinstance(options, dict):
         raise InputError("this file holds no recipe of a task")

@@ -44,12 +44,7 @@ def painter(label: str) -> Any:
 
 
 def read_painting(value: Any, sessions: Sessions) -> dict[str, Any]:
-    """Picture, prompts and one mask for each color that was used, as the options of `Inpaint`.
-
-    Raises:
-        InputError: no picture, a picture that was not uploaded, a mask that is none, or a color
-            without a prompt.
-    """
+    """Picture, prompts and one mask for each color that was used, as the options of `Inpaint`."""
     try:
         painting = json.loads(value or "{}")
         path, mask = (painting.get("picture") or {}).get("path"), painting.get("mask")

@@ -83,6 +83,9 @@ class StoredRun:
             values["image"] = sorted(p for p in (inputs / SCENE).rglob("*") if p.is_file())
         if (inputs / OPERATOR).is_dir():
             values["operator_files"] = sorted((inputs / OPERATOR).iterdir())
+        values["call"] = self.recipe["studio"].get("call")
+        if (inputs / "call").is_dir():
+            values["call_files"] = sorted((inputs / "call").iterdir())
         return values
 
     def matches(self, words: str) -> bool:

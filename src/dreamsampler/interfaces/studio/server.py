@@ -65,11 +65,7 @@ class Studio:
     """show tracebacks, and the warnings of other packages"""
 
     def check(self) -> None:
-        """Refuse what cannot be meant, before the model is loaded.
-
-        Raises:
-            ValueError: in one line.
-        """
+        """Refuse what cannot be meant, before the model is loaded."""
         if importlib.util.find_spec("gradio") is None:
             raise ValueError("the studio needs gradio: pip install 'dreamsampler[studio]'")
         if not 0 <= self.port <= 65535:
@@ -129,11 +125,7 @@ def serve(studio: Studio, where: ModelOptions) -> None:
 
 @contextmanager
 def opened(studio: Studio, model: Any) -> Iterator[str]:
-    """A server with a loaded model; inside, it answers at the address that is yielded.
-
-    Raises:
-        InputError: the port is taken.
-    """
+    """A server with a loaded model; inside, it answers at the address that is yielded."""
     with ExitStack() as undo:
         folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-"))
         sessions = _sessions(studio, model, Path(folder).resolve())
@@ -164,7 +156,23 @@ def _sessions(studio: Studio, model: Any, folder: Path) -> Sessions:
     name = Path(str(loaded["name"])).name
     title = " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]]))
     submissions = Submissions(Worker(model), store, limits)
-    return Sessions(submissions, cache, studio.share_nothing, title, card(name), studio.debug)
+    return Sessions(
+        submissions,
+        cache,
+        studio.share_nothing,
+        title,
+        card(name),
+        arguments_of_call(model),
+        studio.debug,
+    )
+
+
+def arguments_of_call(model: Any) -> tuple[str, ...]:
+    """The arguments that the call of a model's pipeline takes; none if it is asked without."""
+    from dreamsampler.models.driven.arguments import arguments_of
+
+    pipeline = getattr(getattr(model, "family", None), "pipeline", None)
+    return tuple(each.name for each in arguments_of(type(pipeline.pipe))) if pipeline else ()
 
 
 def card(name: str) -> str:
@@ -240,11 +248,7 @@ def _launch(page: Any, studio: Studio, sessions: Sessions) -> str:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, or for 0 one that nobody listens on.
-
-    Raises:
-        InputError: somebody does, or the host is no address of this machine.
-    """
+    """The port, or for 0 one that nobody listens on."""
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

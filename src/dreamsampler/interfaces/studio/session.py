@@ -42,6 +42,7 @@ class Sessions:
         share_nothing: whether every session is its own owner.
         model: name, device and type of the model.
         card: what the model can do, as Markdown; empty if that is unknown.
+        arguments: of the call of the model's pipeline; empty if it is asked without one.
         debug: whether every error is logged with its traceback.
     """
 
@@ -50,6 +51,7 @@ class Sessions:
     share_nothing: bool
     model: str
     card: str = ""
+    arguments: tuple[str, ...] = ()
     debug: bool = False
     _jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
     _cleaned: float = 0.0
@@ -65,11 +67,7 @@ class Sessions:
     def job(
         self, request: Any, name: str, kind: type[Task], values: Mapping[str, Any]
     ) -> Iterator[Job]:
-        """Submit a task; inside, `cancel` with the job's name ends it, and leaving early does too.
-
-        Raises:
-            ValueError: options or files that cannot be used, in one line.
-        """
+        """Submit a task; inside, `cancel` with the job's name ends it, as leaving early does."""
         key = str(request.session_hash), name
         job = self.submissions.submit(kind, values, self.owner(request))
         with self._lock:
@@ -99,11 +97,7 @@ class Sessions:
         return found
 
     def uploaded(self, path: Any) -> Path:
-        """The file that a browser names, if this server has sent or received it.
-
-        Raises:
-            InputError: it is anything else, whether there is such a file or not.
-        """
+        """The file that a browser names, if this server has sent or received it."""
         try:
             found = Path(to_server(str(path), str(self.cache))).resolve()
             if found.is_relative_to(self.cache) and found.is_file():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.files import InputError
+from dreamsampler.interfaces.model_options import named_values, with_call_files
 from dreamsampler.interfaces.studio.run_store import (
     BEFORE,
     INPUTS,
@@ -26,13 +27,15 @@ from dreamsampler.operators.grammar import with_files
 from dreamsampler.operators.registry import OPERATORS
 from dreamsampler.tasks.base import Run, Task
 from dreamsampler.tasks.inputs import files_among
-from dreamsampler.tasks.options import options_of, read_options
+from dreamsampler.tasks.options import Option, options_of, read_options
 
 if TYPE_CHECKING:
     from dreamsampler.tasks.execute import Written
 
 OPERATOR_FILES = "operator_files"
 """A value beside the options of a task: the uploads that its operator names."""
+CALL = Option("call", "texts", "arguments of the pipeline's call, NAME=VALUE each", (), True)
+CALL_FILES = Option("call_files", "files", "files that the call names (@FILE), uploaded", (), True)
 OUTPUTS = {"picture": "result.png", "svg": "result.svg", "folder": "scene"}
 SHOWN, SMALL = 1600, 256
 """Longest sides of the input as it is shown, and of a thumbnail, in pixels."""
@@ -54,23 +57,20 @@ class Submissions:
         uploads, and an operator may name only those among `operator_files`.
 
         Args:
-            kind: the task.
-            values: option -> value, as a form or JSON has it; and `operator_files`.
-            owner: whose run it is.
-
-        Raises:
-            ValueError: options or files that cannot be used, in one line.
+            values: option -> value, as a form or JSON has it; and `operator_files`, `call`,
+                `call_files`.
         """
         folder = self.store.new(owner)
 
         def finish(written: Written, notes: list[str]) -> StoredRun:
             draw(written.result.run, folder)
             results = [str(path.relative_to(folder)) for path in written.outputs]
-            return self.store.add(
-                folder, {**written.recipe, "notes": notes, "studio": {"results": results}}
-            )
+            about = {"results": results} | ({"call": lines} if lines else {})
+            return self.store.add(folder, {**written.recipe, "notes": notes, "studio": about})
 
         try:
+            lines = CALL.read(values.get(CALL.name) or ())
+            call = self._call(lines, values.get(CALL_FILES.name) or (), folder / INPUTS / CALL.name)
             task = self._task(kind, values, folder / INPUTS)
             job = Job(
                 task,
@@ -78,6 +78,7 @@ class Submissions:
                 finish,
                 lambda: remove(folder),
                 lambda recipe: without_paths(recipe, folder / INPUTS),
+                call,
             )
         except BaseException:
             remove(folder)
@@ -87,7 +88,8 @@ class Submissions:
 
     def _task(self, kind: type[Task], values: Mapping[str, Any], inputs: Path) -> Task:
         """The task on copies of the uploads, checked."""
-        taken = {n: v for n, v in values.items() if n != OPERATOR_FILES and v != []}
+        beside = (OPERATOR_FILES, CALL.name, CALL_FILES.name)
+        taken = {n: v for n, v in values.items() if n not in beside and v != []}
         for option in options_of(kind).values():
             given = values.get(option.name)
             if option.name == "operator" and isinstance(given, str):
@@ -121,26 +123,40 @@ class Submissions:
         self.limits.check_size(side, side * task.images, "all that the model would work on")
         return task
 
-    def _located(self, text: str, files: Iterable[Path | str], folder: Path) -> str:
-        """An operator with its files copied into a folder, and their paths in the place of names.
+    def _call(
+        self, lines: Iterable[str], files: Iterable[Path | str], folder: Path
+    ) -> dict[str, str]:
+        """Arguments of a call as text, checked, with the copies of their files."""
+        if not lines:
+            return {}
+        from dreamsampler.models.pipe import call_of
 
-        Raises:
-            InputError: a file was not uploaded, whether the server has one of that name or not.
-        """
+        locate = self._locator("the call", files, folder)
+        given = {n: with_call_files(v, locate) for n, v in named_values("call", lines).items()}
+        call_of(self.worker.model, given)
+        return given
+
+    def _located(self, text: str, files: Iterable[Path | str], folder: Path) -> str:
+        """An operator with its files copied into a folder, their paths in place of names."""
+        return with_files(text, self._locator("the operator", files, folder), OPERATORS)
+
+    def _locator(
+        self, what: str, files: Iterable[Path | str], folder: Path
+    ) -> Callable[[str], str]:
+        """What copies uploads into a folder by their names, and gives the paths there."""
         uploads = {Path(each).name: Path(each) for each in files}
 
         def locate(name: str) -> str:
             if name not in uploads:
                 raise InputError(
-                    f"the operator names {Path(name).name}, which was not uploaded with it: "
-                    "add the file"
+                    f"{what} names {Path(name).name}, which was not uploaded with it: add the file"
                 )
             target = folder / safe_name(name)
             if not target.exists():
                 copy(uploads[name], folder, self.limits, target.name)
             return str(target)
 
-        return with_files(text, locate, OPERATORS)
+        return locate
 
 
 def without_paths(recipe: dict[str, Any], inputs: Path) -> dict[str, Any]:
@@ -153,7 +169,7 @@ def without_paths(recipe: dict[str, Any], inputs: Path) -> dict[str, Any]:
     model = recipe.get("model")
     if isinstance(model, dict) and Path(str(model.get("name"))).exists():  # a folder or a file
         recipe = {**recipe, "model": {**model, "name": Path(str(model["name"])).name}}
-    prefix = re.compile(re.escape(f"{inputs}/") + f"(?:{OPERATOR}/)?")
+    prefix = re.compile(re.escape(f"{inputs}/") + f"(?:(?:{OPERATOR}|{CALL.name})/)?")
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):

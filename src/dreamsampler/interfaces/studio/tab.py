@@ -18,7 +18,7 @@ from dreamsampler.interfaces.studio.examples import values_of
 from dreamsampler.interfaces.studio.operator_builder import operator_builder
 from dreamsampler.interfaces.studio.painter import painter, read_painting, show_painting
 from dreamsampler.interfaces.studio.result import Result, canceled, empty, failed, running
-from dreamsampler.interfaces.studio.submission import OPERATOR_FILES
+from dreamsampler.interfaces.studio.submission import CALL, CALL_FILES, OPERATOR_FILES
 from dreamsampler.interfaces.studio.uploads import is_scene
 from dreamsampler.interfaces.studio.worker import QUEUED, Status
 from dreamsampler.tasks.options import Option, options_of
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dreamsampler.interfaces.studio.specs import Example, TabSpec
 
 PAINTING, LOCK = "painting", "seed lock"
-"""Inputs of a tab that are no options of its task, as is `OPERATOR_FILES`."""
+"""Inputs of a tab that are no options of its task, as are `UPLOADS` and `CALL`."""
+UPLOADS = (OPERATOR_FILES, CALL_FILES.name)
 FULL = "This run did not start: too many are waiting. Try again in a moment."
 """A run reports its own errors; one before it starts is that of a full queue."""
 
@@ -91,6 +92,16 @@ class Tab:
             self._add(*(o for o in self.options.values() if o.name not in shown_already))
             if "operator" in self.options and "operator" not in spec.front:
                 self._operator()
+            if self.sessions.arguments:
+                self.inputs[CALL.name] = gr.Textbox(
+                    lines=2,
+                    label="Arguments of the model's pipeline",
+                    info="One a line, NAME=VALUE; a file is @ and the name of an upload",
+                    placeholder=", ".join(self.sessions.arguments),
+                )
+                self.inputs[CALL_FILES.name] = gr.File(
+                    label="Files that they name", file_count="multiple", height=100
+                )
 
     def _add(self, *options: Option) -> None:
         for option in options:
@@ -158,7 +169,7 @@ class Tab:
     def updates(self, values: Mapping[str, Any]) -> list[Any]:
         """What the form shows for some values (files of the server among them), else defaults."""
         out, files = self.sessions.hand_out, {}
-        for name in (*self.files, OPERATOR_FILES):
+        for name in (*self.files, *UPLOADS):
             given = values.get(name) or []
             several = given if isinstance(given, list | tuple) else [given]
             files[name] = [out(Path(each)) for each in several]
@@ -180,14 +191,14 @@ class Tab:
             if single and not is_scene(self.spec.task, name):
                 return files[name][0] if files[name] else None
             return files[name] or None
-        option = self.options[name]
+        option = CALL if name == CALL.name else self.options[name]
         default = None if option.required else option.default
         return components.shown(option, values.get(name, default))
 
     def _values(self, given: tuple[Any, ...]) -> dict[str, Any]:
         """The options of the task, and the files of its operator."""
         values = dict(zip(self.inputs, given, strict=True))
-        values = self.sessions.received(values, [*self.files, OPERATOR_FILES])
+        values = self.sessions.received(values, [*self.files, *UPLOADS])
         if not values.pop(LOCK):
             method = self.methods.get(values.get("method", ""))
             values["seed"] = new_seed() if method is None or method.draws else 0

@@ -60,11 +60,7 @@ def is_scene(kind: type[Task], name: str) -> bool:
 
 
 def copy(upload: Path | str, folder: Path, limits: Limits, name: str | None = None) -> Path:
-    """Copy a file that the server has received into a folder, which is made.
-
-    Raises:
-        InputError: it is too large, or another one of that name is there.
-    """
+    """Copy a file that the server has received into a folder, which is made."""
     upload = Path(upload)
     target = folder / (name or safe_name(upload.name))
     if upload.stat().st_size > limits.bytes:
@@ -95,9 +91,6 @@ def copy_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> P
 
     Browsers send files without their folders: a frame called "images/view_000.png" is matched with
     the upload called view_000.png.
-
-    Raises:
-        InputError: files that are missing, too large, or not named by the scene.
     """
     given = {Path(each).name: Path(each) for each in uploads}
     tables = [name for name in given if TRANSFORMS.fullmatch(name)]

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -68,6 +68,7 @@ class Job:
         finish: takes what was written and the package's own warnings, returns the job's result.
         discard: called if there will be no result.
         edit_recipe: see `execute`.
+        call: further arguments of the call of the model's pipeline, as text.
     """
 
     task: Task
@@ -75,6 +76,7 @@ class Job:
     finish: Callable[[Written, list[str]], Any]
     discard: Callable[[], None] = lambda: None
     edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    call: Mapping[str, str] = field(default_factory=dict)
     result: Any = None
     error: BaseException | None = None
     over: bool = False
@@ -84,12 +86,7 @@ class Job:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def follow(self, interval: float = 0.5) -> Iterator[Status]:
-        """The status, on every change and at least once per interval; closing this cancels nothing.
-
-        Raises:
-            Canceled: the job was canceled.
-            BaseException: what it failed with.
-        """
+        """The status, on every change and once per interval at least; closing cancels nothing."""
         seen: Status | None = None
         while True:
             with self._changed:
@@ -113,7 +110,7 @@ class Job:
             self._changed.notify_all()
         self.discard()
 
-    def run(self, model: Prior) -> None:
+    def run(self, model: Any) -> None:
         """Run the task, unless the job was canceled in the queue."""
         with self._changed:
             if self.over:
@@ -122,6 +119,10 @@ class Job:
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
+                if self.call:
+                    from dreamsampler.models.pipe import with_more
+
+                    model = with_more(model, self.call)
                 written = execute(
                     self.task,
                     model,

@@ -28,9 +28,7 @@ def ddim_inversion(
     The steps of both ways are yielded.
 
     Args:
-        target: guidance towards the target prompt.
         source: usually the source prompt without guidance, which makes the way up stable.
-        z_src: clean latent of the source.
         levels: falling; the first one decides how much may change. The way up takes the same.
         regularize: further maps of the clean estimate on the way down.
 

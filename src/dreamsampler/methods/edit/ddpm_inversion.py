@@ -43,11 +43,8 @@ def ddpm_inversion(
     Args:
         target: guidance towards the target prompt; published w = 15.
         source: guidance towards the source prompt; published w = 3.5.
-        z_src: clean latent of the source.
         levels: falling; published: 64 of 100, the first 36 left out.
-        rng: one generator per image.
         eta: of DDIM's family; 1 is DDPM (published), 0 leaves no map to replay.
-        regularize: further maps of the edit's clean estimate.
 
     Source: Huberman-Spiegelglas, Kulikov & Michaeli, "An edit friendly DDPM noise space",
     CVPR 2024 (arXiv:2304.06140), algorithm 1 and eq. 5.
@@ -74,12 +71,8 @@ def replayed(
     that both still explain z: what a mask keeps is the source in its noise to the last bit.
 
     Args:
-        pair: estimates of the edit and of the source.
-        z_src: clean latent of the source.
         levels: falling; the first one decides how much may change.
-        rng: one generator per image.
         eta: see `ddpm_inversion`.
-        regularize: further maps of the edit's clean estimate.
 
     Source: eq. 5 of Huberman-Spiegelglas, Kulikov & Michaeli (arXiv:2304.06140), in clean latents.
     """

@@ -27,14 +27,8 @@ def dds(
     """Delta denoising score: z <- z - step (eps(target; z_t) - eps(source; z_src_t)), same noise.
 
     Args:
-        target: guidance towards the target prompt.
-        source: guidance towards the source prompt, of the same weight.
         variable: what is moved; starts at the source.
-        anchor: clean latent of the source.
-        levels: in random order.
-        rng: one generator per image.
         step: learning rate times w(t).
-        regularize: further maps on the target, before the partial move.
 
     Source: Hertz et al., "Delta denoising score", ICCV 2023 (arXiv:2304.07090), eq. 3.
     """

@@ -40,11 +40,8 @@ def anchored_edit(
     share u of the largest one of its picture. No inversion, and few steps: three evaluations each.
 
     Args:
-        target: guidance towards the target prompt.
         source: the source prompt, without guidance.
-        z_src: clean latent of the source.
         levels: falling; the first one decides how much may change.
-        rng: one generator per image.
         by: whose difference to the source makes the mask; best the target prompt without
             guidance; the target itself if left out.
         regularize: further maps on the edit's estimate, such as a drawn mask.

@@ -34,11 +34,6 @@ def dreamsampler(
 
     Args:
         prior: the model; the published form needs a table of alphas_cumprod.
-        z_src: clean latent of the source.
-        condition: the target prompt's.
-        null: the empty prompt's.
-        steps: N.
-        weight: gamma.
         negligible: leave the prompt out where gamma alpha_bar is at most this; 0.02 saves a
             tenth to a quarter of the evaluations, 0 is exact.
         regularize: further maps on the way down, such as a mask; published: none.

@@ -29,13 +29,8 @@ def flow_edit(
     variance-preserving one its exact twin (the same path of z / (alpha + sigma)).
 
     Args:
-        target: guidance towards the target prompt.
-        source: guidance towards the source prompt.
-        z_src: clean latent of the source.
         levels: falling; the first one decides how much may change.
-        rng: one generator per image.
         renoise: fresh noise every step (published) if left out; `hold` keeps one noise.
-        regularize: further maps on the target, before the partial move.
 
     Source: Kulikov et al., "FlowEdit", ICCV 2025 (arXiv:2412.08629), algorithm 1.
     """

@@ -48,11 +48,7 @@ def ledits(
 
     Args:
         prior: the model; with `words` a `NetworkPrior` around a UNet2DConditionModel.
-        z_src: clean latent of the source.
-        condition: the prompt's.
-        null: the empty prompt's, also the source's.
         levels: falling; published: the last 75 to 85 % of 50.
-        rng: one generator per image.
         guidance_scale: w; published 5 to 15.
         threshold: share of the picture that stays; published 0.75 to 0.9.
         words: (b or 1, n), 1 at the tokens of the edit (`word_tokens`; published: all of its

@@ -28,12 +28,7 @@ def negative_prompt_inversion(
     both prompts are equal, the source's own is one, and nothing has to be optimized.
 
     Args:
-        prior: the model.
-        z_src: clean latent of the source.
-        condition: the target prompt's.
-        source: the source prompt's.
         levels: see `ddim_inversion`.
-        guidance_scale: w.
         regularize: further maps of the clean estimate on the way down.
 
     Source: Miyake et al., "Negative-prompt inversion", WACV 2025 (arXiv:2305.16807), section 3.2.

@@ -46,10 +46,6 @@ def null_text_inversion(
 
     Args:
         prior: the model; its conditions need embeddings, and it must be guided by two prompts.
-        z_src: clean latent of the source.
-        condition: the target prompt's.
-        source: the source prompt's.
-        null: the empty prompt's, where the search begins.
         levels: falling; published 50 from pure noise. The way up takes the same.
         guidance_scale: w of both ways down, published 7.5.
         inner_steps: of Adam a level, at most.

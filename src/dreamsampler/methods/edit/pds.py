@@ -41,15 +41,8 @@ def pds(
         z <- z - step [ psi (z - anchor) + chi (eps(target; z_t) - eps(source; z_src_t)) ]
 
     Args:
-        target: guidance towards the target prompt.
-        source: guidance towards the source prompt.
         variable: what is moved; starts at the source.
-        anchor: clean latent of the source.
-        levels: in random order.
-        rng: one generator per image.
-        step: learning rate.
         weights: (psi, chi), see `pds_weights`.
-        regularize: further maps on the target, before the partial move.
 
     Source: Koo, Park & Sung, "Posterior distillation sampling", CVPR 2024 (arXiv:2311.13831),
     eq. 14.
@@ -74,7 +67,6 @@ def pds_weights(schedule: VariancePreserving, skip: int) -> tuple[Weight, Weight
     beta is the table's own step at t; z_prev lies `skip` network times below.
 
     Args:
-        schedule: the table.
         skip: network times between t and prev; the published program takes 1000 / steps.
 
     Source: Koo, Park & Sung, CVPR 2024 (arXiv:2311.13831), section 4.

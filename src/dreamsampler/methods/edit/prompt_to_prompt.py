@@ -88,9 +88,6 @@ def prompt_to_prompt(
 
     Args:
         prior: a `NetworkPrior` around a UNet2DConditionModel that is guided by two prompts.
-        z_src: clean latent of the source.
-        condition: the target prompt's.
-        source: the source prompt's.
         null: the empty prompt's; the source prompt's, with `inner_steps` 0, is negative-prompt
             inversion.
         words: which tokens of the target take the maps of which source tokens (`align`); None only
@@ -102,7 +99,6 @@ def prompt_to_prompt(
         inner_steps: of Adam a level in the search for null prompts; 0 searches none.
         blend: where the edit may differ from the source; None is everywhere.
         weights: (b or 1, n), c of every token of the target prompt (`token_weights`); None is 1.
-        regularize: further maps of the edit's clean estimate.
 
     Raises:
         ModelError: another kind of network, or one whose attention was changed.

@@ -23,13 +23,9 @@ def sdedit(
     """SDEdit: z = alpha z_src + sigma n at a middle level, then down under the prompt.
 
     Args:
-        denoise: guidance towards the target prompt.
-        z_src: clean latent of the source.
         levels: falling; the first one decides how much may change.
-        rng: one generator per image.
         renoise: `keep` is the deterministic sampler of image-to-image pipelines,
             `fresh(ddpm(), rng)` the stochastic one of the paper.
-        regularize: further maps of the clean estimate.
 
     Source: Meng et al., "SDEdit", ICLR 2022 (arXiv:2108.01073), algorithm 1.
     """

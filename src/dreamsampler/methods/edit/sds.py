@@ -29,12 +29,8 @@ def sds(
     """Score distillation sampling: z <- z - step (eps(c; z_t) - eps), new noise every time.
 
     Args:
-        denoise: guidance towards the prompt.
-        variable: what is moved.
         levels: in random order (`random_levels`).
-        rng: one generator per image.
         step: learning rate times w(t).
-        regularize: further maps on the target, before the partial move.
 
     Source: Poole et al., "DreamFusion", ICLR 2023 (arXiv:2209.14988), eq. 3.
     """
@@ -61,13 +57,9 @@ def sdi(
         z_t = inversion of the present latent up to t;   z <- z + step (z0(c; z_t) - z)
 
     Args:
-        denoise: guidance towards the prompt.
         inverter: guidance of the inversion, usually none.
-        variable: what is moved.
-        schedule: the prior's, for the levels of the inversion.
         levels: falling; published from t = 0.98 to 0.25.
         step: share of the way, mu.
-        inversion_steps: evaluations a step that the inversion costs.
 
     A generator is rendered once for the inversion and once for the step, so it must show the same
     view twice.

@@ -22,11 +22,8 @@ def blended_diffusion(
         z' = m (alpha' z0 + sigma' eps) + (1 - m) (alpha' z_src + sigma' n)
 
     Args:
-        denoise: guided by the prompt of the hole.
-        z_src: clean latent of the source.
         hole: m, (1 or b, 1, h, w) of zeros and ones at latent size.
         levels: falling, from noise.
-        rng: one generator per image.
 
     Source: Avrahami, Fried & Lischinski, "Blended latent diffusion", SIGGRAPH 2023
     (arXiv:2206.02779), algorithm 1, without its fine-tuning of the decoder.

@@ -36,10 +36,8 @@ def anchored_inpainting(
 
     Args:
         denoise: guided by the prompt of the hole (`regional` for several).
-        z_src: clean latent of the source, one row per image.
         strength: (1 or b, 1, h, w) at latent size, in [0, 1]; 0 stays, 1 is painted anew.
         levels: falling, from noise.
-        rng: one generator per image.
         share: k, a number or a function (level, next level) -> k; fresh noise lets the hole and
             its surroundings agree again, at the cost of detail.
 

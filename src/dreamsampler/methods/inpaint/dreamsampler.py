@@ -28,11 +28,9 @@ def consistent(prior: Prior, op: Mask, y: Image, trust: float, weight: Weight) -
         x  = argmin_x |y - A x|^2 + lambda |x - D(z0)|^2,    z0 <- w E(x) + (1 - w) z0
 
     Args:
-        prior: whose encoder E and decoder D.
         op: A, 1 where a pixel is known; its closed form is the minimizer.
         y: the known pixels, (b, 3, h, w) in [-1, 1].
         trust: 1 / lambda.
-        weight: w.
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
     """
@@ -50,9 +48,7 @@ def prompted(prior: Prior, holes: Holes, weight: Weight) -> Regularizer:
         z0 <- z0 + w sum_i m_i (z0(c_i; z) - z0)
 
     Args:
-        prior: the model, evaluated under all prompts in one forward.
         holes: prompts and their masks; the masks must not sum to more than 1 (`shares`).
-        weight: w.
 
     Source: Kim, Park & Ye, "DreamSampler", ECCV 2024 (arXiv:2403.11415), section 4.3.
     """
@@ -98,12 +94,7 @@ def dreamsampler_inpainting(
             make. Published with noise of 0.01 on it.
         known: (1, 1, H, W) in pixels, 1 where y is known.
         holes: prompts and their masks, which must not sum to more than 1.
-        null: the empty prompt's.
-        rng: one generator per image.
-        steps: N, going up and coming back.
-        weight: lambda.
-        every: a Dream step is each such step ...
-        until: ... below this one; DPS steps elsewhere.
+        until: Dream steps are each `every`-th step below this one; DPS steps elsewhere.
         shifted: see `dreamsampler`.
         renoise: of the Dream steps; if left out, fresh noise with k = alpha_bar (published).
 

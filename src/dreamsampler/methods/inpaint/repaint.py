@@ -32,11 +32,8 @@ def repaint(
     The way up needs no evaluation, so that a visit is one.
 
     Args:
-        denoise: guided by the prompt of the hole.
-        z_src: clean latent of the source.
         hole: m, (1 or b, 1, h, w) of zeros and ones at latent size.
         levels: falling, from noise, each once.
-        rng: one generator per image.
         resample: visits of a level; published 10, with jumps of 10 levels of 250.
 
     Raises:

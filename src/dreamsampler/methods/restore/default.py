@@ -22,7 +22,6 @@ def restarts(schedule: Schedule, steps: int, starts: Sequence[float]) -> list[li
     """Several lists of falling levels, each evenly spaced in flow time.
 
     Args:
-        schedule: the model's.
         steps: how many levels in all, shared out in proportion to the starts, at least one each.
         starts: flow time u = sigma / (alpha + sigma) of the first level of each list.
 
@@ -57,11 +56,7 @@ def anchored_restoration(
     faithful picture, not a draw.
 
     Args:
-        denoise: the prior under its prompt.
-        data: the measurement.
-        z: latent of the first guess, one row an image.
         levels: falling; the higher the first one, the less is kept of the first guess.
-        rng: one generator per image.
         spread: r of a level, in [0, 1] units.
 
     Source: ours, measured in the restoration suite of the benchmarks; the data step is that of Zhu
@@ -90,11 +85,9 @@ def averaged_restoration(
     `mean` and in the start of the next run.
 
     Args:
-        denoise: the prior under its prompt.
         views: one for each run: the measurement with a way between latent and picture.
         mean: of the first guess; at the end it is the result.
         passes: the levels of each run (`restarts`).
-        rng: one generator per image.
         spread: r of a level, in [0, 1] units.
 
     Source: ours, measured in the restoration suite of the benchmarks; averaging over views is the

@@ -33,12 +33,8 @@ def dps(
     with the data put into it, is encoded to.
 
     Args:
-        denoise: the prior under its prompt.
         data: the measurement; linear where gluing is above 0.
-        z: the first latent.
         levels: falling.
-        rng: one generator per image.
-        scale: zeta.
         gluing: omega; 0 is DPS, 0.1 PSLD.
 
     Raises:

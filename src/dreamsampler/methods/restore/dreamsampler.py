@@ -40,14 +40,8 @@ def dreamsampler_restoration(
 
     Args:
         prior: the model; needs a table of alphas_cumprod.
-        data: the measurement, linear.
-        condition: the prompt's.
-        null: the empty prompt's.
         rng: one generator per image; as many images are made.
-        steps: N, going up and coming back.
-        weight: lambda.
-        every: a Dream step is each such step ...
-        until: ... below this share of 200 steps; DPS steps elsewhere.
+        until: Dream steps are each `every`-th below this share of 200 steps; DPS steps elsewhere.
 
     Raises:
         ValueError: a prior whose schedule is no table, or an operator that is not linear.

@@ -30,11 +30,7 @@ def flowdps(
     variance-preserving models. A need not be linear.
 
     Args:
-        denoise: the prior under its prompt.
-        data: the measurement.
-        z: the first latent.
         levels: falling.
-        rng: one generator per image.
         step: how far one gradient step moves a latent value, root mean square. [ours]
 
     Source: Kim, Kim & Ye, "FlowDPS" (arXiv:2503.08136), algorithm 1.

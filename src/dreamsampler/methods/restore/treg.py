@@ -26,10 +26,8 @@ def treg(
 
     Args:
         denoise: the prior under its prompt; the source uses CFG, with `Negation` or without.
-        data: the measurement, linear.
         z: the first latent; nearly nothing is left of it in the noise of the first level.
         levels: falling.
-        rng: one generator per image.
 
     Source: Kim et al., "Regularization by texts for latent diffusion inverse solvers"
     (arXiv:2311.15658), algorithm 1; lambda = 1e-4 there for |y - A x|^2 + lambda |x - D(z0)|^2.

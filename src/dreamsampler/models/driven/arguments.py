@@ -27,7 +27,15 @@ from dreamsampler.models.driven.call import same
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.weights import read_header, refuse_pickle
 
+ALWAYS = {
+    "skip_layer_guidance_start": -1.0,
+    "skip_layer_guidance_stop": 2.0,
+    "edit_warmup_steps": 0,
+    "edit_cooldown_steps": None,
+}
+"""Between which steps a guider acts, and the values with which it acts at every one."""
 _OURS = {
+    **dict.fromkeys(ALWAYS, "every step, since levels are chosen freely and have no numbers"),
     "num_inference_steps": "the task's num_inference_steps",
     "timesteps": "the task's num_inference_steps",
     "sigmas": "the task's num_inference_steps",
@@ -54,7 +62,12 @@ _OURS = {
 GUIDANCE = ("guidance_scale", "true_cfg_scale")
 GUIDERS = {"pag_scale": 0.0, "sag_scale": 0.0}
 """Guidance that is on by default in a pipeline's call, and what turns it off."""
-_BY_STEP = {"control_guidance_start": 0.0, "control_guidance_end": 1.0}
+_BY_STEP = {
+    "control_guidance_start": 0.0,
+    "control_guidance_end": 1.0,
+    "cfg_trunc_ratio": 1.0,
+    "adapter_conditioning_factor": 1.0,
+}
 """Arguments whose effect depends on the number of the step, and the value that does not."""
 _WORDS = {
     "int": "a whole number",
@@ -131,7 +144,7 @@ def check_call(pipeline: type, call: Mapping[str, Any]) -> None:
                 f"{name}={value!r} depends on the number of the step, which a free choice of "
                 f"levels does not have: leave it at {_BY_STEP[name]}"
             )
-    own = [name for name in GUIDERS if name in call]
+    own = [name for name in (*GUIDERS, "skip_guidance_layers") if name in call]
     if own and not any(name in call for name in GUIDANCE):
         raise ModelError(
             f"{own[0]} is part of {title}'s own guidance: pass its guidance_scale in the call, "

@@ -75,7 +75,7 @@ class DrivenFamily(Family):
 
     title = "a diffusers pipeline"
     casts = True
-    pipelines, denoisers = (), ("",)
+    pipelines = ()
 
     def __init__(self, pipe: Any, call: Mapping[str, Any]) -> None:
         self.pipeline = Pipeline(pipe, call)
@@ -335,20 +335,6 @@ class DrivenFamily(Family):
             return self.pipeline.decoded(arguments, None).shape[-2] * factor == height
         except (ModelError, RuntimeError):
             return False
-
-    def check_latent(self, z: Latent, name: str, multiple: int) -> None:
-        """Raise ValueError if a latent does not fit."""
-        if z.ndim != 4 or z.shape[1] != self.latent_channels:
-            raise ValueError(
-                f"a latent is {tuple(z.shape)}, but {name} has latents of "
-                f"(b, {self.latent_channels}, h, w): take them from encode"
-            )
-        unet = self.network.config.get("block_out_channels")  # copes with odd sides
-        if not unet and (z.shape[2] % self.cells or z.shape[3] % self.cells):
-            raise ValueError(
-                f"a latent is {tuple(z.shape)}, but its sides must be multiples of {self.cells}: "
-                f"pad the picture to multiples of {multiple} pixels"
-            )
 
 
 def _close(calls: Mapping[Any, tuple[Any, OpenCall]]) -> None:

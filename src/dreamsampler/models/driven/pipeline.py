@@ -10,7 +10,13 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from dreamsampler.models.driven.arguments import GUIDANCE, GUIDERS, check_call, parameters_of
+from dreamsampler.models.driven.arguments import (
+    ALWAYS,
+    GUIDANCE,
+    GUIDERS,
+    check_call,
+    parameters_of,
+)
 from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized
 from dreamsampler.models.errors import ModelError, one_line
 
@@ -154,6 +160,7 @@ class Pipeline:
             off = {}
         ours: dict[str, Any] = {
             **off,
+            **ALWAYS,
             "intermediate_timesteps": None,  # Sana Sprint's default is for two steps only
             "num_inference_steps": steps,
             "output_type": "pt",

@@ -39,20 +39,18 @@ class UNetFamily(Family, ABC):
         settings: further entries of model_index.json.
     """
 
-    denoisers = ("UNet2DConditionModel",)
     half = torch.float16
     native = 64
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)
-        if self.network.config.time_cond_proj_dim:
-            self.guidance = "embedded"
-
-    def sizes(self, config: Any) -> tuple[int, int, int]:
-        """Channels, cells and native cells of a UNet."""
+        config = self.network.config
         size = config.sample_size or self.native
-        cells = 2 ** (len(config.block_out_channels) - 1)
-        return config.out_channels, cells, size if isinstance(size, int) else max(size)
+        self.native_cells = size if isinstance(size, int) else max(size)
+        self.latent_channels = config.out_channels
+        self.cells = 2 ** (len(config.block_out_channels) - 1)
+        if config.time_cond_proj_dim:
+            self.guidance = "embedded"
 
     def forward(
         self, z: Latent, level: Level, inputs: TextInputs, added: dict[str, Tensor] | None = None

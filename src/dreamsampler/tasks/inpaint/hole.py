@@ -20,7 +20,6 @@ def open_hole(path: ImageSource, like: Picture, mode: MaskMode) -> Tensor:
 
     Args:
         path: a picture file of the size of `like`.
-        like: the picture that the mask belongs to.
         mode: white: white is painted; black: black is; alpha: transparent pixels are.
 
     Raises:
@@ -70,7 +69,6 @@ def widened(source: Picture, expand: tuple[int, int, int, int]) -> tuple[Picture
     """The picture on a larger canvas, and the hole around it.
 
     Args:
-        source: any picture.
         expand: pixels to add at left, top, right and bottom.
     """
     left, top, right, bottom = expand

@@ -34,11 +34,8 @@ def save_scene(
     """Write everything that `Reconstruct.outputs` names; the folder appears whole or not at all.
 
     Args:
-        folder: where to.
-        grid: the field.
         views: (camera, picture, depth) each.
         turntable: the pictures of the turntable; none for no file.
-        recipe: goes into every picture and into the field.
         video: whether the turntable is written as MP4, too.
     """
     mesh = surface(grid)

@@ -63,7 +63,6 @@ class Views:
         """Where something is for certain: amid pixels that differ from the background.
 
         Args:
-            behind: the background, the same in all channels.
             sharp: pictures that explain the views, (v, 3, h, w), where the views are blurred.
 
         Returns:
@@ -105,8 +104,6 @@ def check_views(
 
     Args:
         shots: at least two of them not held out.
-        description: the operator.
-        radius: of the scene, if it was given.
 
     Raises:
         InputError: pictures or files that cannot be used, views of different sizes, cameras that

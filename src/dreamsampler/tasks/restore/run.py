@@ -77,12 +77,7 @@ class RestoreRun(Run[RestoreOptions]):
         return Measurement(op, rows, noise, self._show, self._hide)
 
     def _show(self, z: Latent, axes: Axes = ()) -> Tensor:
-        """Latent to picture in [0, 1] at full size; not clamped, so that gradients live.
-
-        Args:
-            z: the latent.
-            axes: along which it is that of the mirror image.
-        """
+        """Latent to picture in [0, 1] at full size; not clamped, so that gradients live."""
         return self.fit.up(self.model.decode(z), clamp=False).flip(axes) + self._fine
 
     def _hide(self, x: Tensor, axes: Axes = ()) -> Latent:

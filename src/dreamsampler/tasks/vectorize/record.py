@@ -29,7 +29,6 @@ def save_animation(path: Path, scenes: Sequence[Scene], ground: float = 1.0) -> 
     """Write a GIF: what is drawn, and beside it the outlines.
 
     Args:
-        path: of the file.
         scenes: in their order; some of them are left out where there are many.
         ground: gray below them, 1 for white.
     """
@@ -53,11 +52,7 @@ def save_comparison(
     """Write a PNG: the input, paths of the data alone, the result and its outlines.
 
     Args:
-        path: of the file.
         target: the input's name, and the input (3, h, w) in [0, 1].
-        fitted: the paths before the model was used.
-        final: the result.
-        sampled: whether the model was used at all.
         ground: gray below the paths, 1 for white.
     """
     name, picture = target

@@ -254,7 +254,6 @@ class VectorizeRun(Run[VectorizeOptions]):
         """Write the SVG file, with the prompt as its title and the recipe as its metadata.
 
         Args:
-            path: ends in .svg.
             recipe: what the file should say about its making; by default all of it;
                 nothing, not even the prompt, if it is empty.
         """
@@ -264,11 +263,7 @@ class VectorizeRun(Run[VectorizeOptions]):
         return self.task.outputs(Path(path))
 
     def record(self, folder: Path) -> list[Path]:
-        """Write a moving picture of the paths finding their shape, and a side-by-side.
-
-        Args:
-            folder: where to.
-        """
+        """Write a moving picture of the paths finding their shape, and a side-by-side."""
         assert self._fitted is not None
         final = self.scene()
         paths = [folder / name for name in self.task.RECORDS]

@@ -41,10 +41,8 @@ def fewest_paths(scene: Scene, goal: Tensor, loss: float, energy: Loss, target: 
     tried, where the picture is farther than `loss` allows from the goal, or from the data.
 
     Args:
-        scene: to simplify.
         goal: what it shall look like, (3, h, w) in [0, 1].
         loss: how much nearness may be lost, dB of PSNR, > 0.
-        energy: what polishing lowers.
         target: the data, and the ground on which the goal lies.
     """
     ground, most = torch.full((3,), target.ground), 10 ** (loss / 10)
