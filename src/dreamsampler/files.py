@@ -230,9 +230,9 @@ def named_like(name: str, present: Iterable[str]) -> str | None:
         'r_0.PNG'
     """
     present = sorted(present, reverse=True)
-    wanted = [name, *(name + suffix for suffix in SUFFIXES)]
+    names = [name, *(name + suffix for suffix in SUFFIXES)]
     exact, folded = {p: p for p in present}, {p.casefold(): p for p in present}
-    found = [*map(exact.get, wanted), *(folded.get(each.casefold()) for each in wanted)]
+    found = [*map(exact.get, names), *(folded.get(each.casefold()) for each in names)]
     return next((each for each in found if each is not None), None)
 
 

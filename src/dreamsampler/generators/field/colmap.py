@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias, final
 
 import numpy as np
 
@@ -160,6 +160,7 @@ def _text_images(path: Path) -> Iterator[_Image]:
         next(lines, None)  # its points
 
 
+@final
 class _Binary:
     """Little-endian numbers of a file, of which none is believed before its bytes are there."""
 

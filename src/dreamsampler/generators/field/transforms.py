@@ -116,8 +116,7 @@ def _check_keys(where: str, table: Mapping[str, Any]) -> dict[str, None]:
         if key in _CAMERA or key in _OTHERS or value in (None, False, 0, "", [], {}):
             continue
         near = difflib.get_close_matches(key.lower(), _CAMERA, 1, 0.75)
-        about = _ABOUT_CAMERAS.search(key.lower()) and not _LABEL.search(key)
-        if near or about:
+        if (near or _ABOUT_CAMERAS.search(key.lower())) and not _LABEL.search(key):
             near = near or difflib.get_close_matches(key.lower(), _CAMERA, 1, 0.6)
             hint = f"did you mean {near[0]}?" if near else "remove it if views do not need it"
             raise InputError(f"{where}: the key {key} is not understood: {hint}")
