@@ -22,6 +22,7 @@ DRAWN: dict[str, str] = {
     "child": f"<style>g>.a{{fill:#0a6}} g>circle{{fill:red}}</style><g>{A}<a>{B}</a></g>",
     "attribute": '<style>[id]{fill:red} rect[id="x"]{stroke:#00f}</style>' + shape('id="x"') + B,
     "word": '<style>[class~="q"]{stroke:#00f}</style>' + shape('class="p q"'),
+    "pseudo-element": f"<style>.a::before{{fill:red}} ::after{{opacity:0}}</style>{A}{B}",
     "first child": f"<style>g :first-child{{fill:#0a6}}</style><g>{A}{B}</g>",
     "list": f"<style>circle, .a{{fill:#0a6}}</style>{A}{B}",
     "universal": f"<style>*{{fill:#0a6}}</style>{A}{B}",

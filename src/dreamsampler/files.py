@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import final
 from urllib.parse import urlsplit
@@ -26,6 +26,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks, the longer ones first."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+"""Those that the description of a scene may leave out."""
 
 
 @final
@@ -218,6 +220,20 @@ def located(name: str | Path, folder: Path) -> Path:
         return folder / path if (folder / path).exists() or not path.exists() else path
     except (OSError, ValueError):  # a name too long, or with a zero in it
         return path
+
+
+def named_like(name: str, present: Iterable[str]) -> str | None:
+    """The file that is meant: letter case, and a suffix that is left out, do not matter.
+
+    Example:
+        >>> named_like("r_0", ["R_0.JPG", "r_0.PNG"])
+        'r_0.PNG'
+    """
+    present = sorted(present, reverse=True)
+    names = [name, *(name + suffix for suffix in SUFFIXES)]
+    exact, folded = {p: p for p in present}, {p.casefold(): p for p in present}
+    found = [*map(exact.get, names), *(folded.get(each.casefold()) for each in names)]
+    return next((each for each in found if each is not None), None)
 
 
 def text_encoding(path: Path) -> str:

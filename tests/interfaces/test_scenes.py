@@ -156,3 +156,35 @@ def test_what_cannot_be_made_is_refused_in_one_line(cli, tmp_path, typed, match)
     result = cli(*typed.split())
     assert (result.code, result.out, len(result.lines)) == (2, "", 1), result.err
     assert match in result.err and not list(tmp_path.iterdir())
+
+
+def test_replay_finds_cameras_and_views_that_changed(cli, scene, tmp_path):
+    words = (*WORDS, *QUICK, "--beta", 0, "--turntable", 0)
+    assert cli("reconstruct", scene, *words, "-o", "out").code == 0
+    first = tmp_path / "out" / "view_000.png"
+    again = cli("replay", first)
+    assert (again.code, again.out) == (0, f"{first}: the same, bit for bit\n")
+    one, other, spare = (scene / name for name in ("view_001.png", "view_002.png", "spare.png"))
+    for old, new in ((one, spare), (other, one), (spare, other)):
+        old.rename(new)
+    differs = json.loads(cli("replay", first, "--json").out)["differs"]
+    assert differs == [f"{one} has changed", f"{other} has changed"]
+    for old, new in ((one, spare), (other, one), (spare, other)):
+        old.rename(new)
+    rewrite(scene, lambda frame: frame["transform_matrix"][0].__setitem__(3, 0.1))
+    result = json.loads(cli("replay", first, "--json").out)
+    assert result["differs"] == [f"{scene / 'transforms.json'} has changed"]
+    assert not result["same"]
+    rewrite(scene, lambda frame: frame.update(mask_path="view_000.png"))
+    result = json.loads(cli("replay", first, "--json").out)
+    assert "input files: 7 then, 8 now" in result["differs"]
+
+
+def test_replay_finds_what_an_operator_of_a_scene_read(cli, tmp_path):
+    Image.new("L", (16, 16), 255).save(tmp_path / "m.png")
+    few = ("--views", 2, "--held-out", 0, "--size", 16)
+    assert cli("make-scene", *few, "--operator", "mask(m.png)", "-o", "s").code == 0
+    assert json.loads(cli("replay", "s/view_000.png", "--json").out)["differs"] == []
+    Image.new("L", (16, 16), 254).save(tmp_path / "m.png")
+    differs = json.loads(cli("replay", "s/view_000.png", "--json").out)["differs"]
+    assert len(differs) == 1 and differs[0].endswith("m.png has changed")

@@ -177,6 +177,26 @@ def test_a_drawing_is_seen_and_downloaded(visit, shot, tmp_path):
     assert drawn.evaluate("i => i.naturalWidth") > 0
 
 
+def test_an_svg_file_is_uploaded_and_drawn_again(visit, tmp_path):
+    """It is read as SVG, with its size and its style sheet, and not as a picture."""
+    page, icon = visit(), tmp_path / "icon.svg"
+    icon.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><style>.a{fill:#0a6}</style>'
+        '<rect class="a" x="8" y="8" width="40" height="40"/></svg>'
+    )
+    panel = tab(page, "Vectorize")
+    panel.locator("input[type=file]").first.set_input_files(icon)
+    panel.locator("img:visible").first.wait_for()
+    fill(panel, "Prompt", "green square")
+    quick(panel, 2)
+    fill(panel, "Fit steps", 3)
+    fill(panel, "Update steps", 2)
+    page.click("#run-vectorize")
+    text = download(page, finished(page, "vectorize").first).read_text()
+    assert 'viewBox="0 0 64 64"' in text
+    assert re.search('fill="#[0-4].[89a-f].', text), "no green in it"
+
+
 def test_a_restoration_says_how_sure_it_is(visit, shot):
     page = visit()
     panel = tab(page, "Restore")

@@ -12,7 +12,13 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from dreamsampler.files import InputError
-from dreamsampler.images.header import SHORTEST_SIDE, one_line, open_header, orientation
+from dreamsampler.images.header import (
+    SHORTEST_SIDE,
+    one_line,
+    open_header,
+    orientation,
+    turned_by_pillow,
+)
 
 
 @final
@@ -46,39 +52,43 @@ class Decoded:
         return light if self.alpha is None else light * self.alpha / top
 
 
-def decode(path: str | Path, least: int = SHORTEST_SIDE) -> Decoded:
+def decode(path: str | Path, least: int = SHORTEST_SIDE, *, upright: bool = True) -> Decoded:
     """Decode the first picture of a file and turn it upright.
 
     Args:
         least: pixels that each side must have.
+        upright: False to leave pixels as they are stored, whatever EXIF says.
 
     Raises:
         InputError: if it cannot be decoded, or its values have no known range.
     """
     with open_header(path, least) as image:
         _warn_frames(path, image)
-        return decoded(image, path, _deep_png(path, image))
+        return decoded(image, path, _deep_png(path, image), upright)
 
 
-def decoded(image: Image.Image, name: str | Path, deep: np.ndarray | None = None) -> Decoded:
+def decoded(
+    image: Image.Image, name: str | Path, deep: np.ndarray | None = None, upright: bool = True
+) -> Decoded:
     """The samples of Pillow's image, turned upright.
 
     Args:
         image: may still be lazy.
         name: what errors call it.
         deep: its samples, where more bits are known of them than Pillow keeps.
+        upright: False to leave pixels as they are stored.
 
     Raises:
         InputError: if it cannot be decoded, or its values have no known range.
     """
-    mode, kind, turn = image.mode, image.format, orientation(image)
+    mode, kind, turn, turned = image.mode, image.format, orientation(image), turned_by_pillow(image)
     try:
         samples, icc = _samples(name, image, deep)
     except InputError:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them trip over
         raise _damaged(name, error) from error
-    samples = _upright(samples, turn)
+    samples = _upright(samples, turn) if upright else _stored(samples, turned)
     rgb, alpha = samples[..., :3], samples[..., 3] if samples.shape[-1] == 4 else None
     return Decoded(rgb, alpha, mode, icc, lossy=kind in ("JPEG", "MPO"))
 
@@ -201,3 +211,10 @@ def _upright(samples: np.ndarray, turn: int) -> np.ndarray:
     down = turn in (3, 4, 7, 8)
     right = turn in (2, 3, 6, 7)
     return samples[:: -1 if down else 1, :: -1 if right else 1]
+
+
+def _stored(samples: np.ndarray, turn: int) -> np.ndarray:
+    """The other way round."""
+    down, right = turn in (3, 4, 7, 8), turn in (2, 3, 6, 7)
+    samples = samples[:: -1 if down else 1, :: -1 if right else 1]
+    return samples.transpose(1, 0, 2) if turn > 4 else samples

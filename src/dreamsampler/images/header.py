@@ -37,14 +37,15 @@ class InMemory(Protocol):
         ...
 
 
-def check_picture(path: str | Path | InMemory) -> tuple[int, int]:
+def check_picture(path: str | Path | InMemory, *, upright: bool = True) -> tuple[int, int]:
     """Refuse what is no usable picture, from its first bytes alone.
 
     Args:
         path: a picture file, of which nothing is decoded; or a picture in memory.
+        upright: whether an EXIF orientation is applied.
 
     Returns:
-        Height and width, in pixels, after EXIF rotation.
+        Height and width, in pixels.
 
     Raises:
         InputError: if the file is missing, empty, a folder, no picture, too small or too large.
@@ -53,7 +54,7 @@ def check_picture(path: str | Path | InMemory) -> tuple[int, int]:
         return path.size
     with open_header(path) as image:
         width, height = image.size
-        turned = orientation(image) > 4
+        turned = (orientation(image) if upright else turned_by_pillow(image)) > 4
         return (width, height) if turned else (height, width)
 
 
@@ -180,6 +181,12 @@ def orientation(image: Image.Image) -> int:
             value = _behind_pixels(image).get(_ORIENTATION)
     except Exception:  # a damaged EXIF block must not cost the picture
         return 1
+    return value if isinstance(value, int) and value in range(1, 9) else 1
+
+
+def turned_by_pillow(image: Any) -> int:
+    """EXIF orientation that Pillow applies itself, 1 to 8; ask for it before the decoding."""
+    value = getattr(image, "tag_v2", {}).get(_ORIENTATION) if image.format == "TIFF" else 1
     return value if isinstance(value, int) and value in range(1, 9) else 1
 
 

@@ -102,7 +102,7 @@ ImageSource: TypeAlias = str | Path | Picture
 """A picture file, or a picture in memory."""
 
 
-def open_picture(path: ImageSource) -> Picture:
+def open_picture(path: ImageSource, *, upright: bool = True) -> Picture:
     """Read a picture of any kind: grey, palette, alpha, CMYK, 8 or 16 bits, rotated by EXIF.
 
     Of a file with several pictures the first is taken, with a warning. 16 bits are kept for grey
@@ -110,6 +110,7 @@ def open_picture(path: ImageSource) -> Picture:
 
     Args:
         path: a file; a picture in memory is returned as it is.
+        upright: whether an EXIF orientation is applied; cameras belong to the stored pixels.
 
     Raises:
         InputError: if the file is missing, no picture, damaged, smaller than 16 pixels a side or
@@ -117,7 +118,9 @@ def open_picture(path: ImageSource) -> Picture:
     """
     if isinstance(path, Picture):
         return path
-    return replace(picture_from(decode(path)), path=Path(path), sha256=sha256(path))
+    return replace(
+        picture_from(decode(path, upright=upright)), path=Path(path), sha256=sha256(path)
+    )
 
 
 def picture_from(found: Decoded, *, hashed: bool = False) -> Picture:

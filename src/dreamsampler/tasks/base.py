@@ -322,8 +322,9 @@ class Run(ABC, Generic[TaskType]):
 
         Returns:
             Keys dreamsampler, task, options, settings (method and options in one), model, input,
-            seeds, evaluations, report, seconds, versions, date. "input" names the picture, its size
-            and hash, and under "files" the hashes of what else was read (masks, kernels).
+            seeds, evaluations, report, seconds, versions, date. "input" has name and hash of the
+            first of `Task.inputs`, the size of the picture, and under "files" names and hashes of
+            the other inputs in their order (masks, views, kernels).
         """
         task = self.task
         options = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}  # type: ignore[arg-type]
@@ -351,9 +352,11 @@ class Run(ABC, Generic[TaskType]):
 
     def _input(self, first: Any) -> dict[str, Any]:
         source = self.source
+        described = {"name": source.path and source.path.name, "sha256": source.sha256}
+        if isinstance(first, str | Path) and source.path not in (None, Path(first)):
+            described = describe_input(first)  # the cameras of a scene, whose source is a view
         return {
-            "name": source.path.name if source.path is not None else None,
-            "sha256": source.sha256,
+            **described,
             "width": source.size[1],
             "height": source.size[0],
             "mode": source.mode,

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, final, get_args
 
 from dreamsampler.tasks.base import Run
-from dreamsampler.tasks.inputs import OperatorInput, check_scene_folder, is_scene_file
+from dreamsampler.tasks.inputs import (
+    OperatorInput,
+    check_scene_folder,
+    describe_input,
+    is_scene_file,
+)
 from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.operator_task import OperatorTask
 from dreamsampler.tasks.recipe import plain
@@ -196,6 +201,7 @@ class MakeSceneRun(Run[MakeSceneOptions]):
             "task": self.task.name(),
             "options": {f.name: plain(getattr(self.task, f.name)) for f in fields(self.task)},
             "prompt": self.task.prompt,
+            "input": {"files": [describe_input(each) for each in self.task.inputs()]},
         }
 
     def save(self, path: str | Path, recipe: dict[str, Any] | None = None) -> list[Path]:

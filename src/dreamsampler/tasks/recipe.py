@@ -51,7 +51,13 @@ def upgrade(recipe: Mapping[str, Any]) -> dict[str, Any]:
         old = "|".join(REGULARIZERS)
         rename = rf"(?<![\w.'\"/\\])({old})(?=\s*(?:\(|\||$))"
         found["regularize"] = re.sub(rename, lambda m: REGULARIZERS[m[1]], words)
-    return {**recipe, "options": found}
+    upgraded, given = {**recipe, "options": found}, recipe.get("input")
+    if recipe.get("task") == "reconstruct" and isinstance(given, dict):
+        files = given.get("files")
+        first = files[0] if isinstance(files, list) and files else None
+        if isinstance(first, dict) and first.get("sha256") == given.get("sha256"):
+            upgraded["input"] = {**given, "sha256": None}  # the first view: no hash of the cameras
+    return upgraded
 
 
 def versions() -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from dreamsampler.generators.field.camera import Camera, view_word
 from dreamsampler.generators.field.grid import Grid, cubic_size, harmonics
+from dreamsampler.generators.field.lens import Lens
 from dreamsampler.generators.field.mesh import Mesh, glb, isosurface, surface
 from dreamsampler.generators.field.multi_view import MultiViewField
 from dreamsampler.generators.field.render import March, Rendering, march, render, shade
+from dreamsampler.generators.field.scene import read_scene, scene_files
+from dreamsampler.generators.field.shot import Shot
 from dreamsampler.generators.field.store import load_field, save_field
 from dreamsampler.generators.field.transforms import (
-    Shot,
     read_transforms,
     surroundings,
     write_transforms,
@@ -16,6 +18,7 @@ from dreamsampler.generators.field.transforms import (
 __all__ = [
     "Camera",
     "Grid",
+    "Lens",
     "March",
     "Mesh",
     "MultiViewField",
@@ -27,9 +30,11 @@ __all__ = [
     "isosurface",
     "load_field",
     "march",
+    "read_scene",
     "read_transforms",
     "render",
     "save_field",
+    "scene_files",
     "shade",
     "surface",
     "surroundings",

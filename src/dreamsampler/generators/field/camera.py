@@ -202,7 +202,7 @@ def check_matrix(matrix: Any) -> tuple[tuple[float, ...], ...]:
     """
     try:
         rows = torch.tensor(matrix, dtype=torch.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(
             "the camera matrix is no table of numbers: give four rows of four"
         ) from error

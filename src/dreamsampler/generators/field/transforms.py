@@ -2,94 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
 import math
+import re
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final, final
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
+from typing import Any, Final
 
 import torch
 
-from dreamsampler.files import InputError, write_whole
+from dreamsampler.files import InputError, text_encoding, write_whole
 from dreamsampler.generators.field.camera import Camera, Vector, check_matrix
+from dreamsampler.generators.field.lens import COEFFICIENTS, MODELS, Lens
+from dreamsampler.generators.field.shot import Shot, picture_of
 
 FILE: Final = "transforms.json"
 TRAIN, TEST = "transforms_train.json", "transforms_test.json"
-DISTORTION: Final = ("k1", "k2", "k3", "k4", "p1", "p2")
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+_SIZES = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
+_DEGREES = {"x_fov": "camera_angle_x", "y_fov": "camera_angle_y"}
+_LISTS = ("train_filenames", "val_filenames", "test_filenames")
+_CAMERA = (
+    *(*_SIZES, *_DEGREES, *COEFFICIENTS, *_LISTS, "camera_model", "is_fisheye"),
+    *("frames", "file_path", "mask_path", "transform_matrix"),
+)
+_OTHERS: Final = (
+    *("aabb", "aabb_scale", "render_aabb", "offset", "scale", "up", "from_na", "sharpness"),
+    *("applied_scale", "applied_transform", "orientation_override", "auto_scale_poses_override"),
+    *("depth_file_path", "depth_path", "depth_unit_scale_factor", "enable_depth_loading"),
+    *("integer_depth_scale", "ply_file_path", "colmap_im_id", "name", "rotation", "time"),
+    "timestamp",
+)
+"""Keys that say nothing of a picture's camera. The rotation is Blender's, of its turntable."""
+_ABOUT_CAMERAS = re.compile(
+    r"camera|lens|focal|fov|width|height|center|^f_?[xy]$|distort|fisheye|shutter|intrinsic|extrinsic|matrix|pose|skew|principal"
+    r"|mask|mitsuba|latlong|equirect|ortho|ftheta|c2w|w2c|^([kps][xy]?\d*|[rt])$"
+)
+_LABEL = re.compile(r"_(id|idx|index|name|label|make|uid)$")
 
 
-@final
-@dataclass(frozen=True)
-class Shot:
-    """One entry of a transforms.json: a picture file, and its camera before its size is known.
+def transforms_files(scene: Path) -> list[Path]:
+    """The files that describe a scene: itself, or transforms.json in its folder; none if none is.
 
-    Args:
-        path: of the picture.
-        matrix: camera to world.
-        intrinsics: those of fl_x, fl_y, cx, cy, w, h and camera_angle_x that the file gives.
-        name: what the file calls it.
-        held_out: whether it is kept for testing (nerfstudio's test_filenames or val_filenames,
-            Blender's transforms_test.json).
-        mask: nerfstudio's mask_path, a picture that is black where the view shall be ignored.
+    transforms_train.json is followed by transforms_test.json beside it.
     """
-
-    path: Path
-    matrix: tuple[tuple[float, ...], ...]
-    intrinsics: tuple[tuple[str, float], ...]
-    name: str
-    held_out: bool = False
-    mask: Path | None = None
-
-    def camera(self, size: tuple[int, int]) -> Camera:
-        """The camera of the picture, (height, width) pixels.
-
-        The intrinsics belong to a picture of w x h; where `size` is another, because the picture
-        was resized, so is the camera.
-
-        Raises:
-            InputError: if there is no focal length, or the sizes are not in proportion.
-        """
-        given = dict(self.intrinsics)
-        height, width = given.get("h", size[0]), given.get("w", size[1])
-        if abs(height / width * size[1] / size[0] - 1) > 0.02:
-            raise InputError(
-                f"{self.path} is {size[1]}x{size[0]}, but transforms.json says "
-                f"{width:g}x{height:g}: give pictures in that proportion, or remove w and h"
-            )
-        if "fl_x" in given:
-            across = given["fl_x"]
-        elif 0 < given.get("camera_angle_x", 0) < math.pi:
-            across = width / 2 / math.tan(given["camera_angle_x"] / 2)
-        else:
-            raise InputError(
-                f"{self.name} has no focal length: give fl_x in pixels, or camera_angle_x in "
-                "radians between 0 and pi"
-            )
-        focal = (across, given.get("fl_y", across))
-        center = (given.get("cx", width / 2), given.get("cy", height / 2))
-        try:
-            camera = Camera(self.matrix, focal, center, (round(height), round(width)))
-        except ValueError as error:
-            raise InputError(f"{self.name}: {error}") from error
-        return camera.resized(size)
-
-
-def transforms_file(scene: str | Path) -> Path:
-    """The file that describes a scene: itself, or transforms.json in its folder.
-
-    Raises:
-        InputError: if there is none.
-    """
-    scene = Path(scene)
     for path in (scene, scene / FILE, scene / TRAIN):
         if path.is_file():
-            return path
-    raise InputError(
-        f"{scene} is no scene: give a folder with {FILE} (or {TRAIN}) and its pictures; "
-        "`dreamsampler make-scene` renders one"
-    )
+            beside = [path.with_name(TEST)] if path.name == TRAIN else []
+            return [path, *(each for each in beside if each.is_file())]
+    return []
 
 
 def read_transforms(scene: str | Path) -> list[Shot]:
@@ -101,78 +65,131 @@ def read_transforms(scene: str | Path) -> list[Shot]:
 
     Raises:
         InputError: no such file, no JSON, no views, a camera matrix that is not a rigid motion, a
-            lens with distortion, or a missing picture.
+            key or a lens that is not understood, or a missing picture.
     """
-    path = transforms_file(scene)
-    shots = _read(path)
-    if path.name == TRAIN and path.with_name(TEST).is_file():
-        shots += [replace(shot, held_out=True) for shot in _read(path.with_name(TEST))]
+    files = transforms_files(Path(scene))
+    if not files:
+        raise InputError(f"{scene} is no scene: give a folder with {FILE} or {TRAIN}")
+    shots, *tests = map(_read, files)
+    shots += [replace(shot, held_out=True) for test in tests for shot in test]
     return sorted(shots, key=lambda shot: shot.held_out)
 
 
 def _read(path: Path) -> list[Shot]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding=text_encoding(path)).lstrip("\ufeff"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}): write it anew") from error
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not frames:
         raise InputError(
             f'{path} has no views: give a list "frames" of file_path, transform_matrix'
         )
-    held_out = {
-        Path(n).as_posix()
-        for key in ("test_filenames", "val_filenames")
-        for n in content.get(key, [])
-    }
-    return [_shot(path, content, frame, held_out) for frame in frames]
+    unused = _check_keys(str(path), content)
+    held_out = set()
+    for key in _LISTS:
+        names = content.get(key) or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{path}: {key} is no list of file names: write it anew")
+        held_out |= set(map(_posix, names)) if key != _LISTS[0] else set()
+    shots = []
+    for frame in frames:
+        if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
+            raise InputError(f"{path} has a view without a file_path: name its picture")
+        where = f"{path}, view {frame['file_path']}"
+        unused |= _check_keys(where, frame)
+        known = {key: value for key, value in frame.items() if value is not None}
+        shots.append(_shot(path.parent, where, {**content, **known}, held_out))
+    if unused:
+        warnings.warn(f"{path}: not used: {', '.join(unused)}", stacklevel=2)
+    return shots
 
 
-def _shot(path: Path, content: dict[str, Any], frame: Any, held_out: set[str]) -> Shot:
-    if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
-        raise InputError(f"{path} has a view without a file_path: name its picture")
-    name = frame["file_path"]
-    try:
-        matrix = check_matrix(frame.get("transform_matrix"))
-    except ValueError as error:
-        raise InputError(f"{path}, view {name}: {error}") from error
-    numbers: dict[str, float] = {}
-    for key in ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", *DISTORTION):
-        value = frame.get(key, content.get(key))
-        if value is None:
+def _posix(name: str) -> str:
+    return PureWindowsPath(name).as_posix()
+
+
+def _check_keys(where: str, table: Mapping[str, Any]) -> dict[str, None]:
+    """Refuse keys that may say something of a camera; the others that nobody knows."""
+    unused: dict[str, None] = {}
+    for key, value in table.items():
+        if key in _CAMERA or key in _OTHERS or value in (None, False, 0, "", [], {}):
             continue
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(f"{path}, view {name}: {key} is {value!r}: give a finite number")
-        numbers[key] = float(value)
-    distorted = [key for key in DISTORTION if abs(numbers.pop(key, 0.0)) > 1e-6]
-    if distorted or content.get("camera_model", "PINHOLE") not in (
-        "PINHOLE",
-        "SIMPLE_PINHOLE",
-        "OPENCV",
-    ):
-        what = ", ".join(distorted) or content["camera_model"]
-        raise InputError(
-            f"{path}, view {name}: the lens is no pinhole ({what}): undistort the pictures first"
-        )
-    mask = frame.get("mask_path")
+        near = difflib.get_close_matches(key.lower(), _CAMERA, 1, 0.75)
+        if (near or _ABOUT_CAMERAS.search(key.lower())) and not _LABEL.search(key):
+            near = near or difflib.get_close_matches(key.lower(), _CAMERA, 1, 0.6)
+            hint = f"did you mean {near[0]}?" if near else "remove it if views do not need it"
+            raise InputError(f"{where}: the key {key} is not understood: {hint}")
+        unused[key] = None
+    return unused
+
+
+def _shot(folder: Path, where: str, given: dict[str, Any], held_out: set[str]) -> Shot:
+    name, mask = given["file_path"], given.get("mask_path") or None
+    try:
+        matrix = check_matrix(given.get("transform_matrix"))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+    if not isinstance(mask, str | None):
+        raise InputError(f"{where}: mask_path is {mask!r}: name a picture")
+    numbers = {
+        key: _number(where, key, given[key])
+        for key in (*_SIZES, *_DEGREES, *COEFFICIENTS)
+        if given.get(key) is not None
+    }
+    for key, radians in _DEGREES.items():
+        if key in numbers:
+            numbers.setdefault(radians, math.radians(numbers.pop(key)))
     return Shot(
-        _picture(path.parent, name),
+        picture_of(folder, name),
         matrix,
-        tuple(numbers.items()),
+        tuple((key, numbers[key]) for key in _SIZES if key in numbers),
         name,
-        Path(name).as_posix() in held_out,
-        None if mask is None else _picture(path.parent, str(mask)),
+        _posix(name) in held_out,
+        None if mask is None else picture_of(folder, mask),
+        _lens(where, given, numbers),
     )
 
 
-def _picture(folder: Path, name: str) -> Path:
-    """The picture of a view; Blender's files leave the suffix out."""
-    path = folder / name
-    found = [path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES)]
-    for each in found:
-        if each.is_file():
-            return each
-    raise InputError(f"{path} is missing: {folder} names it as the picture of a view")
+def _number(where: str, key: str, value: Any) -> float:
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        raise InputError(f"{where}: {key} is {str(value)[:40]!r}: give a finite number")
+    return number
+
+
+def _lens(where: str, given: Mapping[str, Any], numbers: Mapping[str, float]) -> Lens | None:
+    """The lens of a view: coefficients count whatever perspective model is named, as elsewhere."""
+    model, fisheye = given.get("camera_model"), given.get("is_fisheye")
+    if model is not None and model not in MODELS:
+        near = difflib.get_close_matches(str(model).upper(), MODELS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(MODELS)}"
+        raise InputError(f"{where}: the camera_model {model} is not understood: {hint}")
+    if not isinstance(fisheye, bool | int | None):
+        raise InputError(f"{where}: is_fisheye is {fisheye!r}: give true or false")
+    named = None if model is None else model.endswith("FISHEYE")
+    if None not in (named, fisheye) and named != bool(fisheye):
+        raise InputError(
+            f"{where}: is_fisheye is {fisheye}, but the camera_model is {model}: remove one of them"
+        )
+    round_lens = bool(named or fisheye)
+    taken = MODELS["OPENCV_FISHEYE"] if round_lens else MODELS["OPENCV"] + " k3"
+    if model in ("FULL_OPENCV", "FOV", "THIN_PRISM_FISHEYE"):
+        taken = MODELS[model]
+    found = {key: numbers[key] for key in COEFFICIENTS if numbers.get(key)}
+    wrong = [key for key in found if key not in taken.split()]
+    if wrong:
+        kind = model or ("a fisheye" if round_lens else "OPENCV")
+        raise InputError(
+            f"{where}: {', '.join(wrong)} is no coefficient of {kind}: name the camera_model that "
+            "it belongs to, or undistort the pictures first"
+        )
+    if round_lens and "fl_x" not in numbers:
+        raise InputError(f"{where}: a fisheye needs its focal length: give fl_x in pixels")
+    return Lens(round_lens, tuple(found.items())) if round_lens or found else None
 
 
 def write_transforms(

@@ -151,7 +151,8 @@ def _apply_style_sheets(root: Element, tree: _Builder, left_out: Counter[str]) -
             matches += cost
             content = _declarations(rule.content)
             for selector in selectors:
-                matcher.add_selector(selector, content)
+                if selector.pseudo_element is None:  # ::before is no element
+                    matcher.add_selector(selector, content)
     styled = elements.iter_subtree() if matches else ()
     found_by = {id(each.etree_element): matcher.match(each) for each in styled}
     for element in root.iter():

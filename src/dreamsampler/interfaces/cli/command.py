@@ -21,15 +21,7 @@ def perform(
     model: ModelOptions | None = None,
     sweep: Sweep | None = None,
 ) -> None:
-    """Check everything that is cheap to check, then load, run, write and print.
-
-    Args:
-        task: what to do.
-        output: the files, or their folder.
-        record: the folder of the record.
-        model: which model; None for a task without one.
-        sweep: options to vary.
-    """
+    """Check everything that is cheap to check, then load, run, write and print."""
     from dreamsampler.interfaces.cli.sweep import run_sweep
     from dreamsampler.interfaces.progress import Bar
     from dreamsampler.tasks.execute import check_paths, execute

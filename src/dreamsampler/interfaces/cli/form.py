@@ -62,11 +62,7 @@ def read_part(part: type[Part], filled: Any) -> Part:
 
 
 def listed(part: type) -> list[tuple[str, str, str]]:
-    """(how it is typed, its default, its help) of every option, for a page to be read.
-
-    Args:
-        part: a frozen dataclass, as `form` takes it.
-    """
+    """(how it is typed, its default, its help) of every option, for a page to be read."""
     rows = []
     for option in ordered(part):
         usual = option.default

@@ -57,12 +57,7 @@ class RecipeModel:
     """never ask the network for a model"""
 
     def options(self, recorded: Any, beside: Path) -> ModelOptions:
-        """How to load the model of a recipe.
-
-        Args:
-            recorded: what the recipe has under "model".
-            beside: a folder in which added files may lie.
-        """
+        """How to load the model of a recipe."""
         recorded = recorded if isinstance(recorded, dict) else {}
         model = self.model or str(recorded.get("name") or "iconic")
         commit = str(recorded.get("revision") or "")

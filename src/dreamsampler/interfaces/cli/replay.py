@@ -106,19 +106,16 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
     task.check_files()
     files: Any = recorded.get("files")
     files = files if isinstance(files, list) else []
+    records = [each for each in (recorded, *files) if isinstance(each, dict) and "sha256" in each]
+    now = task.inputs()
     # of a picture in memory, which has no name, the hash is that of its samples
-    before = [
-        each.get("sha256") if each.get("name") else None
-        for each in (recorded, *files)
-        if isinstance(each, dict)
-    ]
-    now = [(path, sha256(path)) for path in task.inputs()]
     changed = [
         f"{path} has changed"
-        for (path, digest), old in zip(now, before, strict=False)
-        # the input of a scene is its first view in a recipe, and transforms.json in the task
-        if old and digest != old and old not in [each for _, each in now]
+        for path, then in zip(now, records, strict=False)
+        if then.get("name") and then["sha256"] not in (None, sha256(path))
     ]
+    if "files" in recorded and len(now) != len(records):
+        changed.append(f"input files: {len(records)} then, {len(now)} now")
     return task, changed
 
 

@@ -25,15 +25,7 @@ MOST = 256
 def run_sweep(
     task: Task, output: Output | Folder, model: ModelOptions, entries: Sequence[str], *, record: Any
 ) -> None:
-    """Run a task over a grid of options, and print where the sheet is.
-
-    Args:
-        task: what to do.
-        output: the sheet; the pictures go beside it.
-        model: which model.
-        entries: see `axes_of`.
-        record: must be None.
-    """
+    """Run a task over a grid of options, and print where the sheet is."""
     from dreamsampler.files import check_writable, write_whole
     from dreamsampler.interfaces.progress import Bar
     from dreamsampler.tasks.execute import check_paths, execute
@@ -74,10 +66,6 @@ def run_sweep(
 
 def axes_of(kind: type[Task], entries: Sequence[str]) -> list[tuple[str, list[Any]]]:
     """Option and values of every axis.
-
-    Args:
-        kind: the task's class.
-        entries: NAME=VALUES each.
 
     Example:
         >>> from dreamsampler.tasks import Edit

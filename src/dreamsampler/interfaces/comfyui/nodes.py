@@ -98,13 +98,7 @@ class TaskNode:
     def _pictures(
         self, image: Tensor | None, mask: Tensor | None, black: bool
     ) -> list[dict[str, Any]]:
-        """The options of each task that are pictures; a mask without white is none.
-
-        Args:
-            image: an IMAGE.
-            mask: a MASK.
-            black: whether the black of a mask counts.
-        """
+        """The options of each task that are pictures; a mask without white is none."""
         if image is None:
             return [{}]
         pictures = pictures_of(image.clone())

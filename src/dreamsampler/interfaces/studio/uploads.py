@@ -7,10 +7,10 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, final
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, named_like
 from dreamsampler.images.header import check_picture
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.options import options_of
@@ -103,11 +103,12 @@ def copy_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> P
         copy(given[name], folder, limits, name)
     for relative in sorted(named):
         path = Path(relative)
-        if path.is_absolute() or ".." in path.parts or "\\" in relative:
+        if path.is_absolute() or ".." in path.parts:
             raise InputError(f"{relative} leaves the folder of its scene: name pictures inside it")
-        upload = given.get(path.name) or given.get(f"{path.name}.png")
-        if upload is None:
+        like = named_like(path.name, given)
+        if like is None:
             raise InputError(f"transforms.json names {path.name}, which was not uploaded")
+        upload = given[like]
         limits.check_picture(upload)
         copy(upload, folder / path.parent, limits, upload.name)
     return folder
@@ -116,9 +117,9 @@ def copy_scene(uploads: Iterable[Path | str], folder: Path, limits: Limits) -> P
 def _named(table: Path) -> Iterable[str]:
     """Every picture and mask that a transforms.json names."""
     try:
-        document: Any = json.loads(table.read_text(encoding="utf-8"))
+        document: Any = json.loads(table.read_bytes())
         frames = document["frames"]
         names = [f.get(key) for f in frames for key in ("file_path", "mask_path")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{table.name} is no description of a scene: it needs frames") from error
-    return [name for name in names if isinstance(name, str) and name]
+    return [PureWindowsPath(n).as_posix() for n in names if isinstance(n, str) and n]

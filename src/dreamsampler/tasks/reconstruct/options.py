@@ -12,7 +12,7 @@ from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.operator_task import OperatorTask
 
 if TYPE_CHECKING:
-    from dreamsampler.generators.field.transforms import Shot
+    from dreamsampler.generators.field import Shot
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class ReconstructOptions(OperatorTask):
     """The options of a reconstruction."""
 
     image: Path | str
-    """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it"""
+    """folder with transforms.json and pictures, as Blender's NeRF scenes and nerfstudio have it, or
+    with COLMAP's sparse/0 and images"""
     operator: OperatorInput = "none"
     """what was done to every view, such as "blur(sigma=2)" or "downsample(4)" """
     noise: float | Literal["auto"] = "auto"
@@ -108,17 +109,17 @@ class ReconstructOptions(OperatorTask):
 
     def shots(self) -> list[Shot]:
         """Every view that the scene names, the held-out ones last; InputError."""
-        from dreamsampler.generators.field.transforms import read_transforms
+        from dreamsampler.generators.field import read_scene
 
-        return read_transforms(self.image)
+        return read_scene(self.image)
 
     def inputs(self) -> list[Any]:
         """The description of the scene, its pictures and masks, and the files of the operator."""
-        from dreamsampler.generators.field.transforms import transforms_file
+        from dreamsampler.generators.field import scene_files
 
         shots = self.shots()
         pictures = [path for s in shots for path in (s.path, s.mask) if path is not None]
-        return [transforms_file(self.image), *pictures, *self.description.inputs()]
+        return [*scene_files(self.image), *pictures, *self.description.inputs()]
 
     def check_files(self) -> tuple[int, int]:
         """Look at the scene and the headers of its pictures; height and width of the renders.

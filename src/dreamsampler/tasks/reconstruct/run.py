@@ -22,7 +22,8 @@ from dreamsampler.generators.field import (
 )
 from dreamsampler.guidance import Guided, cfg, conditional
 from dreamsampler.images.fit import Fit
-from dreamsampler.images.picture import Picture, open_picture
+from dreamsampler.images.header import check_picture
+from dreamsampler.images.picture import Picture
 from dreamsampler.maths import Image, Latent, Level, Step, generators
 from dreamsampler.methods.reconstruction import Stage, by_view, fitted, reconstruct
 from dreamsampler.methods.restore.default import FLIPS, restarts
@@ -33,7 +34,7 @@ from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.data_consistency import first_guess
 from dreamsampler.tasks.reconstruct.options import ReconstructOptions, shown
 from dreamsampler.tasks.reconstruct.save import save_scene
-from dreamsampler.tasks.reconstruct.views import Views, open_views
+from dreamsampler.tasks.reconstruct.views import Views, open_view, open_views
 
 COARSE = 8
 """Corners along a side of the grid before the first stage."""
@@ -80,7 +81,10 @@ class ReconstructRun(Run[ReconstructOptions]):
             self.source = self.views.first
             size = self.views.cameras[0].size
             self._shown = shown(shots)
-            self.targets = [s.camera(open_picture(s.path).size).resized(size) for s in self._shown]
+            sizes = [check_picture(s.path, upright=False) for s in self._shown]
+            self.targets = [
+                s.camera(hw).resized(size) for s, hw in zip(self._shown, sizes, strict=True)
+            ]
             self.fit = Fit.to(size, model.native_size, model.multiple, task.size)
         new = between(self.views.cameras, self.views.center, task.new_views)
         self.field = self._multi_view([*self.views.cameras, *new])
@@ -296,9 +300,10 @@ class ReconstructRun(Run[ReconstructOptions]):
         errors = []
         for shot, picture in zip(self._shown, self.pictures(), strict=True):
             if shot.held_out:
-                truth = open_picture(shot.path)
-                if truth.size == tuple(picture.shape[1:]):
-                    errors.append(float(((truth.flat(self._background) - picture) ** 2).mean()))
+                truth, known = open_view(shot)
+                if truth.size == tuple(picture.shape[1:]) and known.any():
+                    away = (truth.flat(self._background) - picture)[:, known[0] > 0]
+                    errors.append(float((away**2).mean()))
         if errors:
             psnr = [-10 * math.log10(max(e, 1e-12)) for e in errors]
             report["held_out_psnr"] = round(sum(psnr) / len(psnr), 2)

@@ -113,7 +113,7 @@ def check_views(
         if not path.is_file():
             raise InputError(f"there is no file {path}, which the operator names")
     measured_shots = [shot for shot in shots if not shot.held_out]
-    sizes = {shot.path: check_picture(shot.path) for shot in shots}
+    sizes = {shot.path: check_picture(shot.path, upright=False) for shot in shots}
     first = sizes[measured_shots[0].path] if measured_shots else (0, 0)
     for shot in measured_shots:
         size = sizes[shot.path]
@@ -122,7 +122,7 @@ def check_views(
                 f"{shot.path} is {size[1]}x{size[0]}, but {measured_shots[0].path} is "
                 f"{first[1]}x{first[0]}: give views of one size"
             )
-        if shot.mask is not None and check_picture(shot.mask) != size:
+        if shot.mask is not None and check_picture(shot.mask, upright=False) != size:
             raise InputError(f"{shot.mask} is not of the size of its view: make it {size[1]} wide")
     size_hw = description.input_size(first)
     cameras = [shot.camera(first).resized(size_hw) for shot in measured_shots]
@@ -164,7 +164,7 @@ def open_views(
     measured_shots = [shot for shot in shots if not shot.held_out]
     pictures, ys, knowns = [], [], []
     for shot in measured_shots:
-        picture = open_picture(shot.path)
+        picture, known = open_view(shot)
         y = picture.flat(background)
         if not bool(y.isfinite().all()):
             raise InputError(f"{shot.path} holds NaN or infinite values: repair it first")
@@ -175,14 +175,28 @@ def open_views(
             )
         pictures.append(picture)
         ys.append(y.mean(0, keepdim=True) if channels == 1 else y)
-        knowns.append(_known(shot, picture))
+        knowns.append(known)
     cameras = [shot.camera(pictures[0].size).resized(size_hw) for shot in measured_shots]
     center, around = whereabouts(cameras, radius)
     return Views(cameras, torch.stack(ys), torch.stack(knowns), op, pictures[0], center, around)
 
 
-def _known(shot: Shot, picture: Picture) -> Tensor:
-    """(1, h, w): black in nerfstudio's mask is ignored."""
-    if shot.mask is None:
-        return torch.ones(1, *picture.size)
-    return (open_picture(shot.mask).rgb.mean(0, keepdim=True) > 0.5).float()
+def open_view(shot: Shot) -> tuple[Picture, Tensor]:
+    """A view as its pinhole camera sees it, and where it counts, (1, h, w).
+
+    An EXIF turn is not applied: cameras are those of the stored pixels. Distorted pictures are
+    resampled by the values of their samples, as OpenCV and COLMAP do it, colors times alpha. What
+    is mixed with pixels that are black in the mask does not count.
+    """
+    picture = open_picture(shot.path, upright=False)
+    known = torch.ones(1, *picture.size)
+    if shot.mask is not None:
+        mask = open_picture(shot.mask, upright=False).rgb.mean(0, keepdim=True)
+        known = (shot.undistorted((mask > 0.5).float()) > 0.999).float()
+    if shot.lens is None:
+        return picture, known
+    if picture.alpha is None:
+        return replace(picture, rgb=shot.undistorted(picture.rgb)), known
+    *colors, alpha = shot.undistorted(torch.cat([picture.alpha * picture.rgb, picture.alpha]))
+    rgb = (torch.stack(colors) / alpha.clamp_min(1 / 65535)).clamp(0, 1)
+    return replace(picture, rgb=rgb, alpha=alpha[None]), known
