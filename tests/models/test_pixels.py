@@ -157,7 +157,10 @@ def test_what_cannot_be_meant_is_one_line(tmp_path):
         (lambda: from_pipe(DDPMPipeline(unet(4), DDPMScheduler())), "4 channels, but pictures"),
         (lambda: Edit(y, prompt="cat").start(prior), "knows no words"),
         (lambda: Restore(y, "none", prompt="cat").start(prior), "knows no words"),
-        (lambda: prior.predict(pictures(4, 4)[:, :1], prior.schedule(0.5), [None]), "take them from encode"),
+        (
+            lambda: prior.predict(pictures(4, 4)[:, :1], prior.schedule(0.5), [None]),
+            "take them from encode",
+        ),
     ]
     for call, words in cases:
         with pytest.raises(ValueError, match=words):

@@ -49,8 +49,8 @@ def sigmas() -> Tensor:
 def timesteps(count: int, generator: torch.Generator) -> Tensor:
     """Timesteps whose log sigma is normal about 0.13 of [0, 1] (15 % of them uniform): [count]."""
     log = sigmas().log()
-    wanted = torch.randn(count, generator=generator) * 1.2 + torch.tensor(0.26).log()
-    near = torch.searchsorted(log, wanted).clamp(0, STEPS - 1)
+    target = torch.randn(count, generator=generator) * 1.2 + torch.tensor(0.26).log()
+    near = torch.searchsorted(log, target).clamp(0, STEPS - 1)
     uniform = torch.randint(STEPS, (count,), generator=generator)
     return torch.where(torch.rand(count, generator=generator) < 0.15, uniform, near)
 
@@ -67,9 +67,9 @@ def loss_of(network: nn.Module, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     alpha_bar = scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
     a, s = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
     cells = F.pixel_unshuffle(a * x + s * noise, PATCH)
-    wanted = F.pixel_unshuffle(a * noise - s * x, PATCH)
+    target = F.pixel_unshuffle(a * noise - s * x, PATCH)
     found = network(cells.contiguous(memory_format=torch.channels_last), t).sample
-    return (found.float() - wanted).square().mean((1, 2, 3))
+    return (found.float() - target).square().mean((1, 2, 3))
 
 
 @torch.no_grad()
