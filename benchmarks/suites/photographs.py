@@ -11,6 +11,7 @@ pictures.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
