@@ -17,6 +17,7 @@ from dreamsampler.images.redraw import redrawn_change
 from dreamsampler.images.save import as_pil
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import EditInputs
+from dreamsampler.models.familiar import warn_strange
 from dreamsampler.models.features import Features, clip_features, encoder_features
 from dreamsampler.models.prior import Prior
 from dreamsampler.regularizers import Regularizer, chain, decoded, inside
@@ -43,6 +44,7 @@ class EditRun(Run[EditOptions]):
         task.chosen.check_model(model)
         with self.timed("encode"), torch.no_grad():
             self._x = self.fit.down(self.source.flat()[None])
+            warn_strange(model, self._x, self.source.path)
             self._z_src = model.encode(self._x)
             self.begin(*self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1)))
 

@@ -15,6 +15,7 @@ from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
 from dreamsampler.maths import Latent, generators
 from dreamsampler.methods.inputs import InpaintInputs
+from dreamsampler.models.familiar import warn_strange
 from dreamsampler.models.prior import Condition, Inpainting, Prior
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.controls import reader
@@ -47,6 +48,7 @@ class InpaintRun(Run[InpaintOptions]):
         self.fit = Fit.to(size_hw, model.native_size, model.multiple, task.size)
         self._read = reader(model, self.fit, self.canvas.size, self.window)
         with self.timed("encode"), torch.no_grad():
+            warn_strange(model, 2 * self._shown[None] - 1, self.source.path)
             prompts = list(task.prompt) * (len(self.masks) if len(task.prompt) == 1 else 1)
             self.inputs = InpaintInputs(
                 model,

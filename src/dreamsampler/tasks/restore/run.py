@@ -14,6 +14,7 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import Axes, RestoreInputs
+from dreamsampler.models.familiar import warn_strange
 from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators import Mask
 from dreamsampler.operators.fit import fit_parameters, guess_parameters
@@ -61,6 +62,7 @@ class RestoreRun(Run[RestoreOptions]):
         with self.timed("encode"), torch.no_grad():
             self.data = self._measurement()
             self.guess = first_guess(self.data.of_row(0))
+            warn_strange(model, 2 * self.guess - 1, self.source.path)
             self.fit = Fit.to(self.data.size, model.native_size, model.multiple, task.size)
             # what the model is too small to see; nothing at its own size
             self._fine = self.guess - self.fit.up(self.fit.down(self.guess))
