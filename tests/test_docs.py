@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
+import dreamsampler.models.familiar as familiar
 import dreamsampler.models.source as source
 from dreamsampler import tasks
 from dreamsampler.methods.registry import METHODS
@@ -62,7 +63,8 @@ def like_a_reader(tmp_path, monkeypatch):
     """An empty folder beside the examples, a tiny model for the bundled one, fewer steps."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "_BUNDLED", TINY)
+    monkeypatch.setitem(source._SHIPPED, "iconic", TINY)
+    monkeypatch.setattr(familiar, "STRANGE", float("inf"))  # nothing is familiar to random weights
     monkeypatch.setattr(NetworkPrior, "native_size", 32)
     for name, options in QUICK.items():
         init = getattr(tasks, name).__init__

@@ -23,9 +23,12 @@ from dreamsampler.operators import is_linear, parse
 from dreamsampler.tasks import Restore
 
 METHODS = {
-    {"dreamsampler": "paper"}.get(name, name): each for name, each in methods_of("restore").items()
+    {"dreamsampler": "paper"}.get(name, name): each
+    for name, each in methods_of("restore").items()
+    if name != "dpir"
 }
-"""Every method, by its name in the keys and settings of records."""
+"""Every method, by its name in the keys and settings of records; DPIR is one of models of pixels,
+which `python -m benchmarks photographs` measures."""
 BY_NAME = ("treg", "flowdps", "dps", "psld")
 """Those that tables call by this name; the others have their title."""
 CASES = (("blur(sigma=3)", 0.02), ("downsample(4)", 0.02))
