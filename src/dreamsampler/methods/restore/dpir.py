@@ -10,7 +10,7 @@ import torch
 from dreamsampler.generators import LatentVariable
 from dreamsampler.maths import Denoiser, Latent, Level, Schedule, Step
 from dreamsampler.methods.inputs import RestoreInputs, Settings, Steps
-from dreamsampler.operators import LinearComposition
+from dreamsampler.operators import LinearComposition, Operator
 from dreamsampler.regularizers import Measurement, data_step
 from dreamsampler.samplers import dream
 
@@ -84,10 +84,15 @@ def plug_and_play(
     )
 
 
+def noise_alone(op: Operator) -> bool:
+    """Whether an operator is the identity, so that only noise was added."""
+    return isinstance(op, LinearComposition) and not op.parts
+
+
 def run(inputs: RestoreInputs, settings: Settings) -> Steps:
     """As registered; noise alone is taken off in one step, which is Tweedie's formula."""
     data, schedule = inputs.data, inputs.prior.schedule
-    alone = isinstance(data.op, LinearComposition) and not data.op.parts
+    alone = noise_alone(data.op)
     steps, end = settings["num_inference_steps"], max(data.noise, LEAST)
     levels = falling(schedule, 1 if alone else steps, START, end)
     denoise, weight = inputs.denoise(settings["guidance_scale"]), settings["weight"]

@@ -14,6 +14,7 @@ from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import Axes, RestoreInputs
+from dreamsampler.methods.restore.dpir import noise_alone
 from dreamsampler.models.familiar import warn_strange
 from dreamsampler.models.prior import Prior, preview_of
 from dreamsampler.operators import Mask
@@ -61,7 +62,9 @@ class RestoreRun(Run[RestoreOptions]):
         self.source = open_picture(task.image)
         with self.timed("encode"), torch.no_grad():
             self.data = self._measurement()
-            self.guess = first_guess(self.data.of_row(0))
+            one = self.data.of_row(0)
+            direct = model.factor == 1 and noise_alone(one.op)  # needs no guess
+            self.guess = one.y if direct else first_guess(one)
             warn_strange(model, 2 * self.guess - 1, self.source.path)
             self.fit = Fit.to(self.data.size, model.native_size, model.multiple, task.size)
             # what the model is too small to see; nothing at its own size
