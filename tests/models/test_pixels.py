@@ -155,6 +155,8 @@ def test_what_cannot_be_meant_is_one_line(tmp_path):
         (lambda: from_denoiser(3), "an int is no denoiser|a int is no denoiser"),
         (lambda: from_denoiser(shrink, sigma_max=0), "sigma_max is 0"),
         (lambda: from_pipe(DDPMPipeline(unet(4), DDPMScheduler())), "4 channels, but pictures"),
+        (lambda: from_denoiser(shrink, tiling=1), "tiling is 1, but"),
+        (lambda: Restore(y, "none", num_images=2).start(prior), "the same picture"),
         (lambda: Edit(y, prompt="cat").start(prior), "knows no words"),
         (lambda: Restore(y, "none", prompt="cat").start(prior), "knows no words"),
         (

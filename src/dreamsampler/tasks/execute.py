@@ -111,7 +111,7 @@ def execute(
 
 
 def _rescued(result: Result, name: str, recipe: dict[str, Any]) -> Path | None:
-    """Where a result is that its place did not take; None if there is no room for it either."""
+    """Where a result was written in place of its own path; None if there was no room either."""
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="dreamsampler-"))

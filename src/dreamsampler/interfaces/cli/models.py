@@ -35,10 +35,10 @@ class Models(Json):
 
 def list_models(options: Models) -> None:
     """Print a line a model, or some lines about one; or one JSON document."""
-    from dreamsampler.models.alias import ALIASES, BUNDLED
+    from dreamsampler.models.alias import ALIASES, BUNDLED, PHOTO
 
     if options.describe is None:
-        listed = {BUNDLED: ("comes with the package",), **ALIASES}
+        listed = {name: ("comes with the package",) for name in (BUNDLED, PHOTO)} | ALIASES
         lines = [f"{name:15} {' or '.join(where)}" for name, where in listed.items()]
         print(json.dumps(listed) if options.json else "\n".join(lines))
         return

@@ -91,6 +91,11 @@ def noise_alone(op: Operator) -> bool:
 
 def run(inputs: RestoreInputs, settings: Settings) -> Steps:
     """As registered; noise alone is taken off in one step, which is Tweedie's formula."""
+    if len(inputs.rng) > 1:
+        raise ValueError(
+            "num_images is above 1, but no noise is drawn here, so all would be the same picture: "
+            "leave it out, or take method dps"
+        )
     data, schedule = inputs.data, inputs.prior.schedule
     alone = noise_alone(data.op)
     steps, end = settings["num_inference_steps"], max(data.noise, LEAST)

@@ -21,6 +21,8 @@ TILE = 1024
 """Side of the tiles, in pixels, in which a network of any size sees larger pictures."""
 OVERLAP = 64
 """Pixels that a tile shares with its neighbor, a quarter of it at most."""
+LEAST = 64
+"""Pixels along the side of a tile at least."""
 _NOTHING = torch.zeros(1, 0)
 
 
@@ -68,6 +70,8 @@ class PixelFamily(Family):
     def codec(self, parts: Mapping[str, Any], tiling: int | None) -> Any:
         """The identity; `tiling` is the side of the tiles."""
         del parts
+        if tiling is not None and tiling < LEAST:
+            raise ModelError(f"tiling is {tiling}, but a tile has at least {LEAST} pixels a side")
         self.tile = tiling or self.tile
         return PixelCodec(self.network)
 
