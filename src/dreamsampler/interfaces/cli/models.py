@@ -38,7 +38,7 @@ def list_models(options: Models) -> None:
     from dreamsampler.models.alias import ALIASES, BUNDLED, PHOTO
 
     if options.describe is None:
-        listed = {name: ("comes with the package",) for name in (BUNDLED, PHOTO)} | ALIASES
+        listed = dict.fromkeys((BUNDLED, PHOTO), ("comes with the package",)) | ALIASES
         lines = [f"{name:15} {' or '.join(where)}" for name, where in listed.items()]
         print(json.dumps(listed) if options.json else "\n".join(lines))
         return
