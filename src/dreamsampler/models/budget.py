@@ -148,7 +148,7 @@ class MetaModel:
     @property
     def factor(self) -> int:
         """Pixels per latent cell and side."""
-        return Codec(self.parts["vae"]).factor
+        return Codec(self.parts["vae"]).factor if "vae" in self.parts else 1
 
     def budget(
         self,
@@ -172,7 +172,7 @@ class MetaModel:
             gradient_checkpointing: see `MemoryOptions`.
             tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
         """
-        codec, channels = Codec(self.parts["vae"]), _latent_channels(self.parts["vae"])
+        codec, channels = self.family.codec(self.parts, None), self.family.latent_channels
         tile = [min(side, tiling or side) for side in (height, width)]
         for name in ("unet", "transformer", "vae"):
             if name in self.parts and gradient_checkpointing:
@@ -196,6 +196,8 @@ class MetaModel:
             return self.family.peak(rows, (height, width), gradients)
         sides = (height // self.factor, width // self.factor)
         z = torch.zeros(rows, self.family.latent_channels, *sides, device="meta")
+        if "text_encoder" not in self.parts:
+            return self._pixels(z, gradients)
         width = self.family.network.config.cross_attention_dim
         text = TextCondition("", torch.zeros(1, 77, width, device="meta"))
         if "text_encoder_2" in self.parts:
@@ -207,6 +209,16 @@ class MetaModel:
 
         def forward(z: Tensor) -> Tensor:
             return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), inputs)
+
+        return _peak(forward, z, gradients)
+
+    def _pixels(self, z: Tensor, gradients: bool) -> int:
+        """One forward of a model of pixels."""
+        count = self.family.network.config.num_class_embeds
+        labels: Any = torch.zeros(len(z), dtype=torch.long, device="meta") if count else None
+
+        def forward(z: Tensor) -> Tensor:
+            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), labels)
 
         return _peak(forward, z, gradients)
 

@@ -67,11 +67,13 @@ class _CountingFamily:
         ids = torch.zeros(1, 1)
         return TextCondition(prompt, torch.full((1, 1, 1), number)), Tokens(ids, ids, "", 0)
 
-    def forward(self, z: Latent, level: Level, inputs: TextInputs) -> Tensor:
+    def forward(self, z: Latent, level: Level, inputs: TextInputs | Tensor | None) -> Tensor:
         """Something small, different for every prompt, that gradients pass."""
         del level
         self._tally.rows = max(self._tally.rows, len(z))
         self._tally.gradients |= z.requires_grad and torch.is_grad_enabled()
+        if inputs is None or isinstance(inputs, Tensor):  # a model of pixels reads no words
+            return 0.1 * z
         return 0.1 * z + inputs.embeddings.view(-1, 1, 1, 1)
 
 
