@@ -56,6 +56,15 @@ def test_the_plan_of_an_edit_by_instruction(picture, tmp_path):
         make_plan(task, str(folder_of("sd3")), dtype="float32")
 
 
+@pytest.mark.parametrize("operator", ["none", "blur(sigma=2)"])
+def test_the_plan_of_a_model_of_pixels(picture, operator):
+    task = Restore(picture, operator, noise=0.02)
+    plan = make_plan(task, "photo", dtype="float32")
+    run = task.start(from_pretrained("photo", device="cpu")).run()
+    assert (plan.evaluations, plan.steps, plan.size) == (run.evaluations, run.total, (40, 60))
+    assert plan.peak > plan.weights > 0
+
+
 def test_a_method_that_a_model_cannot_have_is_refused_by_the_plan(picture):
     task = Edit(picture, "a dog", method="ledits")
     with pytest.raises(ModelError, match=r"method ledits: .* a SD3Transformer2DModel has none"):
