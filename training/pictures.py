@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-SIDE, BAR, ACROSS = 128, 14, 12
+BAR, ACROSS = 14, 12
+CELL = 256
+"""Side of the committed held-out pictures, in pixels."""
 RUNS = Path("training/runs")
 ICONS = RUNS / "icons"
 """Where the scripts look for the icon packages, unless an option says otherwise."""
@@ -19,20 +21,20 @@ def contact(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> N
     """Blocks of `len(rows)` pictures below each other under their titles, 12 blocks to a line.
 
     Args:
-        rows: name -> uint8 [n, 128, 128, 3], from top to bottom of a block.
+        rows: name -> uint8 [n, side, side, 3], from top to bottom of a block.
         titles: n words; none leaves the bar above out.
         path: where to write; its folder is made.
     """
-    bar, count = (BAR if titles else 0), len(next(iter(rows.values())))
-    block = bar + len(rows) * SIDE
-    page = Image.new("RGB", (ACROSS * SIDE, -(-count // ACROSS) * block), "white")
+    bar, (count, side) = (BAR if titles else 0), next(iter(rows.values())).shape[:2]
+    block = bar + len(rows) * side
+    page = Image.new("RGB", (ACROSS * side, -(-count // ACROSS) * block), "white")
     pen = ImageDraw.Draw(page)
     for i in range(count):
-        x, y = i % ACROSS * SIDE, i // ACROSS * block
+        x, y = i % ACROSS * side, i // ACROSS * block
         if titles:
             pen.text((x + 2, y + 1), titles[i][:21], fill="black")
         for j, pictures in enumerate(rows.values()):
-            page.paste(Image.fromarray(pictures[i]), (x, y + bar + j * SIDE))
+            page.paste(Image.fromarray(pictures[i]), (x, y + bar + j * side))
     path.parent.mkdir(parents=True, exist_ok=True)
     page.save(path)
 
@@ -43,17 +45,17 @@ def as_uint8(pictures: torch.Tensor) -> np.ndarray:
 
 
 def read_held_out(kind: str) -> np.ndarray:
-    """The committed pictures, `concepts` or `icons`: uint8 [48, 128, 128, 3]."""
+    """The committed pictures, `concepts` or `icons`: uint8 [48, 256, 256, 3]."""
     with Image.open(HELD_OUT / f"{kind}.webp") as page:
         pixels = np.asarray(page.convert("RGB"))
-    cells = pixels.reshape(-1, SIDE, ACROSS, SIDE, 3).transpose(0, 2, 1, 3, 4)
-    return cells.reshape(-1, SIDE, SIDE, 3)
+    cells = pixels.reshape(-1, CELL, ACROSS, CELL, 3).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(-1, CELL, CELL, 3)
 
 
 def write_held_out(kind: str, cells: np.ndarray) -> None:
     """The committed pictures anew, lossless."""
-    rows = cells.reshape(-1, ACROSS, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4)
-    page = Image.fromarray(rows.reshape(-1, SIDE * ACROSS, 3))
+    rows = cells.reshape(-1, ACROSS, CELL, CELL, 3).transpose(0, 2, 1, 3, 4)
+    page = Image.fromarray(rows.reshape(-1, CELL * ACROSS, 3))
     page.save(HELD_OUT / f"{kind}.webp", lossless=True, method=6)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import random
 
 import numpy as np
 import pytest
@@ -10,18 +11,19 @@ from diffusers import AutoencoderKL
 
 pytest.importorskip("matplotlib")
 
-from training.autoencoder import muon
+from training.autoencoder import finer, muon
 from training.autoencoder import network as autoencoder
 from training.autoencoder import train as train_autoencoder
+from training.data import render
 from training.pictures import ACROSS, read_held_out
 
 
-def tiny(warm=None):
+def tiny(warm=None, width=8):
     """A network of the same kind, in milliseconds."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 8, 8),
+        block_out_channels=(width,) * 4,
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=4,
@@ -120,7 +122,8 @@ def test_batches_turn_mirror_and_recolor_but_invent_nothing():
 def options(tmp_path):
     """What the command line would give."""
     return argparse.Namespace(
-        data=tmp_path, out=tmp_path, warm=None, minutes=1.0, lr=1e-3, batch=1, whole=0.2,
+        data=tmp_path, out=tmp_path, warm=None, finer=None, part="decoder",
+        minutes=1.0, lr=1e-3, batch=1, whole=0.2,
         workers=1, every=9.0, save=9.0, seed=0, device="cpu", compile=False, muon=True,
     )  # fmt: skip
 
@@ -165,3 +168,57 @@ def test_held_out_pictures_are_there_and_differ(kind):
     assert len(pictures) == 48
     assert len(pictures) % ACROSS == 0
     assert len({picture.tobytes() for picture in pictures}) == 48
+
+
+def grown():
+    """A tiny autoencoder and the one that it grows to."""
+    torch.manual_seed(0)
+    old = tiny(width=32)
+    return old, finer.grow(old)
+
+
+def test_a_grown_decoder_begins_with_repeated_pixels_and_a_grown_encoder_with_means(noise):
+    """Inside, away from the rims, the encoder misses one row and column of the pixels it should."""
+    old, new = grown()
+    z = torch.randn(1, 4, 16, 16)
+    assert new.config.sample_size == 256 and new.decode(z).sample.shape == (1, 3, 256, 256)
+    down = new.encoder.down_blocks[0]
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), (64, 64), mode="bicubic")
+    with torch.no_grad():
+        wanted = old.encoder.conv_in(torch.nn.functional.avg_pool2d(smooth, 2))
+        output = down(new.encoder.conv_in(smooth))
+        output = output[0] if isinstance(output, tuple) else output
+    inside = (..., slice(2, -2), slice(2, -2))
+    assert (output - wanted)[inside].abs().mean() < 0.05 * wanted[inside].std()
+    up = new.decoder.up_blocks[-2].upsamplers[0]
+    x = torch.randn(1, 32, 6, 6)
+    assert torch.allclose(up(x), x.repeat_interleave(2, 2).repeat_interleave(2, 3), atol=1e-6)
+    block, x = new.decoder.up_blocks[-1], torch.randn(1, 32, 16, 16)
+    assert torch.allclose(block(x), x)
+
+
+@pytest.mark.parametrize("part", ["decoder", "encoder"])
+def test_a_grown_autoencoder_trains_one_part(part):
+    _, new = grown()
+    chosen = argparse.Namespace(finer=True, part=part)
+    trained = {id(p) for p in train_autoencoder.trained(new, chosen)}
+    names = {name for name, p in new.named_parameters() if id(p) in trained}
+    if part == "decoder":
+        assert names == {n for n, _ in new.named_parameters() if n.startswith(("decoder", "post"))}
+    else:
+        assert {n.split(".")[1] for n in names} == {"conv_in", "down_blocks"}
+        assert not any(n.startswith("encoder.down_blocks.1") for n in names)
+
+
+def test_pictures_twice_as_large_show_the_same():
+    """What is drawn at 256 px and halved is what is drawn at 128 px."""
+    small, large = (
+        render.compose(
+            np.kron(np.ones((160, 160, 4), np.float32) * [0.2, 0.5, 0.3, 1], np.ones((s, s, 1))),
+            render.backdrop("blue", kind, random.Random(3), 128 * s),
+            render.affine(random.Random(4), 0.2, 0.5),
+        )
+        for s, kind in ((1, "striped"), (2, "striped"))
+    )
+    halved = large.reshape(128, 2, 128, 2, 3).astype(float).mean((1, 3))
+    assert np.abs(halved - small).mean() < 2

@@ -23,17 +23,17 @@ from training.autoencoder.network import build, psnr, reconstruct
 from training.autoencoder.render import pictures
 from training.data.captions import BACKGROUNDS
 from training.data.concepts import icon_names
-from training.data.icons import SETS, glyph, load_sets
+from training.data.icons import MORE, SETS, glyph, load_set, load_sets
 from training.data.objects import picture
-from training.data.render import affine, backdrop, compose
+from training.data.render import SIZE, affine, backdrop, compose
 from training.evaluation.card import remember
-from training.pictures import contact, write_held_out
+from training.pictures import CELL, contact, write_held_out
 
 SEED = 77_000
 
 
-def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
-    """Augmented pictures of the 144 concepts in one style: uint8 [count, 128, 128, 3]."""
+def concepts(sets: dict, style: str, count: int, seed: int, scale: int) -> np.ndarray:
+    """Augmented pictures of the 144 concepts in one style: uint8 [count, 128 s, 128 s, 3]."""
     rng, output = random.Random(seed), []
     words, chances = list(BACKGROUNDS), [weight for _, weight in BACKGROUNDS.values()]
     names = icon_names() * (count // len(icon_names())) + rng.sample(
@@ -42,23 +42,23 @@ def concepts(sets: dict, style: str, count: int, seed: int) -> np.ndarray:
     for name in names:
         word = rng.choices(words, chances)[0]
         graded = word != "white" and rng.random() < 0.12
-        paper = backdrop(word, "gradient" if graded else "plain", rng)
-        output.append(compose(glyph(sets[style], name), paper, affine(rng, 0.2)))
+        paper = backdrop(word, "gradient" if graded else "plain", rng, SIZE * scale)
+        output.append(compose(glyph(sets[style], name, scale), paper, affine(rng, 0.2)))
     return np.stack(output)
 
 
-def rendered(sets: dict, count: int) -> dict[str, dict[str, np.ndarray]]:
-    """Kind -> style -> `count` pictures."""
+def rendered(sets: dict, count: int, scale: int) -> dict[str, dict[str, np.ndarray]]:
+    """Kind -> style -> `count` pictures of 128 `scale` px."""
     output: dict[str, dict[str, np.ndarray]] = {"concepts": {}, "icons": {}}
     for k, style in enumerate(sets):
-        output["concepts"][style] = concepts(sets, style, count, SEED + k)
-        output["icons"][style] = pictures({style: sets[style]}, count, SEED + 100 + k)
+        output["concepts"][style] = concepts(sets, style, count, SEED + k, scale)
+        output["icons"][style] = pictures({style: sets[style]}, count, SEED + 100 + k, scale=scale)
     return output
 
 
-def objects(count: int) -> np.ndarray:
-    """3D objects of seeds below those of the training shards: uint8 [count, 128, 128, 3]."""
-    return np.stack([picture(SEED + k)[0] for k in range(count)])
+def objects(count: int, side: int) -> np.ndarray:
+    """3D objects of seeds below those of the training shards: uint8 [count, side, side, 3]."""
+    return np.stack([picture(SEED + k, side)[0] for k in range(count)])
 
 
 def table(vae, output: dict, trained: list[str]) -> dict[str, dict[str, float]]:
@@ -83,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vae", type=Path, default=Path("src/dreamsampler/models/bundled/vae"))
     parser.add_argument("--name", help="store the figures under this name")
     parser.add_argument("--styles", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--unseen", nargs="*", default=[], choices=list(MORE), help="further sets")
     parser.add_argument("--pictures", type=int, default=288, help="for each kind and style")
     parser.add_argument("--objects", action="store_true", help="3D objects as well")
     parser.add_argument("--out", type=Path, help="folder for sheets of reconstructions")
@@ -94,15 +95,16 @@ def main() -> None:
     """Print the figures; store them."""
     args = arguments()
     torch.set_num_threads(1)
-    sets = load_sets(args.icons)
+    sets = load_sets(args.icons) | {s: load_set(args.icons, s) for s in args.unseen}
     if args.sheets:
-        for kind, by_style in rendered(sets, 16).items():
+        for kind, by_style in rendered(sets, 16, CELL // SIZE).items():
             write_held_out(kind, np.concatenate(list(by_style.values())))
         return
     vae = build(args.vae)
-    output = rendered(sets, args.pictures)
+    side = vae.config.sample_size
+    output = rendered(sets, args.pictures, side // SIZE)
     if args.objects:
-        output["objects"] = {"3D": objects(args.pictures)}
+        output["objects"] = {"3D": objects(args.pictures, side)}
     rows = table(vae, output, [*args.styles, "3D"])
     for kind, row in rows.items():
         print(f"{kind}: " + ", ".join(f"{words} {v:.2f} dB" for words, v in row.items()))

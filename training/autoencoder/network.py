@@ -31,19 +31,19 @@ def build(warm: Path | None = None) -> AutoencoderKL:
 
 
 def batch(data: Tensor, size: int, whole: bool, rng: torch.Generator) -> Tensor:
-    """`size` whole pictures, or 4 `size` crops of 64 px for the same cost: [b, 3, h, w] in [-1, 1].
+    """`size` whole pictures, or 4 `size` crops of half the side: [b, 3, h, w] in [-1, 1].
 
     Crops lie anywhere, rather near the middle, where the drawings are. Mirrored and turned at
     random; the three color channels are permuted in 30 % and inverted in 10 % of the pictures,
     so that every hue counts alike.
 
     Args:
-        data: uint8 [n, 128, 128, 3], on the device that works.
+        data: uint8 [n, side, side, 3], on the device that works.
         size: pictures.
         whole: whether they are whole.
         rng: of the same device.
     """
-    count, side = (size, data.shape[1]) if whole else (4 * size, 64)
+    count, side = (size, data.shape[1]) if whole else (4 * size, data.shape[1] // 2)
     options = {"generator": rng, "device": data.device}
 
     def chance(share: float) -> Tensor:
@@ -52,7 +52,7 @@ def batch(data: Tensor, size: int, whole: bool, rng: torch.Generator) -> Tensor:
     rows = torch.randint(len(data), (count,), **options)
     start = torch.zeros(2, count, 1, dtype=torch.long, device=data.device)
     if not whole:
-        start = torch.randint(33, (2, 2, count, 1), **options).sum(0)
+        start = torch.randint(side // 2 + 1, (2, 2, count, 1), **options).sum(0)
     y, x = start + torch.arange(side, device=data.device)
     y = torch.where(chance(0.5)[:, 0, 0], y.flip(1), y)
     x = torch.where(chance(0.5)[:, 0, 0], x.flip(1), x)

@@ -22,8 +22,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from diffusers import AutoencoderKL
 from torch import Tensor
 
+from training.autoencoder.finer import Finer, grow
 from training.autoencoder.muon import Muon
 from training.autoencoder.network import batch, build, fold, loss_of, psnr, reconstruct
 from training.pictures import contact, plot
@@ -40,10 +42,11 @@ class Trainer:
         self.data = pictures(args.data / "autoencoder.npy", self.device)
         self.rng = torch.Generator(self.device)
         torch.manual_seed(args.seed)
-        self.vae = build(args.warm).to(self.device)
-        self.parameters = list(self.vae.parameters())
+        self.vae = network(args).to(self.device)
+        self.parameters = trained(self.vae, args)
         self.ema = [p.detach().clone() for p in self.parameters]
-        self.loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
+        loss = getattr(Finer(args.finer, self.device), args.part) if args.finer else plain_loss
+        self.loss = torch.compile(loss, dynamic=False) if args.compile else loss
         self.optimizers = optimizers(self.parameters, args)
         self.checkpoint = args.out / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -75,9 +78,9 @@ class Trainer:
 
     def averaged(self) -> torch.nn.Module:
         """A plain network with the averaged weights."""
-        plain = build(self.args.warm).to(self.device)
+        plain = network(self.args).to(self.device)
         with torch.no_grad():
-            for p, mean in zip(plain.parameters(), self.ema, strict=True):
+            for p, mean in zip(trained(plain, self.args), self.ema, strict=True):
                 p.copy_(mean)
         return plain
 
@@ -92,11 +95,14 @@ class Trainer:
         rng = np.random.default_rng([self.args.seed, self.rank, self.step])
         torch.manual_seed(int(rng.integers(2**31)))
         self.rng.manual_seed(int(rng.integers(2**31)))
-        x = batch(self.data, self.args.batch, share >= 1 - self.args.whole, self.rng)
+        whole = share >= 1 - self.args.whole
+        if self.args.finer:  # what a denoiser leaves needs whole pictures: every second step
+            whole = whole or bool(self.step % 2)
+        x = batch(self.data, self.args.batch, whole, self.rng)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = self.rate()
             optimizer.zero_grad(set_to_none=True)
-        loss, quality = self.loss(self.vae, x)
+        loss, quality = self.loss(self.vae, x, whole)
         loss.backward()
         if self.args.workers > 1:
             average(self.parameters)
@@ -170,6 +176,29 @@ class Trainer:
             file.write(json.dumps({k: round(v, 6) for k, v in row.items()}) + "\n")
 
 
+def network(args: argparse.Namespace) -> AutoencoderKL:
+    """The network that this run begins from."""
+    if args.finer and not args.warm:
+        return grow(build(args.finer / "vae"))
+    return build(args.warm)
+
+
+def trained(vae: AutoencoderKL, args: argparse.Namespace) -> list[torch.nn.Parameter]:
+    """The parameters that this run changes."""
+    if not args.finer:
+        return list(vae.parameters())
+    coder = (vae.post_quant_conv, vae.decoder)
+    if args.part == "encoder":  # what lies before the old encoder; that one stays as it is
+        coder = (vae.encoder.conv_in, vae.encoder.down_blocks[0])
+    return [p for module in coder for p in module.parameters()]
+
+
+def plain_loss(vae: AutoencoderKL, x: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+    """The loss of pictures of one size, whole or not."""
+    del whole
+    return loss_of(vae, x)
+
+
 def draw(log: Path, path: Path) -> None:
     """Loss and PSNR of a log."""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
@@ -219,7 +248,8 @@ def work(rank: int, args: argparse.Namespace) -> None:
     if rank == 0:
         trainer.show()
         plain = trainer.averaged()
-        fold(plain, trainer.data[:512].cpu().numpy())
+        if not args.finer:  # those latents are known already
+            fold(plain, trainer.data[:512].cpu().numpy())
         plain.save_pretrained(args.out / "vae")
         print(f"{args.out / 'vae'}: written after {trainer.step} steps")
     if args.workers > 1:
@@ -233,6 +263,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("training/runs/data"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/autoencoder"))
     parser.add_argument("--warm", type=Path, help="autoencoder folder to start from")
+    parser.add_argument("--finer", type=Path, help="pipeline whose pictures become twice as large")
+    parser.add_argument("--part", choices=("decoder", "encoder"), default="decoder")
     parser.add_argument("--minutes", type=float, default=46.0, help="in all, kills not counted")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, help="whole pictures a step (2 on a CPU, 64 on a GPU)")

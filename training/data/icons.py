@@ -16,15 +16,22 @@ SETS = {
     "twemoji": "iconify-json-twemoji-",
     "fluent": "iconify-json-fluent-emoji-flat-",
 }
+#: further sets, which the autoencoder alone learns from (`openmoji` measures, and never trains)
+MORE = {
+    "fxemoji": "iconify-json-fxemoji-",
+    "fluent-color": "iconify-json-fluent-emoji-[0-9]",
+    "openmoji": "iconify-json-openmoji-",
+}
 GLYPH = 160
 MARGIN = 10
 
 
 def load_set(folder: Path, style: str) -> dict:
     """The icons.json of one set, read from the .tgz file that `npm pack` left in `folder`."""
-    output = sorted(Path(folder).glob(SETS[style] + "*.tgz"))
+    start = (SETS | MORE)[style]
+    output = sorted(Path(folder).glob(start + "*.tgz"))
     if not output:
-        raise SystemExit(f"no {SETS[style]}*.tgz in {folder}: run `npm pack` first (see README.md)")
+        raise SystemExit(f"no {start}*.tgz in {folder}: run `npm pack` first (see README.md)")
     with tarfile.open(output[-1]) as archive:
         return json.load(archive.extractfile("package/icons.json"))
 
@@ -53,17 +60,18 @@ def rasterize(data: dict, name: str, size: int) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def drawing(data: dict, name: str) -> np.ndarray:
-    """One icon, centered on a transparent 160-px square: uint8 [160, 160, 4], straight alpha."""
-    picture = rasterize(data, name, GLYPH - 2 * MARGIN)
-    square = Image.new("RGBA", (GLYPH, GLYPH))
-    square.paste(picture, ((GLYPH - picture.width) // 2, (GLYPH - picture.height) // 2))
+def drawing(data: dict, name: str, scale: int = 1) -> np.ndarray:
+    """One icon, centered on a transparent square of 160 `scale` px: uint8 RGBA, straight alpha."""
+    side = GLYPH * scale
+    picture = rasterize(data, name, side - 2 * MARGIN * scale)
+    square = Image.new("RGBA", (side, side))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return np.asarray(square)
 
 
-def glyph(data: dict, name: str) -> np.ndarray:
-    """One icon as `drawing`, but float [160, 160, 4] with premultiplied alpha."""
-    return premultiply(drawing(data, name))
+def glyph(data: dict, name: str, scale: int = 1) -> np.ndarray:
+    """One icon as `drawing`, but float with premultiplied alpha."""
+    return premultiply(drawing(data, name, scale))
 
 
 def premultiply(straight: np.ndarray) -> np.ndarray:

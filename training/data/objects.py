@@ -61,8 +61,8 @@ def draw_scene(thing: Thing, rng: random.Random) -> tuple[Scene, str, bool]:
     return Scene(thing.parts, color, gradient, shadow), word, graded
 
 
-def sample(seed: int) -> tuple[Scene, Camera, dict]:
-    """The scene, the camera and the label that belong to a seed."""
+def sample(seed: int, side: int = SIZE) -> tuple[Scene, Camera, dict]:
+    """The scene, the camera of square pictures and the label that belong to a seed."""
     rng = random.Random(seed)
     thing, orbit = draw(rng), draw_camera(rng)
     scene, word, graded = draw_scene(thing, rng)
@@ -74,12 +74,12 @@ def sample(seed: int) -> tuple[Scene, Camera, dict]:
         "gradient": graded,
         "camera": orbit,
     }
-    return scene, Camera.orbit(**orbit, size=(SIZE, SIZE)), label
+    return scene, Camera.orbit(**orbit, size=(side, side)), label
 
 
-def picture(seed: int) -> tuple[np.ndarray, dict]:
-    """uint8 [128, 128, 3] and the label of a seed."""
-    scene, camera, label = sample(seed)
+def picture(seed: int, side: int = SIZE) -> tuple[np.ndarray, dict]:
+    """uint8 [side, side, 3] and the label of a seed."""
+    scene, camera, label = sample(seed, side)
     return (render(scene, camera).picture * 255 + 0.5).astype(np.uint8), label
 
 

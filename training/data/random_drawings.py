@@ -140,13 +140,13 @@ def textured(picture: np.ndarray, rng: random.Random) -> np.ndarray:
     """Random cells of 4 to 32 a side, faintly laid over the picture: uint8."""
     side = 2 ** rng.randint(2, 5)
     cells = np.random.default_rng(rng.randrange(2**31)).uniform(0, 255, (side, side, 3))
-    smoothed = Image.fromarray(cells.astype(np.uint8)).resize((SIDE, SIDE))
+    smoothed = Image.fromarray(cells.astype(np.uint8)).resize(picture.shape[:2])
     veil = (np.asarray(smoothed).astype(np.float32) - 128) * rng.uniform(0.05, 0.4)
     return np.clip(picture + veil, 0, 255).astype(np.uint8)
 
 
-def shapes(rng: random.Random) -> np.ndarray:
-    """One picture of random shapes, one in eight of them textured: uint8 [128, 128, 3]."""
-    png = bytes(resvg_py.svg_to_bytes(svg_string=drawing(rng), width=SIDE, height=SIDE))
+def shapes(rng: random.Random, side: int = SIDE) -> np.ndarray:
+    """One picture of random shapes, one in eight of them textured: uint8 [side, side, 3]."""
+    png = bytes(resvg_py.svg_to_bytes(svg_string=drawing(rng), width=side, height=side))
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     return textured(picture, rng) if rng.random() < 1 / 8 else picture

@@ -76,10 +76,10 @@ def layout(rng: random.Random) -> tuple[float, tuple[float, float], bool, tuple[
     return scale, (shift(place[0]), shift(place[1])), small, place
 
 
-def texture(kind: str, rng: random.Random) -> np.ndarray:
-    """Where the second shade of a texture lies: float [128, 128], 0 or 1, edges one pixel soft."""
-    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
-    period = rng.uniform(12, 26)
+def texture(kind: str, rng: random.Random, side: int = SIZE) -> np.ndarray:
+    """Where the second shade of a texture lies: float [side, side], 0 or 1, edges a pixel soft."""
+    y, x = np.mgrid[0:side, 0:side] + 0.5
+    period = rng.uniform(12, 26) * side / SIZE
     angle = rng.choice((0, np.pi / 2, np.pi / 4, -np.pi / 4)) if kind == "striped" else 0.0
     u = (np.cos(angle) * x + np.sin(angle) * y + rng.uniform(0, period)) / period
     v = (np.cos(angle) * y - np.sin(angle) * x + rng.uniform(0, period)) / period
@@ -93,34 +93,43 @@ def texture(kind: str, rng: random.Random) -> np.ndarray:
     return (wave(u) if kind == "striped" else wave(u / 2) * wave(v / 2)) / 2 + 0.5
 
 
-def backdrop(word: str, ground: str, rng: random.Random) -> np.ndarray:
-    """A plain, softly graded or textured background near the named color, float [128, 128, 3]."""
+def backdrop(word: str, ground: str, rng: random.Random, side: int = SIZE) -> np.ndarray:
+    """A plain, softly graded or textured background near the named color: [side, side, 3]."""
     color = np.array(BACKGROUNDS[word][0], np.float32) / 255
     if word != "white":
         color = np.clip(color + np.array([rng.uniform(-0.025, 0.025) for _ in range(3)]), 0, 1)
-    plain = np.broadcast_to(color.astype(np.float32), (SIZE, SIZE, 3))
+    plain = np.broadcast_to(color.astype(np.float32), (side, side, 3))
     if ground == "plain":
         return plain
     if ground == "gradient":
         angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.35)
-        y, x = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1) - 0.5
+        y, x = np.mgrid[0:side, 0:side] / (side - 1) - 0.5
         return np.clip(
             plain + ((np.cos(angle) * x + np.sin(angle) * y) * strength)[..., None], 0, 1
         )
     away = 1.0 if color.mean() < 0.35 or (color.mean() < 0.6 and rng.random() < 0.5) else -1.0
     shade = away * rng.uniform(0.07, 0.16) * (1 if word != "white" else 0.8)
-    return np.clip(plain + shade * texture(ground, rng)[..., None].astype(np.float32), 0, 1)
+    return np.clip(plain + shade * texture(ground, rng, side)[..., None].astype(np.float32), 0, 1)
 
 
 def compose(drawing: np.ndarray, behind: np.ndarray, matrix: tuple[float, ...]) -> np.ndarray:
-    """The drawing, moved by `matrix`, over a background: uint8 [128, 128, 3]."""
+    """The drawing, moved by `matrix`, over a background: uint8 [side, side, 3].
+
+    Args:
+        drawing: float [160 s, 160 s, 4], premultiplied.
+        behind: float [128 s, 128 s, 3].
+        matrix: the affine map from pixels to those of the glyph, at s = 1.
+    """
+    side = len(behind)
+    scale = side / SIZE
+    matrix = tuple(entry * (scale if k in (2, 5) else 1) for k, entry in enumerate(matrix))
     planes = [Image.fromarray(drawing[..., k]) for k in range(4)]
     if abs(matrix[0]) + abs(matrix[1]) > 1.7:  # shrunk a lot: halve it first, or edges get rough
         planes = [plane.reduce(2) for plane in planes]
         matrix = tuple(entry / 2 for entry in matrix)
     moved = [
         np.asarray(
-            plane.transform((SIZE, SIZE), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+            plane.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
         )
         for plane in planes
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 
@@ -29,7 +30,11 @@ def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 40) -> np.ndarra
     for start in range(0, len(images), batch):
         x = torch.from_numpy(np.array(images[start : start + batch])).to(vae.device)
         x = x.permute(0, 3, 1, 2)
-        x = (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        x = x.float() / 127.5 - 1
+        side = vae.config.sample_size
+        if x.shape[-1] != side:  # 128 px for an autoencoder of 256: its latents are the same
+            x = F.interpolate(x, (side, side), mode="bicubic").clamp(-1, 1)
+        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(vae.device.type, torch.bfloat16):
             mean = vae.encode(x).latent_dist.mean
         rows.append((mean.float() * vae.config.scaling_factor).half().contiguous().cpu().numpy())
