@@ -1,7 +1,6 @@
 """Train the autoencoder: 8 latent channels, f = 8, 128 px, latents folded to N(0, 1).
 
     python -m training.autoencoder.train --minutes 46
-    python -m training.autoencoder.train --data training/runs/ablation --out training/runs/ablation
 
 64-px crops first (four times as many for the same cost), whole pictures at the end, cosine to zero,
 EMA. A killed run continues with the same command: parameters, EMA, Adam's moments, the step and

@@ -35,14 +35,14 @@ def tasks(stored: dict) -> str:
 
 
 def autoencoders(stored: dict[str, dict]) -> str:
-    """PSNR by set, of the autoencoder that ships and of the ablation."""
+    """PSNR by set, of the autoencoder that ships."""
     kinds = {"concepts": "the 144 concepts", "icons": "all icons", "objects": "3D objects"}
-    lines = ["| autoencoder | held-out pictures | noto | twemoji | fluent | 3D |"]
-    lines.append("|---|---|---|---|---|---|")
+    lines = ["| autoencoder | held-out pictures | noto | twemoji | fluent | openmoji | 3D |"]
+    lines.append("|---|---|---|---|---|---|---|")
     for name, output in stored.items():
         for kind, row in output["PSNR in dB"].items():
             cells = []
-            for style in ("noto", "twemoji", "fluent", "3D"):
+            for style in ("noto", "twemoji", "fluent", "openmoji", "3D"):
                 unseen = style in row and style not in output["trained on"] and style != "3D"
                 cell = f"{row[style]:.1f}" if style in row else "-"
                 cells.append(f"*{cell}*" if unseen else cell)

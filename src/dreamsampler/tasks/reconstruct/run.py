@@ -45,7 +45,8 @@ SPARSITY = 1e-3
 SPREAD, LEAST_SPREAD = 0.5, 0.02
 """Assumed deviation of the model's pictures: SPREAD times the flow time of their level."""
 NATIVE, RESAMPLED, SHARP = 0.3, 0.15, 0.1
-"""Strength where the model sees views at their own size, and where they had to be resampled: what
+"""Strength where the model sees views at their own size or twice that (the bundled model decodes
+twice what its latents resolve), and where they had to be resampled: what
 it knows is sharp at its size, so that it takes a view made larger for a blurred one. Of whole and
 sharp views it knows next to nothing that they do not say."""
 SHARE = 0.6
@@ -202,8 +203,8 @@ class ReconstructRun(Run[ReconstructOptions]):
 
     @property
     def native(self) -> bool:
-        """Whether the model sees the views at their own size."""
-        return self.fit.inner == self.fit.outer
+        """Whether the model sees the views at their own size, or at twice that."""
+        return self.fit.inner in (self.fit.outer, tuple(2 * side for side in self.fit.outer))
 
     @property
     def strength(self) -> float:
