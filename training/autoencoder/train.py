@@ -5,8 +5,8 @@
 64-px crops first (four times as many for the same cost), whole pictures at the end, cosine to zero,
 EMA. A killed run continues with the same command: parameters, EMA, Adam's moments, the step and
 the minutes spent are in `checkpoint.pt`, and the random numbers of a step depend only on the step.
-As it goes: `log.jsonl`, `loss.png`, `reconstructions.png`. On a CPU: bf16, channels_last, a fused
-GroupNorm kernel and `--workers` single-thread processes that average their gradients; on a GPU:
+As it goes: `log.jsonl`, `loss.png`, `reconstructions.png`. On a CPU: bf16, channels_last and
+`--workers` single-thread processes that average their gradients; on a GPU:
 bf16, channels_last, torch.compile and one process.
 """
 

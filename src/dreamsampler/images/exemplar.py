@@ -68,7 +68,8 @@ def exemplar(x: Tensor, hole: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
         search = _Search(guess, near, sources, rng)
         found = search.everywhere() if field is None else search.carried(field)
         if field is not None:  # an enlarged mean is blurred, and would find blurred patches
-            guess = search.copied(found)
+            whole = size == tuple(x.shape[-2:])
+            guess = search.copied(found) if whole else torch.where(known, level, search.mean(found))
             search.update(guess)
         rounds = 4 if size == tuple(x.shape[-2:]) else 8
         for _ in range(rounds if near.numel() <= SEARCHED else 0):
