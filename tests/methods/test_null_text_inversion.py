@@ -111,7 +111,7 @@ def test_with_the_source_prompt_as_target_the_picture_comes_back():
     """The trained model: far nearer than DDIM inversion at the same scale; it stays as it was."""
     prior = from_pretrained("iconic", device="cpu", dtype="float32")
     x = open_picture(CAT).rgb[None] * 2 - 1
-    z_src = prior.encode(torch.nn.functional.interpolate(x, (96, 96), mode="area"))
+    z_src = prior.encode(torch.nn.functional.interpolate(x, (192, 192), mode="area"))
     source, null = prior.condition("cat face"), prior.condition("")
     levels, begun = flow_shifted(prior.schedule, 5, start=0.75), null.embeddings.clone()
     run = list(null_text_inversion(prior, z_src, source, source, null, levels, inner_steps=5))

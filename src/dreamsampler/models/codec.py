@@ -33,7 +33,7 @@ class Codec:
         >>> from dreamsampler.models.load import from_pretrained
         >>> codec = from_pretrained(device="cpu").codec
         >>> codec.factor, codec.decode(codec.encode(torch.zeros(1, 3, 32, 32))).shape
-        (8, torch.Size([1, 3, 32, 32]))
+        (16, torch.Size([1, 3, 32, 32]))
     """
 
     def __init__(self, vae: Any, tiling: int | None = None) -> None:

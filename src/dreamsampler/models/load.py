@@ -147,7 +147,7 @@ def from_pretrained(
     Example:
         >>> prior = from_pretrained("iconic", dtype="bfloat16", device="cpu")
         >>> prior.name, prior.dtype, prior.factor
-        ('iconic', torch.bfloat16, 8)
+        ('iconic', torch.bfloat16, 16)
     """
     memory = MemoryOptions(
         offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile
