@@ -117,14 +117,18 @@ def _both(text: str, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     import resvg_py
 
     scene = from_svg(text, size)
-    sides = {"width": scene.width, "height": scene.height}
-    longer = {name: side for name, side in sides.items() if side == max(sides.values())}
-    for given in (sides, longer):  # with both, resvg is a pixel off at times
+    w, h = scene.width, scene.height
+    for width, height in ((w, h), (w, None), (None, h)):  # with both, a pixel is missing at times
         data = resvg_py.svg_to_bytes(
-            svg_string=text, background="#fff", languages=["en"], dpi=96, **given
+            svg_string=text,
+            background="#fff",
+            languages=["en"],
+            dpi=96,
+            width=width,
+            height=height,
         )
         image = Image.open(io.BytesIO(bytes(data))).convert("RGB")
-        if image.size == (scene.width, scene.height):
+        if image.size == (w, h):
             break
     pixels = np.array(image, dtype=np.float32) / 255
     ours = rasterize(scene, torch.ones(3)).clamp(0, 1)

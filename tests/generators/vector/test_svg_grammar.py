@@ -10,8 +10,9 @@ from benchmarks.suites.svg import compared
 from dreamsampler.files import InputError
 
 NAMES = ("a", "b", "c", "d", "e")
-COLORS = ("red", "#0a6", "#124", "#fc08", "rgba(10,120,200,.6)", "hsl(150,80%,40%)",
-          "none", "currentColor", "inherit", "url(#g)", "url(#h) teal", "url(#a) red", "url(#no)")  # fmt: skip
+COLORS = ("red", "#0a6", "#124", "#fc08", "rgba(10,120,200,.6)", "hsl(150,80%,40%)", "none",
+          "currentColor", "inherit", "url(#g)", "url(#h) teal", "url(#a) red",
+          "url(#no)")  # fmt: skip
 UNITS = ("", "", "", "", "px", "pt", "mm", "em", "%")
 
 
