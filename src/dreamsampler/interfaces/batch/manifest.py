@@ -88,7 +88,7 @@ def _check_names(names: list[str], what: str) -> None:
 
 
 def _of_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
-    """Cells between commas, semicolons, tabs or bars, whichever makes most columns of the first line.
+    """Cells between commas, semicolons, tabs or bars: what makes most columns of the first line.
 
     Names of columns may be written as people do: Mask image, num-images.
     """
