@@ -55,7 +55,7 @@ def execute(
     cancel: Flag | None = None,
     seconds: Mapping[str, float] | None = None,
     edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
-    rescue: bool = False,
+    rescue: bool = True,
 ) -> Written:
     """Check a task and its files, run it, and write its results.
 

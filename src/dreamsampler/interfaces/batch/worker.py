@@ -102,6 +102,7 @@ class Worker:
                     prior,
                     folder / row.output,
                     metadata=self.metadata,
+                    rescue=False,  # the batch stops, and goes on with --resume
                     edit_recipe=lambda r: {**r, "options": {**r["options"], **original}},
                 )
         except BaseException:
