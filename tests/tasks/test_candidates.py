@@ -19,12 +19,18 @@ def one(evidence, change):
     ("tried", "kept"),
     [
         ([(10.0, 0.3), (9.0, 0.2), (4.0, 0.1)], 1),
-        ([(10.0, 0.3), (5.0, 0.2), (4.9, 0.1)], 1),
+        ([(10.0, 0.3), (7.5, 0.2), (7.4, 0.1)], 1),
         ([(-3.0, 0.1), (-1.0, 0.4)], 1),
         ([(0.0, 0.2), (0.0, 0.1)], 0),
         ([(2.0, 0.2), (-5.0, 0.0)], 0),
     ],
-    ids=["least of two", "half is enough", "none shows it", "nothing to tell", "not the unchanged"],
+    ids=[
+        "least of two",
+        "three quarters are enough",
+        "none shows it",
+        "nothing to tell",
+        "not the unchanged",
+    ],
 )
 def test_the_least_change_that_shows_the_prompt_is_kept(tried, kept):
     candidates = [one(*each) for each in tried]

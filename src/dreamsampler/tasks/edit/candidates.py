@@ -15,7 +15,7 @@ SPREAD = 0.2
 """How far strengths lie below and above the method's own, as a share of it."""
 JUDGED = (0.7, 0.5, 0.3)
 """u of the levels at which prompts are compared, even in the signal-to-noise ratio's logarithm."""
-ENOUGH = 0.5
+ENOUGH = 0.75
 """Share of the best candidate's evidence that a candidate needs."""
 
 
@@ -75,7 +75,7 @@ def judged(task: EditOptions, inputs: EditInputs, z0: Latent) -> Candidate:
 
 
 def least_that_shows(candidates: Sequence[Candidate]) -> Candidate:
-    """The least change among those whose evidence is above 0 and half of the best one's or more.
+    """The least change among those whose evidence is above 0 and near the best one's.
 
     The one of most evidence where none shows the prompt.
     """
