@@ -61,10 +61,11 @@ def test_the_record_and_the_recipe_tell_of_all_and_the_result_is_one_of_them(wor
     task = Edit(source, "1", "0", seed=2, candidates=3, num_inference_steps=4, size=16)
     result = task(prior, progress=False)
     report = result.recipe["report"]
-    assert json.loads(json.dumps(report)) == report and len(report["candidates"]) == 3
-    kept = report["candidates"][report["kept"]]
-    assert result.recipe["seeds"] == [kept["seed"]] and len(result.images) == 1
-    alone = Edit(source, "1", "0", seed=kept["seed"], strength=kept["strength"], **FEW)
+    assert json.loads(json.dumps(report)) == report and report["not kept"].count("evidence") == 2
+    kept = result.run.kept
+    assert report["kept"] == f"strength {kept.strength:g}, seed {kept.seed}"
+    assert result.recipe["seeds"] == [kept.seed] and len(result.images) == 1
+    alone = Edit(source, "1", "0", seed=kept.seed, strength=kept.strength, **FEW)
     assert alone(prior, progress=False).images[0].tobytes() == result.images[0].tobytes()
     (sheet,) = result.run.record(tmp_path)
     assert Image.open(sheet).size == (3 * 16, 16)

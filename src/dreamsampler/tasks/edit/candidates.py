@@ -38,10 +38,18 @@ class Candidate:
     evidence: float
     change: float
 
-    def plain(self) -> dict[str, Any]:
-        """All but the latent, for a recipe."""
-        figures = {"evidence": round(self.evidence, 3), "change": round(self.change, 4)}
-        return {"seed": self.seed, "strength": round(self.strength, 4), **figures}
+    @property
+    def name(self) -> str:
+        """Its options, in words."""
+        return f"strength {self.strength:g}, seed {self.seed}"
+
+
+def told(candidates: Sequence[Candidate], kept: Candidate) -> dict[str, Any]:
+    """What a run reports of its candidates."""
+    others = [c for c in candidates if c is not kept]
+    words = [f"{c.name} (evidence {c.evidence:.4g}, change {c.change:.3g})" for c in others]
+    figures = {"evidence": kept.evidence, "change": kept.change}
+    return {"kept": kept.name, **figures, "not kept": "; ".join(words)}
 
 
 def variations(task: EditOptions) -> list[EditOptions]:
@@ -50,11 +58,13 @@ def variations(task: EditOptions) -> list[EditOptions]:
     A strength that was given stays, so that only the seeds differ.
     """
     count, usual = task.candidates or 1, task.settings["strength"]
-    spread = 0.0 if task.strength is not None or count == 1 else SPREAD
-    strengths = [min(1.0, usual * (1 + spread * (2 * k / (count - 1) - 1))) for k in range(count)]
+    spread = 0.0 if task.strength is not None else SPREAD
+    shares = [1 + spread * (2 * k / max(count - 1, 1) - 1) for k in range(count)]
     return [
-        replace(task, strength=strength, seed=task.seed + k, candidates=None)
-        for k, strength in enumerate(strengths)
+        replace(
+            task, strength=round(min(1.0, usual * share), 3), seed=task.seed + k, candidates=None
+        )
+        for k, share in enumerate(shares)
     ]
 
 
