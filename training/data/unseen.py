@@ -33,9 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--icons", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    asked = parser.parse_args()
-    sets = {style: load_set(asked.icons, style) for style in UNSEEN}
-    folder, entries = asked.output / "annotation_images", {}
+    options = parser.parse_args()
+    sets = {style: load_set(options.icons, style) for style in UNSEEN}
+    folder, entries = options.output / "annotation_images", {}
     folder.mkdir(parents=True, exist_ok=True)
     for i, row in enumerate(listed("unseen_pairs.json")):
         name, ground = f"{i:02d}_{row['set']}_{row['icon']}.png", row["background"]
@@ -47,8 +47,8 @@ def main() -> None:
             "editing_prompt": f"{row['target']} on a {target} background",
             "mask": runs(folder / name) if target == ground else [0, SIDE * SIDE],
         }
-    (asked.output / "mapping_file.json").write_text(json.dumps(entries), encoding="utf-8")
-    print(f"{asked.output}: {len(entries)} pictures")
+    (options.output / "mapping_file.json").write_text(json.dumps(entries), encoding="utf-8")
+    print(f"{options.output}: {len(entries)} pictures")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Candidate:
         return f"strength {self.strength:g}, seed {self.seed}"
 
 
-def told(candidates: Sequence[Candidate], kept: Candidate) -> dict[str, Any]:
+def reported(candidates: Sequence[Candidate], kept: Candidate) -> dict[str, Any]:
     """What a run reports of its candidates."""
     others = [c for c in candidates if c is not kept]
     words = [f"{c.name} (evidence {c.evidence:.4g}, change {c.change:.3g})" for c in others]

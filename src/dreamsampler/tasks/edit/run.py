@@ -27,7 +27,13 @@ from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.controls import reader
-from dreamsampler.tasks.edit.candidates import Candidate, judged, least_that_shows, told, variations
+from dreamsampler.tasks.edit.candidates import (
+    Candidate,
+    judged,
+    least_that_shows,
+    reported,
+    variations,
+)
 from dreamsampler.tasks.edit.options import EditOptions
 
 LEAST_KEPT = 0.1
@@ -146,7 +152,7 @@ class EditRun(Run[EditOptions]):
     @property
     def report(self) -> dict[str, Any]:
         """The candidates with what the model found, and which one was kept."""
-        return {} if self.kept is None else told(self.tried, self.kept)
+        return {} if self.kept is None else reported(self.tried, self.kept)
 
     def record(self, folder: Path) -> list[Path]:
         """As `Run.record`: all candidates side by side."""
