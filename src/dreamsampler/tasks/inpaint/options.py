@@ -25,8 +25,9 @@ class InpaintOptions(MethodTask):
 
     image: ImageInput
     """picture to paint into: any size, any common format"""
-    prompt: str | tuple[str, ...]
-    """what the whole picture should show in the end; one for each mask, or one for all"""
+    prompt: str | tuple[str, ...] = ()
+    """what the whole picture should show in the end; one for each mask, or one for all; without
+    one, what fits"""
     mask_image: ImageInput | tuple[ImageInput, ...] = ()
     """white is painted, black stays, grey is painted in part; of the size of the picture"""
     mask_mode: MaskMode = "white"
@@ -85,8 +86,10 @@ class InpaintOptions(MethodTask):
 
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
-        if not self.prompt or not all(isinstance(p, str) and p.strip() for p in self.prompt):
-            raise InputError("a prompt is empty: say what the picture should show")
+        if not all(isinstance(p, str) and p.strip() for p in self.prompt):
+            raise InputError(
+                "a prompt is empty: say what the picture should show, or leave prompt out"
+            )
         super().check()
         self._check_holes()
 
@@ -96,7 +99,7 @@ class InpaintOptions(MethodTask):
                 "nothing is to be painted: pass a mask_image (white is painted), mask_mode alpha "
                 "for the picture's transparent pixels, or expand for more canvas"
             )
-        if len(self.prompt) not in (1, self.holes):
+        if len(self.prompt) not in (0, 1, self.holes):
             raise InputError(
                 f"{len(self.prompt)} prompts came for {_counted(self)}: pass one prompt for each, "
                 "or a single one"
