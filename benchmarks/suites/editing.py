@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from benchmarks.edges import drawn
 from benchmarks.judge import WEIGHTS
 from benchmarks.metrics import (
     VERSIONS,
@@ -65,6 +66,9 @@ class Editing(Suite):
         Column("background dB, put back", "put back", ".1f"),
         Column("background SSIM", "background SSIM", ".3f"),
         Column("structure", "structure distance", ".3f", 1, False),
+        Column("crispness", "crispness", ".2f"),
+        Column("flatness", "flatness", ".2f"),
+        Column("edge width", "edge width, px", ".2f", 1, False),
         Column("DINO", "DINO distance x1000", ".1f", 1, False),
         Column("LPIPS", "LPIPS x1000", ".1f", 1, False),
         EVALUATIONS,
@@ -165,7 +169,7 @@ class Editing(Suite):
         ground = background(x) if self.folder is None else self.folder.ground(item)
         if digest_of(ground) != item.mask_sha256:
             raise InputError(f"the background of item {item.id} is not the one that was frozen")
-        measured = preservation(picture, x, ground)
+        measured = preservation(picture, x, ground) | drawn(picture, x)
         if self.folder is None:
             measured |= judged(self.judge, picture, x, item.target)
         for name, extra in self.extras.items():

@@ -78,6 +78,7 @@ DRAWN: dict[str, str] = {
     '<linearGradient id="g"><stop class="s"/><stop offset="1" class="s"/></linearGradient>'
     + shape("fill=\"url('#h')\""),
     "gradient without stops": '<linearGradient id="g"/>' + shape('fill="url(#g) teal"'),
+    "paint by what is no paint": '<circle id="c" r="9"/>' + shape('fill="url(#c) red" stroke="url(#c) red"') + B,
     # views
     "nested svg": f'<svg x="20" y="30" width="40" height="50" viewBox="0 0 10 10"><rect width="10" height="10" {GREEN}/></svg>',
     "nested svg in percent": f'<svg x="10%" y="20%" width="50%" height="60%"><rect width="50%" height="25%" {GREEN}/></svg>',
@@ -103,6 +104,7 @@ DRAWN: dict[str, str] = {
     "style across use": f"<style>.u rect{{fill:red}} #d rect{{fill:#0a6}}</style><defs><g id='d'>{A}</g></defs><use class='u' href='#d'/>",
     "switch": f'<switch><g systemLanguage="de">{A}</g><g>{B}</g></switch>',
     "switch by extension": f'<switch><foreignObject requiredExtensions="x"/><g>{B}</g>{A}</switch>',
+    "switch to nothing": f"<switch><mask/>{A}</switch><switch><title/><x/>{B}</switch>",
     "link": f"<a href='x'>{A}</a>",
     "foreign elements": f'<x:view xmlns:x="urn:x"><rect width="50" height="50"/></x:view>{A}',
     "prefixed": '<s:g xmlns:s="http://www.w3.org/2000/svg" fill="#0a6"><s:circle cx="50" cy="50" r="22"/></s:g>',
@@ -136,6 +138,8 @@ DRAWN: dict[str, str] = {
     "ellipse": f'<ellipse cx="50" cy="40" rx="33" ry="17" {GREEN}/>',
     "polygon": f'<polygon points="10,12 80 23.5,44,90" {GREEN}/>',
     "polyline": f'<polyline points="10,12 80 23.5 44-90 1" {GREEN}/>',
+    "odd points with a stroke": '<polygon points="10,12 80 23 44 90 7" stroke="red" stroke-width="6"/>',
+    "one point": f'<polygon points="10 12" stroke="red" stroke-width="6" stroke-linecap="round"/>{A}',
     "odd points": f'<polygon points="10,12 80 23 44 90 7" {GREEN}/>',
     "nothing in them": f'<path/><path d=""/><polygon/><rect/><circle/><line/><rect width="-5" height="9"/>{A}',
     **{
@@ -158,6 +162,8 @@ DRAWN: dict[str, str] = {
                         'transform="skewX(30)"', 'transform="matrix(.3 0 .4 1 9 0)"', 'stroke-width="0"',
                         'style="stroke-width:2mm"', 'stroke="none"')
     },
+    "stroke there and back": '<path d="M20 30H70H30M60 80V60l0 30M80 80a9 9 0 0 1 9 9a9 9 0 0 0-9-9" '
+    'fill="none" stroke="#036" stroke-width="9" stroke-linejoin="round"/>',
     "stroke of a closed path": '<path d="M15 20L80 30 30 80z" fill="#fc0" stroke="#036" stroke-width="7"/>',
     "points with caps": '<path d="M30 30h0M70 60h0" stroke="#036" stroke-width="20" stroke-linecap="round"/>',
     # clips that clip nothing

@@ -194,7 +194,10 @@ def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> 
                 f"{path} holds {foreign[0]}, which is none of the files that are written here: "
                 "choose an empty or a new folder"
             )
-    check_writable(path / "probe")
+    try:
+        check_writable(path / "probe")
+    except OutputError as error:
+        raise OutputError(str(error).replace(f"{path / 'probe'}", f"{path}")) from error.__cause__
 
 
 def local(name: str | Path) -> Path:

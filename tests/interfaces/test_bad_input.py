@@ -207,8 +207,9 @@ def test_a_disk_that_fills_up_during_the_work(refused, picture, monkeypatch, tmp
     assert (tmp_path / "out.png").read_bytes() == b"older"
 
 
+@pytest.mark.parametrize("sweep", [(), ("--sweep", "seed=0..1")])
 def test_a_result_that_its_disk_does_not_take_is_written_elsewhere(
-    refused, picture, monkeypatch, tmp_path
+    refused, picture, monkeypatch, tmp_path, sweep
 ):
     def full(path, data, write=files._write):
         if path.absolute().is_relative_to(tmp_path):
@@ -216,7 +217,7 @@ def test_a_result_that_its_disk_does_not_take_is_written_elsewhere(
         write(path, data)
 
     monkeypatch.setattr(files, "_write", full)
-    said = refused(picture, match="out.png: the disk is full", cheap=False)
+    said = refused(picture, *sweep, match=".png: the disk is full", cheap=False)
     saved = Path(said.split("the result is in ")[1].strip())
     assert read_recipe(saved)["options"]["prompt"] == "dog"
     shutil.rmtree(saved.parent)

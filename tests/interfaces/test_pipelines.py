@@ -104,6 +104,7 @@ def test_every_argument_reaches_the_task(pipe, cat, monkeypatch):
         "adaptive_negation": True,
         "feather": 2.0,
         "padding_mask_crop": 8,
+        "remove": True,
         "method": "a",
     }
     for kind, (task_type, left_out) in LEFT_OUT.items():

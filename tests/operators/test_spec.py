@@ -106,6 +106,7 @@ WRONG = {
     "blur(abc)": "sigma of blur is abc, but must be a number",
     "blur('2')": "must be a number",
     "blur(1 2 3)": "must be a number",
+    "blur(0,5)": "a comma separates two values: for a decimal write 0.5",
     "blur(nan)": "no finite number",
     "blur(inf)": "no finite number",
     "blur(2": "a bracket has no partner",

@@ -338,6 +338,7 @@ def test_filling_takes_the_colors_around_and_nothing_from_inside():
     [
         ({"mask_image": ()}, "nothing is to be painted"),
         ({"prompt": ""}, "a prompt is empty"),
+        ({"prompt": ()}, "a prompt is missing"),
         ({"prompt": ("a", " ")}, "a prompt is empty"),
         ({"prompt": ("a", "b")}, "2 prompts came for 1 mask: pass one prompt for each"),
         ({"prompt": ("a", "b", "c"), "expand": (1, 0, 0, 0)}, "for 1 mask and the new canvas"),

@@ -78,3 +78,9 @@ def _span(first: int, last: int, side: int, whole: int) -> tuple[int, int]:
     length = min(side, whole)
     start = (first + last - length) // 2
     return min(max(start, 0), whole - length), length
+
+
+def extent(mask: Tensor) -> int:
+    """The longer side of the box around everything that is not black, in pixels."""
+    marked = mask[0] > 0
+    return max(int(marked.any(1).sum()), int(marked.any(0).sum()))

@@ -34,8 +34,8 @@ class LoadOptions:
 
     model: str = AUTO
     """iconic or photo (they come with the package), an alias (sd15, sdxl, flux-dev, ...), a hub id,
-    a diffusers folder, or a .safetensors file; auto is iconic, or photo where restore and inpaint
-    get a photograph and no prompt"""
+    a diffusers folder, or a .safetensors file; auto is iconic, or photo where restore, or inpaint
+    with remove, gets a photograph and no prompt"""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """precision of the networks; auto takes float16 for large models on CUDA, else float32"""
     device: str | None = None

@@ -108,11 +108,5 @@ def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Esti
         raise ValueError(
             f"the output {target} does not determine z0 at alpha {alpha}, sigma {sigma}: choose "
             "levels with both rates above 0"
-            + (
-                ", or set rescale_betas_zero_snr to false (or prediction_type to v_prediction, if "
-                "it was trained so) in the model's scheduler_config.json"
-                if target == "epsilon"
-                else ""
-            )
         )
     return Estimate(z0=(b * z - sigma * output) / det, eps=(alpha * output - a * z) / det)

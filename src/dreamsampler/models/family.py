@@ -294,6 +294,16 @@ def target_of(scheduler: Mapping[str, Any]) -> Target:
     return _TARGETS[kind]
 
 
+def check_start(some_signal: float, target: Target) -> None:
+    """Refuse a network that predicts epsilon from noise alone: there it says nothing of z0."""
+    if target == "epsilon" and not some_signal:
+        raise ModelError(
+            "the scheduler starts at noise alone, of which the prediction_type epsilon says "
+            "nothing: set rescale_betas_zero_snr to false in scheduler_config.json, or "
+            "prediction_type to v_prediction if the network was trained so"
+        )
+
+
 def flow_schedule(scheduler: Mapping[str, Any], tokens: int) -> RectifiedFlow:
     """The forward process of a flow model: straight lines, timed for its native size.
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.families import FAMILIES
-from dreamsampler.models.family import Family
+from dreamsampler.models.family import Family, check_start, target_of
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import (
     STEMS,
@@ -113,6 +113,7 @@ def _check_native(folder: Path, kind: type[Family]) -> None:
             f"{name} in {folder} has no beta schedule, which {kind.title} needs: "
             "download or copy the model again"
         )
+    check_start(not scheduler.get("rescale_betas_zero_snr"), target_of(scheduler))
 
 
 def has_configs(folder: Path) -> bool:

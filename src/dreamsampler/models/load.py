@@ -17,7 +17,7 @@ from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype, has_bfloat16
 from dreamsampler.models.driven.arguments import read_call
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.family import Family
+from dreamsampler.models.family import Family, check_start
 from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
     check_configs,
@@ -378,5 +378,7 @@ def _build(source: _Source, options: _Options) -> NetworkPrior:
         reload=encoders if memory.release_text_encoders else None,
     )
     if source.unknown_target:
+        prior.target = "v"  # which is defined at noise alone, too
         prior.target = detect_target(prior)
+    check_start(prior.schedule(1.0).alpha, prior.target)
     return prior

@@ -10,7 +10,7 @@ from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families import FAMILIES
-from dreamsampler.models.family import Family
+from dreamsampler.models.family import Family, check_start
 from dreamsampler.models.few_steps import few_steps
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.weights import memory_revision
@@ -48,6 +48,7 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     family: Any = DrivenFamily(pipeline, values) if native is None else native
     codec: Any = DrivenCodec(family) if native is None else native.codec(pipeline.components, None)
     prior = NetworkPrior(family, codec, name=name, revision=memory_revision(family.network))
+    check_start(prior.schedule(1.0).alpha, prior.target)
     prior.added = {"call": recorded} if recorded else {}
     few_steps([name], type(pipeline.scheduler).__name__).apply(prior)
     return prior

@@ -5,6 +5,7 @@ A description is plain data; `build` makes the operator of it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -283,6 +284,19 @@ def values_of(
     Raises:
         ValueError: of one line, for arguments that the table does not have.
     """
+    try:
+        return _values_of(name, call, table)
+    except ValueError as error:
+        for a, b in itertools.pairwise(call.arguments):
+            if a.text.lstrip("+-").isdigit() and b.text.isdigit() and not b.key:
+                do = f"a comma separates two values: for a decimal write {a.text}.{b.text}"
+                raise ValueError(f"{error}; {do}") from error
+        raise
+
+
+def _values_of(
+    name: str, call: Call, table: Mapping[str, Parameter]
+) -> tuple[tuple[str, Value], ...]:
     given: dict[str, Argument] = {}
     for i, argument in enumerate(call.arguments):
         if not argument.key and i >= len(table):

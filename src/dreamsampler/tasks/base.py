@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dreamsampler.generators.field import Mesh
     from dreamsampler.images.picture import Picture
     from dreamsampler.maths import Image, Step
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.prior import Prior
 
 
@@ -149,7 +150,7 @@ class Task(ABC):
 
     def __call__(
         self,
-        model: Prior | None = None,
+        model: Prior | BundledModels | None = None,
         *,
         progress: bool | ProgressCallback = True,
         cancel: Flag | None = None,

@@ -21,6 +21,7 @@ from dreamsampler.tasks.recipe import plain
 from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.prior import Prior
 
 
@@ -46,7 +47,7 @@ class Written:
 
 def execute(
     task: Task,
-    model: Prior | None,
+    model: Prior | BundledModels | None,
     output: Path,
     *,
     record: Path | None = None,
@@ -55,7 +56,7 @@ def execute(
     cancel: Flag | None = None,
     seconds: Mapping[str, float] | None = None,
     edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
-    rescue: bool = False,
+    rescue: bool = True,
 ) -> Written:
     """Check a task and its files, run it, and write its results.
 

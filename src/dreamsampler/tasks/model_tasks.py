@@ -52,10 +52,10 @@ class Inpaint(InpaintOptions):
     """
 
     def shown(self) -> Image | None:
-        """As `Task.shown`: without a prompt, the picture with its holes closed smoothly."""
+        """As `Task.shown`: of `remove`, the picture with its holes closed smoothly."""
         from dreamsampler.tasks.inpaint.run import shown
 
-        return None if any(each.strip() for each in self.prompt) else shown(self)
+        return shown(self) if self.remove else None
 
     def start(self, model: Prior) -> InpaintRun:
         """As `Task.start`."""

@@ -17,8 +17,8 @@ def test_it_is_drawn_as_resvg_draws_it(what):
     for place, (_, sizes) in PLACES.items():
         text = file(DRAWN[what], place)
         for size in sizes:
-            likeness, named = compared(text, size)
-            assert (likeness >= LEAST, named) == (True, ""), (place, size, likeness)
+            found = compared(text, size)
+            assert (found.likeness >= LEAST, found.named) == (True, ""), (place, size, found)
 
 
 @pytest.mark.parametrize("what", NAMED)

@@ -162,3 +162,14 @@ def test_what_fails_is_raised_where_it_is_followed(submissions):
     submissions.worker.submit(job := Job(Scripted(), submissions.store.root, lambda *_: None))
     with pytest.raises(OSError, match="png"):
         list(job.follow())
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_no_file(submissions, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dreamsampler.files._write", full)
+    job = submit(submissions)
+    with pytest.raises(OSError, match=r"png: the disk is full: make room or write elsewhere$"):
+        list(job.follow())
+    assert [path for path in submissions.store.root.rglob("*") if path.is_file()] == []

@@ -17,6 +17,12 @@ RGBA: TypeAlias = tuple[float, float, float, float]
 """Straight red, green, blue and opacity in [0, 1]."""
 
 BLACK: RGBA = (0.0, 0.0, 0.0, 1.0)
+NEWER = "the color "
+"""Begins the name of a color that is drawn here, but not by all viewers."""
+OLDER = re.compile(
+    r"#[\da-f]*|(?!rebeccapurple)[a-z]+|(rgb|hsl)a?\((\s*,?\s*[+-]?[\d.]+%?){3}(\s*,?\s*[\d.]+)?\s*\)",
+    re.IGNORECASE,
+)
 GRADIENTS = ("linearGradient", "radialGradient")
 
 
@@ -67,8 +73,9 @@ def color(
         if element is not None and element.tag in GRADIENTS:
             if mean := _mean(element, named, left_out):
                 return mean
-        elif element is not None and element.tag == "pattern":
-            left_out["pattern"] += 1
+        elif element is not None:  # a fallback is for what is not there
+            left_out["pattern"] += element.tag == "pattern"
+            fallback = fallback if element.tag == "pattern" else ""
         return color(fallback, current, named, left_out) if fallback else None
     if paint == "none":
         return None
@@ -80,6 +87,8 @@ def color(
     found = _parsed(re.sub(r"\s*icc-color\(.*", "", paint))
     if found is None:
         left_out[f"color {paint[:40]!r}"] += 1
+    elif not OLDER.fullmatch(paint):
+        left_out[f"{NEWER}{paint[:40]!r}"] += 1
     return found or invalid
 
 

@@ -35,7 +35,10 @@ def outline(tag: str, own: Mapping[str, str], length: Callable[[str], float | No
     if tag == "path":
         return lines_of(own.get("d", ""))
     if tag in ("polyline", "polygon"):
-        return lines_of(f"M{own.get('points', '')}" + ("z" if tag == "polygon" else ""))
+        words = re.match(rf"(?:{VALUE.pattern})*", own.get("points", ""))
+        values = VALUE.findall(words[0] if words else "")
+        points = " ".join(values[: len(values) // 2 * 2])  # an odd number is left out
+        return lines_of(f"M{points}{'z' * (tag == 'polygon')}") if len(values) > 3 else []
     names = ("x1", "y1", "x2", "y2") if tag == "line" else ("x", "y", "width", "height")
     x, y, width, height = (length(name) or 0.0 for name in names)
     if tag == "line":

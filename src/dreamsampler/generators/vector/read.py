@@ -12,6 +12,7 @@ import torch
 from dreamsampler.files import InputError
 from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, times, view_box
 from dreamsampler.generators.vector.markup import Element, parsed
+from dreamsampler.generators.vector.paint import NEWER
 from dreamsampler.generators.vector.reader import FONT_SIZE, Reader, State
 from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
 
@@ -62,7 +63,8 @@ height="1" fill="#f00"/></svg>'
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise InputError(f"the SVG is {width:g} x {height:g}: give it a width and a height")
     scale = 1.0 if size is None else size / max(width, height)
-    w, h = (max(1, math.ceil(scale * side - 1e-6)) for side in (width, height))
+    up = 0.5 if size is None else 1 - 1e-6  # whole pixels: the nearest, or all that are touched
+    w, h = (max(1, math.floor(scale * side + up)) for side in (width, height))
     if max(w, h) > LARGEST_SIDE:
         raise InputError(
             f"the SVG is {w:g} x {h:g} pixels, but {LARGEST_SIDE} is the longest side: choose a "
@@ -73,12 +75,17 @@ height="1" fill="#f00"/></svg>'
     reader = Reader(root, (w, h), left_out)
     reader.back(root)
     reader.draw(root, State(times(whole, fitted), box[2:]))
-    known = ", ".join(f"{name} ({count})" for name, count in sorted((+left_out).items()))
+    named = [f"{name} ({count})" for name, count in sorted((+left_out).items())]
+    newer = ", ".join(each for each in named if each.startswith(NEWER))
+    known = ", ".join(each for each in named if not each.startswith(NEWER))
     if not reader.paths:
         also = f"; not drawn: {known}" if known else ""
         raise InputError(f"the SVG has nothing to draw: it needs filled or stroked shapes{also}")
     if known:
         warnings.warn(f"not drawn from this SVG: {known}", UserWarning, stacklevel=2)
+    if newer:
+        text = f"drawn from this SVG, but not by all other programs: {newer}"
+        warnings.warn(text, UserWarning, stacklevel=2)
     rules = reader.rules[0] if len({*reader.rules}) == 1 else tuple(reader.rules)
     return compound(reader.paths, torch.tensor(reader.colors), w, h, rules)
 

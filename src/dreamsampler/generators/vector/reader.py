@@ -46,6 +46,11 @@ FONT_SIZE = 16.0
 UNSUPPORTED = ("text", "image", "foreignObject", "video", "audio", "canvas", "iframe")
 CONTAINERS = ("g", "a", "svg", "symbol", "switch", "use")
 DRAWN = {*SHAPES, *UNSUPPORTED, *CONTAINERS}
+CHOSEN = DRAWN - {"foreignObject"} | {
+    "clipPath", "defs", "filter", "linearGradient", "marker", "mask", "pattern", "radialGradient",
+    "stop", "tspan",
+}  # fmt: skip
+"""What a `switch` can choose, also to draw nothing."""
 EFFECTS = ("clip-path", "mask", "filter", "mix-blend-mode", "vector-effect")
 
 HARMLESS = {
@@ -118,8 +123,7 @@ class Reader:
         elif tag == "symbol" or (tag == "svg" and around.above):
             self._view(element, state, sides or (None, None))
         else:
-            known = [c for c in element if c.tag in DRAWN and c.tag != "foreignObject"]
-            shown = [child for child in known if _applies(child.attrib)]
+            shown = [child for child in element if child.tag in CHOSEN and _applies(child.attrib)]
             for child in shown[:1] if tag == "switch" else element:
                 self.draw(child, state)
         self._name_effects(state, first)

@@ -141,7 +141,10 @@ def _sides(
             continue
         sign = -1.0 if turn > 0 else 1.0  # the outer side: left where it turns right
         corner = point[-1]
-        shape = _join(corner, sign * before, sign * after, half, join, miter_limit, tol)
+        if join == "round" and abs(turn) < 1e-6:  # half a circle, in front
+            sign, shape = 1.0, _cap(corner, before, half, "round", tol)
+        else:
+            shape = _join(corner, sign * before, sign * after, half, join, miter_limit, tol)
         outer, inner = (left, right) if sign > 0 else (right, left)
         outer.append(shape)
         inner.append(corner[None])

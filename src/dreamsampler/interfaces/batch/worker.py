@@ -101,8 +101,11 @@ class Worker:
 
     def _chooses(self, row: Row) -> bool:
         """Whether a row's picture chooses the model."""
-        wordless = row.task in ("inpaint", "restore") and not row.options.get("prompt")
-        return wordless and AUTO in (row.model, row.model or self.model.model)
+        wordless = row.task == "restore" and not row.options.get("prompt")
+        return (wordless or bool(row.options.get("remove"))) and AUTO in (
+            row.model,
+            row.model or self.model.model,
+        )
 
     def _do_one(self, row: Row, prior: Any) -> Record:
         """Do a row, in its thread, into a folder of its own, which is removed if that fails."""
@@ -115,6 +118,7 @@ class Worker:
                     prior,
                     folder / row.output,
                     metadata=self.metadata,
+                    rescue=False,  # the batch stops, and goes on with --resume
                     edit_recipe=lambda r: {**r, "options": {**r["options"], **original}},
                 )
         except BaseException:

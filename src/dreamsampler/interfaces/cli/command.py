@@ -44,7 +44,6 @@ def perform(
             metadata=not output.no_metadata,
             progress=bar.show,
             seconds={} if prior is None else {"load": time.perf_counter() - began},
-            rescue=True,
         )
     if output.json:
         print(document(written))

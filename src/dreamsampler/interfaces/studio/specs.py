@@ -108,10 +108,10 @@ TABS = (
     TabSpec(
         Inpaint,
         "Inpaint",
-        "Paint over what shall change and say what the whole picture should show in the end. "
-        "Every pixel that is not painted comes back as it was.",
+        "Paint over what shall change and say what the whole picture should show in the end; or "
+        "check remove, and what you painted over goes. Every other pixel comes back as it was.",
         "Paint",
-        ("method",),
+        ("remove", "method"),
         PAINTINGS,
         hidden=("image", "prompt"),
     ),

@@ -130,6 +130,7 @@ class Job:
                     progress=self._reporter(),
                     cancel=self.canceled,
                     edit_recipe=self.edit_recipe,
+                    rescue=False,  # a visitor would not find it
                 )
                 own = [str(w.message) for w in caught if w.filename.startswith(_PACKAGE)]
                 result = self.finish(written, list(dict.fromkeys(own)))

@@ -78,3 +78,15 @@ METHODS: tuple[Method, ...] = (
     ),
 )
 """The default one first."""
+REMOVE = _method(
+    "remove",
+    "pieces of the surroundings",
+    {"num_inference_steps": 4},
+    "Wexler, Shechtman & Irani, Space-time completion of video, TPAMI 2007; Zhang et al., DPIR, "
+    "TPAMI 2021 (arXiv:2008.13751)",
+    "with remove, which takes no prompt",
+    4,
+    draws=False,
+    negative_prompt="unused",
+)
+"""What `remove` runs; it is no choice of `method`."""

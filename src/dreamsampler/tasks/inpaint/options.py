@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from dreamsampler.files import InputError
 from dreamsampler.images.header import MOST_PIXELS, check_mask, check_picture, transparent
-from dreamsampler.methods.registry import methods_of
+from dreamsampler.methods.inpaint.entries import REMOVE
+from dreamsampler.methods.registry import Method, methods_of
 from dreamsampler.tasks.inputs import ImageInput
 from dreamsampler.tasks.limits import Limits
 from dreamsampler.tasks.method_task import MethodTask
@@ -26,8 +27,7 @@ class InpaintOptions(MethodTask):
     image: ImageInput
     """picture to paint into: any size, any common format"""
     prompt: str | tuple[str, ...] = ()
-    """what the whole picture should show in the end; one for each mask, or one for all; without
-    one, what fits"""
+    """what the whole picture should show in the end; one for each mask, or one for all"""
     mask_image: ImageInput | tuple[ImageInput, ...] = ()
     """white is painted, black stays, grey is painted in part; of the size of the picture"""
     mask_mode: MaskMode = "white"
@@ -40,6 +40,8 @@ class InpaintOptions(MethodTask):
     """work on a window around the holes, at the model's own size: for holes in large pictures"""
     padding_mask_crop: int | None = None
     """with crop: pixels of context around the holes (by default half their extent)"""
+    remove: bool = False
+    """take away what the mask covers, without a prompt: what lies around it fills the hole"""
     negative_prompt: str | None = None
     """what it should not show (the null prompt if left out)"""
     method: InpaintMethod = "default"
@@ -84,14 +86,39 @@ class InpaintOptions(MethodTask):
         own = self.mask_mode == "alpha" and not self.masks
         return len(self.masks) + own + (self.expand is not None)
 
+    @property
+    def chosen(self) -> Method:
+        """The method; that of `remove` is no choice."""
+        return REMOVE if self.remove else super().chosen
+
     def check(self) -> None:
         """Refuse options that cannot be meant; ValueError."""
-        if not all(isinstance(p, str) and p.strip() for p in self.prompt):
+        if self.remove:
+            self._check_removal()
+        elif not self.prompt:
             raise InputError(
-                "a prompt is empty: say what the picture should show, or leave prompt out"
+                "a prompt is missing: say what the picture should show, or pass remove to take "
+                "away what the mask covers"
             )
+        elif not all(isinstance(p, str) and p.strip() for p in self.prompt):
+            raise InputError("a prompt is empty: say what the picture should show")
         super().check()
         self._check_holes()
+
+    def _check_removal(self) -> None:
+        words = [p for p in self.prompt if not isinstance(p, str) or p.strip()]
+        for name, value in {"prompt": words, "negative_prompt": self.negative_prompt,
+                            "expand": self.expand}.items():  # fmt: skip
+            if value:
+                raise InputError(
+                    f"remove fills the hole from what lies around it, and takes no {name}: leave "
+                    f"{name} out, or leave remove out"
+                )
+        if self.method != "default":
+            raise InputError(
+                f"remove has a method of its own: leave method {self.method} out, or leave remove "
+                "out and say what the picture should show"
+            )
 
     def _check_holes(self) -> None:
         if not self.holes:
@@ -99,7 +126,7 @@ class InpaintOptions(MethodTask):
                 "nothing is to be painted: pass a mask_image (white is painted), mask_mode alpha "
                 "for the picture's transparent pixels, or expand for more canvas"
             )
-        if len(self.prompt) not in (0, 1, self.holes):
+        if len(self.prompt) not in (1, self.holes) and not self.remove:
             raise InputError(
                 f"{len(self.prompt)} prompts came for {_counted(self)}: pass one prompt for each, "
                 "or a single one"

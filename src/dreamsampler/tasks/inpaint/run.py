@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dreamsampler.guidance import shares
-from dreamsampler.images.crop import Window
+from dreamsampler.images.crop import Window, extent
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
@@ -55,8 +55,9 @@ class InpaintRun(Run[InpaintOptions]):
         self.fit = Fit.to(size_hw, model.native_size, model.multiple, task.size)
         self._read = reader(model, self.fit, self.canvas.size, self.window)
         with self.timed("encode"), torch.no_grad():
-            warn_strange(model, 2 * self._shown[None] - 1, self.source.path)
-            prompts = list(task.prompt) or [""]
+            if not task.remove:
+                warn_strange(model, 2 * self._shown[None] - 1, self.source.path)
+            prompts = [""] if task.remove else list(task.prompt)
             prompts *= len(self.masks) if len(prompts) == 1 else 1
             self.inputs = InpaintInputs(
                 model,
@@ -77,6 +78,8 @@ class InpaintRun(Run[InpaintOptions]):
         return self._canvas
 
     def _window(self) -> Window:
+        if self.task.remove and not self.task.crop:
+            return Window.around(self.mask, extent(self.mask), self.model.native_size)
         if not self.task.crop:
             return Window(0, 0, *self.canvas.size)
         return Window.around(self.mask, self.task.padding_mask_crop, self.model.native_size)

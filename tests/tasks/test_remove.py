@@ -1,0 +1,59 @@
+"""`Inpaint(remove=True)`: a thing is taken away without a prompt."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import dreamsampler as ds
+from dreamsampler.files import InputError
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A disc on stripes, its mask, and the stripes alone."""
+    rows = np.tile(np.where(np.arange(72) // 4 % 2, 200, 90)[:, None], (1, 80)).astype(np.uint8)
+    empty = Image.fromarray(np.stack([rows, rows, 255 - rows], -1))
+    picture, mask = empty.copy(), Image.new("L", empty.size)
+    ImageDraw.Draw(picture).ellipse((30, 25, 50, 45), fill="red")
+    ImageDraw.Draw(mask).ellipse((28, 23, 52, 47), fill=255)
+    picture.save(tmp_path / "picture.png")
+    mask.save(tmp_path / "mask.png")
+    return tmp_path / "picture.png", tmp_path / "mask.png", empty
+
+
+def error(image, wanted):
+    return np.abs(np.asarray(image.convert("RGB")).astype(float) - np.asarray(wanted)).mean()
+
+
+@pytest.mark.parametrize("name", ["photo", "iconic"])
+def test_the_thing_is_gone_and_the_rest_is_as_it_was(files, name, request):
+    picture, mask, empty = files
+    result = ds.Inpaint(picture, mask_image=mask, remove=True)(ds.from_pretrained(name))
+    image, hole = result.images[0], np.asarray(Image.open(mask)) > 0
+    assert result.evaluations == 4
+    kept = np.asarray(image)[~hole] == np.asarray(Image.open(picture))[~hole]
+    assert kept.all()
+    assert error(image, empty) < 0.5 * error(Image.open(picture), empty)
+    if name == "photo":  # no autoencoder stands between
+        assert error(image, empty) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompt": "a cat"}, "takes no prompt"),
+        ({"negative_prompt": "a cat"}, "takes no negative_prompt"),
+        ({"expand": (0, 0, 4, 0)}, "takes no expand"),
+        ({"method": "repaint"}, "leave method repaint out"),
+        ({"guidance_scale": 3.0}, "no guidance_scale"),
+        ({"num_images": 2}, "draws no noise"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(files, options, words):
+    with pytest.raises(InputError, match=words):
+        ds.Inpaint(files[0], mask_image=files[1], remove=True, **options).check()
+
+
+def test_without_a_prompt_it_is_named(files):
+    with pytest.raises(InputError, match="pass remove"):
+        ds.Inpaint(files[0], mask_image=files[1]).check()
