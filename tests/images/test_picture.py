@@ -194,6 +194,8 @@ def test_float_and_32_bit_files_are_taken_where_their_range_is_known(tmp_path):
     assert (numbers(read.rgb, 65535)[..., 0] == whole).all()
     with pytest.raises(InputError, match="convert it"):
         open_picture(stored(tmp_path, Image.fromarray(whole * 1000), "in.tif"))
+    with pytest.raises(InputError, match="white may be 255 or 65535"):
+        open_picture(stored(tmp_path, Image.fromarray(whole % 256), "in.tif"))
 
 
 def test_of_an_animation_the_first_frame_is_used(tmp_path):

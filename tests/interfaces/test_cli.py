@@ -435,3 +435,11 @@ def test_the_demo_edits_the_pictures_of_the_examples_folder():
     examples = Path(__file__).parents[2] / "examples"
     for row in demo.EDITS:
         assert (demo.PICTURES / row.picture).read_bytes() == (examples / row.picture).read_bytes()
+
+
+def test_a_file_that_is_called_like_an_option(cli, tmp_path):
+    (tmp_path / "-cat.png").write_bytes(b"")
+    assert (
+        "no option -cat.png: if the file is meant, write ./-cat.png"
+        in cli("edit", "-cat.png", "--prompt", "x").err
+    )

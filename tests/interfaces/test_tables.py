@@ -66,6 +66,9 @@ def test_an_empty_file_has_no_encoding_to_find(tmp_path):
         ',image,prompt\n0,a.png,"one, two"\n',
         'Unnamed: 0,image,prompt\n0,a.png,"one, two"\n',
         'image,prompt\ra.png,"one, two"\r',
+        '\n,,\r\nimage,prompt\n\na.png,"one, two"\n',
+        "image|prompt\na.png|one, two\n",
+        'Image,PROMPT\na.png,"one, two"\n',
     ],
 )
 def test_what_spreadsheets_and_pandas_write_is_read(tmp_path, table):
@@ -82,6 +85,11 @@ def test_what_cannot_be_told_is_refused_by_name(tmp_path):
     lost, many = rows(tmp_path, b"image,,prompt\na.png,here,dog\na.png,,dog,more\n")
     assert "'here' stands in a column without a name" in str(lost)
     assert "4 cells for 3 columns" in str(many)
+    (open_quote,) = rows(tmp_path, b'image,prompt\na.png,"dog\na.png,fox\n')
+    assert "no CSV (unexpected end of data): quote its cells" in str(open_quote)
+    assert rows(tmp_path, b"Mask image,num-images\na.png,2\n") == [
+        {"mask_image": "a.png", "num_images": "2"}
+    ]
     (index,) = rows(tmp_path, b",image\nrow one,a.png\n")
     assert "'row one' stands in a column without a name" in str(index)
 

@@ -186,6 +186,11 @@ def _ranged(path: str | Path, grey: np.ndarray) -> np.ndarray:
             f"{path} has values from {grey.min():g} to {grey.max():g} but must be from 0 to {top}: "
             "convert it to 8 or 16 bits per sample"
         )
+    if top > 1 and 0 < grey.max() < 256:
+        raise InputError(
+            f"{path} has values up to {grey.max()} in 32 bits per sample, so white may be 255 or "
+            f"{top}: convert it to 8 or 16 bits per sample"
+        )
     return grey.astype(np.float32 if top == 1 else np.uint16)
 
 

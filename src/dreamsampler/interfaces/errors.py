@@ -103,6 +103,7 @@ def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
             continue
         near = difflib.get_close_matches(name, sorted(known), 1, 0.7)
         guess = f": did you mean {near[0]}?" if near else ""
+        guess = f": if the file is meant, write ./{each}" if os.path.lexists(each) else guess
         unknown.append(f"there is no option {name}{guess}")
     return "; ".join(unknown)
 

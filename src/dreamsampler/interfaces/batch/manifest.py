@@ -14,7 +14,7 @@ from dreamsampler.files import InputError, text_encoding
 LONGEST_LINE = 1 << 20
 """Characters of a JSON row; a recipe has a few thousand."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
 _INDEX = ("", "Unnamed: 0", "__index_level_0__")
 """Names of a column with which pandas numbers rows."""
 _MARKS = ("-mask", "_mask", ".mask")
@@ -88,16 +88,20 @@ def _check_names(names: list[str], what: str) -> None:
 
 
 def _of_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
-    """Cells between commas, semicolons or tabs, whichever makes most columns of the first line."""
+    """Cells between commas, semicolons, tabs or bars: what makes most columns of the first line.
+
+    Names of columns may be written as people do: Mask image, num-images.
+    """
     with open(path, encoding=text_encoding(path), newline="") as file:
-        first = file.readline()
+        first = next((line for line in iter(file.readline, "") if line.strip(",; \t\r\n")), "")
         separator = re.fullmatch(r"sep=(.)\s*", first)  # Excel's
         if separator is None:
             file.seek(0)
         try:
             delimiter = separator[1] if separator else max(_DELIMITERS, key=first.count)
-            lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            names = [name.strip() for name in next(lines, [])]
+            lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
+            names = next((row for row in lines if any(map(str.strip, row))), [])
+            names = [name if name in _INDEX else _option(name) for name in names]
         except (csv.Error, TypeError) as error:
             raise InputError(f"{path} is no CSV table ({error}): save it again") from None
         if not any(names):
@@ -114,6 +118,10 @@ def _of_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
             cells = [cell.strip() for cell in cells]
             if any(cells):
                 yield _cells(names, cells)
+
+
+def _option(column: str) -> str:
+    return re.sub(r"[\s-]+", "_", column.strip().lower())
 
 
 def _cells(names: list[str], cells: list[str]) -> dict[str, Any] | InputError:
