@@ -223,6 +223,10 @@ NAMED = {
     "copy of nothing": (f'<use href="#nothing"/>{A}', "use of something that is not in the file"),
     "copy of another file": (f'<use href="a.svg#b"/>{A}', "use of something"),
     "copy of itself": (f'<g id="i">{A}<use href="#i"/></g>', "use of itself"),
+    "copy of what is around it": (
+        f'<g id="i">{A}<pattern><use href="#i" id="k"/></pattern></g><use href="#k" x="9"/>',
+        "use of itself",
+    ),
     "overlap under opacity": (
         f'<g opacity=".5">{A}{B}</g>',
         "opacity of overl",

@@ -187,6 +187,10 @@ def test_a_folder_without_permission(refused, picture, tmp_path):
     refused(picture, output="locked/out.png", match="may not be written")
 
 
+def test_a_name_that_is_too_long(refused, picture):
+    refused(picture, output=300 * "x" + ".png", match="the name is too long: choose a shorter one")
+
+
 def test_a_full_disk_is_found_before_the_work(refused, picture):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))

@@ -16,12 +16,10 @@ SETS = {
     "twemoji": "iconify-json-twemoji-",
     "fluent": "iconify-json-fluent-emoji-flat-",
 }
-#: further sets, which the autoencoder alone learns from (`openmoji` measures, and never trains)
-MORE = {
-    "fxemoji": "iconify-json-fxemoji-",
-    "fluent-color": "iconify-json-fluent-emoji-[0-9]",
-    "openmoji": "iconify-json-openmoji-",
-}
+#: sets that the denoiser never saw, to look at edits of another style; no part saw OpenMoji
+UNSEEN = {"openmoji": "iconify-json-openmoji-", "fxemoji": "iconify-json-fxemoji-"}
+#: further sets for the autoencoder of 256 px (OpenMoji measures it, and never trains it)
+MORE = UNSEEN | {"fluent-color": "iconify-json-fluent-emoji-[0-9]"}
 GLYPH = 160
 MARGIN = 10
 

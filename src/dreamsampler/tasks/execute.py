@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -21,6 +22,7 @@ from dreamsampler.tasks.recipe import plain
 from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.prior import Prior
 
 
@@ -46,7 +48,7 @@ class Written:
 
 def execute(
     task: Task,
-    model: Prior | None,
+    model: Prior | BundledModels | None,
     output: Path,
     *,
     record: Path | None = None,
@@ -156,7 +158,7 @@ def check_paths(
         warnings.warn(f"{paths[0]}: JPEG changes every pixel a little, masked or not", stacklevel=2)
     recorded = [] if record is None else _record_files(task, record, paths)
     for path in [*paths, *recorded]:
-        if any(path.exists() and path.samefile(each) for each in inputs if each.exists()):
+        if os.path.exists(path) and any(path.samefile(p) for p in inputs if p.exists()):
             raise OutputError(f"{path} would replace its own input: choose another output name")
     if record is not None:
         check_folder(record)

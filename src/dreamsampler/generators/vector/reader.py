@@ -182,7 +182,7 @@ class Reader:
         linked = self.named.get(reference(element) or "")
         if linked is None:
             self.left_out["use of something that is not in the file"] += 1
-        elif id(linked) in state.above:
+        elif id(linked) in state.above or any(each is element for each in linked.iter("use")):
             self.left_out["use of itself"] += 1
         else:
             x, y, *sides = (self._length(name, state) for name in ("x", "y", "width", "height"))

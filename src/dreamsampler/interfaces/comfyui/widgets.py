@@ -12,6 +12,8 @@ UNSET, DEFAULT = -1, "default"
 """What a number (all are >= 0) and a choice show where the task takes its own."""
 _LONG = ("prompt", "source_prompt", "negative_prompt")
 _RANGE = (-(2**31), 2**31 - 1)
+SEEDS = 2**63
+"""Seeds of a task; other nodes have twice as many, which are folded."""
 
 
 def widgets(part: type) -> tuple[dict[str, Widget], dict[str, Widget]]:
@@ -36,6 +38,8 @@ def read_widgets(part: type, values: dict[str, Any]) -> dict[str, Any]:
         >>> from dreamsampler.tasks import Edit
         >>> read_widgets(Edit, {"prompt": "a dog", "strength": -1.0, "seed": 3})
         {'prompt': 'a dog', 'seed': 3}
+        >>> read_widgets(Edit, {"prompt": "a dog", "seed": 2**64 - 1})["seed"] == 2**63 - 1
+        True
     """
     found: dict[str, Any] = {}
     for option in options_of(part).values():
@@ -46,6 +50,8 @@ def read_widgets(part: type, values: dict[str, Any]) -> dict[str, Any]:
             continue
         if option.kind in ("texts", "files"):  # a line may begin with [, which is no JSON here
             value = [line for line in str(value).splitlines() if line.strip()]
+        if option.name == "seed" and isinstance(value, int) and value >= SEEDS:
+            value %= SEEDS
         found[option.name] = option.read(value)
     return found
 
