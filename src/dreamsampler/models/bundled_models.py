@@ -41,15 +41,17 @@ class BundledModels:
         """What they compute in."""
         return self.named(BUNDLED).dtype
 
-    def choose(self, x: Image | None) -> tuple[Pretrained, str]:
+    def choose(self, x: Image | str | None) -> tuple[Pretrained, str]:
         """The model that knows a picture, and why it was taken, in words.
 
             photo  where  mean |z0(z_u) - z|^2 of the drawings' model is above a limit
 
         Args:
-            x: the picture in [-1, 1], about as it was before it was degraded; None for what the
-                model of photographs cannot do, such as prompts.
+            x: the picture in [-1, 1], about as it was before it was degraded; the name of a model,
+                or None for what the model of photographs cannot do, such as prompts.
         """
+        if isinstance(x, str):
+            return self.named(x), f"{x} (this task is best in pixels)"
         drawings = self.named(BUNDLED)
         if x is None:
             return drawings, ""

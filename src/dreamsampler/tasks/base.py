@@ -136,8 +136,8 @@ class Task(ABC):
 
         check_output(path, reserve)
 
-    def shown(self) -> Image | None:
-        """A picture in [-1, 1] that chooses the bundled model; None takes that of drawings."""
+    def shown(self) -> Image | str | None:
+        """A picture in [-1, 1] that chooses the bundled model, or its name; None is drawings'."""
         return None
 
     @abstractmethod

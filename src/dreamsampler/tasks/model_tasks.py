@@ -51,11 +51,11 @@ class Inpaint(InpaintOptions):
         >>> task(ds.from_pretrained()).save("nerd.png")                          # doctest: +SKIP
     """
 
-    def shown(self) -> Image | None:
-        """As `Task.shown`: of `remove`, the picture with its holes closed smoothly."""
-        from dreamsampler.tasks.inpaint.run import shown
+    def shown(self) -> str | None:
+        """As `Task.shown`: `remove` is best in pixels, of drawings as well."""
+        from dreamsampler.models.alias import PHOTO
 
-        return shown(self) if self.remove else None
+        return PHOTO if self.remove else None
 
     def start(self, model: Prior) -> InpaintRun:
         """As `Task.start`."""
