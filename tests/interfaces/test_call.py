@@ -158,6 +158,7 @@ def test_models_are_listed_and_described(cli, control):
     assert "--call image=: a picture (@FILE), a tensor" in said
     document = json.loads(cli("models", "--describe", "iconic", "--json").out)
     assert document["pipeline"] == "StableDiffusionPipeline"
+    assert {"cat", "gray", "face"} < set(document["words"])
     names = [each["name"] for each in document["call"]]
     assert "clip_skip" in names and not {"height", "prompt", "latents"} & set(names)
     assert main(["models", "--describe", "nonsense"]) == 2

@@ -1,12 +1,16 @@
 """Models of pixels: closed forms, UNet2DModel folders, any denoiser, tiles, what is refused."""
 
+import threading
+
 import pytest
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from dreamsampler import Edit, Restore, from_denoiser, from_pipe, from_pretrained
+from dreamsampler.cancel import Canceled
 from dreamsampler.models import ModelError
 
 SPREAD = 0.2
@@ -184,3 +188,58 @@ def test_the_shipped_model_takes_noise_off_pictures():
     after = ((found.z0 + 1) / 2 - clean).square().mean()
     assert 10 * (before / after).log10() > 6
     assert prior.native_size == 0
+
+
+class TinyDRUNet(torch.nn.Module):
+    """What deepinv's DRUNet is called and computes like: a map of sigma beside the colors, sides
+    that it divides by 8, its answer the clean picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Conv2d(4, 8, 3, padding=1, bias=False)
+        self.down = torch.nn.Conv2d(8, 8, 8, stride=8, bias=False)
+        self.up = torch.nn.ConvTranspose2d(8, 8, 8, stride=8, bias=False)
+        self.tail = torch.nn.Conv2d(8, 3, 3, padding=1, bias=False)
+
+    def forward(self, x, sigma):
+        level = torch.as_tensor(sigma, dtype=x.dtype).expand(len(x), 1, *x.shape[2:])
+        h = self.head(torch.cat([x, level], 1))
+        return x - self.tail(h + self.up(self.down(h)))
+
+
+def test_a_drunet_in_safetensors_is_a_prior(tmp_path):
+    """Its file into its module, the module into `from_denoiser`; sides of 21 and 30 are padded."""
+    torch.manual_seed(0)
+    save_file(TinyDRUNet().state_dict(), tmp_path / "drunet_color.safetensors")
+    torch.manual_seed(1)
+    network = TinyDRUNet().eval()
+    network.load_state_dict(load_file(tmp_path / "drunet_color.safetensors"))
+    y, noise = 0.3 + 0.4 * torch.rand(3, 21, 30, generator=torch.Generator().manual_seed(2)), 0.1
+    prior = from_denoiser(network, sigma_max=50 / 255)
+    level = prior.schedule.at_flow(2 * noise / (1 + 2 * noise))
+    (found,) = prior.predict(level.alpha * (2 * y[None] - 1), level, [prior.condition("")])
+    padded = torch.nn.functional.pad(y[None], (0, 2, 0, 3), "reflect")
+    with torch.no_grad():
+        wanted = network(padded, noise)[..., :21, :30]
+    torch.testing.assert_close((found.z0 + 1) / 2, wanted, atol=1e-5, rtol=1e-5)
+    out = Restore(y, "none", noise=noise)(prior, progress=False)
+    assert out.evaluations == 1 and out.recipe["model"]["name"] == "denoiser"
+
+
+def test_steps_for_noise_alone_are_refused():
+    task = Restore(torch.rand(3, 16, 16), "none", noise=0.1, num_inference_steps=5)
+    with pytest.raises(ValueError, match="takes noise alone off in one step: leave it out"):
+        task(from_denoiser(shrink), progress=False)
+
+
+def test_a_large_picture_tells_its_parts_and_can_be_canceled():
+    prior, heard = from_denoiser(shrink, tiling=64), []
+    y = torch.full((3, 100, 150), 0.5)
+    y[:, 50:] = 0.6
+    task = Restore(y, "none", noise=0.1)
+    task(prior, progress=lambda state: heard.append((state.stage, state.part)))
+    parts = [part for stage, part in heard if stage == "step"]
+    assert len(set(parts)) >= 6 and parts[1:-1] == sorted(parts[1:-1]) and max(parts) < 1
+    flag = threading.Event()
+    with pytest.raises(Canceled):
+        task(prior, progress=lambda state: state.part > 0.3 and flag.set(), cancel=flag)

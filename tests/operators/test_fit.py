@@ -71,6 +71,16 @@ def test_sharp_texture_counts_as_noise():
     assert estimate_noise(stored(texture(), 0.005)) > 1.2 * 0.005
 
 
+@pytest.mark.parametrize("noise", [0.01, 0.02, 0.05])
+def test_texture_that_all_colors_share_is_no_noise(noise):
+    """As the texture of photographs is; gray pictures have nothing to tell the two apart."""
+    shared = texture()[:, :1] * torch.tensor([0.9, 1.0, 0.8]).view(1, 3, 1, 1)
+    assert abs(estimate_noise(stored(shared, noise)) / noise - 1) < 0.11
+    assert estimate_noise(stored(shared, 0)) < 0.006
+    gray = stored(drawing(0)[:, :1], noise).expand(-1, 3, -1, -1)
+    assert abs(estimate_noise(gray) / noise - 1) < 0.1
+
+
 @pytest.mark.parametrize("shade", [0.0, 0.5, 1.0])
 def test_a_gray_card_has_its_noise_even_where_half_of_it_is_cut_off(shade):
     card = torch.full((1, 1, 64, 64), shade)

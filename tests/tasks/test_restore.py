@@ -166,6 +166,13 @@ def test_noise_is_found(prior, blurred):
     assert run.data.noise == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_file_without_noise_is_told_so(prior, tmp_path):
+    path = write(tmp_path / "clean.png", torch.linspace(0, 1, 48).expand(1, 3, 48, 48))
+    run = quick(path, "none", noise="auto").start(prior).run()
+    run.pictures()
+    assert run.report["note"] == "no noise was found"
+
+
 def test_no_noise_means_the_rounding_of_the_file(prior, blurred):
     run = quick(blurred, noise=0).start(prior)
     assert run.data.noise == pytest.approx(1 / 255 / 12**0.5)

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
+from training.data.words import write_words
 from training.denoiser import network as model
 
 INDEX = {
@@ -98,6 +99,7 @@ def export(run: Path, vae: Path, tokenizer: Path, out: Path) -> int:
     export_tokenizer(words, out / "tokenizer")
     model.scheduler().save_pretrained(out / "scheduler")
     write_json(out / "model_index.json", INDEX)
+    write_words(out)
     for weights in out.rglob("*.safetensors"):
         weights.chmod(0o644)
     return step

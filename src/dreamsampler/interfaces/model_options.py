@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from dreamsampler.files import InputError
 
 if TYPE_CHECKING:
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.load import Pretrained
 
 ADDED = {
@@ -23,13 +24,18 @@ ADDED = {
 """Options that add something to a model, and what that is called."""
 
 
+AUTO = "auto"
+"""The bundled model that knows the picture."""
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """What decides how much memory a model takes."""
 
-    model: str = "iconic"
-    """iconic (comes with the package), an alias (sd15, sdxl, flux-dev, ...), a hub id, a diffusers
-    folder, or a .safetensors file"""
+    model: str = AUTO
+    """iconic or photo (they come with the package), an alias (sd15, sdxl, flux-dev, ...), a hub id,
+    a diffusers folder, or a .safetensors file; auto is iconic, or photo where restore, or inpaint
+    with remove, gets a photograph and no prompt"""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """precision of the networks; auto takes float16 for large models on CUDA, else float32"""
     device: str | None = None
@@ -48,6 +54,11 @@ class LoadOptions:
     """side of the tiles, in pixels, in which pictures are encoded and decoded: less memory"""
     gradient_checkpointing: bool = False
     """less memory for gradients, for a third more time"""
+
+    @property
+    def named(self) -> str:
+        """The model, that of drawings for auto."""
+        return "iconic" if self.model == AUTO else self.model
 
     def arguments(self) -> dict[str, Any]:
         """The options besides the model, as `from_pretrained` and `make_plan` take them."""
@@ -88,8 +99,18 @@ class ModelOptions(LoadOptions):
     preview: str | None = None
     """folder or hub id of a tiny autoencoder (TAESD) that draws the steps of --record"""
 
-    def load(self) -> Pretrained:
-        """The model; imports torch and diffusers."""
+    def load(self) -> Pretrained | BundledModels:
+        """The model; for auto, and nothing that is added to one, both; imports torch, diffusers."""
+        both = {each.name for each in fields(LoadOptions)} - {"revision", "distilled"}
+        usual = all(getattr(self, f.name) == f.default for f in fields(self) if f.name not in both)
+        if self.model != AUTO or not usual:
+            return self.load_one(self.named)
+        from dreamsampler.models.bundled_models import BundledModels
+
+        return BundledModels(self.load_one)
+
+    def load_one(self, name: str) -> Pretrained:
+        """A model under these options; imports torch and diffusers."""
         from dreamsampler.models.load import from_pretrained
 
         given = {**self.arguments(), "lora": dict(map(lora_strength, self.lora))}
@@ -98,7 +119,7 @@ class ModelOptions(LoadOptions):
             "controlnet": self.controlnet or None,
             "quantization_config": _object("quantization_config", self.quantization_config),
         }
-        return from_pretrained(self.model, **{**given, **self._call()})
+        return from_pretrained(name, **{**given, **self._call()})
 
     def under(self, model: Any) -> Any:
         """A loaded model under the arguments of this call; None if it must be loaded anew."""
@@ -115,7 +136,7 @@ class ModelOptions(LoadOptions):
 
         names = ("pipeline", "controlnet", "config", "revision", "local_files_only")
         where: dict[str, Any] = {n: v for n, v in self.arguments().items() if n in names}
-        return typed_call(describe(self.model, **where).pipeline, named_values("call", self.call))
+        return typed_call(describe(self.named, **where).pipeline, named_values("call", self.call))
 
 
 def _object(option: str, text: str | None) -> dict[str, Any] | None:

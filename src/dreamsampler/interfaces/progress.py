@@ -56,7 +56,7 @@ class Bar:
         """Show how far a run is; a callback for `execute`."""
         if progress.run is not None and progress.stage in ("fit", "step"):
             name = "fit" if progress.stage == "fit" else progress.run.task.name()
-            self._count(progress.done, progress.total, name)
+            self._count(progress.done, progress.total, name, progress.part)
         else:
             self.stage(STAGES[progress.stage])
 
@@ -67,13 +67,13 @@ class Bar:
             yield item
             self._count(count, total, name)
 
-    def _count(self, done: int, total: int, name: str) -> None:
+    def _count(self, done: int, total: int, name: str, part: float = 0.0) -> None:
         bar = self._progress.tasks[0]
         if bar.description != name:
             self._progress.reset(self._task, total=total, description=name)
-        self._progress.update(self._task, completed=done, total=total)
+        self._progress.update(self._task, completed=done + part, total=total)
         left = "" if bar.time_remaining is None else f"  {_clock(bar.time_remaining)} left"
-        self._progress.update(self._task, count=f"{done}/{total}{left}")
+        self._progress.update(self._task, count=f"{done + part:.3g}/{total}{left}")
 
 
 def _clock(seconds: float) -> str:

@@ -14,6 +14,7 @@ from dreamsampler.models.pipeline import control_class, find_image_prompt, pipel
 from dreamsampler.models.single_file import file_kind, find_config
 from dreamsampler.models.source import config_folder, local_path, split_revision
 from dreamsampler.models.weights import fingerprint, read_json, weight_files
+from dreamsampler.models.words import read_words
 
 
 class Described(NamedTuple):
@@ -23,11 +24,13 @@ class Described(NamedTuple):
         pipeline: its class in diffusers.
         parts: part -> its class.
         arguments: what may be passed to the pipeline's call.
+        words: that it was trained on, sorted; empty if they are not known.
     """
 
     pipeline: type
     parts: dict[str, str]
     arguments: list[Argument]
+    words: list[str]
 
 
 def describe(
@@ -71,7 +74,7 @@ def describe(
         name = control_class(name, str(read_json(index).get("_class_name")))
     kind = pipeline_class(name)
     parts = {part: kind for part, (_, kind) in components(folder).items()}
-    return Described(kind, parts, arguments_of(kind))
+    return Described(kind, parts, arguments_of(kind), sorted(read_words(folder)))
 
 
 def recorded(

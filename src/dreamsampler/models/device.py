@@ -78,6 +78,13 @@ def choose_dtype(
     return chosen
 
 
+def has_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16, and PyTorch may use them."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    found = any(getattr(torch.cpu, name, bool)() for name in names)
+    return found and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def device_of(module: nn.Module) -> torch.device:
     """Where a module computes; if accelerate keeps its weights elsewhere, a hook knows."""
     first = next(module.parameters()).device

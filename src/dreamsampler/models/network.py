@@ -29,6 +29,7 @@ from dreamsampler.models.family import Family, TextCondition
 from dreamsampler.models.finite import FiniteCheck
 from dreamsampler.models.guided import guided_conditions
 from dreamsampler.models.libraries import quiet
+from dreamsampler.models.words import warn_unknown
 
 _CACHED_PROMPTS = 64
 _Placement: TypeAlias = tuple[torch.device, torch.dtype]
@@ -62,6 +63,7 @@ class NetworkPrior:
             the difference of two readings.
         grid: n, if a distilled network was trained at the times i/n only (`few_steps`).
         added: the LoRAs and learned words in it, for recipes.
+        words: that it was trained on, if they are known; others are named in a warning.
 
     Example:
         >>> from dreamsampler.models.load import from_pretrained
@@ -88,6 +90,7 @@ class NetworkPrior:
         self.target: Target = family.target
         self.grid: int | None = None
         self.added: dict[str, Any] = {}
+        self.words: frozenset[str] = frozenset()
         self._owned, self._reload, self._preview = owned, reload, preview
         self._conditions: dict[str, TextCondition] = {}
         self._finite, self._placements = FiniteCheck(), dict[int, tuple[_Placement, _Placement]]()
@@ -193,11 +196,14 @@ class NetworkPrior:
 
         Warns:
             PromptTruncated: the prompt is too long for the encoder; names the lost words.
+            UserWarning: words that a small model was not trained on.
 
         Raises:
             ModelError: an argument that the model does not have.
         """
         words = prompt or ""
+        if self.words:
+            warn_unknown(self.name, words, self.words)
         if self._owned and words in self._conditions and not call:
             return self._conditions[words]
         if not self.family.encoders and self._reload is not None:
@@ -256,16 +262,7 @@ class NetworkPrior:
     def inpainting_condition(
         self, condition: TextCondition, x: Image, mask: Tensor
     ) -> TextCondition:
-        """A condition of an inpainting network (9 channels) with the known part of a picture.
-
-        Args:
-            condition: of the prompt.
-            x: the picture, (b, 3, h, w) in [-1, 1].
-            mask: (b, 1, h, w) in [0, 1]; white is to be painted.
-
-        Raises:
-            ModelError: a network without channels for it.
-        """
+        """As `Inpainting.inpainting_condition`; ModelError if the network takes none."""
         if not self.inpaints:
             raise ModelError(
                 f"{self.name or 'this model'} has no inpainting network: use the task's own mask"

@@ -64,7 +64,7 @@ def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | No
     Raises:
         ModelError: as `from_pipe`.
     """
-    if not isinstance(prior.family, DrivenFamily):
+    if not isinstance(getattr(prior, "family", None), DrivenFamily):
         return None
     made = from_pipe(prior.family.pipeline.pipe, **call)
     made.use(prior.name, prior.revision, None)

@@ -120,7 +120,13 @@ class Inpainting(Prior, Protocol):
         ...
 
     def inpainting_condition(self, condition: Condition, x: Image, mask: Image) -> Condition:
-        """The condition with a picture without what is under a mask."""
+        """A condition of an inpainting network (9 channels) with the known part of a picture.
+
+        Args:
+            condition: of the prompt.
+            x: the picture, (b, 3, h, w) in [-1, 1].
+            mask: (b, 1, h, w) in [0, 1]; white is to be painted.
+        """
         ...
 
 

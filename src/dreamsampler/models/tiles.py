@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from dreamsampler.cancel import check_canceled
+from dreamsampler.parts import tell_part
 
 OVERLAP = 0.25
 """Share of a tile's side that it shares with its neighbor."""
@@ -45,21 +49,23 @@ def by_tiles(
     h, w = (n * up // down for n in x.shape[2:])
     weights = x.new_zeros(1, 1, h, w)
     total = x.new_zeros(0)
-    for top in _starts(x.shape[2], side, step):
-        for left in _starts(x.shape[3], side, step):
-            tile = x[:, :, top : top + side, left : left + side]
-            if torch.is_grad_enabled() and tile.requires_grad:
-                made = checkpoint(apply, tile, use_reentrant=False)
-            else:
-                made = apply(tile)
-            assert isinstance(made, Tensor)
-            total = total if len(total) else made.new_zeros(*made.shape[:2], h, w)
-            t, u = top * up // down, left * up // down
-            rows, columns = slice(t, t + made.shape[2]), slice(u, u + made.shape[3])
-            ramps = (_ramp(r, n, overlap).to(made) for r, n in ((rows, h), (columns, w)))
-            weight = next(ramps)[:, None] * next(ramps)
-            total[:, :, rows, columns] += made * weight
-            weights[:, :, rows, columns] += weight
+    places = list(product(*(_starts(n, side, step) for n in x.shape[2:])))
+    for done, (top, left) in enumerate(places):
+        check_canceled()
+        tell_part(done / len(places))
+        tile = x[:, :, top : top + side, left : left + side]
+        if torch.is_grad_enabled() and tile.requires_grad:
+            made = checkpoint(apply, tile, use_reentrant=False)
+        else:
+            made = apply(tile)
+        assert isinstance(made, Tensor)
+        total = total if len(total) else made.new_zeros(*made.shape[:2], h, w)
+        t, u = top * up // down, left * up // down
+        rows, columns = slice(t, t + made.shape[2]), slice(u, u + made.shape[3])
+        ramps = (_ramp(r, n, overlap).to(made) for r, n in ((rows, h), (columns, w)))
+        weight = next(ramps)[:, None] * next(ramps)
+        total[:, :, rows, columns] += made * weight
+        weights[:, :, rows, columns] += weight
     return total / weights
 
 

@@ -14,6 +14,9 @@ from dreamsampler.maths import Latent, Step, Weight, weigh
 from dreamsampler.operators import Operator, input_size, is_linear, prox_l2
 from dreamsampler.regularizers.regularizer import Regularizer
 
+BINS = 1 << 16
+"""Of the values of a large picture; a bin is small against the rounding of 8 bits."""
+
 
 @final
 @dataclass
@@ -191,7 +194,10 @@ def expected_residual(clean: Tensor, noise: float) -> float:
         >>> round(expected_residual(torch.ones(1, 1, 2, 2), 0.02) / 0.02, 4)
         0.7071
     """
-    m = clean.double()
+    m, count = clean.double().flatten(), torch.ones(1, dtype=torch.float64)
+    if len(m) > 2 * BINS:  # a smooth function of m alone
+        count = torch.histc(clean.float().clamp(0, 1), BINS, 0, 1).double() / len(m) * BINS
+        m = (torch.arange(BINS, dtype=torch.float64, device=m.device) + 0.5) / BINS
     u, low = (1 - m) / noise, m / noise
     # a mean outside of [0, 1] is read as one on the bound: its own distance is no noise
     u, low = u.clamp_min(0), low.clamp_min(0)
@@ -199,7 +205,7 @@ def expected_residual(clean: Tensor, noise: float) -> float:
     above, below = (0.5 * torch.erfc(t / 2**0.5) for t in (u, low))
     inside = (1 - above - u * phi_u) - (below + low * phi_l)
     second = inside + u.square() * above + low.square() * below
-    return float(noise * second.mean().sqrt())
+    return float(noise * (count.to(second) * second).mean().sqrt())
 
 
 def two_stages(data: Measurement, spread: Weight, weight: Weight) -> Regularizer:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from dreamsampler.cancel import Flag, cancellable, check_canceled
-from dreamsampler.files import InputError, numbered
+from dreamsampler.files import numbered
+from dreamsampler.parts import heard_by
 from dreamsampler.tasks.inputs import check_texts, describe_input, in_memory, option_of_input
 from dreamsampler.tasks.limits import LIMITS, Limits
+from dreamsampler.tasks.model_choice import model_of
 from dreamsampler.tasks.options import check_options, with_python_scalars
 from dreamsampler.tasks.progress import Progress, ProgressCallback, shown_progress
-from dreamsampler.tasks.recipe import describe_model, now, plain, tagged, versions
+from dreamsampler.tasks.recipe import describe_model, now, plain, source_of, tagged, versions
 from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from dreamsampler.generators.field import Mesh
     from dreamsampler.images.picture import Picture
     from dreamsampler.maths import Image, Step
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.prior import Prior
 
 
@@ -133,6 +136,10 @@ class Task(ABC):
 
         check_output(path, reserve)
 
+    def shown(self) -> Image | None:
+        """A picture in [-1, 1] that chooses the bundled model; None takes that of drawings."""
+        return None
+
     @abstractmethod
     def start(self, model: Prior) -> Run[Any]:
         """Open and encode; iterate over the result to run: `for step in task.start(model): ...`.
@@ -143,7 +150,7 @@ class Task(ABC):
 
     def __call__(
         self,
-        model: Prior | None = None,
+        model: Prior | BundledModels | None = None,
         *,
         progress: bool | ProgressCallback = True,
         cancel: Flag | None = None,
@@ -151,13 +158,13 @@ class Task(ABC):
         """Run the task to its end.
 
         Args:
-            model: from `from_pretrained` or `from_pipe`; not needed by Degrade and MakeScene.
+            model: from `from_pretrained` or `from_pipe`; None for a bundled one (`shown`).
             progress: True for a bar in terminals and notebooks, False for none, or a function that
                 is called with a `Progress` whenever that changes, and may call `run.stop()` on it.
             cancel: a flag, such as a `threading.Event`; once it is set, `Canceled` is raised.
 
         Raises:
-            ValueError: options that cannot be meant, inputs that cannot be used, or no model.
+            ValueError: options that cannot be meant, or inputs that cannot be used.
             Canceled: the flag was set.
 
         Example:
@@ -166,21 +173,18 @@ class Task(ABC):
             >>> out.images[0].size                                               # doctest: +SKIP
             (512, 512)
         """
-        if model is None and self.USES_MODEL:
-            raise InputError(f"{self.name()} needs a model: pass dreamsampler.from_pretrained()")
-        if isinstance(model, str | Path):
-            raise InputError(
-                f"{model} is a name: pass dreamsampler.from_pretrained({str(model)!r})"
-            )
         with shown_progress(progress, self.name()) as tell, cancellable(cancel):
             check_canceled()
             tell(Progress("read"))
-            run = self.start(model)  # type: ignore[arg-type]  # None where no model is used
+            chosen, why = model_of(self, model)
+            run = self.start(chosen)
+            run.model_choice = why
             for count in run.fitting():
                 tell(Progress("fit", count, run.fit_total, run))
             tell(Progress("step", 0, run.total, run))
-            for step in run:
-                tell(Progress("step", run.done, run.total, run, step))
+            with heard_by(lambda part: tell(Progress("step", run.done, run.total, run, part=part))):
+                for step in run:
+                    tell(Progress("step", run.done, run.total, run, step))
             tell(Progress("decode", run.total, run.total, run))
             return run.result()
 
@@ -198,6 +202,7 @@ class Run(ABC, Generic[TaskType]):
         seconds: stage -> how long it took.
         evaluations: network evaluations of the loop so far, images times prompts.
         total: how many steps a whole run has.
+        model_choice: why the model was taken, if none was named.
         done: how many there were.
         last: the newest step; None before the first one, and in a run of no steps.
         fit_total: optimizer steps before the first step.
@@ -212,6 +217,7 @@ class Run(ABC, Generic[TaskType]):
         self.seconds: dict[str, float] = {}
         self.evaluations = self.total = self.done = self.fit_total = 0
         self.last: Step | None = None
+        self.model_choice = ""
         self._steps: Iterator[Step] = iter(())
         self._pictures: list[Tensor] | None = None
 
@@ -233,10 +239,10 @@ class Run(ABC, Generic[TaskType]):
         self.seconds.setdefault("loop", 0.0)
         while True:
             check_canceled()
-            before = _evaluations(self.model)
+            before = getattr(self.model, "evaluations", 0)
             with self.timed("loop"):
                 step = next(self._steps, None)
-            self.evaluations += _evaluations(self.model) - before
+            self.evaluations += getattr(self.model, "evaluations", 0) - before
             if step is None:
                 return
             self.done, self.last = self.done + 1, step
@@ -300,6 +306,11 @@ class Run(ABC, Generic[TaskType]):
         return {}
 
     @property
+    def full_report(self) -> dict[str, Any]:
+        """The report, and why the model was taken."""
+        return self.report | ({"model": self.model_choice} if self.model_choice else {})
+
+    @property
     def svg(self) -> str | None:
         """The result as SVG; None where it is none."""
         return None
@@ -338,10 +349,13 @@ class Run(ABC, Generic[TaskType]):
             "options": options,
             "settings": task.settings,
             "model": describe_model(self.model),
-            "input": {**self._input(first), "files": [describe_input(each) for each in others]},
+            "input": {
+                **source_of(first, self.source),
+                "files": [describe_input(each) for each in others],
+            },
             "seeds": self.seeds,
             "evaluations": self.evaluations,
-            "report": self.report,
+            "report": self.full_report,
             "seconds": {n: round(v, 4) for n, v in {**(seconds or {}), **self.seconds}.items()},
             "versions": {n: v for n, v in versions().items() if n != "dreamsampler"},
             "date": now(),
@@ -349,18 +363,6 @@ class Run(ABC, Generic[TaskType]):
         if not task.USES_MODEL:
             del recipe["model"], recipe["evaluations"]
         return plain(recipe)
-
-    def _input(self, first: Any) -> dict[str, Any]:
-        source = self.source
-        described = {"name": source.path and source.path.name, "sha256": source.sha256}
-        if isinstance(first, str | Path) and source.path not in (None, Path(first)):
-            described = describe_input(first)  # the cameras of a scene, whose source is a view
-        return {
-            **described,
-            "width": source.size[1],
-            "height": source.size[0],
-            "mode": source.mode,
-        }
 
     def files(self) -> list[tuple[Tensor, Picture, dict[str, Any]]]:
         """What is written: (picture, the one it was made from, what its recipe adds) each."""
@@ -392,8 +394,3 @@ class Run(ABC, Generic[TaskType]):
         """Write what a run has to show besides its steps: the files of `Task.RECORDS`."""
         del folder
         return []
-
-
-def _evaluations(model: Any) -> int:
-    """Network evaluations so far, of models that count them."""
-    return getattr(model, "evaluations", 0)

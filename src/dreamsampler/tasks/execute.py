@@ -22,6 +22,7 @@ from dreamsampler.tasks.recipe import plain
 from dreamsampler.tasks.result import Result
 
 if TYPE_CHECKING:
+    from dreamsampler.models.bundled_models import BundledModels
     from dreamsampler.models.prior import Prior
 
 
@@ -47,7 +48,7 @@ class Written:
 
 def execute(
     task: Task,
-    model: Prior | None,
+    model: Prior | BundledModels | None,
     output: Path,
     *,
     record: Path | None = None,

@@ -12,6 +12,7 @@ from dreamsampler.tasks.restore.options import RestoreOptions
 from dreamsampler.tasks.vectorize.options import VectorizeOptions
 
 if TYPE_CHECKING:
+    from dreamsampler.maths import Image
     from dreamsampler.models.prior import Prior
     from dreamsampler.tasks.edit.run import EditRun
     from dreamsampler.tasks.inpaint.run import InpaintRun
@@ -50,6 +51,12 @@ class Inpaint(InpaintOptions):
         >>> task(ds.from_pretrained()).save("nerd.png")                          # doctest: +SKIP
     """
 
+    def shown(self) -> Image | None:
+        """As `Task.shown`: of `remove`, the picture with its holes closed smoothly."""
+        from dreamsampler.tasks.inpaint.run import shown
+
+        return shown(self) if self.remove else None
+
     def start(self, model: Prior) -> InpaintRun:
         """As `Task.start`."""
         from dreamsampler.tasks.inpaint.run import InpaintRun
@@ -69,6 +76,12 @@ class Restore(RestoreOptions):
         >>> out = task(ds.from_pretrained())                                       # doctest: +SKIP
         >>> out.save("sharp.png"); print(out.report)                               # doctest: +SKIP
     """
+
+    def shown(self) -> Image | None:
+        """As `Task.shown`: without a prompt, what the picture was like before."""
+        from dreamsampler.tasks.restore.run import shown
+
+        return None if (self.prompt or "").strip() else shown(self)
 
     def start(self, model: Prior) -> RestoreRun:
         """As `Task.start`."""

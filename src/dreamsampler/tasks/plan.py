@@ -30,6 +30,7 @@ class Plan:
         title: its family.
         dtype: of the networks.
         size: height and width of the picture in the model, in pixels.
+        own_size: whether the model has a size of its own; else it is the picture's.
         parameters: part -> how many numbers it was trained to.
         weights: of all parts, in bytes.
         peak: expected most memory of the device, in bytes.
@@ -45,6 +46,7 @@ class Plan:
     title: str
     dtype: str
     size: tuple[int, int]
+    own_size: bool
     parameters: dict[str, int]
     weights: int
     peak: int
@@ -135,6 +137,7 @@ def make_plan(
         step.title,
         str(skeleton.dtype).removeprefix("torch."),
         tally.size,
+        skeleton.family.native_cells > 0,
         {part.name: part.parameters for part in step.parts},
         step.weights,
         step.peak(offload=offload, release_text_encoders=release_text_encoders),

@@ -26,6 +26,7 @@ class Progress:
         total: how many there will be.
         run: the `Run`; None while it is being started.
         step: the newest step, in stage "step"; None before the first one.
+        part: share of the next step that is done, where it is a long one.
     """
 
     stage: Stage
@@ -33,6 +34,7 @@ class Progress:
     total: int = 0
     run: Any = None
     step: Step | None = None
+    part: float = 0.0
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
@@ -53,7 +55,7 @@ def shown_progress(progress: bool | ProgressCallback, name: str) -> Iterator[Pro
 
         def tell(state: Progress) -> None:
             bar.set_postfix_str("" if state.stage == "step" else state.stage, refresh=False)
-            bar.total, bar.n = state.total, state.done
+            bar.total, bar.n = state.total, state.done + state.part
             bar.refresh()
 
         yield tell

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dreamsampler.tasks.inputs import describe_input
 from dreamsampler.version import __version__
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
@@ -46,6 +47,10 @@ def upgrade(recipe: Mapping[str, Any]) -> dict[str, Any]:
     found |= {new: options[old] for old, new in known.items()}
     if "preset" in known and found["method"] == "paper":
         found["method"] = "dreamsampler"
+    settings = recipe.get("settings")
+    plain_edit = recipe.get("task") == "edit" and found.get("method") == "default"
+    if plain_edit and isinstance(settings, dict) and "redraw" not in settings:
+        found["method"] = "anchored"  # which was the default
     words = found.get("regularize")
     if isinstance(words, str):
         old = "|".join(REGULARIZERS)
@@ -82,6 +87,24 @@ def describe_model(model: Any) -> dict[str, Any]:
             **getattr(model, "added", {}),
         }
     )
+
+
+def source_of(first: Any, source: Any) -> dict[str, Any]:
+    """What a recipe says of the main input: name, hash, size, mode.
+
+    Args:
+        first: it, as the task has it.
+        source: the picture that was read.
+    """
+    described = {"name": source.path and source.path.name, "sha256": source.sha256}
+    if isinstance(first, str | Path) and source.path not in (None, Path(first)):
+        described = describe_input(first)  # the cameras of a scene, whose source is a view
+    return {
+        **described,
+        "width": source.size[1],
+        "height": source.size[0],
+        "mode": source.mode,
+    }
 
 
 def now() -> str:

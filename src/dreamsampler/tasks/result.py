@@ -55,7 +55,7 @@ class Result:
     @cached_property
     def report(self) -> dict[str, Any]:
         """What was measured on the result."""
-        return self.run.report
+        return self.run.full_report
 
     @cached_property
     def recipe(self) -> dict[str, Any]:

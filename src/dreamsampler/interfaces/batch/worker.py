@@ -21,7 +21,12 @@ from dreamsampler.files import OutputError, sha256
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import is_address
 from dreamsampler.interfaces.batch.rows import Row
-from dreamsampler.interfaces.model_options import ModelOptions, named_values, with_call_files
+from dreamsampler.interfaces.model_options import (
+    AUTO,
+    ModelOptions,
+    named_values,
+    with_call_files,
+)
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import execute
 from dreamsampler.tasks.from_values import task_of, task_type, with_files
@@ -67,19 +72,22 @@ class Worker:
 
     def do(self, rows: Sequence[Row]) -> list[Record]:
         """Do rows together; a row that fails has a record with the error."""
+        from dreamsampler.models.bundled_models import BundledModels
         from dreamsampler.tasks.lockstep import in_lockstep
 
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
             uses_model = task_type(row.task).USES_MODEL
-            groups.setdefault((uses_model, row.model, row.revision, tuple(row.call)), []).append(
-                row
-            )
+            alone = row.number if self._chooses(row) else None
+            key = (uses_model, row.model, row.revision, tuple(row.call), alone)
+            groups.setdefault(key, []).append(row)
         records: dict[int, Record] = {}
         with _caught_warnings() as caught:
-            for (uses_model, *model), group in groups.items():
+            for (uses_model, *model, alone), group in groups.items():
                 try:
                     prior = self._load(*model) if uses_model else None
+                    if alone is None and isinstance(prior, BundledModels):
+                        prior = prior.named(self.model.named)
                 except BatchModelError:
                     raise
                 except Exception as error:
@@ -90,6 +98,14 @@ class Worker:
                     record = _failed(row, each) if isinstance(each, Exception) else each
                     records[row.number] = replace(record, together=len(group))
         return [replace(records[row.number], warnings=caught[row.number]) for row in rows]
+
+    def _chooses(self, row: Row) -> bool:
+        """Whether a row's picture chooses the model."""
+        wordless = row.task == "restore" and not row.options.get("prompt")
+        return (wordless or bool(row.options.get("remove"))) and AUTO in (
+            row.model,
+            row.model or self.model.model,
+        )
 
     def _do_one(self, row: Row, prior: Any) -> Record:
         """Do a row, in its thread, into a folder of its own, which is removed if that fails."""
@@ -117,7 +133,7 @@ class Worker:
             staged=folder.name,
             seconds={**seconds, "total": round(written.seconds, 4)},
             evaluations=run.evaluations,
-            report=plain(run.report),
+            report=plain(run.full_report),
         )
 
     @contextlib.contextmanager

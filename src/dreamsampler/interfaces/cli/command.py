@@ -34,7 +34,7 @@ def perform(
     with Bar() as bar:
         prior = None
         if model is not None:
-            bar.stage(f"loading {model.model}")
+            bar.stage(f"loading {model.named}")
             prior = model.load()
         written = execute(
             task,

@@ -1,4 +1,4 @@
-"""The command `models`: the names of models, or what one is and what its pipeline's call takes."""
+"""The command `models`: the names of models, or what one is, takes and knows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class Models(Json):
-    """List the models that have names, or what one is and what `--call` may pass to it."""
+    """List the models that have names, or what one is, its words, and what `--call` may pass."""
 
     describe: str | None = None
     """iconic, an alias, a hub id, a folder or a file: its pipeline and the arguments of its call"""
@@ -57,7 +57,8 @@ def list_models(options: Models) -> None:
 
 def _document(found: Described) -> dict[str, object]:
     arguments = [{**each._asdict(), "default": _plain(each.default)} for each in found.arguments]
-    return {"pipeline": found.pipeline.__name__, "parts": found.parts, "call": arguments}
+    made = {"pipeline": found.pipeline.__name__, "parts": found.parts, "call": arguments}
+    return {**made, "words": found.words} if found.words else made
 
 
 def _plain(default: object) -> object:
@@ -68,6 +69,8 @@ def _lines(options: Models, found: Described) -> list[str]:
     width = shutil.get_terminal_size().columns
     parts = ", ".join(f"{name} {kind}" for name, kind in found.parts.items())
     lines = textwrap.wrap(f"{options.describe}: {found.pipeline.__name__} ({parts})", width)
+    if found.words:
+        lines += textwrap.wrap(f"words: {', '.join(found.words)}", width, subsequent_indent="  ")
     for each in found.arguments:
         default = "" if each.default is None else f", by default {each.default}"
         lines.append(f"  --call {each.name}=: {each.takes}{default}")

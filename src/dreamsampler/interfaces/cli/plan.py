@@ -24,7 +24,8 @@ class Plan(Json):
     task: PlannedTask
     """which task"""
     size: int | None = None
-    """longer side in the model, in pixels (by default about the area the model knows best)"""
+    """longer side in the model, in pixels (by default about the area the model knows best; models
+    of pictures of any size, such as photo, need it)"""
     method: str | None = None
     """of the task; `dreamsampler methods` lists them"""
     num_inference_steps: int | None = None
@@ -58,7 +59,11 @@ def print_plan(options: Plan, model: LoadOptions) -> None:
     names = ("size", "method", "num_inference_steps", "guidance_scale", "operator", "num_images")
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
     with placeholder_task(options.task, given, options.views or 20) as task:
-        made = make_plan(task, model.model, **loading)
+        made = make_plan(task, model.named, **loading)
+    if options.size is None and not made.own_size:
+        raise InputError(
+            f"{model.named} sees pictures at their own size: pass --size and their longer side"
+        )
     if options.json:
         print(json.dumps({**asdict(made), "fits": made.fits}))
     else:

@@ -46,7 +46,7 @@ def run_sweep(
     if any(sheet.exists() and sheet.samefile(each) for each in files_among(task.inputs())):
         raise InputError(f"{sheet} would replace its own input: choose another output name")
     with Bar() as bar:
-        bar.stage(f"loading {model.model}")
+        bar.stage(f"loading {model.named}")
         prior, metadata = model.load(), not output.no_metadata
         written = [
             execute(each, prior, path, metadata=metadata, progress=bar.show)

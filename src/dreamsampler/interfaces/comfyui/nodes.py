@@ -46,7 +46,8 @@ class DreamSamplerLoader:
         """Load, on the device that ComfyUI uses unless another one is named."""
         options = ModelOptions(**read_widgets(ModelOptions, values))
         with torch.inference_mode(False):  # its weights take part in gradients
-            return (replace(options, device=options.device or device()).load(),)
+            options = replace(options, model=options.named, device=options.device or device())
+            return (options.load(),)
 
 
 class TaskNode:

@@ -112,7 +112,7 @@ def serve(studio: Studio, where: ModelOptions) -> None:
     if not studio.share_nothing:
         check_folder(studio.folder)
     with Bar() as bar:
-        bar.stage(f"loading {where.model}")
+        bar.stage(f"loading {where.named}")
         model = where.load()
     with ExitStack() as stack:
         stack.callback(gc.freeze)  # the interpreter would go through a million objects at its exit

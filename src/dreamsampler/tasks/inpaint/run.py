@@ -13,7 +13,7 @@ from dreamsampler.images.crop import Window, extent
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, composite, open_picture
 from dreamsampler.images.seam import healed, jump, seam_width
-from dreamsampler.maths import Latent, generators
+from dreamsampler.maths import Image, Latent, generators
 from dreamsampler.methods.inputs import InpaintInputs
 from dreamsampler.models.familiar import warn_strange
 from dreamsampler.models.prior import Condition, Inpainting, Prior
@@ -21,6 +21,13 @@ from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.controls import reader
 from dreamsampler.tasks.inpaint.hole import filled, open_hole, own_hole, warn_unseen, widened
 from dreamsampler.tasks.inpaint.options import InpaintOptions
+
+
+def shown(task: InpaintOptions) -> Image:
+    """The canvas with its holes closed, in [-1, 1], for the choice of a model that knows it."""
+    canvas, holes = _opened(task, open_picture(task.image))
+    hole = torch.stack(shares(holes)).sum(0).clamp(0, 1)
+    return 2 * filled(canvas.flat(), hole)[None] - 1
 
 
 @final

@@ -61,7 +61,7 @@ def show_demo(options: Demo) -> None:
         check_paths(task, path)
     with Bar() as bar:
         bar.stage("loading the bundled model")
-        prior = ModelOptions().load()
+        prior = ModelOptions().load_one("iconic")
         for row, (path, task) in zip(EDITS, tasks.items(), strict=True):
             execute(task, prior, path, progress=bar.show)
             cells += [Cell(PICTURES / row.picture, row.source_prompt), Cell(path, row.prompt)]
