@@ -122,7 +122,8 @@ def suite_of(name: str, options: Options) -> Suite:
     The bundled model's network computes in bfloat16 where the suite does not say otherwise.
     """
     kind = import_module(f"benchmarks.suites.{name}").SUITE
-    prior: Any = options.model_options.load()
+    chosen = options.model_options
+    prior: Any = chosen.load_one(chosen.named)
     if (
         not kind.float32
         and options.model_options.model == "iconic"
