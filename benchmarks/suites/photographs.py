@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,28 @@ def classical(data: Measurement) -> dict[str, Callable[[], Tensor]]:
         rows["bicubic"] = lambda: functional.interpolate(data.y, data.size, mode="bicubic")
     elif not isinstance(data.op, Mask):
         rows["as measured"] = lambda: data.y
+        rows["Wiener"] = lambda: wiener(data)
     if type(data.op).__name__ == "LinearComposition" and importlib.util.find_spec("bm3d"):
         rows["BM3D"] = lambda: bm3d(data)
     return rows
+
+
+def wiener(data: Measurement) -> Tensor:
+    """Wiener's filter by waves, for pictures whose spectrum falls as 1 / f^2, of variance 0.06.
+
+    X = conj(H) Y / (|H|^2 + noise^2 n / S),   H of a point in the middle
+    """
+    h, w = data.size
+    point = torch.zeros(1, 3, h, w)
+    point[..., h // 2, w // 2] = 1
+    transfer = torch.fft.fft2(torch.roll(data.op.A(point), (-(h // 2), -(w // 2)), (2, 3)))
+    f2 = torch.fft.fftfreq(h)[:, None] ** 2 + torch.fft.fftfreq(w) ** 2
+    power = 1 / f2.clamp_min(f2[f2 > 0].min())
+    power = 0.06 * power / power.mean()
+    mean = data.y.mean((2, 3), keepdim=True)
+    spectrum = torch.fft.fft2(data.y - mean)
+    found = transfer.conj() * spectrum / (transfer.abs() ** 2 + data.noise**2 / power)
+    return (torch.fft.ifft2(found).real + mean).clamp(0, 1)
 
 
 def bm3d(data: Measurement) -> Tensor:
@@ -101,6 +121,7 @@ def main(
     side: int = 512,
     model: str = "photo",
     case: tuple[str, ...] = (),
+    method: tuple[str, ...] = (),
 ) -> None:
     """Measure and print the table.
 
@@ -110,6 +131,7 @@ def main(
         side: larger ones are cut to their middle.
         model: that restores.
         case: names of rows; all if left out.
+        method: further methods of the task to measure with the model, such as dps and flowdps.
     """
     files = sorted(p for p in pictures.iterdir() if p.suffix.lower() in (".png", ".bmp", ".tif"))
     chosen = files[:: max(1, len(files) // limit)][:limit]
@@ -131,7 +153,9 @@ def main(
             measured = Measurement(op, y, noise or ROUNDING / 255, lambda z: z, lambda x: x)
             rows = classical(measured)
             task = Restore(y[0], op if masked else operator, noise=noise)
-            rows[model] = lambda task=task: task(prior, progress=False).run.pictures()[0][None]
+            tasks = {model: task} | {f"{model}, {m}": replace(task, method=m) for m in method}
+            for row, each in tasks.items():
+                rows[row] = lambda each=each: each(prior, progress=False).run.pictures()[0][None]
             for row, make in rows.items():
                 before = time.perf_counter()
                 scores.setdefault(row, []).append(psnr(make(), truth))
