@@ -70,28 +70,9 @@ def classical(data: Measurement) -> dict[str, Callable[[], Tensor]]:
         rows["bicubic"] = lambda: functional.interpolate(data.y, data.size, mode="bicubic")
     elif not isinstance(data.op, Mask):
         rows["as measured"] = lambda: data.y
-        rows["Wiener"] = lambda: wiener(data)
     if type(data.op).__name__ == "LinearComposition" and importlib.util.find_spec("bm3d"):
         rows["BM3D"] = lambda: bm3d(data)
     return rows
-
-
-def wiener(data: Measurement) -> Tensor:
-    """Wiener's filter by waves, for pictures whose spectrum falls as 1 / f^2, of variance 0.06.
-
-    X = conj(H) Y / (|H|^2 + noise^2 n / S),   H of a point in the middle
-    """
-    h, w = data.size
-    point = torch.zeros(1, 3, h, w)
-    point[..., h // 2, w // 2] = 1
-    transfer = torch.fft.fft2(torch.roll(data.op.A(point), (-(h // 2), -(w // 2)), (2, 3)))
-    f2 = torch.fft.fftfreq(h)[:, None] ** 2 + torch.fft.fftfreq(w) ** 2
-    power = 1 / f2.clamp_min(f2[f2 > 0].min())
-    power = 0.06 * power / power.mean()
-    mean = data.y.mean((2, 3), keepdim=True)
-    spectrum = torch.fft.fft2(data.y - mean)
-    found = transfer.conj() * spectrum / (transfer.abs() ** 2 + data.noise**2 / power)
-    return (torch.fft.ifft2(found).real + mean).clamp(0, 1)
 
 
 def bm3d(data: Measurement) -> Tensor:
