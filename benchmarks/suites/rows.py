@@ -72,7 +72,7 @@ def start(method: Method, inputs: EditInputs | InpaintInputs, settings: Mapping[
 
 METHODS: dict[str, Method] = {each.title: each for each in ordered("edit")}
 """Every editing method, by its name in tables."""
-PUT_BACK = {"DreamSampler"}
+PUT_BACK = {"DreamSampler", "DreamSampler, anchored"}
 """Whose own program keeps the source's pixels where nothing changed (`assemble`); the others',
 as published, decode the latent and nothing else. Every row is measured both ways."""
 
@@ -81,9 +81,11 @@ P2P = {"cross_share": 0.8, "self_share": 0.4, "inner_steps": 0}
 one point of its curve is its authors' own, null-text inversion."""
 BLENDED = P2P | {"blend": 0.3, "blend_start": 0.2}
 """With the published threshold and start for words that are swapped in a real picture."""
-OURS = {"edition": 2, "steps": 16, "scale": 5.0}
-"""The default edit but for its strength; every change of `anchored_edit` itself is another edition,
-so that records of an earlier one do not count."""
+OURS = {"edition": 3, "steps": 16, "scale": 5.0, "redraw": 0.8}
+"""The default edit but for its strength; every change of the method itself is another edition, so
+that records of an earlier one do not count."""
+ANCHORED = {"edition": 2, "steps": 16, "scale": 5.0}
+"""The same of its first half alone, which was the default."""
 RECORDED: dict[str, dict[str, Any]] = {
     "Prompt-to-Prompt": {"steps": 50, "skip": 0.0, "scale": 7.5} | P2P,
     "LEDITS++": {"steps": 50, "skip": 0.15, "scale": 5.0, "threshold": 0.9},
@@ -92,6 +94,7 @@ RECORDED: dict[str, dict[str, Any]] = {
     "PDS": {"steps": 200, "scale": 100.0, "rate": 0.1},
     "DreamSampler, paper": {"steps": 200, "gamma": 0.2},
     "DreamSampler": OURS | {"noise": 0.75},
+    "DreamSampler, anchored": ANCHORED | {"noise": 0.75},
 }
 """Published settings of rows where records name other ones than the registry: fewer of them, or, of
 LEDITS++, those published for Stable Diffusion where the registry has tuned ones."""
@@ -135,6 +138,7 @@ CURVES: dict[str, list[dict[str, Any]]] = {
     ],
     "DreamSampler, paper": [{"steps": 50, "gamma": g} for g in (0.1, 0.4, 0.8)],
     "DreamSampler": [OURS | {"noise": u} for u in (0.55, 0.65, 0.8, 0.85)],
+    "DreamSampler, anchored": [ANCHORED | {"noise": u} for u in (0.55, 0.65, 0.8, 0.85)],
 }
 """Points of each method's curve, guidance and steps near those of the default edit; its published
 settings are a point as well."""
@@ -142,7 +146,7 @@ settings are a point as well."""
 
 def editing_rows(*, curves: bool = True) -> list[Row]:
     """Published settings first, then the curves."""
-    ours = {"DreamSampler", "DreamSampler, paper"}
+    ours = {"DreamSampler", "DreamSampler, anchored", "DreamSampler, paper"}
     rows = [
         Row(slug(title), title, "ours" if title in ours else "published", settings)
         for title, settings in PUBLISHED.items()

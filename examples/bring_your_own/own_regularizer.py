@@ -7,7 +7,7 @@ from PIL import Image
 import dreamsampler as ds
 from dreamsampler.guidance import cfg, conditional
 from dreamsampler.maths import Weight, generators, weigh
-from dreamsampler.methods.edit.default import anchored_edit
+from dreamsampler.methods.edit.anchored import anchored_edit
 from dreamsampler.regularizers import Regularizer, decoded
 from dreamsampler.samplers import flow_shifted
 

@@ -97,6 +97,7 @@ def test_every_argument_reaches_the_task(pipe, cat, monkeypatch):
         "source_guidance_scale": 2.0,
         "strength": 0.5,
         "gamma": 0.1,
+        "candidates": 3,
         "size": 64,
         "regularize": "symmetry",
         "noise": 0.01,

@@ -103,11 +103,22 @@ def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
     cli("make-scene", "duck", *views, "-o", "scene")
     few = ("--fit-steps", 2, "--update-steps", 1, "--resolution", 8, "--num-inference-steps", 1)
     words, maps = ("--source-prompt", "cat face"), "symmetry | total_variation(0.1)"
-    edited = ("edit", picture, "--prompt", "dog face")
+    edited, first = ("edit", picture, "--prompt", "dog face"), ("--method", "anchored")
     painted = ("inpaint", picture, "--prompt", "sunglasses", "--mask-image", "mask.png")
     restored = ("restore", picture, *sharp, "--prompt", "cat face", "--num-images", 2)
     today = {
-        "edit": (*edited, *words, "--seed", 3, "--regularize", maps, *FEW, "-o", "edit.png"),
+        "edit": (
+            *edited,
+            *words,
+            "--seed",
+            3,
+            "--regularize",
+            maps,
+            *FEW,
+            *first,
+            "-o",
+            "edit.png",
+        ),
         "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
         "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),

@@ -8,8 +8,8 @@ from oracles import normal, table
 
 from dreamsampler.guidance import cfg, conditional, difference_mask, predict_batch
 from dreamsampler.maths import Cosine, RectifiedFlow, generators
+from dreamsampler.methods.edit.anchored import anchored_edit
 from dreamsampler.methods.edit.ddpm_inversion import replayed
-from dreamsampler.methods.edit.default import anchored_edit
 from dreamsampler.models import GaussianMixture
 from dreamsampler.regularizers import inside
 from dreamsampler.samplers import finish, flow_shifted

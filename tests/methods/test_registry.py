@@ -11,6 +11,7 @@ from dreamsampler.guidance import cfg, rectified_cfg_pp
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import RectifiedFlow, generators
 from dreamsampler.methods.edit.sdedit import sdedit
+from dreamsampler.methods.entry import OURS
 from dreamsampler.methods.inputs import EditInputs, InpaintInputs, RestoreInputs
 from dreamsampler.methods.registry import METHODS, method, methods_of
 from dreamsampler.models import GaussianMixture, ModelError, changed_tokens, word_tokens
@@ -78,7 +79,7 @@ def test_every_entry_says_what_it_is():
         assert next(iter(methods_of(task))) == "default"
     for each in METHODS:
         assert each.name.replace("_", "").isalnum() and each.name == each.name.lower()
-        assert "arXiv:" in each.paper or each.name == "default"
+        assert "arXiv:" in each.paper or each.paper == OURS
         assert each.use and "\n" not in each.use and not each.use.endswith(".")
         assert each.settings["num_inference_steps"] > 0
         assert json.loads(json.dumps(dict(each.settings)))

@@ -250,7 +250,8 @@ def mixture():
 
 def bent(cat, words, **options):
     """An edit in pixels, where nothing but the regularizer decides what is kept."""
-    task = quick(cat, prompt="1", source_prompt="0", size=72, regularize=words, **options)
+    given = {"method": "anchored", "prompt": "1", "source_prompt": "0", "size": 72, **options}
+    task = quick(cat, regularize=words, **given)
     return task.start(mixture()).run().pictures()[0]
 
 

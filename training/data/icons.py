@@ -16,15 +16,18 @@ SETS = {
     "twemoji": "iconify-json-twemoji-",
     "fluent": "iconify-json-fluent-emoji-flat-",
 }
+#: sets that nothing is trained on, to look at edits of a style that the model never saw
+UNSEEN = {"openmoji": "iconify-json-openmoji-", "fxemoji": "iconify-json-fxemoji-"}
 GLYPH = 160
 MARGIN = 10
 
 
 def load_set(folder: Path, style: str) -> dict:
     """The icons.json of one set, read from the .tgz file that `npm pack` left in `folder`."""
-    output = sorted(Path(folder).glob(SETS[style] + "*.tgz"))
+    start = (SETS | UNSEEN)[style]
+    output = sorted(Path(folder).glob(start + "*.tgz"))
     if not output:
-        raise SystemExit(f"no {SETS[style]}*.tgz in {folder}: run `npm pack` first (see README.md)")
+        raise SystemExit(f"no {start}*.tgz in {folder}: run `npm pack` first (see README.md)")
     with tarfile.open(output[-1]) as archive:
         return json.load(archive.extractfile("package/icons.json"))
 

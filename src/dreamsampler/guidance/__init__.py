@@ -7,6 +7,7 @@ from dreamsampler.guidance.attention_mask import (
     token_attention,
 )
 from dreamsampler.guidance.difference_mask import difference_mask
+from dreamsampler.guidance.evidence import log_evidence
 from dreamsampler.guidance.guided import (
     Guided,
     cfg,
@@ -36,6 +37,7 @@ __all__ = [
     "gamma",
     "image_similarity",
     "largest",
+    "log_evidence",
     "per_step",
     "posterior",
     "predict_batch",

@@ -47,6 +47,10 @@ def upgrade(recipe: Mapping[str, Any]) -> dict[str, Any]:
     found |= {new: options[old] for old, new in known.items()}
     if "preset" in known and found["method"] == "paper":
         found["method"] = "dreamsampler"
+    settings = recipe.get("settings")
+    plain_edit = recipe.get("task") == "edit" and found.get("method") == "default"
+    if plain_edit and isinstance(settings, dict) and "redraw" not in settings:
+        found["method"] = "anchored"  # which was the default
     words = found.get("regularize")
     if isinstance(words, str):
         old = "|".join(REGULARIZERS)

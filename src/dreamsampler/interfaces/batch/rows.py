@@ -21,7 +21,7 @@ SUFFIXES = {"picture": tuple(FORMATS), "svg": (".svg",), "folder": ("",)}
 """Kind of a task's output -> suffixes; the first is the default."""
 CALL = "call."
 """What the columns of arguments of a pipeline's call begin with."""
-_ALIKE = ("method", "num_inference_steps", "strength", "size", "num_images")
+_ALIKE = ("method", "num_inference_steps", "strength", "size", "num_images", "candidates")
 
 
 @final

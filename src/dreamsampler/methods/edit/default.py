@@ -1,71 +1,103 @@
-"""The default edit: replayed noise, restricted to where the two prompts differ."""
+"""The default edit: replayed noise while shapes are decided, fresh noise after that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
-
-from dreamsampler.guidance import Guided, conditional, difference_mask, predict_batch
-from dreamsampler.maths import Estimate, Latent, Level, Rng, Step
-from dreamsampler.methods.edit.ddpm_inversion import replayed
+from dreamsampler.generators import LatentVariable
+from dreamsampler.guidance import Guided, conditional
+from dreamsampler.maths import Estimate, Latent, Level, Rng, Step, draw
+from dreamsampler.methods.edit.anchored import anchored_edit, compared
 from dreamsampler.methods.inputs import EditInputs, Settings, Steps
 from dreamsampler.regularizers import Regularizer, identity
+from dreamsampler.samplers import dream, flow_shifted
 
 
-def anchored_edit(
+def redraw(
     target: Guided,
     source: Guided,
     z_src: Latent,
+    z: Latent,
     levels: Sequence[Level],
     rng: Rng,
     *,
     by: Guided | None = None,
     regularize: Regularizer = identity,
 ) -> Iterator[Step]:
-    """Replayed noise (`ddpm_inversion`) under a mask of where the prompts differ.
+    """Draw an edit again in fresh noise, wherever it differs from its source.
 
-        m    = difference_mask(z0(by; z) - z0(src; x_t), low, high)
-        z0   = z_src + m (z0(tgt; z) - z0(src; x_t))
-        eps' = n_t' + sqrt(1 - k) m (eps(tgt; z) - eps(src; x_t))
+        z_t  = alpha z + sigma n,   x_t = alpha z_src + sigma n         one noise for both
+        m    = difference_mask(z0(by; z_t) - z0(src; x_t), low, high)
+        z0   = z_src + m (z0(tgt; z_t) - z_src)
+        eps' = n + m (eps(tgt; z_t) - n)
 
-    The difference of two prompts cancels what they agree on; the mask removes the rest, so that the
-    background does not change. At high noise, where shapes are decided, the mask is open only where
-    the change is large; well before the end it is open nearly everywhere, so that no rest of the
-    source shows through:
+    An edit by replayed noise keeps what the model cannot explain of the source, z_src - z0(src):
+    texture that does not belong to the target, such as the outlines of another style. Here the
+    changed parts are the model's own, and where nothing differs the source is left in its noise.
+    The mask closes on what really changed, because z carries the edit:
 
-        low = max(0, u - 0.2),   high = max(0.1, u)      u = sigma / (alpha + sigma)
-
-    so that at a level whose share of noise is u a change counts fully where it is at least the
-    share u of the largest one of its picture. No inversion, and few steps: three evaluations each.
+        low = max(0.05, 0.7 u - 0.12),   high = max(0.15, 0.8 u)      u = sigma / (alpha + sigma)
 
     Args:
+        target: guidance towards the target prompt.
         source: the source prompt, without guidance.
-        levels: falling; the first one decides how much may change.
-        by: whose difference to the source makes the mask; best the target prompt without
-            guidance; the target itself if left out.
-        regularize: further maps on the edit's estimate, such as a drawn mask.
+        z: clean latent of the edit.
+        levels: falling; the first one decides how much of z is drawn again.
+        by: whose difference to the source makes the mask; the target if left out.
+        regularize: further maps on the edit's estimate, such as a drawn mask; where one moves it,
+            the noise moves against it, so that what it keeps is the source in its noise.
 
-    Source: ours; the noise is edit-friendly DDPM inversion's (arXiv:2304.06140), the idea of the
-    mask LEDITS++'s (arXiv:2311.16711). Measured in docs/benchmarks.md.
+    Source: ours; SDEdit (arXiv:2108.01073) under the mask of `anchored_edit`.
     """
-    judge = target if by is None else by
+    n, seen = draw(z_src, rng), target if by is None else by
 
-    def pair(z: Latent, x_t: Latent, level: Level) -> tuple[Estimate, Estimate]:
-        if torch.equal(z, x_t):
-            x_t = z  # one object: evaluated once, and equal prompts cancel to the last bit
-        tgt, change, src = predict_batch([(target, z), (judge, z), (source, x_t)], level)
-        u = level.flow
-        m = difference_mask(change.z0 - src.z0, max(0.0, u - 0.2), max(0.1, u))
-        return src.lerp(tgt, m), src
+    def denoise(z: Latent, level: Level) -> Estimate:
+        x_t, u = level.alpha * z_src + level.sigma * n, level.flow
+        bounds = max(0.05, 0.7 * u - 0.12), max(0.15, 0.8 * u)
+        tgt, _, m = compared(target, seen, source, z, x_t, level, *bounds)
+        return Estimate(z_src.lerp(tgt.z0, m), n.lerp(tgt.eps, m))
 
-    return replayed(pair, z_src, levels, rng, regularize=regularize)
+    def renoise(step: Step, following: Level) -> Latent:
+        return step.estimate.eps - (step.z0 - step.estimate.z0) / step.level.s
+
+    return dream(denoise, LatentVariable(z), levels, n, regularize=regularize, renoise=renoise)
+
+
+def two_part_edit(
+    inputs: EditInputs, first: Sequence[Level], second: Sequence[Level], scale: float
+) -> Iterator[Step]:
+    """`anchored_edit` at the first levels, then `redraw` at the second ones.
+
+    Args:
+        first: falling; their first one decides how much may change.
+        second: falling from below that; none leaves the edit as it is.
+        scale: w of the first part; the second one has (1 + w) / 2, since strong guidance at low
+            noise makes colors glaring.
+    """
+    prior, z = inputs.prior, inputs.z_src
+    source = conditional(prior, inputs.source_condition)
+    by = None if inputs.negative else conditional(prior, inputs.condition)
+    how = {"by": by, "regularize": inputs.regularize}
+    for step in anchored_edit(inputs.target(scale), source, z, first, inputs.rng, **how):
+        z = step.z0
+        yield step
+    if second:
+        target = inputs.target((1 + scale) / 2)
+        yield from redraw(target, source, inputs.z_src, z, second, inputs.rng, **how)
 
 
 def run(inputs: EditInputs, settings: Settings) -> Steps:
-    """As registered; a negative prompt acts where the other two agree as well."""
-    levels, target = inputs.levels(settings), inputs.target(settings["guidance_scale"])
-    source = conditional(inputs.prior, inputs.source_condition)
-    by = None if inputs.negative else conditional(inputs.prior, inputs.condition)
-    how = {"by": by, "regularize": inputs.regularize}
-    return anchored_edit(target, source, inputs.z_src, levels, inputs.rng, **how), len(levels)
+    """As registered: half of the steps from strength to half of it, half from `redraw` times it.
+
+    A negative prompt acts where the other two agree as well.
+    """
+    schedule, strength = inputs.prior.schedule, settings["strength"]
+    late = settings["num_inference_steps"] // 2
+    early = settings["num_inference_steps"] - late
+    levels = flow_shifted(schedule, 2 * early, start=strength)
+    middle = levels[0].flow * (0.5 + 0.25 / early)  # between the last of them and the next one
+    first = [level for level in levels if level.flow > middle]
+    again = settings["redraw"] * strength
+    second = flow_shifted(schedule, late, start=again) if late and again else []
+    edit = two_part_edit(inputs, first, second, settings["guidance_scale"])
+    return edit, len(first) + len(second)

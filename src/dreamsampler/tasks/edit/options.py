@@ -52,6 +52,9 @@ class EditOptions(MethodTask):
     """seed of the noise; image i of several takes seed + i"""
     num_images: int = 1
     """how many variations"""
+    candidates: int | None = None
+    """try so many strengths and seeds, and keep the one that changes least among those that the
+    model itself finds to show the prompt; num_images is 1"""
     size: int | None = None
     """longer side in the model, in pixels (by default about the area the model knows best)"""
     regularize: str | None = None
@@ -70,7 +73,9 @@ class EditOptions(MethodTask):
         **MethodTask.LIMITS,
         "source_guidance_scale": (0.0, 100.0),
         "gamma": (0.0, 100.0),
+        "candidates": (2, 16),
     }
+    RECORDS: ClassVar[tuple[str, ...]] = ("candidates.png",)
 
     @property
     def regularizers(self) -> Regularizers | None:
@@ -94,6 +99,18 @@ class EditOptions(MethodTask):
             raise InputError("the prompt is empty: say what the picture should show")
         super().check()
         _ = self.regularizers
+        if self.candidates is None:
+            return
+        if self.num_images != 1:
+            raise InputError(
+                f"candidates is {self.candidates} and num_images {self.num_images}: one candidate "
+                "is kept, so leave num_images out"
+            )
+        if not (self.chosen.draws and self.settings.get("strength")):
+            raise InputError(
+                f"candidates differ in strength and seed, and method {self.method} has none here: "
+                "pass a strength above 0, or take the default method"
+            )
 
     def inputs(self) -> list[Any]:
         """The picture, the mask if there is one, and the pictures that `regularize` names."""

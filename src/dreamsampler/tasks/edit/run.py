@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import final
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dreamsampler.files import write_whole
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import composite, open_mask, open_picture
 from dreamsampler.images.redraw import redrawn_change
-from dreamsampler.images.save import as_pil
+from dreamsampler.images.save import as_pil, side_by_side
 from dreamsampler.maths import Image, Latent, Step, generators
 from dreamsampler.methods.inputs import EditInputs
 from dreamsampler.models.familiar import warn_strange
@@ -24,6 +27,13 @@ from dreamsampler.regularizers import Regularizer, chain, decoded, inside
 from dreamsampler.regularizers.parse import AUTOENCODER
 from dreamsampler.tasks.base import Run
 from dreamsampler.tasks.controls import reader
+from dreamsampler.tasks.edit.candidates import (
+    Candidate,
+    judged,
+    least_that_shows,
+    reported,
+    variations,
+)
 from dreamsampler.tasks.edit.options import EditOptions
 
 LEAST_KEPT = 0.1
@@ -46,10 +56,33 @@ class EditRun(Run[EditOptions]):
             self._x = self.fit.down(self.source.flat()[None])
             warn_strange(model, self._x, self.source.path)
             self._z_src = model.encode(self._x)
-            self.begin(*self._method(self._z_src.repeat(len(self.seeds), 1, 1, 1)))
+            self.tried: list[Candidate] = []
+            self.kept: Candidate | None = None
+            inputs = self._inputs(self._z_src.repeat(len(self.seeds), 1, 1, 1))
+            begun = task.start_method(inputs) if task.candidates is None else self._tried(inputs)
+            self.begin(*begun)
 
-    def _method(self, z_src: Latent) -> tuple[Iterator[Step], int]:
-        """The steps of the method, and how many they are."""
+    def _tried(self, inputs: EditInputs) -> tuple[Iterator[Step], int]:
+        """The steps of all candidates one after another; with the last one, one is kept."""
+        tasks = variations(self.task)
+        each = [replace(inputs, rng=generators([task.seed])) for task in tasks]
+        begun = [task.start_method(one) for task, one in zip(tasks, each, strict=True)]
+
+        def steps() -> Iterator[Step]:
+            for task, (run, total) in zip(tasks, begun, strict=True):
+                for count, step in enumerate(run, start=1):
+                    if count == total:
+                        with torch.no_grad():
+                            self.tried.append(judged(task, inputs, step.z0))
+                    if len(self.tried) == len(tasks):
+                        self.kept = least_that_shows(self.tried)
+                        self.seeds = [self.kept.seed]
+                    yield step
+
+        return steps(), sum(total for _, total in begun)
+
+    def _inputs(self, z_src: Latent) -> EditInputs:
+        """What the method gets."""
         task, model = self.task, self.model
         read = reader(model, self.fit, self.source.size)
         if task.chosen.reference:
@@ -60,18 +93,16 @@ class EditRun(Run[EditOptions]):
             same = task.source_prompt.split() == task.prompt.split()
             # one object: it cancels to the last bit
             source = condition if same else read(task.source_prompt)
-        return task.start_method(
-            EditInputs(
-                model,
-                z_src,
-                condition,
-                source,
-                null,
-                generators(self.seeds),
-                prompts=[(task.source_prompt or "", task.prompt)] * len(self.seeds),
-                regularize=self._regularizer(z_src),
-                negative=task.negative_prompt is not None,
-            )
+        return EditInputs(
+            model,
+            z_src,
+            condition,
+            source,
+            null,
+            generators(self.seeds),
+            prompts=[(task.source_prompt or "", task.prompt)] * len(self.seeds),
+            regularize=self._regularizer(z_src),
+            negative=task.negative_prompt is not None,
         )
 
     def _regularizer(self, z_src: Latent) -> Regularizer:
@@ -97,23 +128,43 @@ class EditRun(Run[EditOptions]):
         return encoder_features(self.model) if network == AUTOENCODER else clip_features(network)
 
     def _decoded(self) -> list[Tensor]:
-        flat = self.source.flat()
         if self.last is None:  # strength 0: nothing changes
             return [self.source.rgb.clone() for _ in self.seeds]
-        keeps = self.task.chosen.keeps_pixels
-        origin = self.model.decode(self._z_src) if keeps else None
-        results: list[Tensor] = []
-        for z0 in self.last.z0.split(1):
-            edited, change = self.model.decode(z0), None
-            if origin is not None and self.task.chosen.reference:
-                edited, change = redrawn_change(origin, edited, self._kept())
-            picture = assemble(flat, edited, origin, self.fit, change)
-            if self.mask is not None:
-                picture = composite(flat, picture, self.mask)
-            results.append(self._with_alpha(picture))
-        return results
+        z0 = self.last.z0 if self.kept is None else self.kept.z0
+        return [self._picture(each) for each in z0.split(1)]
 
-    def _kept(self) -> Tensor | None:
+    def _picture(self, z0: Latent) -> Tensor:
+        """A clean latent as a result, (3, h, w)."""
+        flat, origin = self.source.flat(), self._origin
+        edited, change = self.model.decode(z0), None
+        if origin is not None and self.task.chosen.reference:
+            edited, change = redrawn_change(origin, edited, self._unmasked())
+        picture = assemble(flat, edited, origin, self.fit, change)
+        if self.mask is not None:
+            picture = composite(flat, picture, self.mask)
+        return self._with_alpha(picture)
+
+    @cached_property
+    def _origin(self) -> Image | None:
+        """The source through the autoencoder; None where the result is nothing but decoded."""
+        return self.model.decode(self._z_src) if self.task.chosen.keeps_pixels else None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The candidates with what the model found, and which one was kept."""
+        return {} if self.kept is None else reported(self.tried, self.kept)
+
+    def record(self, folder: Path) -> list[Path]:
+        """As `Run.record`: all candidates side by side."""
+        if self.kept is None:
+            return []
+        with torch.no_grad():
+            pictures = [as_pil(self._picture(each.z0), self.source) for each in self.tried]
+        path = folder / "candidates.png"
+        write_whole(path, side_by_side(pictures))
+        return [path]
+
+    def _unmasked(self) -> Tensor | None:
         """Where a mask lets nothing change, (1, H, W) in the model; None for nothing to go by."""
         if self.mask is None:
             return None

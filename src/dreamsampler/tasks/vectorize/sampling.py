@@ -15,7 +15,7 @@ from dreamsampler.guidance import Guided, cfg, conditional
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import Latent, Level, Step, generators
-from dreamsampler.methods.edit.default import anchored_edit
+from dreamsampler.methods.edit.anchored import anchored_edit
 from dreamsampler.methods.sampling import ddim
 from dreamsampler.methods.vectorization import vectorize
 from dreamsampler.models.prior import Prior, scale_for
