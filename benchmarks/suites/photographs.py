@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,7 @@ def main(
     side: int = 512,
     model: str = "photo",
     case: tuple[str, ...] = (),
+    method: tuple[str, ...] = (),
 ) -> None:
     """Measure and print the table.
 
@@ -110,6 +112,7 @@ def main(
         side: larger ones are cut to their middle.
         model: that restores.
         case: names of rows; all if left out.
+        method: further methods of the task to measure with the model, such as dps and flowdps.
     """
     files = sorted(p for p in pictures.iterdir() if p.suffix.lower() in (".png", ".bmp", ".tif"))
     chosen = files[:: max(1, len(files) // limit)][:limit]
@@ -131,7 +134,9 @@ def main(
             measured = Measurement(op, y, noise or ROUNDING / 255, lambda z: z, lambda x: x)
             rows = classical(measured)
             task = Restore(y[0], op if masked else operator, noise=noise)
-            rows[model] = lambda task=task: task(prior, progress=False).run.pictures()[0][None]
+            tasks = {model: task} | {f"{model}, {m}": replace(task, method=m) for m in method}
+            for row, each in tasks.items():
+                rows[row] = lambda each=each: each(prior, progress=False).run.pictures()[0][None]
             for row, make in rows.items():
                 before = time.perf_counter()
                 scores.setdefault(row, []).append(psnr(make(), truth))
