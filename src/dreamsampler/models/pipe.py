@@ -64,9 +64,10 @@ def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | No
     Raises:
         ModelError: as `from_pipe`.
     """
-    if not isinstance(getattr(prior, "family", None), DrivenFamily):
+    family = getattr(prior, "family", None)
+    if not isinstance(family, DrivenFamily):
         return None
-    made = from_pipe(prior.family.pipeline.pipe, **call)
+    made = from_pipe(family.pipeline.pipe, **call)
     made.use(prior.name, prior.revision, None)
     made.grid = prior.grid
     made.added |= {name: value for name, value in prior.added.items() if name != "call"}
