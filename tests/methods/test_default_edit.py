@@ -35,7 +35,7 @@ def test_the_second_half_is_sampling_in_fresh_noise_under_the_mask(schedule):
         torch.testing.assert_close(step.z, z)
         tgt, seen, src = predict_batch([(target, z), (by, z), (source, x)], level)
         u = level.flow
-        m = difference_mask(seen.z0 - src.z0, max(0.05, 0.7 * u - 0.12), max(0.15, 0.8 * u))
+        m = difference_mask(seen.z0 - src.z0, max(0.05, 0.4 * u - 0.12), max(0.15, 0.5 * u))
         z0, eps = z_src + m * (tgt.z0 - z_src), n + m * (tgt.eps - n)
         torch.testing.assert_close(step.z0, z0)
 

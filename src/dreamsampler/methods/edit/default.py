@@ -36,7 +36,7 @@ def redraw(
     changed parts are the model's own, and where nothing differs the source is left in its noise.
     The mask closes on what really changed, because z carries the edit:
 
-        low = max(0.05, 0.7 u - 0.12),   high = max(0.15, 0.8 u)      u = sigma / (alpha + sigma)
+        low = max(0.05, 0.4 u - 0.12),   high = max(0.15, u / 2)      u = sigma / (alpha + sigma)
 
     Args:
         target: guidance towards the target prompt.
@@ -53,7 +53,7 @@ def redraw(
 
     def denoise(z: Latent, level: Level) -> Estimate:
         x_t, u = level.alpha * z_src + level.sigma * n, level.flow
-        bounds = max(0.05, 0.7 * u - 0.12), max(0.15, 0.8 * u)
+        bounds = max(0.05, 0.4 * u - 0.12), max(0.15, 0.5 * u)
         tgt, _, m = compared(target, seen, source, z, x_t, level, *bounds)
         return Estimate(z_src.lerp(tgt.z0, m), n.lerp(tgt.eps, m))
 
