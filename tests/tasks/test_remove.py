@@ -57,3 +57,29 @@ def test_what_does_not_go_with_it_is_refused(files, options, words):
 def test_without_a_prompt_it_is_named(files):
     with pytest.raises(InputError, match="pass remove"):
         ds.Inpaint(files[0], mask_image=files[1]).check()
+
+
+def test_texture_of_pieces_that_fit_stays_as_it_is(tmp_path):
+    """The model neither smooths nor sharpens what fits: the pattern is continued to the level."""
+    tile = np.random.default_rng(0).integers(90, 170, (4, 4, 3), dtype=np.uint8)
+    pattern = np.tile(tile, (18, 18, 1))
+    hole = np.zeros(pattern.shape[:2], np.uint8)
+    hole[26:46, 28:44] = 255
+    task = ds.Inpaint(
+        Image.fromarray(np.where(hole[..., None] > 0, 255, pattern).astype(np.uint8)),
+        mask_image=Image.fromarray(hole),
+        remove=True,
+        feather=0,
+    )
+    image = np.asarray(task(ds.from_pretrained("photo"), progress=False).images[0].convert("RGB"))
+    assert np.abs(image.astype(int) - pattern).max() <= 2
+
+
+def test_a_mask_of_the_whole_picture_leaves_nothing_to_fill_from(files):
+    everything = Image.new("L", Image.open(files[0]).size, 255)
+    task = ds.Inpaint(files[0], mask_image=everything, remove=True)
+    with (
+        pytest.raises(InputError, match="nothing is left to fill it from"),
+        pytest.warns(UserWarning),
+    ):
+        task(ds.from_pretrained("photo"))

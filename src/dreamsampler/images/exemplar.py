@@ -121,8 +121,7 @@ class _Search:
         some = self._drawn(min(4000, len(self.sources)))
         around = self._offsets()
         rows = x.reshape(3, -1)[:, some[:, None] + around].permute(1, 0, 2).flatten(1)
-        values, vectors = torch.linalg.eigh((rows.T @ rows).double() / len(rows))
-        del values
+        vectors = torch.linalg.eigh((rows.T @ rows).double() / len(rows)).eigenvectors
         return vectors[:, -FEATURES:].T.to(x).reshape(-1, 3, PATCH, PATCH)
 
     def _offsets(self) -> Tensor:

@@ -245,11 +245,11 @@ class _MetaFamily(Family):
         self.references = self._pipeline.references
 
     def encode_prompt(self, prompt: str) -> Any:
-        """Nobody asks."""
+        """A plan reads no prompt and runs no network."""
         raise NotImplementedError
 
     def forward(self, z: Latent, level: Level, inputs: Any) -> Tensor:
-        """Nobody asks."""
+        """A plan reads no prompt and runs no network."""
         raise NotImplementedError
 
     def peak(self, rows: int, size: tuple[int, int], gradients: bool) -> int:

@@ -113,7 +113,7 @@ def execute(
 
 
 def _rescued(result: Result, name: str, recipe: dict[str, Any]) -> Path | None:
-    """Where a result was written in place of its own path; None if there was no room either."""
+    """Where a result was written in place of its own path; None if that disk was full, too."""
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="dreamsampler-"))

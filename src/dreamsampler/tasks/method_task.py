@@ -89,7 +89,7 @@ class MethodTask(Task):
             if getattr(self, name) is not None and name not in had:
                 options = ", ".join(n for n in self.METHOD_OPTIONS if n in had)
                 raise InputError(
-                    f"method {self.method} has no {name}: leave it out (it has {options}), or take "
+                    f"method {chosen.name} has no {name}: leave it out (it has {options}), or take "
                     "another method"
                 )
         names = [each.name for each in fields(self)]  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ class MethodTask(Task):
                 raise InputError(f"method {self.method} needs a {name}: say what the picture shows")
         if not chosen.draws and (self.num_images > 1 or self.seed):
             raise InputError(
-                f"method {self.method} draws no noise, so every seed gives the same picture: leave "
+                f"method {chosen.name} draws no noise, so every seed gives the same picture: leave "
                 "seed and num_images out"
             )
 

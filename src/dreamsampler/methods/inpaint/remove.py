@@ -35,8 +35,8 @@ def run(inputs: InpaintInputs, settings: Settings) -> Steps:
     denoise = conditional(prior, inputs.null)
     if prior.factor == 1:
         levels = falling(prior.schedule, steps, START, LEAST)
-        doubt = inputs.fit.down((off / DOUBT).clamp(0, 1)[None])
         pieces = inputs.z_src
+        doubt = inputs.cells((off / DOUBT).clamp(0, 1)).to(pieces)
 
         def mixed(z: Latent, level: Level) -> Estimate:
             estimate = denoise(z, level)

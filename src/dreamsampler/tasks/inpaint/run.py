@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dreamsampler.files import InputError
 from dreamsampler.guidance import shares
 from dreamsampler.images.crop import Window, extent
 from dreamsampler.images.fit import Fit
@@ -40,6 +41,11 @@ class InpaintRun(Run[InpaintOptions]):
         self._canvas, holes = _opened(task, self.source)
         self.masks: list[Tensor] = shares(holes)
         self.mask: Tensor = torch.stack(self.masks).sum(0).clamp(0, 1)
+        if task.remove and bool((self.mask > 0).all()):
+            raise InputError(
+                "the mask covers the whole picture, so that nothing is left to fill it from: cover "
+                "only what shall go (mask mode black turns a mask round)"
+            )
         warn_unseen(self.canvas, self.mask)
         self.window = self._window()
         self._shown = self.window.cut(self.canvas.flat())
