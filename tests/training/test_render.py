@@ -61,7 +61,8 @@ def test_a_shard_is_a_function_of_its_seed():
     from training.data.concepts import icon_names
     from training.data.icons import SETS
 
-    glyphs = {(style, name): disk() for style in SETS for name in icon_names()}
+    drawing = (disk() * 255).astype(np.uint8)
+    glyphs = {(style, name): [drawing] for style in SETS for name in icon_names()}
     one, labels = render_shard(glyphs, 12, 3, 0.2)
     two, again = render_shard(glyphs, 12, 3, 0.2)
     assert np.array_equal(one, two) and labels == again

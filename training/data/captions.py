@@ -72,7 +72,7 @@ def caption(
 
     Args:
         icon: name of the concept.
-        style: name of the icon set.
+        style: name of the icon set, or another word; nothing is said if empty.
         background: its color word.
         ground: plain, gradient or one of TEXTURES.
         rng: draws what is said.
@@ -93,7 +93,7 @@ def caption(
         words = f"{words} on {article(plain)} background"
     elif kind < 0.65:
         words = f"{words}, {plain} background"
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 and style:
         words += f", {style} style"
     return words
 

@@ -8,18 +8,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data.concepts import icon_names
+from training.data import styles
 
 #: style word used in captions -> start of the package file's name
 SETS = {
-    "noto": "iconify-json-noto-",
+    "noto": "iconify-json-noto-[0-9]",
     "twemoji": "iconify-json-twemoji-",
     "fluent": "iconify-json-fluent-emoji-flat-",
 }
-#: sets that the denoiser never saw, to look at edits of another style; no part saw OpenMoji
-UNSEEN = {"openmoji": "iconify-json-openmoji-", "fxemoji": "iconify-json-fxemoji-"}
-#: further sets for the autoencoder of 256 px (OpenMoji measures it, and never trains it)
-MORE = UNSEEN | {"fluent-color": "iconify-json-fluent-emoji-[0-9]"}
+#: the set that nothing is trained on, to look at edits of another style
+UNSEEN = {"openmoji": "iconify-json-openmoji-"}
+#: further sets, which name some icons in their own way (styles.py)
+FURTHER = {
+    "fluent-color": "iconify-json-fluent-emoji-[0-9]",
+    "noto-v1": "iconify-json-noto-v1-",
+    "fxemoji": "iconify-json-fxemoji-",
+    "streamline": "iconify-json-streamline-emojis-",
+}
+MORE = UNSEEN | FURTHER
 GLYPH = 160
 MARGIN = 10
 
@@ -39,29 +45,31 @@ def load_sets(folder: Path) -> dict[str, dict]:
     return {style: load_set(folder, style) for style in SETS}
 
 
-def svg_of(data: dict, name: str) -> str:
-    """A stand-alone SVG document of one icon."""
+def svg_of(data: dict, name: str, body: str | None = None) -> str:
+    """A stand-alone SVG document of one icon, or of another body in its place."""
     icon = data["icons"][name]
+    body = icon["body"] if body is None else body
     width = icon.get("width", data.get("width", 16))
     height = icon.get("height", data.get("height", 16))
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">{icon["body"]}</svg>'
+        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">{body}</svg>'
     )
 
 
-def rasterize(data: dict, name: str, size: int) -> Image.Image:
+def rasterize(data: dict, name: str, size: int, body: str | None = None) -> Image.Image:
     """One icon as an RGBA image that fits into `size` x `size` pixels."""
     import resvg_py
 
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg_of(data, name), width=size, height=size))
+    svg = svg_of(data, name, body)
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def drawing(data: dict, name: str, scale: int = 1) -> np.ndarray:
+def drawing(data: dict, name: str, scale: int = 1, body: str | None = None) -> np.ndarray:
     """One icon, centered on a transparent square of 160 `scale` px: uint8 RGBA, straight alpha."""
     side = GLYPH * scale
-    picture = rasterize(data, name, side - 2 * MARGIN * scale)
+    picture = rasterize(data, name, side - 2 * MARGIN * scale, body)
     square = Image.new("RGBA", (side, side))
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return np.asarray(square)
@@ -79,16 +87,37 @@ def premultiply(straight: np.ndarray) -> np.ndarray:
     return rgba
 
 
-def load_glyphs(source: Path) -> dict[tuple[str, str], np.ndarray]:
-    """(style, icon) -> `glyph` of every concept, from a folder of packages or a packed file."""
+def load_glyphs(source: Path, further: bool = False) -> dict[tuple[str, str], list[np.ndarray]]:
+    """(style, concept) -> drawings (uint8 RGBA), from a folder of packages or a packed file.
+
+    Args:
+        source: the folder or the file.
+        further: the sets and variants of styles.py, not the three that name all concepts.
+    """
+    output: dict[tuple[str, str], list[np.ndarray]] = {}
     if source.suffix == ".npz":
-        return {tuple(key.split(" ")): premultiply(rgba) for key, rgba in np.load(source).items()}
-    sets = load_sets(source)
-    return {(s, name): glyph(sets[s], name) for s in sets for name in icon_names()}
+        for key, rgba in np.load(source).items():
+            style, name, _ = key.split(" ")
+            output.setdefault((style, name), []).append(rgba)
+        return output
+    for style in styles.TRAINED if further else SETS:
+        data = load_set(source, style)
+        _, lined, plain = styles.TRAINED[style] if further else (1.0, False, False)
+        for concept, names in styles.names_of(style, data).items():
+            output[style, concept] = [drawing(data, name) for name in names]
+            for suits, change in ((lined, styles.outlined), (plain, styles.flat)):
+                if suits:
+                    kind = f"{style} {change.__name__}"
+                    changed = [drawing(data, name, 1, change(data, name)) for name in names]
+                    output[kind, concept] = changed
+    return output
 
 
 def pack_drawings(folder: Path, out: Path) -> None:
     """The drawings of all concepts in one file, for `load_glyphs`."""
-    sets = load_sets(folder)
-    packed = {f"{s} {name}": drawing(sets[s], name) for s in sets for name in icon_names()}
+    packed = {
+        f"{style} {name} {k}": rgba
+        for (style, name), drawings in load_glyphs(folder).items()
+        for k, rgba in enumerate(drawings)
+    }
     np.savez_compressed(out, **packed)

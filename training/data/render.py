@@ -16,7 +16,8 @@ from PIL import Image
 
 from training.data.captions import BACKGROUNDS, PLACES, TEXTURES
 from training.data.concepts import icon_names, weights
-from training.data.icons import GLYPH, SETS, load_glyphs
+from training.data.icons import GLYPH, SETS, load_glyphs, premultiply
+from training.data.styles import OUTLINED, TRAINED
 
 SIZE = 128
 
@@ -155,21 +156,32 @@ def draw_ground(word: str, rng: random.Random) -> str:
     return rng.choice(TEXTURES) if kind > 0.9 else "plain"
 
 
+def style_word(style: str) -> str:
+    """What a caption may call it: an old set's name, outlined, or nothing."""
+    if style == "streamline" or style.endswith(" outlined"):
+        return OUTLINED
+    return style if style in SETS else ""
+
+
 def render_shard(glyphs: dict, count: int, seed: int, flips: float) -> tuple[np.ndarray, list]:
     """Pictures of one shard, and the arguments of their captions."""
     rng = random.Random(seed)
     words, chances = list(BACKGROUNDS), [w for _, w in BACKGROUNDS.values()]
+    often = {style: TRAINED[style.split(" ")[0]][0] for style, _ in glyphs}
+    often = {s: w * (0.4 if " " in s else 1.0) for s, w in often.items()}  # variants are rarer
     images, labels = np.empty((count, SIZE, SIZE, 3), np.uint8), []
     for row, icon in enumerate(draw_order(count, rng)):
-        style = rng.choice(list(SETS))
+        drawn = [each for each in often if (each, icon) in glyphs]
+        style = rng.choices(drawn, [often[each] for each in drawn])[0]
         word = rng.choices(words, chances)[0]
         ground, output = draw_ground(word, rng), layout(rng)
-        label = {"icon": icon, "style": style, "background": word, "ground": ground}
+        label = {"icon": icon, "style": style_word(style), "background": word, "ground": ground}
         matrix = affine(rng, flips)
         if output is not None:
             scale, at, label["small"], label["place"] = output
             matrix = affine(rng, flips, scale, at)
-        images[row] = compose(glyphs[style, icon], backdrop(word, ground, rng), matrix)
+        drawing = premultiply(rng.choice(glyphs[style, icon]))
+        images[row] = compose(drawing, backdrop(word, ground, rng), matrix)
         labels.append(label)
     return images, labels
 
@@ -184,9 +196,10 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--size", type=int, default=4000, help="pictures in a shard")
     parser.add_argument("--flips", type=float, default=0.2, help="share of mirrored pictures")
+    parser.add_argument("--further", action="store_true", help="all sets and variants of styles.py")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    glyphs = load_glyphs(args.icons)
+    glyphs = load_glyphs(args.icons, args.further)
     print(f"{len(icon_names())} concepts, {len(glyphs)} drawings", flush=True)
     for shard in range(args.first, args.first + args.shards):
         path = args.out / f"labels_{shard:03d}.json"
