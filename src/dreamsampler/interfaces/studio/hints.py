@@ -1,0 +1,109 @@
+"""What is said while one still types: what the model does not know, what an operator would do."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, final
+
+from dreamsampler.interfaces.studio.uploads import SHOWN, Limits, Upload, picture_of
+from dreamsampler.interfaces.studio.worker import Worker
+
+REMEMBERED = 200
+"""Pictures whose answer is kept."""
+SEEN = 256
+"""Longest side at which a picture is looked at, in pixels."""
+EDIT_SAYS = (
+    "This is unlike the drawings that the bundled model knows, so expect little: edit photographs "
+    "with a larger model, such as sd15."
+)
+RESTORE_SAYS = "This looks like a photograph: the bundled model of photographs restores it."
+
+
+@final
+class Hints:
+    """What the bundled models know of pictures and words.
+
+    Args:
+        worker: has the model, which is asked while no run needs it.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        from dreamsampler.models.alias import BUNDLED
+        from dreamsampler.models.bundled_models import BundledModels
+
+        self.both = isinstance(worker.model, BundledModels)
+        named = worker.model.named(BUNDLED) if self.both else worker.model
+        self._drawings = named if getattr(named, "name", "") == BUNDLED else None
+        self.words: frozenset[str] = getattr(named, "words", frozenset())
+        self._worker, self._errors = worker, OrderedDict[str, float]()
+        self._lock = threading.Lock()
+
+    def of_picture(self, task: str, upload: Upload | None) -> str | None:
+        """That a picture is none that the model of a task knows; None where that is unknown."""
+        if self._drawings is None or upload is None or upload.kind not in ("picture", "svg"):
+            return None
+        if task not in ("edit", "inpaint") and not (task == "restore" and self.both):
+            return None
+        error = self._error(upload)
+        from dreamsampler.models.familiar import STRANGE
+
+        if error is None or error <= STRANGE:
+            return None
+        return RESTORE_SAYS if task == "restore" else EDIT_SAYS
+
+    def of_prompt(self, prompt: str | list[str] | None) -> list[dict[str, Any]]:
+        """The words of a prompt, or of several, that the model was not trained on."""
+        from dreamsampler.models.words import unknown_words
+
+        text = prompt if isinstance(prompt, str) else " ".join(prompt or [])
+        found = unknown_words(text[:2000], self.words) if self.words else {}
+        return [{"word": word, "near": [near] if near else []} for word, near in found.items()]
+
+    def _error(self, upload: Upload) -> float | None:
+        """The denoising error of the model of drawings on a picture; None while it is busy."""
+        with self._lock:
+            if upload.id in self._errors:
+                return self._errors[upload.id]
+        with self._worker.idle_model() as model:
+            if model is None:
+                return None
+            from dreamsampler.images.memory import picture_of as in_memory
+            from dreamsampler.models.familiar import strangeness
+
+            image = picture_of(upload)
+            image.thumbnail((2 * SEEN, 2 * SEEN))
+            error = strangeness(self._drawings, 2 * in_memory(image).flat()[None] - 1)  # type: ignore[arg-type]
+        with self._lock:
+            self._errors[upload.id] = error
+            if len(self._errors) > REMEMBERED:
+                self._errors.popitem(last=False)
+        return error
+
+
+def degraded(
+    upload: Upload, operator: str, noise: float, limits: Limits, locate: Callable[[str, Path], str]
+) -> bytes:
+    """What an operator makes of a picture, as a PNG that is at most as long as the page shows.
+
+    Args:
+        locate: (operator, folder) -> the operator with its files in that folder.
+
+    Raises:
+        ValueError: no such operator, or too many pixels.
+    """
+    from dreamsampler.tasks import Degrade
+
+    with tempfile.TemporaryDirectory(prefix="dreamsampler-degrade-") as folder:
+        task = Degrade(picture_of(upload), locate(operator, Path(folder)), noise=noise)
+        task.check()
+        limits.check_size(*task.check_files(), "the result")
+        image = task(progress=False).images[0]
+    image.thumbnail((SHOWN, SHOWN))
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
