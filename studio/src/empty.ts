@@ -1,0 +1,51 @@
+/** The canvas without a picture: drop, paste or choose one, or try an example. */
+
+import type { Info } from "./api";
+import { h, icon } from "./dom";
+import type { Mode } from "./form";
+
+export class Empty {
+  private readonly input = h("input", { type: "file", class: "away", tabindex: -1, "aria-hidden": "true", onchange: () => this.chosen() });
+  private readonly title = h("h1", {});
+  private readonly help = h("p", { class: "quiet" });
+  private readonly examples = h("div", { class: "tries" });
+  private readonly button = h("button", { type: "button", class: "primary", onclick: () => this.choose() });
+  readonly el: HTMLElement;
+
+  constructor(private readonly info: Info, private readonly take: (files: File[]) => void, private readonly attempt: (label: string) => void) {
+    this.el = h("div", { class: "empty" }, h("div", { class: "card" }, h("span", { class: "drop" }, icon("open")), this.title, this.help, this.button, this.examples), this.input);
+  }
+
+  show(mode: Mode): void {
+    const scene = mode.key === "reconstruct";
+    const size = `up to ${Math.round(this.info.limits.bytes / 1e6)} MB and ${Math.round(this.info.limits.pixels / 1e6)} megapixels`;
+    this.title.textContent = scene ? "Drop the files of a scene here" : "Drop or paste a picture here";
+    this.help.textContent = scene
+      ? "transforms.json and the pictures it names, or COLMAP's files: choose all of them together."
+      : mode.key === "vectorize" ? `A picture or an SVG file, ${size}. Or only say what to draw.` : `Any common format, ${size}. It stays on this machine.`;
+    this.button.textContent = scene ? "Choose files" : "Choose a picture";
+    this.input.multiple = scene;
+    this.input.accept = scene ? "" : mode.key === "vectorize" ? "image/*,.svg" : "image/*,.heic,.tif,.tiff";
+    const { examples } = mode.task;
+    const seen = new Set<string>();
+    this.examples.replaceChildren(...(examples.length ? [h("p", { class: "quiet" }, mode.key === "remove" ? "Or begin with one of these" : "Or watch an example")] : []),
+      h("div", { class: "thumbs" }, ...examples.filter(({ picture }) => mode.key !== "remove" || !seen.has(String(picture)) && seen.add(String(picture)))
+        .map(({ label, picture }) => h("button", { type: "button", class: "try", onclick: () => this.attempt(label) },
+          picture ? h("img", { src: picture, alt: "" }) : h("span", { class: "glyph" }, icon("cube")), h("span", {}, mode.key === "remove" ? "A face" : label)))));
+  }
+
+  choose(): void {
+    this.input.click();
+  }
+
+  waiting(on: boolean): void {
+    this.el.classList.toggle("waiting", on);
+    this.button.disabled = on;
+  }
+
+  private chosen(): void {
+    const files = [...(this.input.files ?? [])];
+    this.input.value = "";
+    this.take(files);
+  }
+}
