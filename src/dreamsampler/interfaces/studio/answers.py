@@ -67,19 +67,21 @@ def run_answer(run: StoredRun) -> RunAnswer:
 
 def _made(run: StoredRun, name: str, number: int) -> Made:
     """A result of a run."""
-    path, recipe = Path(name), run.recipe
+    path, recipe, studio = Path(name), run.recipe, run.recipe["studio"]
     seeds = recipe.get("seeds", [])
     seed = seeds[number] if number < len(seeds) and len(path.parts) == 1 else None
-    height, width = recipe["studio"].get("sizes", {}).get(name, (None, None))
+    label = path.stem.removeprefix("result").strip("-").replace("_", " ")
+    tried = studio.get("candidates", {}).get(name, {"label": label, "seed": seed})
+    width, height = studio.get("sizes", {}).get(name, (None, None))
     return Made(
         name=name,
-        label=path.stem.removeprefix("result").strip("-").replace("_", " "),
+        label=tried["label"],
         kind=KINDS.get(path.suffix, "file"),  # type: ignore[arg-type]
         url=_url(run, name),
         download=run.download(name),
         width=width,
         height=height,
-        seed=seed,
+        seed=tried["seed"],
     )
 
 

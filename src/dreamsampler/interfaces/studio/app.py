@@ -12,11 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from dreamsampler.interfaces.studio import schemas
-from dreamsampler.interfaces.studio.failures import WrongValue, message
+from dreamsampler.interfaces.studio.failures import Refused, message
 from dreamsampler.interfaces.studio.guard import failure
 from dreamsampler.interfaces.studio.routes import Services, router
-from dreamsampler.interfaces.studio.uploads import TooLarge
-from dreamsampler.interfaces.studio.worker import QueueFull
 from dreamsampler.version import __version__
 
 STATIC = Path(__file__).parent / "static"
@@ -70,12 +68,8 @@ def answer_to(error: Exception, *, debug: bool = False) -> Response:
         text = f"{'.'.join(where) or 'The request'}: {first['msg'].lower()}"
         return failure(422, text, where[-1] if where else None)
     text = message(error, debug=debug)
-    if isinstance(error, WrongValue):
-        return failure(422, text, error.field)
-    if isinstance(error, QueueFull):
-        return failure(429, text)
-    if isinstance(error, TooLarge):
-        return failure(413, text)
+    if isinstance(error, Refused):
+        return failure(error.status, text, error.field)
     return failure(400 if isinstance(error, ValueError) else 500, text)
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsampler.files import InputError
+from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.interfaces.studio.specs import TABS, Example
 from dreamsampler.tasks import Degrade, MakeScene
 
@@ -23,19 +23,19 @@ SIDE = 128
 
 
 def example_of(task: str, label: str) -> Example:
-    """An example by its label; InputError."""
+    """An example by its label; Refused."""
     for spec in TABS:
         for example in spec.examples:
             if (spec.name, example.label) == (task, label):
                 return example
-    raise InputError(f"{task} has no example {label!r}")
+    raise Refused(f"{task} has no example {label!r}", field="label")
 
 
 def picture_of(name: str) -> Path:
-    """A picture of the package by its name; InputError."""
+    """A picture of the package by its name; Refused."""
     known = {each.picture for spec in TABS for each in spec.examples if "." in each.picture}
     if name not in known:
-        raise InputError("there is no such picture")
+        raise Refused("there is no such picture", 404)
     return PICTURES / name
 
 

@@ -14,17 +14,18 @@ ABOUT = {"mask": "mask_image", "picture": "image", "scene": "image", "result": "
 
 
 @final
-class WrongValue(ValueError):
-    """A value that cannot be meant.
+class Refused(ValueError):
+    """A request that is not done.
 
     Args:
         text: one sentence.
-        field: the option.
+        status: of HTTP.
+        field: the option that it is about.
     """
 
-    def __init__(self, text: str, field: str | None) -> None:
+    def __init__(self, text: str, status: int = 422, field: str | None = None) -> None:
         super().__init__(text)
-        self.field = field
+        self.status, self.field = status, field
 
 
 def message(error: BaseException, *, debug: bool = False) -> str:
@@ -56,7 +57,4 @@ def field_of(text: str, options: Iterable[str]) -> str | None:
     """
     known = {name: name for name in options}
     known |= {word: name for word, name in ABOUT.items() if name in known}
-    for word in re.findall(r"\w+", text.lower().partition(": ")[0] + " " + text.lower()):
-        if word in known:
-            return known[word]
-    return None
+    return next((known[word] for word in re.findall(r"\w+", text.lower()) if word in known), None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dreamsampler.interfaces.studio.run_store import BEFORE, THUMB
 from dreamsampler.interfaces.studio.uploads import SHOWN
 from dreamsampler.tasks.base import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SMALL = 256
 """Longest side of a thumbnail, in pixels."""
@@ -17,8 +20,9 @@ SEEN = 4 / 255
 """Difference of a color, as a share of white, that an eye may see."""
 SURE = 0.02
 """Deviation over several restorations, as a share of white, below which they agree."""
-SEAM = 0.1
-"""Mean step across the edge of a hole, as a share of white, from which it may be seen."""
+SEAM = 0.015
+"""Mean step across the edge of a hole, less that next to it, as a share of white, from which the
+edge may be seen: four levels of 255."""
 
 
 def draw(run: Run[Any], folder: Path) -> None:
@@ -37,13 +41,14 @@ def draw(run: Run[Any], folder: Path) -> None:
     after.save(folder / THUMB, "WEBP", quality=85)
 
 
-def measured(run: Run[Any]) -> dict[str, Any]:
+def measured(run: Run[Any], folder: Path, results: Sequence[str]) -> dict[str, Any]:
     """Figures of a finished run that its report does not have, as shares of the pixels.
 
-    Keys changed (where the first result differs visibly from the picture that came in), and of
-    several restorations sure (where they agree).
+    Keys sizes (width and height of each picture, by name), changed (where the first result differs
+    visibly from the picture that came in), of several restorations sure (where they agree), and of
+    an inpainting seam (the mean step across the edge, less that next to it).
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"sizes": {n: s for n in results if (s := _size(run, folder / n))}}
     picture, before = run.pictures()[0], run.canvas.flat()
     if run.task.OUTPUT == "picture" and picture.shape == before.shape:
         differs = (picture - before.to(picture)).abs().amax(0) > SEEN
@@ -51,6 +56,49 @@ def measured(run: Run[Any]) -> dict[str, Any]:
     if run.task.name() == "restore" and len(run.seeds) > 1:
         spread = run.spread()  # type: ignore[attr-defined]
         found["sure"] = round(float((spread < SURE).float().mean()), 4)
+    if run.task.name() == "inpaint":
+        found["seam"] = round(_seam(picture, run.mask), 4)  # type: ignore[attr-defined]
+    return found
+
+
+def _size(run: Run[Any], path: Path) -> list[int] | None:
+    """Width and height of a result that is a picture or a drawing."""
+    from PIL import Image
+
+    if path.suffix == ".svg":
+        return list(run.canvas.size[::-1])
+    if path.suffix not in (".png", ".gif"):
+        return None
+    with Image.open(path) as image:
+        return list(image.size)
+
+
+def _seam(picture: Tensor, mask: Tensor) -> float:
+    """How much more the colors jump across the edge of a hole than one pixel outside of it."""
+    from torch.nn.functional import max_pool2d
+
+    from dreamsampler.images.seam import jump
+
+    wider = max_pool2d((mask > 0).float(), 3, stride=1, padding=1)
+    return jump(picture, mask) - jump(picture, wider)
+
+
+def candidates(run: Run[Any], folder: Path, recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Write the candidates of an edit that were not kept, each with a recipe of its own.
+
+    Returns:
+        Name -> its label, and its seed.
+    """
+    from dreamsampler.images.save import save_picture
+
+    found = {}
+    for i, (tried, picture) in enumerate(getattr(run, "not_kept", list)()):
+        path = folder / f"candidate-{i}.png"
+        options = {"strength": tried.strength, "seed": tried.seed, "candidates": None}
+        own = {**recipe, "options": {**recipe["options"], **options}, "report": {}}
+        own |= {"settings": {**recipe["settings"], "strength": tried.strength}}
+        save_picture(path, picture, run.canvas, {**own, "seeds": [tried.seed], "index": 0})
+        found[path.name] = {"label": tried.name, "seed": tried.seed}
     return found
 
 
@@ -64,8 +112,7 @@ def sentences(recipe: Mapping[str, Any]) -> list[str]:
     report, more = recipe.get("report", {}), recipe.get("studio", {})
     found: list[str] = []
     if "painted" in report:
-        seam = report.get("edge", 0.0)
-        edge = "no visible edge" if seam < SEAM else "its edge may be seen"
+        edge = "no visible edge" if more.get("seam", 0.0) < SEAM else "its edge may be seen"
         found.append(f"Painted {_percent(report['painted'])} of the picture; {edge}.")
     elif recipe.get("task") == "edit" and "changed" in more:
         found.append(f"Changed {_percent(more['changed'])} of the picture.")
@@ -87,9 +134,11 @@ def sentences(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def _explained(residual: float, expected: float) -> str:
-    if residual > 1.1 * expected:
+    from dreamsampler.tasks.data_consistency import OVERSTATED, UNEXPLAINED
+
+    if residual > UNEXPLAINED * expected:
         return "Does not explain the input: something else happened to it, or there is more noise."
-    if residual < 0.9 * expected:
+    if residual < OVERSTATED * expected:
         return "Explains the input, and part of its noise as well: it has less noise than assumed."
     return "Explains the input within its noise."
 

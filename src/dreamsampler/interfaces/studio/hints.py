@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from dreamsampler.interfaces.studio.uploads import SHOWN, Limits, Upload, picture_of
+from dreamsampler.interfaces.studio.schemas import UnknownWord
+from dreamsampler.interfaces.studio.uploads import SHOWN, Limits, Upload
 from dreamsampler.interfaces.studio.worker import Worker
 
 REMEMBERED = 200
@@ -56,13 +57,13 @@ class Hints:
             return None
         return RESTORE_SAYS if task == "restore" else EDIT_SAYS
 
-    def of_prompt(self, prompt: str | list[str] | None) -> list[dict[str, Any]]:
+    def of_prompt(self, prompt: str | list[str] | None) -> list[UnknownWord]:
         """The words of a prompt, or of several, that the model was not trained on."""
         from dreamsampler.models.words import unknown_words
 
         text = prompt if isinstance(prompt, str) else " ".join(prompt or [])
         found = unknown_words(text[:2000], self.words) if self.words else {}
-        return [{"word": word, "near": [near] if near else []} for word, near in found.items()]
+        return [UnknownWord(word=word, near=[n] if n else []) for word, n in found.items()]
 
     def _error(self, upload: Upload) -> float | None:
         """The denoising error of the model of drawings on a picture; None while it is busy."""
@@ -75,7 +76,7 @@ class Hints:
             from dreamsampler.images.memory import picture_of as in_memory
             from dreamsampler.models.familiar import strangeness
 
-            image = picture_of(upload)
+            image = upload.picture()
             image.thumbnail((2 * SEEN, 2 * SEEN))
             error = strangeness(self._drawings, 2 * in_memory(image).flat()[None] - 1)  # type: ignore[arg-type]
         with self._lock:
@@ -99,7 +100,7 @@ def degraded(
     from dreamsampler.tasks import Degrade
 
     with tempfile.TemporaryDirectory(prefix="dreamsampler-degrade-") as folder:
-        task = Degrade(picture_of(upload), locate(operator, Path(folder)), noise=noise)
+        task = Degrade(upload.picture(), locate(operator, Path(folder)), noise=noise)
         task.check()
         limits.check_size(*task.check_files(), "the result")
         image = task(progress=False).images[0]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, final
 
 from fastapi import APIRouter, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response, StreamingResponse
-from starlette.exceptions import HTTPException
 
-from dreamsampler.files import InputError
 from dreamsampler.interfaces.studio import answers, describe, examples
-from dreamsampler.interfaces.studio.failures import WrongValue, field_of, message
+from dreamsampler.interfaces.studio.failures import Refused, field_of, message
 from dreamsampler.interfaces.studio.hints import Hints, degraded
-from dreamsampler.interfaces.studio.recipes import recipe_of, settings_of
-from dreamsampler.interfaces.studio.run_store import RunStore, StoredRun
+from dreamsampler.interfaces.studio.run_store import RunStore
+from dreamsampler.interfaces.studio.scenes import safe_name
 from dreamsampler.interfaces.studio.schemas import (
     CheckAnswer,
     CheckRequest,
@@ -34,10 +33,11 @@ from dreamsampler.interfaces.studio.schemas import (
 )
 from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.submission import BESIDE, Submissions
-from dreamsampler.interfaces.studio.uploads import Upload, Uploads, safe_name
-from dreamsampler.interfaces.studio.worker import Job, QueueFull
+from dreamsampler.interfaces.studio.uploads import Upload, Uploads
 from dreamsampler.tasks.base import Task
+from dreamsampler.tasks.from_values import file_options, task_type
 from dreamsampler.tasks.options import options_of
+from dreamsampler.tasks.recipe import upgrade
 from dreamsampler.version import __version__
 
 TASKS: dict[str, type[Task]] = {spec.name: spec.task for spec in TABS}
@@ -87,23 +87,17 @@ def _of(request: Request) -> tuple[Services, str]:
 
 def _task(name: str) -> type[Task]:
     if name not in TASKS:
-        raise WrongValue(f"there is no task {name!r}: choose one of {', '.join(TASKS)}", "task")
+        text = f"there is no task {name!r}: choose one of {', '.join(TASKS)}"
+        raise Refused(text, field="task")
     return TASKS[name]
 
 
-def _run(services: Services, owner: str, name: str) -> StoredRun:
-    try:
-        return services.store.find(owner, name)
-    except InputError as error:
-        raise HTTPException(404, str(error)) from error
-
-
-def _upload(services: Services, owner: str, name: str, option: str) -> Upload:
-    """An owner's file that a request names."""
+def _upload(services: Services, owner: str, name: str) -> Upload:
+    """The picture that a request names."""
     try:
         return services.uploads.find(owner, name)
-    except InputError as error:
-        raise WrongValue(str(error), option) from error
+    except Refused as error:
+        raise Refused(str(error), field="image") from error
 
 
 @router.get("/info")
@@ -149,10 +143,7 @@ def add_file(request: Request, file: list[UploadFile]) -> File:
 def get_file(request: Request, id: str, preview: bool = False) -> FileResponse:
     """A file, or a picture of it that every browser shows."""
     services, owner = _of(request)
-    try:
-        upload = services.uploads.find(owner, id)
-    except InputError as error:
-        raise HTTPException(404, str(error)) from error
+    upload = services.uploads.find(owner, id)
     path = services.uploads.preview(upload) if preview else upload.shown
     return FileResponse(path, headers=FILE_HEADERS)
 
@@ -166,27 +157,21 @@ def read_recipe(request: Request, file: UploadFile) -> Filled:
         with path.open("wb") as target:
             shutil.copyfileobj(file.file, target)
         services.uploads.limits.check_bytes(path)
-        task, values = settings_of(recipe_of(path))
+        task, values = settings_of(path)
     return Filled(task=task, values=values)
 
 
 @router.get("/examples/{name}", response_class=FileResponse)
 def example_picture(name: str) -> FileResponse:
     """A picture of the package."""
-    try:
-        return FileResponse(examples.picture_of(name), headers={"cache-control": "max-age=86400"})
-    except InputError as error:
-        raise HTTPException(404, str(error)) from error
+    return FileResponse(examples.picture_of(name), headers={"cache-control": "max-age=86400"})
 
 
 @router.post("/examples")
 def fill_example(request: Request, body: ExampleRequest) -> Filled:
     """The values of an example, whose pictures become files of the visitor."""
     services, owner = _of(request)
-    try:
-        example = examples.example_of(body.task, body.label)
-    except InputError as error:
-        raise WrongValue(str(error), "label") from error
+    example = examples.example_of(body.task, body.label)
     values, found = examples.filled(example, owner, services.uploads)
     made = {each.id: answers.file_answer(each) for each in found}
     return Filled(task=body.task, values=values, files=made)
@@ -197,7 +182,7 @@ def check(request: Request, body: CheckRequest) -> CheckAnswer:
     """What the model does not know of a picture and a prompt, before anything is computed."""
     services, owner = _of(request)
     _task(body.task)
-    upload = _upload(services, owner, body.image, "image") if body.image else None
+    upload = _upload(services, owner, body.image) if body.image else None
     picture = services.hints.of_picture(body.task, upload)
     return CheckAnswer(picture=picture, words=services.hints.of_prompt(body.prompt))
 
@@ -206,7 +191,7 @@ def check(request: Request, body: CheckRequest) -> CheckAnswer:
 def degrade(request: Request, body: DegradeRequest) -> Response:
     """What an operator makes of a picture, as a PNG."""
     services, owner = _of(request)
-    upload = _upload(services, owner, body.image, "image")
+    upload = _upload(services, owner, body.image)
 
     def located(text: str, folder: Path) -> str:
         return services.submissions.located(text, body.operator_files, folder, owner)
@@ -215,7 +200,7 @@ def degrade(request: Request, body: DegradeRequest) -> Response:
         data = degraded(upload, body.operator, body.noise, services.uploads.limits, located)
     except ValueError as error:
         text = message(error)
-        raise WrongValue(text, field_of(text, ["image", "noise"]) or "operator") from error
+        raise Refused(text, field=field_of(text, ["image", "noise"]) or "operator") from error
     return Response(data, media_type="image/png")
 
 
@@ -226,12 +211,11 @@ def start_run(request: Request, body: RunRequest) -> Started:
     kind = _task(body.task)
     try:
         job = services.submissions.submit(kind, body.values, owner)
-    except QueueFull:
-        raise
     except ValueError as error:
-        text = message(error)
+        known = error if isinstance(error, Refused) else Refused(message(error))
         names = [*options_of(kind), *(option.name for option in BESIDE)]
-        raise WrongValue(text, field_of(text, names)) from error
+        named = known.field or field_of(str(known), names)
+        raise Refused(str(known), known.status, named) from error
     return Started(id=job.name)
 
 
@@ -247,14 +231,15 @@ def list_runs(
 @router.get("/runs/{id}")
 def get_run(request: Request, id: str) -> RunAnswer:
     """A finished run."""
-    return answers.run_answer(_run(*_of(request), id))
+    services, owner = _of(request)
+    return answers.run_answer(services.store.find(owner, id))
 
 
 @router.delete("/runs/{id}", status_code=204)
 def delete_run(request: Request, id: str) -> None:
     """Delete a run and its files."""
     services, owner = _of(request)
-    services.store.delete(owner, _run(services, owner, id).name)
+    services.store.delete(owner, id)
 
 
 @router.get(
@@ -263,55 +248,66 @@ def delete_run(request: Request, id: str) -> None:
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def events(request: Request, id: str) -> StreamingResponse:
-    """Follow a run: `queued`, `step`, then `done`, `failed` or `canceled`; its state comes first."""
+    """Follow a run from its present state: `queued`, `step`, `done`, `failed` or `canceled`."""
     services, owner = _of(request)
-    try:
-        job: Job | None = services.submissions.worker.find(owner, id)
-    except InputError:
-        job = None
-    stored = None if job else _run(services, owner, id)
-
-    async def stream() -> AsyncIterator[str]:
-        if stored is not None:
-            yield answers.done(stored)
-        elif job is not None:
-            worker = services.submissions.worker
-            async for each in answers.events_of(job, worker, services.closing):
-                yield each
-
+    worker = services.submissions.worker
+    if (job := worker.find(owner, id)) is not None:
+        stream: Any = answers.events_of(job, worker, services.closing)
+    else:
+        stream = iter([answers.done(services.store.find(owner, id))])
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.post("/runs/{id}/cancel", status_code=204)
 def cancel(request: Request, id: str) -> None:
     """End a run, or take it out of the queue; nothing happens to one that is over."""
     services, owner = _of(request)
-    try:
-        services.submissions.worker.find(owner, id).cancel()
-    except InputError:
-        _run(services, owner, id)
+    job = services.submissions.worker.find(owner, id)
+    if job is None:
+        services.store.find(owner, id)
+    else:
+        job.cancel()
 
 
 @router.post("/runs/{id}/use")
 def use(request: Request, id: str, body: UseRequest) -> File:
     """A result as a file, to go on from."""
     services, owner = _of(request)
-    run = _run(services, owner, id)
+    run = services.store.find(owner, id)
     if body.name not in run.recipe["studio"]["results"]:
-        raise WrongValue("this run has no such result", "name")
+        raise Refused("this run has no such result", field="name")
     return answers.file_answer(services.uploads.add(owner, [(body.name, run.file(body.name))]))
 
 
 @router.get("/runs/{id}/{name:path}", response_class=FileResponse)
 def run_file(request: Request, id: str, name: str, download: bool = False) -> FileResponse:
     """A file of a run."""
-    run = _run(*_of(request), id)
-    try:
-        path = run.file(name)
-        if not path.is_file():
-            raise InputError("there is no such file in this run")
-    except InputError as error:
-        raise HTTPException(404, str(error)) from error
+    services, owner = _of(request)
+    run = services.store.find(owner, id)
+    path = run.file(name)
+    if not path.is_file():
+        raise Refused("there is no such file in this run", 404)
     given: Mapping[str, Any] = {"filename": run.download(name)} if download else {}
     return FileResponse(path, headers=FILE_HEADERS, **given)
+
+
+def settings_of(path: Path) -> tuple[str, dict[str, Any]]:
+    """The task and the options, without files, in a recipe, or in what was made with it."""
+    from dreamsampler.images.save import read_recipe
+
+    try:
+        json_file = path.suffix.lower() == ".json"
+        recipe = upgrade(json.loads(path.read_bytes()) if json_file else read_recipe(path))
+        task, options = str(recipe["task"]), dict(recipe["options"])
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        UnicodeError,
+        json.JSONDecodeError,
+    ):
+        raise Refused(f"{path.name} holds no recipe of a task", 400) from None
+    known, files = options_of(task_type(task)), file_options(task)
+    return task, {n: v for n, v in options.items() if n in known and n not in files}

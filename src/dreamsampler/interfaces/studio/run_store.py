@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.files import InputError, write_whole
+from dreamsampler.files import write_whole
+from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.tasks.recipe import upgrade
 
 RECIPE, INPUTS, BEFORE, THUMB = "recipe.json", "inputs", "before.webp", "thumb.webp"
@@ -53,14 +54,14 @@ class StoredRun:
         return self.folder / THUMB
 
     def file(self, name: str) -> Path:
-        """A result, the recipe, a picture of the page, or an input (inputs/...); InputError."""
+        """A result, the recipe, a picture of the page, or an input (inputs/...); Refused."""
         known = (*self.recipe["studio"]["results"], RECIPE, BEFORE, THUMB)
         path = self.folder / name
         with contextlib.suppress(OSError, ValueError):  # no name of a file at all
             inside = path.resolve().is_relative_to(self.folder / INPUTS)
             if (name in known or inside) and path.exists():
                 return path
-        raise InputError("there is no such file in this run")
+        raise Refused("there is no such file in this run", 404)
 
     def download(self, name: str) -> str:
         """The name that a visitor's copy of a file gets: after task and prompt."""
@@ -142,10 +143,10 @@ class RunStore:
         return list(islice((run for run in runs if run is not None and run.matches(words)), most))
 
     def find(self, owner: str, name: str) -> StoredRun:
-        """A run of an owner by its name; InputError if there is none."""
+        """A run of an owner by its name; Refused if there is none."""
         run = _complete(self._of(owner) / name) if _NAME.fullmatch(str(name)) else None
         if run is None:
-            raise InputError("this run is no longer there: it was deleted")
+            raise Refused("this run is no longer there: it was deleted", 404)
         return run
 
     def delete(self, owner: str, name: str) -> None:

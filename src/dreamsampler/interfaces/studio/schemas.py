@@ -15,28 +15,28 @@ class Schema(BaseModel):
 
 @final
 class Detail(Schema):
-    """What is wrong."""
+    """What is wrong, and the option that it is about, if it is about one."""
 
-    message: str = Field(description="one sentence, for people")
-    field: str | None = Field(description="the option that it is about, if it is about one")
+    message: str
+    field: str | None
 
 
 @final
 class Failure(Schema):
-    """The answer to a request that cannot be meant."""
+    """The answer to a request that is not done."""
 
     detail: Detail
 
 
 @final
 class RunRequest(Schema):
-    """What to run."""
+    """What to run: the options of a task, as `dreamsampler schema TASK` has them.
+
+    Files are ids of /api/files; `operator_files`, `call` and `call_files` are taken as well.
+    """
 
     task: str = Field(description="edit, inpaint, restore, vectorize or reconstruct")
-    values: dict[str, Any] = Field(
-        description="option -> value, as `dreamsampler schema TASK` has them; files are ids of "
-        "/api/files; `operator_files`, `call` and `call_files` are taken as well"
-    )
+    values: dict[str, Any]
 
 
 @final
@@ -50,10 +50,10 @@ class CheckRequest(Schema):
 
 @final
 class UnknownWord(Schema):
-    """A word that the model was not trained on."""
+    """A word that the model was not trained on, and those like it that it knows."""
 
     word: str
-    near: list[str] = Field(description="words like it that the model knows")
+    near: list[str]
 
 
 @final
@@ -84,9 +84,9 @@ class ExampleRequest(Schema):
 
 @final
 class UseRequest(Schema):
-    """A file of a run."""
+    """A result of a run."""
 
-    name: str = Field(description="of a result")
+    name: str
 
 
 @final
@@ -104,11 +104,11 @@ class File(Schema):
 
 @final
 class Filled(Schema):
-    """The values of a form."""
+    """The values of a form, and the files that they name by id."""
 
     task: str
     values: dict[str, Any]
-    files: dict[str, File] = Field(default={}, description="those that the values name by id")
+    files: dict[str, File] = {}
 
 
 @final
@@ -142,7 +142,7 @@ class Number(Schema):
 
 @final
 class RunAnswer(Schema):
-    """A finished run."""
+    """A finished run: `words` is what was found, in sentences; `notes` are warnings."""
 
     id: str
     task: str
@@ -152,8 +152,8 @@ class RunAnswer(Schema):
     before: str | None
     results: list[Made]
     values: dict[str, Any]
-    words: list[str] = Field(description="what was found, in sentences")
-    notes: list[str] = Field(description="warnings")
+    words: list[str]
+    notes: list[str]
     numbers: list[Number]
     recipe: str
     seconds: float

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.files import InputError
 from dreamsampler.interfaces.model_options import named_values, with_call_files
-from dreamsampler.interfaces.studio.findings import draw, measured
+from dreamsampler.interfaces.studio.failures import Refused
+from dreamsampler.interfaces.studio.findings import candidates, draw, measured
 from dreamsampler.interfaces.studio.run_store import (
     INPUTS,
     OPERATOR,
@@ -21,7 +22,8 @@ from dreamsampler.interfaces.studio.run_store import (
     StoredRun,
     remove,
 )
-from dreamsampler.interfaces.studio.uploads import Upload, Uploads, picture_of, safe_name
+from dreamsampler.interfaces.studio.scenes import safe_name
+from dreamsampler.interfaces.studio.uploads import Upload, Uploads
 from dreamsampler.interfaces.studio.worker import Job, Worker
 from dreamsampler.operators.grammar import with_files
 from dreamsampler.operators.registry import OPERATORS
@@ -59,7 +61,7 @@ class Submissions:
             values: option -> value, as a form or JSON has it; and those of `BESIDE`.
 
         Raises:
-            ValueError: one line that says what came, what is needed and what to do; `QueueFull`.
+            ValueError: one line that says what came, what is needed and what to do.
         """
         folder = self.store.new(owner)
 
@@ -67,7 +69,10 @@ class Submissions:
             run = written.result.run
             draw(run, folder)
             results = [str(path.relative_to(folder)) for path in written.outputs]
-            about = {"results": results, **measured(run)} | ({"call": lines} if lines else {})
+            tried = candidates(run, folder, written.recipe)
+            results += tried
+            about = {"results": results, **measured(run, folder, results), "candidates": tried}
+            about |= {"call": lines} if lines else {}
             return self.store.add(folder, {**written.recipe, "notes": notes, "studio": about})
 
         try:
@@ -128,8 +133,8 @@ class Submissions:
         """A copy of an upload where the run's inputs are; a drawing as the picture it shows."""
         try:
             upload = self.uploads.find(owner, name)
-        except InputError as error:
-            raise InputError(f"{option.name}: {error}") from error
+        except Refused as error:
+            raise Refused(str(error), field=option.name) from error
         if is_scene(kind, option.name):
             if upload.kind != "scene":
                 raise InputError(f"{option.name} is a {upload.kind}, but must be a scene")
@@ -140,7 +145,7 @@ class Submissions:
         stem = f"{option.name}{f'-{number}' if number else ''}"
         path = inputs / (safe_name(upload.path.name) if option.name == "image" else stem + suffix)
         if upload.kind == "svg" and kind.OUTPUT != "svg":
-            picture_of(upload).save(path.with_suffix(".png"))
+            upload.picture().save(path.with_suffix(".png"))
             return path.with_suffix(".png")
         return Path(shutil.copyfile(upload.path, path))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Canceled, check_canceled
-from dreamsampler.files import InputError
+from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import Written, execute
 from dreamsampler.tasks.progress import Progress, ProgressCallback
@@ -38,11 +38,6 @@ STAGES = {
 REMEMBERED = 500
 """Jobs that are over of which the state is kept."""
 _PACKAGE = str(Path(__file__).parents[2])
-
-
-@final
-class QueueFull(ValueError):
-    """Too many jobs wait."""
 
 
 @final
@@ -123,7 +118,7 @@ class Job:
         with self._changed:
             if self.over:
                 return
-            self.started = True
+            self.started, self.status = True, Status(STAGES["read"])
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
@@ -202,24 +197,23 @@ class Worker:
         threading.Thread(target=self._loop, name="studio-worker", daemon=True).start()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue; QueueFull if too many wait."""
+        """Put a job at the end of the queue; Refused if too many wait."""
         with self._changed:
             waiting = deque(each for each in self._waiting if not each.over)
             if len(waiting) >= self.most:
-                raise QueueFull("too many runs are waiting: try again in a moment")
+                raise Refused("too many runs are waiting: try again in a moment", 429)
             if sum(each.owner == job.owner for each in waiting) >= self.most_each:
-                raise QueueFull(f"{self.most_each} of your runs wait already: cancel one, or wait")
+                text = f"{self.most_each} of your runs wait already: cancel one, or wait"
+                raise Refused(text, 429)
             waiting.append(job)
             self._waiting = waiting
             self._remember(job)
             self._changed.notify()
 
-    def find(self, owner: str, name: str) -> Job:
-        """An owner's job by the name of its run; InputError if there is none."""
+    def find(self, owner: str, name: str) -> Job | None:
+        """An owner's job by the name of its run; None if there is none, or it was forgotten."""
         job = self._jobs.get(name)
-        if job is None or job.owner != owner:
-            raise InputError("there is no such run, or it was forgotten")
-        return job
+        return job if job is not None and job.owner == owner else None
 
     def position(self, job: Job) -> int:
         """How many jobs run before a job, the one under way included."""
