@@ -161,7 +161,6 @@ export const api = {
     got<Run[]>(`/api/runs?words=${encodeURIComponent(words)}&most=${most}`),
   run: (id: string) => got<Run>(`/api/runs/${id}`),
   remove: (id: string) => ask(`/api/runs/${id}`, { method: "DELETE" }),
-  use: (id: string, name: string) => got<Upload>(`/api/runs/${id}/use`, json({ name })),
   recipe(file: File): Promise<Filled> {
     const form = new FormData();
     form.append("file", file, file.name);
@@ -178,6 +177,12 @@ export const api = {
   text: async (url: string) => (await ask(url)).text(),
   blob: async (url: string) => (await ask(url)).blob(),
 };
+
+/** A result as a file that a run may take. */
+export function fileOf(run: Run, { name, kind, width, height }: ResultFile): Upload {
+  const id = `${run.id}~${name}`;
+  return { id, name, kind: kind === "svg" ? "svg" : "picture", width: width ?? 512, height: height ?? 512, url: urlOf(id) };
+}
 
 export const urlOf = (id: string): string => `/api/files/${encodeURI(id)}`;
 

@@ -1,6 +1,6 @@
 /** The page: its layout, the picture that is worked on, and how a run goes. */
 
-import { type Info, type Run, type Upload, type Values, Refused, api, preview, urlOf } from "./api";
+import { type Info, type Run, type Upload, type Values, Refused, api, fileOf, preview, urlOf } from "./api";
 import { Brushes } from "./brush";
 import { announce, h, icon, settled, tool } from "./dom";
 import { readDrawing } from "./drawing";
@@ -40,6 +40,8 @@ export class App {
   mode!: Mode;
   running: string | null = null;
   private stop: (() => void) | null = null;
+  /** The source that is on the canvas. */
+  private shown: Upload | null = null;
 
   constructor(private readonly info: Info, root: HTMLElement, header: (tabs: HTMLElement) => HTMLElement) {
     this.modes = modesOf(info);
@@ -69,11 +71,15 @@ export class App {
     change.classList.add("change");
     const stage = h("div", { class: "stage" }, this.stage.el, this.expander.el, this.viewer.over, this.empty.el,
       h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, h("div", { class: "bar" }, change), this.viewer.bar), this.busy, this.problem);
-    root.replaceChildren(header(nav), h("main", {}, h("div", { class: "work" }, stage, this.outcome.el, this.strip.el), this.panel),
+    root.replaceChildren(header(nav), h("main", {}, h("div", { class: "work" }, this.strip.el, h("div", { class: "middle" }, stage, this.outcome.el)), this.panel),
       this.history.el, h("div", { id: "live", class: "away", "aria-live": "polite" }));
     this.viewer.onview = () => { this.expander.place(); this.el.classList.toggle("has-picture", this.stage.size.width > 0); };
     this.viewer.onpick = (index) => this.pick(index);
-    this.brushes.onchange = () => this.problem.hidden || this.tell(null);
+    this.brushes.onchange = (stroke) => {
+      this.form.fail(null, null);
+      if (stroke && this.mode.key === "remove" && this.form.once.checked) void this.run();
+    };
+    this.brushes.adopt = () => this.goOn();
     this.listen();
     this.setMode(this.modes[0].key);
   }
@@ -97,7 +103,6 @@ export class App {
   setMode(key: string): void {
     const mode = this.modes.find((each) => each.key === key) ?? this.modes[0];
     if (mode === this.mode) return;
-    const before = this.mode && this.source;
     this.mode = mode;
     if (!this.forms.has(mode.key)) this.forms.set(mode.key, this.makeForm(mode));
     for (const [name, tab] of this.tabs) {
@@ -110,7 +115,8 @@ export class App {
     this.empty.show(mode);
     this.tell(null);
     const { current } = this.sitting;
-    if (this.source !== before || !this.stage.size.width) this.showSource();
+    if (this.source !== this.shown) this.showSource();
+    this.form.setSource(this.source);
     if (!this.running) {
       const same = current?.mode === mode.key && current.source?.id === this.source?.id;
       this.showRun(same ? current.run : null, current?.pick ?? -1, current?.edges);
@@ -138,6 +144,7 @@ export class App {
     const { key } = this.mode;
     const needed = ["inpaint", "remove"].includes(key) || (key === "edit" && this.form.limit.checked) || (key === "restore" && !!this.form.degradation?.scratched);
     if (key !== "inpaint") this.brushes.current = 0;
+    this.brushes.adopts = key === "remove" && !this.running;
     this.brushes.enable(needed && !!this.source);
     this.expander.enable(key === "inpaint" && !!this.source);
     if (key !== "inpaint") this.expander.reset();
@@ -145,10 +152,11 @@ export class App {
 
   private showSource(): void {
     const { source } = this;
+    this.shown = source;
     this.empty.el.hidden = !!source;
     this.stage.setSource(source ? preview(source) : null, source?.width, source?.height, source?.name);
     this.brushes.reset();
-    this.forms.forEach((form, key) => form.degradation?.setSource(key === this.mode.key ? source : null));
+    this.form.setSource(source);
     this.paintable();
     this.viewer.sync();
   }
@@ -184,7 +192,9 @@ export class App {
   }
 
   private setFile(file: Upload | null): void {
-    if (file) this.sources.set(file.kind === "scene" ? "scene" : "flat", file);
+    if (!file) return;
+    const place = file.kind === "scene" ? "scene" : "flat";
+    if (this.sources.get(place)?.id !== file.id) this.sources.set(place, file);
   }
 
   async tryExample(label: string): Promise<void> {
@@ -264,7 +274,7 @@ export class App {
     if (this.running) return;
     this.setFile(entry.source);
     this.setMode(entry.mode);
-    this.showSource();
+    if (this.shown !== this.source) this.showSource();
     this.showRun(entry.run, entry.pick, entry.edges);
     this.strip.draw();
     this.keep();
@@ -276,7 +286,9 @@ export class App {
   }
 
   private showRun(run: Run | null, pick: number, edges: Edges = NO_EDGES): void {
-    this.outcome.show(run, pick);
+    const { source } = this;
+    const size = source && `${source.width} × ${source.height} pixels`;
+    this.outcome.show(run, pick, source ? `${source.name} · ${source.kind === "scene" ? "views of " : ""}${size}` : "");
     void this.viewer.show(run, pick, edges).catch((error: Error) => this.tell(error.message));
   }
 
@@ -290,16 +302,15 @@ export class App {
   }
 
   /** The result becomes the source. */
-  async goOn(): Promise<void> {
+  goOn(): void {
     const { current } = this.sitting;
     const file = current?.run?.results[Math.max(current.pick, 0)];
-    if (!current?.run || !file || this.running) return;
-    try {
-      this.place(await api.use(current.run.id, file.name));
-      announce("The result is now the source.");
-    } catch (error) {
-      this.tell((error as Error).message);
-    }
+    if (!current?.run || !file || this.running || !["picture", "svg"].includes(file.kind)) return;
+    this.setFile(fileOf(current.run, file));
+    this.showSource();
+    this.showRun(null, -1);
+    this.check();
+    announce("The result is now the source.");
   }
 
   /** All values of the run that the form asks for, with files uploaded. */
@@ -353,8 +364,7 @@ export class App {
     this.running = id;
     this.form.busy(true);
     this.busy.hidden = false;
-    this.outcome.show(null, -1);
-    void this.viewer.show(null, -1);
+    this.showRun(null, -1);
     if (window.matchMedia("(max-width: 820px)").matches) window.scrollTo({ top: 0, behavior: "smooth" });
     this.keep(entry);
     this.stop = follow(id, (progress) => this.progressed(progress, entry));
@@ -450,8 +460,10 @@ export class App {
       if (!entry.run || run) this.sitting.entries.push({ ...entry, run });
     }
     this.sitting.at = Math.min(kept.at, this.sitting.entries.length - 1);
-    if (this.sitting.current) this.open(this.sitting.current);
+    const { current } = this.sitting;
+    if (current) this.open(current);
     else this.setMode(kept.mode);
+    if (current?.run) this.form.fill(current.run.values);
     if (kept.running && kept.started) {
       this.setFile(kept.started.source);
       this.setMode(kept.mode);

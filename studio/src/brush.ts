@@ -26,8 +26,10 @@ export class Brushes implements Painter {
   private readonly slider: HTMLInputElement;
   private readonly soft: HTMLInputElement;
   private readonly choose: HTMLInputElement;
-  /** Called after every change. */
-  onchange: () => void = () => {};
+  adopts = false;
+  adopt: () => void = () => {};
+  /** Called after every change, and with true after a stroke that adds something. */
+  onchange: (stroke: boolean) => void = () => {};
 
   constructor(private readonly stage: Stage) {
     stage.painter = this;
@@ -61,6 +63,9 @@ export class Brushes implements Painter {
 
   get active(): boolean {
     return this.enabled && this.tooled;
+  }
+  get bars(): boolean {
+    return this.enabled;
   }
   get radius(): number {
     return (this.size / 2) * Math.max(this.stage.size.width, this.stage.size.height);
@@ -123,7 +128,7 @@ export class Brushes implements Painter {
     this.mask.end();
     this.last = null;
     this.sync();
-    this.onchange();
+    this.onchange(!this.erase);
   }
 
   resize(steps: number): void {
@@ -162,7 +167,7 @@ export class Brushes implements Painter {
   private changed(): void {
     this.draw({ left: 0, top: 0, right: this.mask.width, bottom: this.mask.height });
     this.sync();
-    this.onchange();
+    this.onchange(false);
   }
 
   private sync(): void {

@@ -84,19 +84,20 @@ export class Degradation {
   onuse: (picture: File) => void = () => {};
   private degraded: Blob | null = null;
 
-  constructor(private readonly required: boolean, private readonly onchange: () => void) {
-    const chips = DAMAGES.map((damage) => {
+  constructor(private readonly required: boolean, views: boolean, private readonly onchange: () => void) {
+    const chips = DAMAGES.filter(({ name }) => required || name !== "mask").map((damage) => {
       const button = h("button", { type: "button", class: "chip", onclick: () => this.toggle(damage) }, damage.title);
       this.buttons.set(damage.name, button);
       return button;
     });
     const unknown = h("button", { type: "button", class: "chip", onclick: () => this.unknown() }, "I do not know");
+    unknown.hidden = !required;
     this.buttons.set("unknown", unknown);
     this.shown = h("figure", { class: "damage", hidden: true }, this.picture,
       h("figcaption", {}, h("span", {}, "What this does to the picture"),
         h("button", { type: "button", class: "link", onclick: () => this.use() }, "Degrade the picture like this, to try it")));
     this.el = h("fieldset", { class: "degradation", "data-field": "operator" },
-      h("legend", {}, "What happened to the picture?"),
+      h("legend", {}, views ? "What happened to the views?" : "What happened to the picture?"),
       h("div", { class: "chips" }, ...chips, unknown), this.amounts, this.error, this.shown,
       h("details", { class: "fold small" }, h("summary", {}, "As text"),
         h("label", { class: "field" }, h("span", {}, "Operator"), this.text),

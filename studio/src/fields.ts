@@ -11,6 +11,8 @@ export interface Control {
   /** Show a sentence below the control; null removes it. */
   fail(message: string | null): void;
   focus(): void;
+  /** Show what is taken where the control is left empty. */
+  hint?(automatic: Value | undefined): void;
 }
 
 /** How far sliders go; the number beside each takes more. */
@@ -21,16 +23,17 @@ const SLIDERS: Record<string, [number, number, number]> = {
   paths: [4, 256, 4],
 };
 const NAMES: Record<string, string> = {
-  source_prompt: "What it shows now",
   num_images: "Variants",
   guidance_scale: "Guidance",
   num_inference_steps: "Steps",
-  negative_prompt: "What it should not show",
+  init: "Begin with",
   mp4: "Turntable as MP4",
 };
 let count = 0;
 
-export const nameOf = (field: Field): string => NAMES[field.name] ?? field.label;
+/** Prompts are called after what they say; other options as they are called everywhere. */
+export const nameOf = (field: Field): string =>
+  field.name.endsWith("prompt") && field.help ? sentence(field.help.split(/[;(]/)[0].trim()) : (NAMES[field.name] ?? field.label);
 
 /** Text of a number field as a value: empty is null (automatic), words stay text. */
 export function readNumber(text: string): Value {
@@ -96,16 +99,21 @@ function text(field: Field, onchange: () => void): Control {
     input.value = Array.isArray(value) ? value.join(field.kind === "numbers" ? " " : "\n") : String(value ?? "");
   };
   set(field.default);
-  return framed(field, input, { get, set });
+  const hint = (taken: Value | undefined) => {
+    if (numeric && taken !== undefined && taken !== null) input.placeholder = `${taken}, as the method has it`;
+    else input.placeholder = placeholder;
+  };
+  return framed(field, input, { get, set, hint });
 }
 
 function slider(field: Field, onchange: () => void): Control {
   const [min, max, step] = SLIDERS[field.name];
   const number = h("input", { type: "text", inputmode: "decimal", placeholder: "auto", autocomplete: "off", "aria-label": nameOf(field) });
   const range = h("input", { type: "range", min, max, step });
+  let automatic: Value = null;
   const show = (value: Value) => {
     number.value = value === null ? "" : String(value);
-    range.value = String(value ?? (min + max) / 2);
+    range.value = String(value ?? automatic ?? (min + max) / 2);
     range.classList.toggle("auto", value === null);
     range.style.setProperty("--at", `${(100 * (Number(range.value) - min)) / (max - min)}%`);
     range.setAttribute("aria-valuetext", value === null ? "automatic" : String(value));
@@ -114,7 +122,12 @@ function slider(field: Field, onchange: () => void): Control {
   number.addEventListener("change", () => (show(readNumber(number.value)), onchange()));
   show(field.default);
   const row = h("div", { class: "slider" }, range, number);
-  return framed(field, range, { get: () => readNumber(number.value), set: show }, row);
+  const hint = (taken: Value | undefined) => {
+    automatic = typeof taken === "number" ? taken : null;
+    number.placeholder = automatic === null ? "auto" : String(automatic);
+    if (!number.value) show(null);
+  };
+  return framed(field, range, { get: () => readNumber(number.value), set: show, hint }, row);
 }
 
 function flag(field: Field, onchange: () => void): Control {

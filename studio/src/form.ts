@@ -1,9 +1,10 @@
 /** The panel of a mode: prompts, sliders, method, all options, and the button that runs it. */
 
-import { type Check, type Field, type Info, type Task, type Values } from "./api";
+import { type Check, type Field, type Info, type Task, type Upload, type Values } from "./api";
 import { COLORS, COLOR_NAMES } from "./brush";
 import { Degradation } from "./degrade";
 import { h, pressed } from "./dom";
+import { completed, suggestions } from "./words";
 import { type Control, control, methods } from "./fields";
 
 export interface Mode {
@@ -16,9 +17,11 @@ export interface Mode {
 
 /** Fields that the canvas or another part of the form holds. */
 const HELD = ["image", "mask_image", "mask_mode", "expand", "remove", "operator", "noise", "operator_files"];
+/** Removing takes these alone: it has no prompt and draws no noise. */
+const REMOVING = ["size", "feather", "crop", "padding_mask_crop"];
 const SLIDERS = ["strength", "guidance_scale", "num_images", "paths"];
 const PROMPTS = ["source_prompt", "prompt"];
-const CHIPS = 7;
+const CHIPS = 6;
 const LARGEST_SEED = 2 ** 31;
 
 export class Form {
@@ -27,6 +30,8 @@ export class Form {
   readonly degradation: Degradation | null = null;
   /** A prompt for each color; one where the mode has one prompt only. */
   readonly colors: string[] = [""];
+  /** Of removing: whether each stroke is removed at once. */
+  readonly once = h("input", { type: "checkbox", class: "switch", checked: true });
   readonly limit = h("input", { type: "checkbox", class: "switch" });
   private readonly rows = h("div", { class: "colors" });
   private readonly chips = h("div", { class: "chips words" });
@@ -46,8 +51,8 @@ export class Form {
     const { task } = mode;
     const changed = () => this.changed();
     const has = (name: string) => task.fields.some((each) => each.name === name);
-    if (has("operator")) this.degradation = new Degradation(mode.key === "restore", changed);
-    const usable = task.fields.filter((each) => !HELD.includes(each.name) && !(mode.key === "remove" && each.name.includes("prompt")));
+    if (has("operator")) this.degradation = new Degradation(mode.key === "restore", mode.key === "reconstruct", changed);
+    const usable = task.fields.filter((each) => !HELD.includes(each.name) && (mode.key !== "remove" || REMOVING.includes(each.name)));
     const manyPrompts = mode.key === "inpaint";
     for (const field of usable) {
       if (manyPrompts && field.name === "prompt") continue;
@@ -56,7 +61,7 @@ export class Form {
     }
     const take = (names: string[]) => names.flatMap((name) => this.controls.get(name)?.el ?? []);
     const prompts = take(PROMPTS);
-    const front = task.fields.filter((each) => each.front && usable.includes(each)).map((each) => each.name);
+    const front = mode.key === "remove" ? [] : task.fields.filter((each) => each.front && usable.includes(each)).map((each) => each.name);
     const sliders = take([...SLIDERS, ...front.filter((name) => ![...SLIDERS, ...PROMPTS, "method", "seed"].includes(name))]);
     const method = take(["method"]);
     const seed = this.controls.get("seed");
@@ -66,6 +71,8 @@ export class Form {
     const body = h("div", { class: "body" },
       h("p", { class: "hint" }, mode.hint),
       this.exampleRow(),
+      mode.key === "remove" ? h("label", { class: "check" }, this.once, "Remove at the end of each stroke") : null,
+      ["inpaint", "remove"].includes(mode.key) ? tips() : null,
       ["restore", "reconstruct"].includes(mode.key) && this.degradation ? this.degradation.el : null,
       manyPrompts ? this.rows : null,
       ...prompts,
@@ -98,6 +105,7 @@ export class Form {
       }
     });
     this.showColors(0);
+    this.ofMethod();
     this.showWords();
   }
 
@@ -109,8 +117,26 @@ export class Form {
       ...examples.map(({ label }) => h("button", { type: "button", class: "chip", onclick: () => this.onexample(label) }, label)));
   }
 
+  /** What an SVG file shows now is asked only where there is one. */
+  setSource(source: Upload | null): void {
+    const now = this.controls.get("source_prompt");
+    if (this.mode.key === "vectorize" && now) now.el.hidden = source?.kind !== "svg";
+    this.degradation?.setSource(source);
+  }
+
+  /** Options that the chosen method does not have are hidden; empty ones show what it takes. */
+  private ofMethod(): void {
+    const chosen = this.controls.get("method");
+    const method = chosen?.field.choices?.find(({ value }) => value === chosen.get());
+    for (const { el, field, hint } of this.controls.values()) {
+      if (field.methods) el.hidden = !field.methods.includes(String(method?.value));
+      hint?.(method?.settings?.[field.name]);
+    }
+  }
+
   private changed(): void {
     this.fail(null, null);
+    this.ofMethod();
     this.showWords();
     this.onchange();
   }
@@ -120,7 +146,7 @@ export class Form {
     const seed = this.controls.get("seed");
     if (seed && !this.keep.checked) seed.set(Math.floor(Math.random() * LARGEST_SEED));
     const values: Values = {};
-    for (const [name, { get }] of this.controls) values[name] = get();
+    for (const [name, { el, get }] of this.controls) if (!el.hidden) values[name] = get();
     return { ...values, ...this.degradation?.values(), ...(this.mode.key === "remove" ? { remove: true } : {}) };
   }
 
@@ -184,17 +210,16 @@ export class Form {
     place.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /** The words of the model: those that fit what is typed, else the first. */
+  /** What one may type: prompts of the examples, and words of the model that begin as typed. */
   private showWords(): void {
-    const { words } = this.info;
+    const words = this.info.words.filter((each) => each.length > 2);
     const place = this.target ?? this.el.querySelector<HTMLTextAreaElement>("[data-field='prompt'] textarea, .colors textarea");
-    const typed = (place?.value ?? "").toLowerCase().trim();
-    const last = typed.split(/\s+/).at(-1) ?? "";
-    const fitting = words.filter((each) => each !== typed && last && each.includes(last));
-    const shown = this.everyWord ? words : [...new Set([...fitting, ...words])].slice(0, CHIPS);
+    const typed = (place?.value ?? "").toLowerCase();
+    const prompts = this.mode.task.examples.flatMap(({ values }) => [values.prompt ?? [], place?.closest("[data-field='source_prompt']") ? (values.source_prompt ?? []) : []].flat().map(String));
+    const shown = this.everyWord ? words : suggestions(typed, prompts, words).slice(0, CHIPS);
     this.chips.classList.toggle("every", this.everyWord);
     this.chips.replaceChildren(
-      ...shown.map((word) => h("button", { type: "button", class: "chip", onclick: () => place && this.put(place, word) }, word)),
+      ...shown.map((word) => h("button", { type: "button", class: "chip", onclick: () => place && this.put(place, completed(place.value, word)) }, word)),
       words.length > CHIPS ? h("button", { type: "button", class: "link", onclick: () => { this.everyWord = !this.everyWord; this.showWords(); } },
         this.everyWord ? "Fewer words" : `All ${words.length} words of the model`) : "",
     );
@@ -225,5 +250,8 @@ export class Form {
     this.el.querySelector<HTMLElement>("textarea, input:not([type=checkbox])")?.focus();
   }
 }
+
+const tips = () =>
+  h("p", { class: "help" }, h("kbd", {}, "["), " ", h("kbd", {}, "]"), " change the brush, ", h("kbd", {}, "Ctrl Z"), " undoes, the wheel zooms, ", h("kbd", {}, "Space"), " and drag moves the picture.");
 
 export const fieldOf = (mode: Mode, name: string): Field | undefined => mode.task.fields.find((each) => each.name === name);

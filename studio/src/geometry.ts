@@ -27,16 +27,19 @@ const MOST = 64;
 /** How much of the picture always stays in sight, in screen pixels. */
 const IN_SIGHT = 48;
 
-/** The view in which the picture and its edges fill the stage, centered. */
-export function fit(stage: Size, picture: Size, margin = 16, edges: Edges = NO_EDGES): View {
+/** The view in which the picture and its edges fill the stage between margins, centered. */
+export function fit(stage: Size, picture: Size, margins: Edges = NO_EDGES, edges: Edges = NO_EDGES): View {
   const width = picture.width + edges.left + edges.right;
   const height = picture.height + edges.top + edges.bottom;
-  const room = { width: Math.max(stage.width - 2 * margin, 1), height: Math.max(stage.height - 2 * margin, 1) };
+  const room = {
+    width: Math.max(stage.width - margins.left - margins.right, 1),
+    height: Math.max(stage.height - margins.top - margins.bottom, 1),
+  };
   const scale = Math.min(room.width / width, room.height / height, 16);
   return {
     scale,
-    x: (stage.width - scale * width) / 2 + scale * edges.left,
-    y: (stage.height - scale * height) / 2 + scale * edges.top,
+    x: margins.left + (room.width - scale * width) / 2 + scale * edges.left,
+    y: margins.top + (room.height - scale * height) / 2 + scale * edges.top,
   };
 }
 

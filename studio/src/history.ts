@@ -15,7 +15,7 @@ export class History {
   ondelete: (id: string) => void = () => {};
   onrecipe: (file: File) => void = () => {};
 
-  constructor(info: Info) {
+  constructor(private readonly info: Info) {
     const keeps = info.keeps ? "Runs stay here until you delete them." : "Runs are deleted when this session ends.";
     const file = h("input", { type: "file", class: "away", tabindex: -1, "aria-hidden": "true", onchange: () => {
       const [chosen] = file.files ?? [];
@@ -50,11 +50,12 @@ export class History {
   private row(run: Run): HTMLElement {
     const when = new Date(typeof run.created === "number" ? run.created * 1000 : run.created);
     const date = Number.isNaN(when.getTime()) ? String(run.created) : when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const task = run.values.remove ? "Remove" : (this.info.tasks.find((each) => each.name === run.task)?.title ?? run.task);
     const act = (call: () => void) => () => { this.el.close(); call(); };
     const remove = h("button", { type: "button", class: "link danger", onclick: () => this.remove(run, remove) }, "Delete");
     return h("article", { class: "run" },
       h("button", { type: "button", class: "thumb", "aria-label": `Open ${run.task} ${run.title}`, onclick: act(() => this.onopen(run)) }, h("img", { src: run.thumb, alt: "", loading: "lazy" })),
-      h("div", {}, h("b", {}, run.title || run.task), h("small", {}, `${run.task} · ${date}`),
+      h("div", {}, h("b", {}, run.title || task), h("small", {}, `${task} · ${date}`),
         h("div", { class: "chips" },
           h("button", { type: "button", class: "link", onclick: act(() => this.onopen(run)) }, "Open"),
           h("button", { type: "button", class: "link", onclick: act(() => this.onuse(run)) }, "Use settings"),

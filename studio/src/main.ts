@@ -27,7 +27,7 @@ function keysOf(app: App, help: () => void): Key[] {
   return [
     key("Run", "Control+Enter", "Run", () => void app.run()),
     key("Run", "Escape", "Cancel the run", () => void app.cancel()),
-    key("Run", "g", "Go on from the result", () => void app.goOn()),
+    key("Run", "g", "Go on from the result", () => app.goOn()),
     key("Run", "d", "Download the result", () => document.querySelector<HTMLElement>("[data-id=download]")?.click()),
     key("Run", ",", "Step back", () => app.step(-1)),
     key("Run", ".", "Step forward", () => app.step(1)),

@@ -13,9 +13,9 @@ export const isShown = (file: ResultFile): boolean => file.kind === "picture" &&
 
 /** Name of a result for people. */
 export function labelOf(file: ResultFile, index: number): string {
-  if (file.label) return file.label;
-  const words = file.name.replace(/\.\w+$/, "").replace(/^result-?/, "").replaceAll("_", " ");
-  return words && !/^\d+$/.test(words) ? words : `Variant ${index + 1}`;
+  const words = (file.label ?? file.name.replace(/\.\w+$/, "").replace(/^result-?/, "").replaceAll("_", " ")).trim();
+  if (!words || /^\d+$/.test(words)) return file.kind === "picture" ? `Variant ${index + 1}` : file.name;
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 const shown = (value: unknown): string =>
@@ -27,9 +27,10 @@ export class Outcome {
 
   constructor(private readonly actions: Actions) {}
 
-  show(run: Run | null, pick: number): void {
-    this.el.hidden = !run;
-    if (!run) return;
+  /** A run, or a line about the source where there is none; nothing hides the bar. */
+  show(run: Run | null, pick: number, line = ""): void {
+    this.el.hidden = !run && !line;
+    if (!run) return this.el.replaceChildren(h("p", { class: "quiet idle" }, line));
     const file = run.results[Math.max(pick, 0)];
     const words = [...run.words, ...(run.notes ?? [])];
     const numbers = h("details", { class: "numbers", open: this.open, ontoggle: () => (this.open = numbers.open) },
@@ -41,11 +42,11 @@ export class Outcome {
     this.el.replaceChildren(
       h("div", { class: "sentences" }, ...(choose ? [h("p", {}, "Choose one of the variants.")] : []), ...words.map((each) => h("p", {}, each))),
       h("div", { class: "actions" },
-        !choose && ["picture", "svg"].includes(file.kind) && isUsable(file)
+        !choose && run.task !== "reconstruct" && ["picture", "svg"].includes(file.kind)
           ? h("button", { type: "button", class: "button strong", title: "The result becomes the picture (G)", onclick: () => this.actions.goOn() }, icon("forward"), "Go on from this") : null,
         choose ? null : link(`${file.url}?download=1`, file.download, "Download", "Save the result (D)", "download"),
         link(`${run.recipe}?download=1`, "recipe.json", "Recipe", "A file that makes this result again, bit by bit", "recipe"),
-        h("button", { type: "button", class: "button", title: "Fill the form with what made this", onclick: () => this.actions.useSettings() }, icon("reset"), "Use settings"),
+        h("button", { type: "button", class: "button", title: "Fill the form with what made this", onclick: () => this.actions.useSettings() }, icon("reset"), "Settings"),
         run.results.length > 1 ? this.files(run) : null,
         run.numbers.length ? numbers : null),
     );
@@ -56,8 +57,6 @@ export class Outcome {
       h("ul", {}, ...run.results.map((file, i) => h("li", {}, h("a", { href: `${file.url}?download=1`, download: file.download }, labelOf(file, i), h("span", { class: "quiet" }, ` ${file.download}`))))));
   }
 }
-
-const isUsable = (file: ResultFile): boolean => !/^(turntable|render)/.test(file.name);
 
 /** Variants side by side; a click chooses one. */
 export function variants(run: Run, pick: (index: number) => void): HTMLElement {

@@ -23,6 +23,11 @@ export interface Painter {
   stop(): void;
   /** Wheel with Control: change the size. */
   resize(steps: number): void;
+  /** Whether a press on the result makes it the source and paints on it. */
+  adopts: boolean;
+  adopt(): void;
+  /** Whether its bar covers the top of the stage. */
+  bars: boolean;
   /** Radius in picture pixels, for the ring. */
   radius: number;
   color: string;
@@ -82,14 +87,16 @@ export class Stage {
     });
   }
 
+  /** A new source; one of the same size keeps the view. */
   setSource(url: string | null, width = 0, height = 0, name = ""): void {
+    if (width !== this.size.width || height !== this.size.height) this.fitted = true;
     this.size = { width, height };
     this.world.hidden = !url;
     if (url) this.source.src = url;
     this.source.alt = name && `The picture ${name}`;
     this.edges = NO_EDGES;
     this.setResult(null);
-    this.fit();
+    this.refresh();
   }
 
   /** Show a picture over the source; its edges say how far it reaches beyond. */
@@ -141,11 +148,17 @@ export class Stage {
     return { width: this.el.clientWidth, height: this.el.clientHeight };
   }
 
+  /** Room that bars take. */
+  private get margins(): Edges {
+    const side = this.box.width < 600 ? 10 : 20;
+    return { left: side, right: side, top: this.painter?.bars ? 60 : side, bottom: 60 };
+  }
+
   fit(): void {
     this.fitted = true;
     if (this.size.width) {
       const grown = this.shown === "result" ? this.resultEdges : this.edges;
-      this.view = fit(this.box, this.size, this.box.width < 600 ? 8 : 56, grown);
+      this.view = fit(this.box, this.size, this.margins, grown);
     }
     this.paint();
   }
@@ -203,11 +216,14 @@ export class Stage {
   }
 
   refresh(): void {
-    this.paint();
+    if (this.fitted) this.fit();
+    else this.paint();
   }
 
   private paints(): boolean {
-    return !!this.painter?.active && this.shown === "source" && !this.spaced && !!this.size.width;
+    const { painter } = this;
+    if (!painter?.active || this.spaced || !this.size.width) return false;
+    return this.shown === "source" || (painter.adopts && this.shown === "result");
   }
 
   private setSpaced(on: boolean): void {
@@ -231,6 +247,7 @@ export class Stage {
     this.fingers.set(event.pointerId, this.at(event));
     if (this.fingers.size > 1) this.stopPainting();
     else if (this.paints() && event.button === 0) {
+      if (this.shown === "result") this.painter!.adopt();
       this.painting = true;
       this.painter!.start(toPicture(this.view, this.at(event)), pressure(event));
     } else this.el.classList.add("grabbing");
@@ -295,6 +312,7 @@ export class Stage {
 
   private line(from: Point, to: Point): void {
     this.showRing(to);
+    if (this.shown === "result") this.painter!.adopt();
     this.painter!.start(toPicture(this.view, from), 1);
     if (from !== to) this.painter!.move(toPicture(this.view, to), 1);
     this.painter!.stop();

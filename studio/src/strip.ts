@@ -48,7 +48,7 @@ export class Strip {
 
   draw(): void {
     const { entries, at } = this.sitting;
-    this.el.hidden = !entries.some((each) => each.run);
+    this.el.hidden = !entries.length;
     this.el.replaceChildren(...entries.map((entry, i) => {
       const picture = entry.run?.results[entry.pick];
       const url = (picture?.kind === "picture" && picture.url) || entry.run?.thumb || (entry.source && `${entry.source.url}?preview=1`) || "";

@@ -13,6 +13,7 @@ export class Viewer {
   private readonly percent: HTMLButtonElement;
   private readonly buttons: Record<string, HTMLButtonElement>;
   private readonly extras: HTMLElement;
+  private readonly zooms: HTMLElement;
   private run: Run | null = null;
   private pick = -1;
   private end: (() => void) | null = null;
@@ -46,10 +47,10 @@ export class Viewer {
     this.percent.classList.add("percent");
     const { source, result, slider, variants: all, outline, save, model } = this.buttons;
     this.extras = h("span", { class: "group" }, h("span", { class: "pair" }, source, result), compare, slider, all, outline, save, model);
-    this.bar = h("div", { class: "bar views", role: "toolbar", "aria-label": "View" }, this.extras,
-      h("span", { class: "group" },
+    this.zooms = h("span", { class: "group" },
         tool("minus", "Zoom out", "−", () => stage.zoom(1 / 1.25)), this.percent,
-        tool("plus", "Zoom in", "+", () => stage.zoom(1.25)), tool("fit", "Fit the picture", "0", () => stage.fit())));
+        tool("plus", "Zoom in", "+", () => stage.zoom(1.25)), tool("fit", "Fit the picture", "0", () => stage.fit()));
+    this.bar = h("div", { class: "bar views", role: "toolbar", "aria-label": "View" }, this.extras, this.zooms);
     stage.onview = () => this.sync();
   }
 
@@ -65,6 +66,7 @@ export class Viewer {
     shown("outline", !!this.drawn);
     shown("save", !!this.drawn && this.changed);
     shown("model", !!this.file("mesh"));
+    this.zooms.hidden = gridded;
     this.extras.hidden = Object.values(buttons).every((each) => each.hidden);
     pressed(buttons.source, stage.shown === "source");
     pressed(buttons.result, stage.shown === "result");
