@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import final
 
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+")
-ABOUT = {"mask": "mask_image", "picture": "image", "scene": "image", "result": "size"}
+ABOUT = {"mask": "mask_image", "picture": "image", "scene": "image"}
 """Words of messages that name an option otherwise."""
 
 

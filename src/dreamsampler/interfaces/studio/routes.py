@@ -214,7 +214,8 @@ def start_run(request: Request, body: RunRequest) -> Started:
     except ValueError as error:
         known = error if isinstance(error, Refused) else Refused(message(error))
         names = [*options_of(kind), *(option.name for option in BESIDE)]
-        named = known.field or field_of(str(known), names)
+        unknown = [name for name in body.values if name not in names]
+        named = known.field or (unknown[0] if unknown else field_of(str(known), names))
         raise Refused(str(known), known.status, named) from error
     return Started(id=job.name)
 

@@ -122,9 +122,10 @@ class Submissions:
                 "command line"
             )
         limits = self.uploads.limits
-        limits.check_size(*task.check_files(), "the result")
+        limits.check_size(*task.check_files(), "the result", "image")
         side = task.model_side
-        limits.check_size(side, side * task.images, "all that the model would work on")
+        named = "num_images" if task.images > 1 else "size"
+        limits.check_size(side, side * task.images, "all that the model would work on", named)
         return task
 
     def _placed(

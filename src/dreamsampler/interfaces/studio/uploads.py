@@ -58,13 +58,14 @@ class Limits:
         self.check_size(height, width, path.name)
         return height, width
 
-    def check_size(self, height: int, width: int, what: str) -> None:
-        """Refuse too many pixels."""
+    def check_size(self, height: int, width: int, what: str, field: str | None = None) -> None:
+        """Refuse too many pixels; the error names the field."""
         if height * width > self.pixels:
             raise Refused(
                 f"{what} has {width}x{height} pixels, and this studio takes at most "
                 f"{self.pixels / 1e6:g} megapixels: scale it down first",
                 413,
+                field,
             )
 
 
