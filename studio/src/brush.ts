@@ -64,8 +64,8 @@ export class Brushes implements Painter {
   get active(): boolean {
     return this.enabled && this.tooled;
   }
-  get bars(): boolean {
-    return this.enabled;
+  get covers(): number {
+    return this.enabled ? this.bar.offsetHeight + 20 : 0;
   }
   get radius(): number {
     return (this.size / 2) * Math.max(this.stage.size.width, this.stage.size.height);

@@ -252,6 +252,6 @@ export class Form {
 }
 
 const tips = () =>
-  h("p", { class: "help" }, h("kbd", {}, "["), " ", h("kbd", {}, "]"), " change the brush, ", h("kbd", {}, "Ctrl Z"), " undoes, the wheel zooms, ", h("kbd", {}, "Space"), " and drag moves the picture.");
+  h("p", { class: "help tips" }, h("kbd", {}, "["), " ", h("kbd", {}, "]"), " change the brush, ", h("kbd", {}, "Ctrl Z"), " undoes, the wheel zooms, ", h("kbd", {}, "Space"), " and drag moves the picture.");
 
 export const fieldOf = (mode: Mode, name: string): Field | undefined => mode.task.fields.find((each) => each.name === name);

@@ -36,7 +36,7 @@ export class Keys {
         h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"))),
       h("div", { class: "groups" }, ...groups.map((group) => h("section", {}, h("h3", {}, group),
         h("dl", {}, ...map.filter((each) => each.group === group).map((each) => h("div", {},
-          h("dt", {}, ...each.keys.split(" ").filter((key) => !key.startsWith("Shift+")).map((key) => h("kbd", {}, shown(key)))), h("dd", {}, each.says))))))),
+          h("dt", {}, ...each.keys.split(" ").map((key) => h("kbd", {}, shown(key)))), h("dd", {}, each.says))))))),
       h("p", { class: "quiet" }, "On the canvas: arrows move the picture, or the brush while one paints; Enter puts a dab, Shift and an arrow paints a line; Space and drag, the middle button or two fingers move the picture; the wheel zooms, with Control it changes the brush."),
       h("label", { class: "check" }, single, "Keys without Control or Alt"));
     document.addEventListener("keydown", (event) => this.down(event));

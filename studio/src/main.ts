@@ -48,8 +48,8 @@ function keysOf(app: App, help: () => void): Key[] {
     key("Brush", "e", "Eraser", painting(() => brushes.use(true))),
     key("Brush", "[", "Smaller", painting(() => brushes.resize(-1))),
     key("Brush", "]", "Larger", painting(() => brushes.resize(1))),
-    key("Brush", "{ Shift+{", "Harder", painting(() => brushes.soften(-1))),
-    key("Brush", "} Shift+}", "Softer", painting(() => brushes.soften(1))),
+    key("Brush", "{", "Harder", painting(() => brushes.soften(-1))),
+    key("Brush", "}", "Softer", painting(() => brushes.soften(1))),
     key("Brush", "Control+z", "Undo", painting(() => brushes.undo())),
     key("Brush", "Control+Shift+z Control+y", "Redo", painting(() => brushes.redo())),
     key("Brush", "f", "Paint everything", painting(() => brushes.change((mask) => mask.fill(brushes.current)))),
@@ -57,7 +57,7 @@ function keysOf(app: App, help: () => void): Key[] {
     key("Brush", "Delete Backspace", "Clear", painting(() => brushes.clear())),
     ...app.modes.map((mode, i) => key("Page", `Alt+${i + 1}`, mode.title, () => app.setMode(mode.key))),
     key("Page", "t", "Light or dark", switchTheme),
-    key("Page", "? Shift+?", "This list", help),
+    key("Page", "?", "This list", help),
   ];
 }
 

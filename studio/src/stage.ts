@@ -26,8 +26,8 @@ export interface Painter {
   /** Whether a press on the result makes it the source and paints on it. */
   adopts: boolean;
   adopt(): void;
-  /** Whether its bar covers the top of the stage. */
-  bars: boolean;
+  /** How much of the top of the stage its bar covers. */
+  covers: number;
   /** Radius in picture pixels, for the ring. */
   radius: number;
   color: string;
@@ -151,7 +151,7 @@ export class Stage {
   /** Room that bars take. */
   private get margins(): Edges {
     const side = this.box.width < 600 ? 10 : 20;
-    return { left: side, right: side, top: this.painter?.bars ? 60 : side, bottom: 60 };
+    return { left: side, right: side, top: Math.max(this.painter?.covers ?? 0, side), bottom: 60 };
   }
 
   fit(): void {
