@@ -120,8 +120,7 @@ class Job:
                 return
             self.started, self.status = True, Status(STAGES["read"])
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UserWarning)
+            with own_warnings() as caught:
                 if self.call:
                     from dreamsampler.models.pipe import with_more
 
@@ -135,8 +134,7 @@ class Job:
                     edit_recipe=self.edit_recipe,
                     rescue=False,  # a visitor would not find it
                 )
-                own = [str(w.message) for w in caught if w.filename.startswith(_PACKAGE)]
-                result = self.finish(written, list(dict.fromkeys(own)))
+                result = self.finish(written, list(dict.fromkeys(caught)))
             self._end(result)
         except BaseException as error:
             self.discard()
@@ -176,6 +174,21 @@ class Job:
             self.status = seen
 
         return report
+
+
+@contextmanager
+def own_warnings() -> Iterator[list[str]]:
+    """Inside, the package's warnings of this thread are collected; those of others are dropped."""
+    thread, caught = threading.get_ident(), []
+
+    def show(text: Any, category: Any, filename: str, *_: Any, **__: Any) -> None:
+        if threading.get_ident() == thread and filename.startswith(_PACKAGE):
+            caught.append(str(text))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield caught
 
 
 @final
