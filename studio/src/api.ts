@@ -194,4 +194,4 @@ async function sizeOf(url: string): Promise<{ width: number; height: number }> {
 }
 
 /** A picture that every browser shows, for formats such as HEIC and TIFF. */
-export const preview = (file: Upload): string => `${file.url}?preview=1`;
+export const preview = (file: Upload): string => (file.kind === "svg" ? file.url : `${file.url}?preview=1`);

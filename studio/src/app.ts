@@ -6,10 +6,10 @@ import { announce, h, icon, settled, tool } from "./dom";
 import { readDrawing } from "./drawing";
 import { Empty } from "./empty";
 import { Expander } from "./expand";
-import { Form, type Mode, fieldOf } from "./form";
+import { Form, fieldOf } from "./form";
 import { type Edges, NO_EDGES } from "./geometry";
 import { History } from "./history";
-import { modesOf } from "./modes";
+import { type Mode, type Try, modesOf } from "./modes";
 import { Outcome } from "./outcome";
 import { type Progress, follow, inWords, over } from "./progress";
 import { Stage } from "./stage";
@@ -50,7 +50,7 @@ export class App {
     this.history.onuse = (run) => void this.fillFrom(run);
     this.history.onrecipe = (file) => void this.fillFromFile(file);
     this.history.ondelete = (id) => { this.sitting.drop(id); this.strip.draw(); this.keep(); };
-    this.empty = new Empty(info, (files) => void this.take(files), (label) => void this.tryExample(label));
+    this.empty = new Empty(info, (files) => void this.take(files), (example) => void this.tryExample(example));
     const nav = h("nav", { class: "modes", role: "tablist", "aria-label": "What to do" }, ...this.modes.map((mode) => {
       const tab = h("button", { type: "button", role: "tab", id: `mode-${mode.key}`, "aria-controls": "panel", onclick: () => this.setMode(mode.key) }, mode.title);
       this.tabs.set(mode.key, tab);
@@ -129,7 +129,7 @@ export class App {
     const form = new Form(mode, this.info);
     form.onrun = () => void this.run();
     form.onchange = () => this.check();
-    form.onexample = (label) => void this.tryExample(label);
+    form.onexample = (example) => void this.tryExample(example);
     form.oncolor = (color) => this.brushes.pick(color);
     form.onlimit = () => this.paintable();
     if (form.degradation) {
@@ -197,12 +197,17 @@ export class App {
     if (this.sources.get(place)?.id !== file.id) this.sources.set(place, file);
   }
 
-  async tryExample(label: string): Promise<void> {
+  async tryExample(example: Try): Promise<void> {
     if (this.running) return;
     this.empty.waiting(true);
     try {
-      await this.fill(await api.example(this.mode.task.name, label));
-      if (this.mode.key !== "remove") await this.run();
+      const filled = await api.example(example.of, example.name);
+      const picture = filled.files[String(filled.values.image)];
+      if (this.mode.key === "remove") this.place(picture);
+      else {
+        await this.fill(filled);
+        await this.run();
+      }
     } catch (error) {
       this.tell((error as Error).message);
     } finally {
@@ -218,7 +223,6 @@ export class App {
     this.brushes.reset();
     if (masks.length && this.mode.key === "edit") this.form.limit.checked = true;
     for (const [i, id] of masks.entries()) await this.brushes.loadFrom(urlOf(id), Math.min(i, 3));
-    if (this.mode.key === "remove") this.brushes.clear();
     this.paintable();
   }
 
@@ -326,6 +330,8 @@ export class App {
       const layers = await this.brushes.files();
       values.mask_image = await Promise.all(layers.map(({ file }) => upload(file)));
       const prompts = layers.length > 1 ? layers.map(({ color }) => form.colors[color] || form.colors[0]) : [form.colors[layers[0]?.color ?? 0] || form.colors[0]];
+      // new canvas is painted with a prompt of its own where there are several
+      if (values.expand && prompts.length > 1) prompts.push(prompts.at(-1)!);
       values.prompt = prompts.map((each) => each ?? "");
       if (!prompts.every(Boolean)) throw new Refused("Say what the whole picture should show in the end.", "prompt");
       if (mask.empty && !values.expand) throw new Refused("Paint over what shall change, or drag an edge of the picture outward.");
@@ -350,6 +356,8 @@ export class App {
     this.tell(null);
     this.form.busy(true);
     this.running = "starting";
+    this.busy.hidden = false;
+    this.line.textContent = "Sending";
     try {
       const values = await this.request();
       const { id } = await api.start(this.mode.task.name, values);
@@ -364,6 +372,7 @@ export class App {
     this.running = id;
     this.form.busy(true);
     this.busy.hidden = false;
+    this.bar.style.width = "0";
     this.showRun(null, -1);
     if (window.matchMedia("(max-width: 820px)").matches) window.scrollTo({ top: 0, behavior: "smooth" });
     this.keep(entry);

@@ -2,7 +2,7 @@
 
 import type { Info } from "./api";
 import { h, icon } from "./dom";
-import type { Mode } from "./form";
+import type { Mode, Try } from "./modes";
 
 export class Empty {
   private readonly input = h("input", { type: "file", class: "away", tabindex: -1, "aria-hidden": "true", onchange: () => this.chosen() });
@@ -12,7 +12,7 @@ export class Empty {
   private readonly button = h("button", { type: "button", class: "primary", onclick: () => this.choose() });
   readonly el: HTMLElement;
 
-  constructor(private readonly info: Info, private readonly take: (files: File[]) => void, private readonly attempt: (label: string) => void) {
+  constructor(private readonly info: Info, private readonly take: (files: File[]) => void, private readonly attempt: (example: Try) => void) {
     this.el = h("div", { class: "empty" }, h("div", { class: "card" }, h("span", { class: "drop" }, icon("open")), this.title, this.help, this.button, this.examples), this.input);
   }
 
@@ -26,12 +26,12 @@ export class Empty {
     this.button.textContent = scene ? "Choose files" : "Choose a picture";
     this.input.multiple = scene;
     this.input.accept = scene ? "" : mode.key === "vectorize" ? "image/*,.svg" : "image/*,.heic,.tif,.tiff";
-    const { examples } = mode.task;
-    const seen = new Set<string>();
-    this.examples.replaceChildren(...(examples.length ? [h("p", { class: "quiet" }, mode.key === "remove" ? "Or begin with one of these" : "Or watch an example")] : []),
-      h("div", { class: "thumbs" }, ...examples.filter(({ picture }) => mode.key !== "remove" || !seen.has(String(picture)) && seen.add(String(picture)))
-        .map(({ label, picture }) => h("button", { type: "button", class: "try", onclick: () => this.attempt(label) },
-          picture ? h("img", { src: picture, alt: "" }) : h("span", { class: "glyph" }, icon("cube")), h("span", {}, mode.key === "remove" ? "A face" : label)))));
+    const words = mode.key === "remove" ? "Or begin with one of these" : "Or watch an example";
+    this.examples.replaceChildren(
+      ...(mode.tries.length ? [h("p", { class: "quiet" }, words)] : []),
+      h("div", { class: "thumbs" }, ...mode.tries.map((each) => h("button", { type: "button", class: "try", onclick: () => this.attempt(each) },
+        each.picture ? h("img", { src: each.picture, alt: "" }) : h("span", { class: "glyph" }, icon("cube")), h("span", {}, each.label)))),
+    );
   }
 
   choose(): void {

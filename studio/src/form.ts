@@ -1,19 +1,12 @@
 /** The panel of a mode: prompts, sliders, method, all options, and the button that runs it. */
 
-import { type Check, type Field, type Info, type Task, type Upload, type Values } from "./api";
+import { type Check, type Field, type Info, type Upload, type Values } from "./api";
 import { COLORS, COLOR_NAMES } from "./brush";
 import { Degradation } from "./degrade";
 import { h, pressed } from "./dom";
 import { completed, suggestions } from "./words";
 import { type Control, control, methods } from "./fields";
-
-export interface Mode {
-  key: string;
-  task: Task;
-  title: string;
-  hint: string;
-  verb: string;
-}
+import type { Mode, Try } from "./modes";
 
 /** Fields that the canvas or another part of the form holds. */
 const HELD = ["image", "mask_image", "mask_mode", "expand", "remove", "operator", "noise", "operator_files"];
@@ -43,7 +36,7 @@ export class Form {
   private target: HTMLTextAreaElement | HTMLInputElement | null = null;
   onrun: () => void = () => {};
   onchange: () => void = () => {};
-  onexample: (label: string) => void = () => {};
+  onexample: (example: Try) => void = () => {};
   oncolor: (color: number) => void = () => {};
   onlimit: (on: boolean) => void = () => {};
 
@@ -85,6 +78,7 @@ export class Form {
       mode.key === "vectorize" && this.degradation ? h("details", { class: "fold" }, h("summary", {}, "The picture is damaged"), this.degradation.el) : null,
       rest.length ? h("details", { class: "fold" }, h("summary", {}, h("span", { class: "grow" }, "All options"), h("span", { class: "quiet" }, String(rest.length))), h("div", { class: "rest" }, ...rest)) : null,
     );
+    for (const fold of body.querySelectorAll("details")) fold.addEventListener("toggle", () => fold.open && fold.scrollIntoView({ block: "nearest" }));
     this.limit.addEventListener("change", () => this.onlimit(this.limit.checked));
     this.el.append(body, h("div", { class: "go" }, this.error, this.go));
     this.el.addEventListener("submit", (event) => {
@@ -110,11 +104,11 @@ export class Form {
   }
 
   private exampleRow(): HTMLElement | null {
-    const { examples } = this.mode.task;
-    if (!examples.length || this.mode.key === "remove") return null;
+    const { tries } = this.mode;
+    if (!tries.length || this.mode.key === "remove") return null;
     return h("div", { class: "examples chips", role: "group", "aria-label": "Examples" },
       h("span", { class: "quiet" }, "Try"),
-      ...examples.map(({ label }) => h("button", { type: "button", class: "chip", onclick: () => this.onexample(label) }, label)));
+      ...tries.map((each) => h("button", { type: "button", class: "chip", onclick: () => this.onexample(each) }, each.label)));
   }
 
   /** What an SVG file shows now is asked only where there is one. */

@@ -1,16 +1,34 @@
 /** What one can do: the server's tasks, and removing as a mode of its own. */
 
-import type { Info } from "./api";
-import type { Mode } from "./form";
+import type { Example, Info, Task } from "./api";
+
+/** An example, and the task whose example it is. */
+export interface Try {
+  label: string;
+  picture: string | null;
+  of: string;
+  name: string;
+}
+
+export interface Mode {
+  key: string;
+  task: Task;
+  title: string;
+  hint: string;
+  verb: string;
+  tries: Try[];
+}
+
+const PAINT = "Paint over what shall change and say what the whole picture should show in the end. Every other pixel comes back as it was. Drag an edge to expand the picture.";
+const REMOVE = "Paint over what shall go. What lies around it fills the place; nothing has to be described.";
 
 export function modesOf(info: Info): Mode[] {
+  const tries = (task: Task | undefined, label: (example: Example) => unknown): Try[] =>
+    (task?.examples ?? []).map((each) => ({ label: String(label(each)), picture: each.picture, of: task!.name, name: each.label }));
   return info.tasks.flatMap((task) => {
-    const mode: Mode = { key: task.name, task, title: task.title, hint: task.hint, verb: task.verb };
+    const mode: Mode = { key: task.name, task, title: task.title, hint: task.hint, verb: task.verb, tries: tries(task, ({ label }) => label) };
     if (task.name !== "inpaint") return [mode];
-    const remove: Mode = {
-      key: "remove", task, title: "Remove", verb: "Remove",
-      hint: "Paint over what shall go. What lies around it fills the place; nothing has to be described.",
-    };
-    return [{ ...mode, hint: "Paint over what shall change and say what the whole picture should show in the end. Every other pixel comes back as it was. Drag an edge to expand the picture." }, remove];
+    const pictures = tries(info.tasks.find(({ name }) => name === "edit"), ({ label, values }) => values.source_prompt ?? label);
+    return [{ ...mode, hint: PAINT }, { ...mode, key: "remove", title: "Remove", verb: "Remove", hint: REMOVE, tries: pictures }];
   });
 }

@@ -1,6 +1,6 @@
 /** The results of this sitting, in order, with steps back and forward across them. */
 
-import type { Run, Upload } from "./api";
+import { type Run, type Upload, preview } from "./api";
 import { h } from "./dom";
 import type { Edges } from "./geometry";
 
@@ -51,7 +51,7 @@ export class Strip {
     this.el.hidden = !entries.length;
     this.el.replaceChildren(...entries.map((entry, i) => {
       const picture = entry.run?.results[entry.pick];
-      const url = (picture?.kind === "picture" && picture.url) || entry.run?.thumb || (entry.source && `${entry.source.url}?preview=1`) || "";
+      const url = (picture?.kind === "picture" && picture.url) || entry.run?.thumb || (entry.source && preview(entry.source)) || "";
       const words = entry.run ? `${entry.run.task}: ${entry.run.title || "result"}` : `source: ${entry.source?.name ?? "none"}`;
       const button = h("button", { type: "button", class: "thumb", "aria-label": `${i + 1}, ${words}`, title: words, "aria-current": i === at ? "true" : null,
         onclick: () => { this.sitting.at = i; this.show(entry); } },
