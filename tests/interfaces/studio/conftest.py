@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from studio_visitor import Visitor
 from tiny import TINY
 
-from dreamsampler.interfaces.studio.server import Studio, make_application, make_services
+from dreamsampler.interfaces.studio.server import Studio, make_application
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +39,8 @@ def studio(model, tmp_path):
             if not options.get("share_nothing"):
                 options.setdefault("runs", tmp_path / "runs")
             made = Studio(port=0, **options)
-            services = make_services(made, loaded or model, folder.resolve())
+            app, services = make_application(made, loaded or model, folder.resolve())
             stack.callback(services.closing.set)
-            app = make_application(made, services)
 
             def visitor(**headers):
                 client = TestClient(app, "http://127.0.0.1:7860", headers=headers)

@@ -20,7 +20,7 @@ from dreamsampler.interfaces.studio.findings import SEAM, measured, sentences
 from dreamsampler.interfaces.studio.routes import settings_of
 from dreamsampler.interfaces.studio.run_store import RunStore
 from dreamsampler.interfaces.studio.scenes import copy_scene, safe_name
-from dreamsampler.tasks import Restore, Vectorize
+from dreamsampler.tasks import Edit, Restore, Vectorize
 from dreamsampler.tasks.from_values import task_of
 
 SQUARE = (
@@ -141,9 +141,18 @@ def test_settings_come_from_what_was_made(studio, picture):
     ):  # fmt: skip
         answer = visitor.post("/api/recipe", files={"file": (name, data)})
         assert answer.status_code == 400, data
-    # where a picture is needed, a drawing is the picture that it shows
-    run = visitor.run("edit", image=image, **QUICK)
-    assert (run["results"][0]["width"], run["results"][0]["height"]) == (512, 512)
+    assert visitor.get(f"/api/files/{image}").text == SQUARE
+
+
+def test_a_drawing_is_the_picture_that_it_shows_where_one_is_needed(studio, tmp_path):
+    visit = studio()
+    image = visit().upload(("square.svg", SQUARE.encode()))
+    values = {**QUICK, "image": image}
+    task = visit.services.submissions._task(Edit, values, tmp_path, "everybody")
+    with Image.open(task.image) as found:
+        assert found.size == (512, 512)
+        assert found.convert("RGBA").getpixel((256, 256)) == (0, 170, 0, 255)
+        assert found.getpixel((8, 8))[3] == 0
 
 
 def test_real_runs_are_canceled_within_a_moment(studio, picture):
@@ -172,7 +181,7 @@ def test_real_runs_are_canceled_within_a_moment(studio, picture):
 
 def test_what_cannot_be_meant_leaves_nothing_and_names_its_field(studio, picture, tmp_path):
     visit = studio(max_megapixels=0.1)
-    visitor, store = visit(), visit.services.store
+    visitor, store = visit(), visit.services.submissions.store
     image = visitor.upload(picture)
     words = {**QUICK, "image": image}
     for task, values, status, field, match in (
@@ -370,4 +379,4 @@ def test_hints_name_what_the_bundled_model_does_not_know(studio, picture):
     answer = visitor.post("/api/check", {"task": "edit", "image": "f" * 32})
     assert (answer.status_code, answer.json()["detail"]["field"]) == (422, "image")
     with pytest.raises(Refused):
-        visit.services.uploads.find("ada", strange)
+        visit.services.submissions.uploads.find("ada", strange)

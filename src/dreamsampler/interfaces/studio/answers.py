@@ -95,29 +95,26 @@ def _url(run: StoredRun, name: str) -> str:
 
 async def events_of(job: Job, worker: Worker, closing: threading.Event) -> AsyncIterator[str]:
     """Server-sent events of a job, its present state first, until it is over."""
-    seen: Any = None
-    silent = 0.0
+    seen, silent = None, 0.0
     while not (job.over or closing.is_set()):
         new = job.status if job.started else worker.position(job)
         if new != seen:
+            yield step_of(job) if job.started else _event("queued", {"position": new})
             seen, silent = new, 0.0
-            yield (
-                _event("step", step_of(job)) if job.started else _event("queued", {"position": new})
-            )
         elif silent > ALIVE:
-            silent = 0.0
             yield ": still there\n\n"
+            silent = 0.0
         await asyncio.sleep(EVERY)
         silent += EVERY
     if job.over:
         yield ended(job)
 
 
-def step_of(job: Job) -> dict[str, Any]:
-    """How far a job is."""
+def step_of(job: Job) -> str:
+    """How far a job is, as an event."""
     status = job.status
     preview = status.preview and base64.b64encode(status.preview).decode()
-    return {
+    data = {
         "step": status.done,
         "total": status.total,
         "seconds_left": None if status.seconds_left is None else round(status.seconds_left, 1),
@@ -125,6 +122,7 @@ def step_of(job: Job) -> dict[str, Any]:
         "preview": f"data:image/webp;base64,{preview}" if preview else None,
         "svg": status.svg,
     }
+    return _event("step", data)
 
 
 def ended(job: Job) -> str:

@@ -1,121 +1,111 @@
-"""What the page has to know before anything is run: tasks, their fields, operators, words."""
+"""What the page has to know before anything is run: the model, tasks, their fields, operators."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from dreamsampler.interfaces.studio.specs import TABS, Example, TabSpec
-from dreamsampler.interfaces.studio.submission import BESIDE, CALL, CALL_FILES, is_scene
+from dreamsampler.interfaces.studio.specs import TABS, TabSpec
+from dreamsampler.interfaces.studio.submission import (
+    CALL,
+    CALL_FILES,
+    OPERATOR_FILES,
+    is_scene,
+)
 from dreamsampler.methods.registry import Method, methods_of
 from dreamsampler.operators.registry import OPERATORS, Parameter
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.options import Option, options_of
+from dreamsampler.tasks.recipe import describe_model
+from dreamsampler.version import __version__
 
-KINDS = {"texts": "lines", "files": "files"}
-"""Kinds of options that forms call otherwise."""
 
-
-def tasks_of(arguments: Sequence[str]) -> list[dict[str, Any]]:
-    """Every task, with its fields and examples.
-
-    Args:
-        arguments: of the call of the model's pipeline; without any there is no field for them.
-    """
-    return [_task(spec, bool(arguments)) for spec in TABS]
+def model_and_tasks(model: Any) -> dict[str, Any]:
+    """The version, the model, and every task."""
+    loaded, arguments = describe_model(model), arguments_of_call(model)
+    name = Path(str(loaded["name"])).name
+    return {
+        "version": __version__,
+        "title": " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]])),
+        "card": card(name),
+        "tasks": [_task(spec, bool(arguments)) for spec in TABS],
+        "call_arguments": list(arguments),
+    }
 
 
 def _task(spec: TabSpec, calls: bool) -> dict[str, Any]:
     options = [*options_of(spec.task).values()]
-    named = {option.name for option in options}
-    beside = [o for o in BESIDE if o in (CALL, CALL_FILES)] if calls else []
-    beside += [o for o in BESIDE if o not in (CALL, CALL_FILES) and "operator" in named]
-    front = (*spec.front, *spec.hidden)
+    options += [OPERATOR_FILES] if "operator" in options_of(spec.task) else []
+    options += [CALL, CALL_FILES] if calls else []
+    examples = [
+        {
+            "label": each.label,
+            "picture": f"/api/examples/{each.picture}" if "." in each.picture else None,
+            "values": dict(each.values),
+            "degraded": each.degraded,
+            "hole": each.hole,
+        }
+        for each in spec.examples
+    ]
     about = {"name": spec.name, "title": spec.title, "hint": spec.hint, "verb": spec.verb}
-    fields = [field(option, spec.task, option.name in front) for option in [*options, *beside]]
-    return {**about, "fields": fields, "examples": [_example(each) for each in spec.examples]}
+    fields = [_option(option, spec) for option in options]
+    return {**about, "fields": fields, "examples": examples}
 
 
-def field(option: Option, kind: type[Task], front: bool = False) -> dict[str, Any]:
-    """An option as a field of a form."""
-    least, most = option.limits or (None, None)
+def _option(option: Option, spec: TabSpec) -> dict[str, Any]:
+    """A task's option as a field of its form; a method comes with its settings and prompts."""
+    methods = methods_of(spec.name)  # type: ignore[arg-type]
+    having = [name for name, each in methods.items() if option.name in each.settings]
+    choices = [{"value": word, "text": text} for word, text in option.about.items()]
+    if option.name == "method":
+        choices = [_method(each) for each in methods.values()]
+    more = {"front": option.name in spec.front, "methods": having or None}
+    return {**field(option, _kind(option, spec.task), choices), **more}
+
+
+def field(option: Option, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """What every form needs to know of a value."""
+    least, most = (x if isfinite(x) else None for x in option.limits or (float("inf"),) * 2)
     return {
         "name": option.name,
         "label": option.label,
         "help": option.help[:1].upper() + option.help[1:],
-        "kind": _kind(option, kind),
+        "kind": kind,
         "default": None if option.required else option.default,
-        "choices": _choices(option, kind),
+        "choices": choices or None,
         "minimum": least,
         "maximum": most,
         "step": 1 if option.whole else 0.05 if option.limits == (0.0, 1.0) else None,
         "count": option.count,
-        "front": front,
         "optional": not option.required,
-        "methods": _methods_with(option, kind),
+        "front": True,
     }
 
 
-def _kind(option: Option, kind: type[Task]) -> str:
-    match option.kind:
-        case "file":
-            mask = "mask" if option.name == "mask_image" else "picture"
-            return "scene" if is_scene(kind, option.name) else mask
-        case "files":
-            return "masks" if option.name == "mask_image" else "files"
-        case "number":
+def _kind(option: Option, task: type[Task]) -> str:
+    match option.kind, option.name:
+        case "file", "mask_image":
+            return "mask"
+        case "file", name:
+            return "scene" if is_scene(task, name) else "picture"
+        case "files", "mask_image":
+            return "masks"
+        case "number", _:
             return "integer" if option.whole else "number"
-        case "text" if option.name == "operator":
+        case "text", "operator":
             return "operator"
-        case "texts":
+        case "texts", _:
             return "lines"
     return option.kind
 
 
-def _choices(option: Option, kind: type[Task]) -> list[dict[str, Any]] | None:
-    """The words of an option, and what each does; a method with its settings and prompts."""
-    if option.name == "method":
-        return [_method(each) for each in _methods(kind).values()]
-    if not option.words:
-        return None
-    return [{"value": word, "text": text} for word, text in option.about.items()]
-
-
 def _method(method: Method) -> dict[str, Any]:
-    return {
-        "value": method.name,
-        "text": method.use,
-        "title": method.title,
-        "paper": method.paper,
-        "settings": dict(method.settings),
-        "draws": method.draws,
-        "source_prompt": method.source_prompt,
-        "negative_prompt": method.negative_prompt,
-    }
-
-
-def _methods(kind: type[Task]) -> Mapping[str, Method]:
-    return methods_of(kind.name())  # type: ignore[arg-type]
-
-
-def _methods_with(option: Option, kind: type[Task]) -> list[str] | None:
-    """The methods that have an option; None for one that does not depend on the method."""
-    found = [name for name, each in _methods(kind).items() if option.name in each.settings]
-    return found or None
-
-
-def _example(example: Example) -> dict[str, Any]:
-    picture = f"/api/examples/{example.picture}" if example.picture.endswith(".png") else None
-    return {
-        "label": example.label,
-        "picture": picture,
-        "values": dict(example.values),
-        "degraded": example.degraded,
-        "hole": example.hole,
-    }
+    names = ("title", "paper", "draws", "source_prompt", "negative_prompt")
+    about = {name: getattr(method, name) for name in names}
+    return {"value": method.name, "text": method.use, "settings": dict(method.settings), **about}
 
 
 def operators() -> list[dict[str, Any]]:
@@ -130,28 +120,17 @@ def operators() -> list[dict[str, Any]]:
     ]
 
 
-def _parameter(name: str, parameter: Parameter) -> dict[str, Any]:
+def _parameter(name: str, given: Parameter) -> dict[str, Any]:
     kinds = {int: "integer", float: "number", tuple: "numbers", str: "file"}
-    finite = [None if abs(x) == float("inf") else x for x in (parameter.low, parameter.high)]
-    choices = [{"value": word, "text": ""} for word in parameter.choices] or None
-    return {
-        "name": name,
-        "label": name.capitalize(),
-        "help": "or ? to have it found out" if parameter.fitted is not None else "",
-        "kind": "choice" if choices else kinds[parameter.kind],
-        "default": None if parameter.default is ... else parameter.default,
-        "choices": choices,
-        "minimum": finite[0],
-        "maximum": finite[1],
-        "step": 1 if parameter.kind is int else None,
-        "count": 3 if parameter.kind is tuple else 1,
-        "front": True,
-        "optional": parameter.default is not ...,
-        "fitted": parameter.fitted,
-    }
+    help = "or ? to have it found out" if given.fitted is not None else ""
+    limits, count = (given.low, given.high), 3 if given.kind is tuple else 1
+    whole = given.kind is int
+    option = Option(name, "number", help, given.default, False, whole, count, (), limits)
+    choices = [{"value": word, "text": ""} for word in given.choices]
+    kind = "choice" if choices else kinds[given.kind]
+    return {**field(option, kind, choices), "fitted": given.fitted}
 
 
-@cache
 def card(name: str) -> str:
     """What the bundled model knows, from its card; empty for other models.
 
@@ -159,8 +138,6 @@ def card(name: str) -> str:
         >>> card("sd15")
         ''
     """
-    from importlib.resources import files
-
     from dreamsampler.models.alias import BUNDLED
 
     if name != BUNDLED:
@@ -168,15 +145,6 @@ def card(name: str) -> str:
     text = files("dreamsampler.models").joinpath("bundled/README.md").read_text("utf-8")
     found = re.search(r"^## What it knows\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else ""
-
-
-def title_of(model: Any) -> tuple[str, str]:
-    """The name of a model, and name, device and type in one line."""
-    from dreamsampler.tasks.recipe import describe_model
-
-    loaded = describe_model(model)
-    name = Path(str(loaded["name"])).name
-    return name, " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]]))
 
 
 def arguments_of_call(model: Any) -> tuple[str, ...]:

@@ -39,12 +39,11 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
 }
 """Of every answer, unless it brings its own."""
 MOST_JSON = 1_000_000
 """Bytes of a request that is no upload."""
-_SESSION = re.compile(r"[0-9a-f]{32}")
-_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def failure(
@@ -82,28 +81,36 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        headers, cookie = Headers(scope=scope), None
+        headers, added = Headers(scope=scope), dict(HEADERS)
         session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-        if not _SESSION.fullmatch(session):
+        if not re.fullmatch("[0-9a-f]{32}", session):
             session = secrets.token_hex(16)
-            cookie = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"
+            added["set-cookie"] = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    given.setdefault(name, value)
+            await send(message)
+
         user = self._user(headers.get("authorization", ""))
-        answer = self._answering(send, cookie)
         refusal = self._refusal(scope["method"], headers, user)
         if refusal is not None:
             return await refusal(scope, receive, answer)
         owner = f"user {user}" if user else EVERYBODY
         owner = f"session {session} {user or ''}" if self.share_nothing else owner
         scope.setdefault("state", {}).update(owner=owner, user=user)
-        most = self.most_bytes if is_upload(headers) else MOST_JSON
+        upload = headers.get("content-type", "").startswith("multipart/form-data")
+        most = self.most_bytes if upload else MOST_JSON
         return await self.app(scope, limited(receive, headers, most), answer)
 
     def _refusal(self, method: str, headers: Headers, user: str | None) -> JSONResponse | None:
-        host = headers.get("host", "")
+        host, origin = headers.get("host", ""), headers.get("origin")
         if self.hosts is not None and hostname(host) not in self.hosts:
             return failure(403, f"this studio answers as {' or '.join(self.hosts)} only")
-        origin = headers.get("origin")
-        if method not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+        safe = method in ("GET", "HEAD", "OPTIONS") or origin is None
+        if not safe and urlsplit(origin).netloc != host:
             return failure(403, "this request comes from a page of another site")
         if self.users and user is None:
             basic = {"www-authenticate": 'Basic realm="DreamSampler Studio", charset="UTF-8"'}
@@ -113,34 +120,15 @@ class Guard:
     def _user(self, authorization: str) -> str | None:
         """Who has logged in; takes as long for a wrong name as for a wrong password."""
         kind, _, word = authorization.partition(" ")
-        if not self.users or kind.lower() != "basic":
-            return None
         try:
             name, _, password = base64.b64decode(word, validate=True).decode().partition(":")
         except ValueError:
             return None
-        expected = self.users.get(name, secrets.token_hex(16))
-        right = secrets.compare_digest(_digest(password), _digest(expected))
-        return name if right and name in self.users else None
-
-    def _answering(self, send: Send, cookie: str | None) -> Send:
-        """A `send` that adds `HEADERS`, and the cookie of a new session."""
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
-                if cookie is not None:
-                    headers.append("set-cookie", cookie)
-            await send(message)
-
-        return answer
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+        if not self.users or kind.lower() != "basic":
+            return None
+        known = self.users.get(name, secrets.token_hex(16))
+        digests = [hashlib.sha256(each.encode()).digest() for each in (password, known)]
+        return name if secrets.compare_digest(*digests) and name in self.users else None
 
 
 def hostname(host: str) -> str:
@@ -154,11 +142,6 @@ def hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def is_upload(headers: Headers) -> bool:
-    """Whether a request brings files."""
-    return headers.get("content-type", "").startswith("multipart/form-data")
 
 
 def limited(receive: Receive, headers: Headers, most: int) -> Receive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
@@ -16,7 +15,7 @@ from dreamsampler.interfaces.studio.worker import Worker
 
 REMEMBERED = 200
 """Pictures whose answer is kept."""
-SEEN = 256
+SEEN = 512
 """Longest side at which a picture is looked at, in pixels."""
 EDIT_SAYS = (
     "This is unlike the drawings that the bundled model knows, so expect little: edit photographs "
@@ -42,7 +41,6 @@ class Hints:
         self._drawings = named if getattr(named, "name", "") == BUNDLED else None
         self.words: frozenset[str] = getattr(named, "words", frozenset())
         self._worker, self._errors = worker, OrderedDict[str, float]()
-        self._lock = threading.Lock()
 
     def of_picture(self, task: str, upload: Upload | None) -> str | None:
         """That a picture is none that the model of a task knows; None where that is unknown."""
@@ -67,23 +65,21 @@ class Hints:
 
     def _error(self, upload: Upload) -> float | None:
         """The denoising error of the model of drawings on a picture; None while it is busy."""
-        with self._lock:
-            if upload.id in self._errors:
-                return self._errors[upload.id]
+        if upload.id in self._errors:
+            return self._errors[upload.id]
+        from dreamsampler.images.memory import picture_of
+        from dreamsampler.models.familiar import strangeness
+
         with self._worker.idle_model() as model:
             if model is None:
                 return None
-            from dreamsampler.images.memory import picture_of as in_memory
-            from dreamsampler.models.familiar import strangeness
-
             image = upload.picture()
-            image.thumbnail((2 * SEEN, 2 * SEEN))
-            error = strangeness(self._drawings, 2 * in_memory(image).flat()[None] - 1)  # type: ignore[arg-type]
-        with self._lock:
-            self._errors[upload.id] = error
+            image.thumbnail((SEEN, SEEN))
+            x = 2 * picture_of(image).flat()[None] - 1
+            error = self._errors[upload.id] = strangeness(self._drawings, x)  # type: ignore[arg-type]
             if len(self._errors) > REMEMBERED:
                 self._errors.popitem(last=False)
-        return error
+            return error
 
 
 def degraded(

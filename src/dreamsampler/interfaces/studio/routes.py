@@ -6,45 +6,28 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, final
+from typing import Annotated, Any, TypeAlias, final
 
-from fastapi import APIRouter, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from dreamsampler.interfaces.studio import answers, describe, examples
+from dreamsampler.interfaces.studio import answers, describe, examples, schemas
 from dreamsampler.interfaces.studio.failures import Refused, field_of, message
 from dreamsampler.interfaces.studio.hints import Hints, degraded
-from dreamsampler.interfaces.studio.run_store import RunStore
 from dreamsampler.interfaces.studio.scenes import safe_name
-from dreamsampler.interfaces.studio.schemas import (
-    CheckAnswer,
-    CheckRequest,
-    DegradeRequest,
-    ExampleRequest,
-    File,
-    Filled,
-    RunAnswer,
-    RunRequest,
-    Started,
-    UseRequest,
-)
 from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.submission import BESIDE, Submissions
-from dreamsampler.interfaces.studio.uploads import Upload, Uploads
+from dreamsampler.interfaces.studio.uploads import Upload
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.from_values import file_options, task_type
 from dreamsampler.tasks.options import options_of
 from dreamsampler.tasks.recipe import upgrade
-from dreamsampler.version import __version__
 
 TASKS: dict[str, type[Task]] = {spec.name: spec.task for spec in TABS}
-FILE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+SANDBOX = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 """Of files that visitors sent: an SVG file may hold scripts."""
-MOST_LISTED = 500
-"""Runs in one answer."""
 
 
 @final
@@ -66,62 +49,48 @@ class Services:
     debug: bool = False
     closing: threading.Event = field(default_factory=threading.Event)
 
-    @property
-    def store(self) -> RunStore:
-        """The runs."""
-        return self.submissions.store
 
-    @property
-    def uploads(self) -> Uploads:
-        """The files."""
-        return self.submissions.uploads
+@final
+class Visit:
+    """A request: whose it is, and what it is served with."""
+
+    def __init__(self, request: Request) -> None:
+        self.services: Services = request.app.state.services
+        self.owner: str = request.state.owner
+        self.user: str | None = request.state.user
+        submissions = self.services.submissions
+        self.submissions, self.worker = submissions, submissions.worker
+        self.store, self.uploads = submissions.store, submissions.uploads
+
+    def picture(self, name: str) -> Upload:
+        """The picture that a request names."""
+        try:
+            return self.uploads.find(self.owner, name)
+        except Refused as error:
+            raise Refused(str(error), field="image") from error
 
 
+Visiting: TypeAlias = Annotated[Visit, Depends(Visit)]
 router = APIRouter()
-
-
-def _of(request: Request) -> tuple[Services, str]:
-    """The services, and whose request it is."""
-    return request.app.state.services, request.state.owner
 
 
 def _task(name: str) -> type[Task]:
     if name not in TASKS:
-        text = f"there is no task {name!r}: choose one of {', '.join(TASKS)}"
-        raise Refused(text, field="task")
+        raise Refused(f"there is no task {name!r}: choose one of {', '.join(TASKS)}", field="task")
     return TASKS[name]
 
 
-def _upload(services: Services, owner: str, name: str) -> Upload:
-    """The picture that a request names."""
-    try:
-        return services.uploads.find(owner, name)
-    except Refused as error:
-        raise Refused(str(error), field="image") from error
-
-
 @router.get("/info")
-def info(request: Request) -> dict[str, Any]:
+def info(visit: Visiting) -> dict[str, Any]:
     """The model, the limits, and every task with its fields and examples."""
-    services, _ = _of(request)
-    model, limits = services.submissions.worker.model, services.uploads.limits
-    name, title = describe.title_of(model)
-    arguments = describe.arguments_of_call(model)
+    limits, hints = visit.uploads.limits, visit.services.hints
     return {
-        "version": __version__,
-        "title": title,
-        "card": describe.card(name),
-        "words": sorted(services.hints.words),
-        "limits": {
-            "bytes": limits.bytes,
-            "pixels": limits.pixels,
-            "queue": services.submissions.worker.most,
-        },
-        "user": request.state.user,
-        "keeps": services.keeps,
-        "photo": services.hints.both,
-        "tasks": describe.tasks_of(arguments),
-        "call_arguments": list(arguments),
+        **describe.model_and_tasks(visit.worker.model),
+        "words": sorted(hints.words),
+        "limits": {"bytes": limits.bytes, "pixels": limits.pixels, "queue": visit.worker.most},
+        "user": visit.user,
+        "keeps": visit.services.keeps,
+        "photo": hints.both,
     }
 
 
@@ -132,33 +101,30 @@ def operators() -> list[dict[str, Any]]:
 
 
 @router.post("/files", status_code=201)
-def add_file(request: Request, file: list[UploadFile]) -> File:
+def add_file(visit: Visiting, file: list[UploadFile]) -> schemas.File:
     """Upload a picture or an SVG file; or several files, which are a scene."""
-    services, owner = _of(request)
     sent = [(each.filename or "file", each.file) for each in file]
-    return answers.file_answer(services.uploads.add(owner, sent))
+    return answers.file_answer(visit.uploads.add(visit.owner, sent))
 
 
 @router.get("/files/{id:path}", response_class=FileResponse)
-def get_file(request: Request, id: str, preview: bool = False) -> FileResponse:
+def get_file(visit: Visiting, id: str, preview: bool = False) -> FileResponse:
     """A file, or a picture of it that every browser shows."""
-    services, owner = _of(request)
-    upload = services.uploads.find(owner, id)
-    path = services.uploads.preview(upload) if preview else upload.shown
-    return FileResponse(path, headers=FILE_HEADERS)
+    upload = visit.uploads.find(visit.owner, id)
+    path = visit.uploads.preview(upload) if preview else upload.shown
+    return FileResponse(path, headers=SANDBOX)
 
 
 @router.post("/recipe")
-def read_recipe(request: Request, file: UploadFile) -> Filled:
+def read_recipe(visit: Visiting, file: UploadFile) -> schemas.Filled:
     """The task and the options in a recipe, or in a picture or drawing that was made here."""
-    services, _ = _of(request)
     with tempfile.TemporaryDirectory(prefix="dreamsampler-recipe-") as folder:
         path = Path(folder) / safe_name(file.filename or "recipe.json")
         with path.open("wb") as target:
             shutil.copyfileobj(file.file, target)
-        services.uploads.limits.check_bytes(path)
+        visit.uploads.limits.check_bytes(path)
         task, values = settings_of(path)
-    return Filled(task=task, values=values)
+    return schemas.Filled(task=task, values=values)
 
 
 @router.get("/examples/{name}", response_class=FileResponse)
@@ -168,36 +134,33 @@ def example_picture(name: str) -> FileResponse:
 
 
 @router.post("/examples")
-def fill_example(request: Request, body: ExampleRequest) -> Filled:
+def fill_example(visit: Visiting, body: schemas.ExampleRequest) -> schemas.Filled:
     """The values of an example, whose pictures become files of the visitor."""
-    services, owner = _of(request)
     example = examples.example_of(body.task, body.label)
-    values, found = examples.filled(example, owner, services.uploads)
-    made = {each.id: answers.file_answer(each) for each in found}
-    return Filled(task=body.task, values=values, files=made)
+    values, found = examples.filled(example, visit.owner, visit.uploads)
+    files = {each.id: answers.file_answer(each) for each in found}
+    return schemas.Filled(task=body.task, values=values, files=files)
 
 
 @router.post("/check")
-def check(request: Request, body: CheckRequest) -> CheckAnswer:
+def check(visit: Visiting, body: schemas.CheckRequest) -> schemas.CheckAnswer:
     """What the model does not know of a picture and a prompt, before anything is computed."""
-    services, owner = _of(request)
     _task(body.task)
-    upload = _upload(services, owner, body.image) if body.image else None
-    picture = services.hints.of_picture(body.task, upload)
-    return CheckAnswer(picture=picture, words=services.hints.of_prompt(body.prompt))
+    hints, upload = visit.services.hints, visit.picture(body.image) if body.image else None
+    picture = hints.of_picture(body.task, upload)
+    return schemas.CheckAnswer(picture=picture, words=hints.of_prompt(body.prompt))
 
 
 @router.post("/degrade", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-def degrade(request: Request, body: DegradeRequest) -> Response:
+def degrade(visit: Visiting, body: schemas.DegradeRequest) -> Response:
     """What an operator makes of a picture, as a PNG."""
-    services, owner = _of(request)
-    upload = _upload(services, owner, body.image)
+    upload = visit.picture(body.image)
 
     def located(text: str, folder: Path) -> str:
-        return services.submissions.located(text, body.operator_files, folder, owner)
+        return visit.submissions.located(text, body.operator_files, folder, visit.owner)
 
     try:
-        data = degraded(upload, body.operator, body.noise, services.uploads.limits, located)
+        data = degraded(upload, body.operator, body.noise, visit.uploads.limits, located)
     except ValueError as error:
         text = message(error)
         raise Refused(text, field=field_of(text, ["image", "noise"]) or "operator") from error
@@ -205,42 +168,38 @@ def degrade(request: Request, body: DegradeRequest) -> Response:
 
 
 @router.post("/runs", status_code=202)
-def start_run(request: Request, body: RunRequest) -> Started:
+def start_run(visit: Visiting, body: schemas.RunRequest) -> schemas.Started:
     """Put a task into the queue."""
-    services, owner = _of(request)
     kind = _task(body.task)
     try:
-        job = services.submissions.submit(kind, body.values, owner)
+        job = visit.submissions.submit(kind, body.values, visit.owner)
     except ValueError as error:
         known = error if isinstance(error, Refused) else Refused(message(error))
         names = [*options_of(kind), *(option.name for option in BESIDE)]
         unknown = [name for name in body.values if name not in names]
         named = known.field or (unknown[0] if unknown else field_of(str(known), names))
         raise Refused(str(known), known.status, named) from error
-    return Started(id=job.name)
+    return schemas.Started(id=job.name)
 
 
 @router.get("/runs")
 def list_runs(
-    request: Request, words: str = "", most: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 60
-) -> list[RunAnswer]:
+    visit: Visiting, words: str = "", most: Annotated[int, Query(ge=1, le=500)] = 60
+) -> list[schemas.RunAnswer]:
     """The newest runs whose prompts, operators or tasks have some words."""
-    services, owner = _of(request)
-    return [answers.run_answer(run) for run in services.store.runs(owner, words, most)]
+    return [answers.run_answer(run) for run in visit.store.runs(visit.owner, words, most)]
 
 
 @router.get("/runs/{id}")
-def get_run(request: Request, id: str) -> RunAnswer:
+def get_run(visit: Visiting, id: str) -> schemas.RunAnswer:
     """A finished run."""
-    services, owner = _of(request)
-    return answers.run_answer(services.store.find(owner, id))
+    return answers.run_answer(visit.store.find(visit.owner, id))
 
 
 @router.delete("/runs/{id}", status_code=204)
-def delete_run(request: Request, id: str) -> None:
+def delete_run(visit: Visiting, id: str) -> None:
     """Delete a run and its files."""
-    services, owner = _of(request)
-    services.store.delete(owner, id)
+    visit.store.delete(visit.owner, id)
 
 
 @router.get(
@@ -248,49 +207,42 @@ def delete_run(request: Request, id: str) -> None:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(request: Request, id: str) -> StreamingResponse:
+async def events(visit: Visiting, id: str) -> StreamingResponse:
     """Follow a run from its present state: `queued`, `step`, `done`, `failed` or `canceled`."""
-    services, owner = _of(request)
-    worker = services.submissions.worker
-    if (job := worker.find(owner, id)) is not None:
-        stream: Any = answers.events_of(job, worker, services.closing)
+    if (job := visit.worker.find(visit.owner, id)) is not None:
+        stream: Any = answers.events_of(job, visit.worker, visit.services.closing)
     else:
-        stream = iter([answers.done(services.store.find(owner, id))])
+        stream = iter([answers.done(visit.store.find(visit.owner, id))])
     headers = {"x-accel-buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.post("/runs/{id}/cancel", status_code=204)
-def cancel(request: Request, id: str) -> None:
+def cancel(visit: Visiting, id: str) -> None:
     """End a run, or take it out of the queue; nothing happens to one that is over."""
-    services, owner = _of(request)
-    job = services.submissions.worker.find(owner, id)
-    if job is None:
-        services.store.find(owner, id)
-    else:
+    if (job := visit.worker.find(visit.owner, id)) is not None:
         job.cancel()
+    else:
+        visit.store.find(visit.owner, id)
 
 
 @router.post("/runs/{id}/use")
-def use(request: Request, id: str, body: UseRequest) -> File:
+def use(visit: Visiting, id: str, body: schemas.UseRequest) -> schemas.File:
     """A result as a file, to go on from."""
-    services, owner = _of(request)
-    run = services.store.find(owner, id)
+    run = visit.store.find(visit.owner, id)
     if body.name not in run.recipe["studio"]["results"]:
         raise Refused("this run has no such result", field="name")
-    return answers.file_answer(services.uploads.add(owner, [(body.name, run.file(body.name))]))
+    return answers.file_answer(visit.uploads.add(visit.owner, [(body.name, run.file(body.name))]))
 
 
 @router.get("/runs/{id}/{name:path}", response_class=FileResponse)
-def run_file(request: Request, id: str, name: str, download: bool = False) -> FileResponse:
+def run_file(visit: Visiting, id: str, name: str, download: bool = False) -> FileResponse:
     """A file of a run."""
-    services, owner = _of(request)
-    run = services.store.find(owner, id)
+    run = visit.store.find(visit.owner, id)
     path = run.file(name)
     if not path.is_file():
         raise Refused("there is no such file in this run", 404)
-    given: Mapping[str, Any] = {"filename": run.download(name)} if download else {}
-    return FileResponse(path, headers=FILE_HEADERS, **given)
+    return FileResponse(path, headers=SANDBOX, filename=run.download(name) if download else None)
 
 
 def settings_of(path: Path) -> tuple[str, dict[str, Any]]:

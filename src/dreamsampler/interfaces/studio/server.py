@@ -82,11 +82,6 @@ class Studio:
         listening(self.host, self.port).close()
 
     @property
-    def users(self) -> dict[str, str]:
-        """Name -> password."""
-        return dict(each.split(":", 1) for each in self.auth)
-
-    @property
     def folder(self) -> Path:
         """Where runs are kept."""
         if self.runs is not None:
@@ -126,23 +121,16 @@ def opened(studio: Studio, model: Any) -> Iterator[str]:
 
     with ExitStack() as undo:
         made = undo.enter_context(tempfile.TemporaryDirectory(prefix="dreamsampler-studio-"))
-        services = make_services(studio, model, Path(made).resolve())
-        app = make_application(studio, services)
+        app, services = make_application(studio, model, Path(made).resolve())
         sock = undo.enter_context(listening(studio.host, studio.port))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="debug" if studio.debug else "critical",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                ws="none",
-                timeout_graceful_shutdown=1,
-            )
+        level = "debug" if studio.debug else "critical"
+        config = uvicorn.Config(
+            app, log_level=level, access_log=False, server_header=False, lifespan="off", ws="none"
         )
-        thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [sock]}, name="studio-server", daemon=True
-        )
+        config.timeout_graceful_shutdown = 1
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=[[sock]], name="studio-server")
+        thread.daemon = True
         thread.start()
         while not server.started:
             if not thread.is_alive():
@@ -155,28 +143,14 @@ def opened(studio: Studio, model: Any) -> Iterator[str]:
         yield f"http://{name}:{sock.getsockname()[1]}"
 
 
-def make_application(studio: Studio, services: Services) -> Any:
-    """The application of a server, behind its guard."""
-    from dreamsampler.interfaces.studio.app import make_app
-    from dreamsampler.interfaces.studio.guard import Guard
-
-    loopback = studio.host in LOOPBACK
-    return Guard(
-        make_app(services),
-        studio.users,
-        studio.share_nothing,
-        # a name that is made to point at this machine brings no password along
-        LOOPBACK if loopback and not studio.auth else None,
-        round(studio.max_upload_mb * 1e6) * SCENE_FILES,
-    )
-
-
-def make_services(studio: Studio, model: Any, folder: Path) -> Services:
-    """What a server works with.
+def make_application(studio: Studio, model: Any, folder: Path) -> tuple[Any, Services]:
+    """The application of a server behind its guard, and what it works with.
 
     Args:
         folder: for files of the time being; it is there and empty.
     """
+    from dreamsampler.interfaces.studio.app import make_app
+    from dreamsampler.interfaces.studio.guard import Guard
     from dreamsampler.interfaces.studio.hints import Hints
     from dreamsampler.interfaces.studio.routes import Services
     from dreamsampler.interfaces.studio.run_store import RunStore
@@ -184,13 +158,17 @@ def make_services(studio: Studio, model: Any, folder: Path) -> Services:
     from dreamsampler.interfaces.studio.uploads import Limits, Uploads
     from dreamsampler.interfaces.studio.worker import Worker
 
-    store = RunStore(folder / "runs" if studio.share_nothing else studio.folder)
-    limits = Limits(round(studio.max_upload_mb * 1e6), round(studio.max_megapixels * 1e6))
-    apart = studio.auth or studio.share_nothing  # then nobody may fill the queue alone
-    worker = Worker(model, studio.max_queue, -(-studio.max_queue // (2 if apart else 1)))
-    uploads = Uploads(folder / "files", store, limits)
-    keeps = not studio.share_nothing
-    return Services(Submissions(worker, store, uploads), Hints(worker), keeps, studio.debug)
+    most_bytes, auth, apart = round(studio.max_upload_mb * 1e6), studio.auth, studio.share_nothing
+    store = RunStore(folder / "runs" if apart else studio.folder)
+    limits = Limits(most_bytes, round(studio.max_megapixels * 1e6))
+    # where owners are told apart, nobody may fill the queue alone
+    worker = Worker(model, studio.max_queue, -(-studio.max_queue // (2 if auth or apart else 1)))
+    submissions = Submissions(worker, store, Uploads(folder / "files", store, limits))
+    services = Services(submissions, Hints(worker), not apart, studio.debug)
+    # a name that is made to point at this machine brings no password along
+    hosts = LOOPBACK if studio.host in LOOPBACK and not auth else None
+    users = dict(each.split(":", 1) for each in auth)
+    return Guard(make_app(services), users, apart, hosts, most_bytes * SCENE_FILES), services
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -41,7 +41,6 @@ class TabSpec:
         verb: on the button.
         front: options that are shown first; the others are under "More options".
         examples: buttons that fill the form.
-        hidden: options that the painter holds.
     """
 
     task: type[Task]
@@ -50,7 +49,6 @@ class TabSpec:
     verb: str
     front: tuple[str, ...]
     examples: tuple[Example, ...]
-    hidden: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -111,9 +109,8 @@ TABS = (
         "Paint over what shall change and say what the whole picture should show in the end; or "
         "check remove, and what you painted over goes. Every other pixel comes back as it was.",
         "Paint",
-        ("remove", "method"),
+        ("image", "prompt", "remove", "method"),
         PAINTINGS,
-        hidden=("image", "prompt"),
     ),
     TabSpec(
         Restore,
