@@ -15,9 +15,9 @@ from dreamsampler import from_pretrained
 from dreamsampler.cancel import Canceled
 from dreamsampler.files import InputError
 from dreamsampler.generators.field import read_scene
+from dreamsampler.interfaces.studio.app import settings_of
 from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.interfaces.studio.findings import SEAM, measured, sentences
-from dreamsampler.interfaces.studio.routes import settings_of
 from dreamsampler.interfaces.studio.run_store import RunStore
 from dreamsampler.interfaces.studio.scenes import copy_scene, safe_name
 from dreamsampler.tasks import Edit, Restore, Vectorize

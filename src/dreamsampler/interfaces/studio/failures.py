@@ -15,13 +15,7 @@ ABOUT = {"mask": "mask_image", "picture": "image", "scene": "image"}
 
 @final
 class Refused(ValueError):
-    """A request that is not done.
-
-    Args:
-        text: one sentence.
-        status: of HTTP.
-        field: the option that it is about.
-    """
+    """A request that is not done: why, with a status of HTTP, and the option that it is about."""
 
     def __init__(self, text: str, status: int = 422, field: str | None = None) -> None:
         super().__init__(text)

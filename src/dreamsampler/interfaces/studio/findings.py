@@ -84,11 +84,7 @@ def _seam(picture: Tensor, mask: Tensor) -> float:
 
 
 def candidates(run: Run[Any], folder: Path, recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Write the candidates of an edit that were not kept, each with a recipe of its own.
-
-    Returns:
-        Name -> its label, and its seed.
-    """
+    """Write the candidates of an edit that were not kept, and what each is called, by file name."""
     from dreamsampler.images.save import save_picture
 
     found = {}

@@ -26,11 +26,7 @@ RESTORE_SAYS = "This looks like a photograph: the bundled model of photographs r
 
 @final
 class Hints:
-    """What the bundled models know of pictures and words.
-
-    Args:
-        worker: has the model, which is asked while no run needs it.
-    """
+    """What the bundled models know of pictures and words; asked while no run needs the model."""
 
     def __init__(self, worker: Worker) -> None:
         from dreamsampler.models.alias import BUNDLED

@@ -75,21 +75,6 @@ class DegradeRequest(Schema):
 
 
 @final
-class ExampleRequest(Schema):
-    """One of a task's examples."""
-
-    task: str
-    label: str
-
-
-@final
-class UseRequest(Schema):
-    """A result of a run."""
-
-    name: str
-
-
-@final
 class File(Schema):
     """An uploaded file, a scene, or a file of a run."""
 

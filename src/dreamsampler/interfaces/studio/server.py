@@ -20,7 +20,7 @@ from dreamsampler.interfaces.errors import say
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.model_options import ModelOptions
-    from dreamsampler.interfaces.studio.routes import Services
+    from dreamsampler.interfaces.studio.app import Services
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -149,10 +149,9 @@ def make_application(studio: Studio, model: Any, folder: Path) -> tuple[Any, Ser
     Args:
         folder: for files of the time being; it is there and empty.
     """
-    from dreamsampler.interfaces.studio.app import make_app
+    from dreamsampler.interfaces.studio.app import Services, make_app
     from dreamsampler.interfaces.studio.guard import Guard
     from dreamsampler.interfaces.studio.hints import Hints
-    from dreamsampler.interfaces.studio.routes import Services
     from dreamsampler.interfaces.studio.run_store import RunStore
     from dreamsampler.interfaces.studio.submission import Submissions
     from dreamsampler.interfaces.studio.uploads import Limits, Uploads

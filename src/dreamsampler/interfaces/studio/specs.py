@@ -15,9 +15,7 @@ class Example:
     """Values that fill a form.
 
     Args:
-        label: on the button.
         picture: of those that come with the package; a toy's name for a scene.
-        values: option -> value.
         degraded: operator and noise that the picture is degraded with first.
         hole: a box to be painted, (left, top, right, bottom) as shares of the picture.
     """
@@ -32,16 +30,7 @@ class Example:
 @final
 @dataclass(frozen=True)
 class TabSpec:
-    """A tab.
-
-    Args:
-        task: its dataclass.
-        title: of the tab.
-        hint: what it is for.
-        verb: on the button.
-        front: options that are shown first; the others are under "More options".
-        examples: buttons that fill the form.
-    """
+    """A task on the page: what it is for, the verb on its button, and the options shown first."""
 
     task: type[Task]
     title: str

@@ -55,13 +55,8 @@ class Submissions:
         """Put a task into the queue; the result of its job is a `StoredRun`.
 
         Nothing that a visitor writes names a file of the server: options that are files hold ids
-        of uploads, and an operator may name only those among `operator_files`.
-
-        Args:
-            values: option -> value, as a form or JSON has it; and those of `BESIDE`.
-
-        Raises:
-            ValueError: one line that says what came, what is needed and what to do.
+        of uploads, and an operator may name only those among `operator_files`. ValueError for
+        values that cannot be meant.
         """
         folder = self.store.new(owner)
 

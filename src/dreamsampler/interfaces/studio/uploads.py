@@ -36,12 +36,7 @@ KEPT_HOURS, CLEAN_MINUTES = 6.0, 10.0
 @final
 @dataclass(frozen=True)
 class Limits:
-    """How much one submission may take.
-
-    Args:
-        bytes: of one file.
-        pixels: of one picture, going in or coming out.
-    """
+    """Most bytes of one file, and most pixels of one picture, going in or coming out."""
 
     bytes: int
     pixels: int
@@ -72,13 +67,7 @@ class Limits:
 @final
 @dataclass(frozen=True)
 class Upload:
-    """A file of a visitor, or of a run.
-
-    Args:
-        id: what the visitor calls it.
-        path: the file; of a scene the folder.
-        size: height and width in pixels; of a scene, of its first picture; 0 for other files.
-    """
+    """A file of a visitor, or of a run, or the folder of a scene; its height and width."""
 
     id: str
     path: Path
@@ -129,13 +118,10 @@ class Uploads:
 
     An id is of 32 random digits, or names a file of a kept run: RUN~NAME.
 
-    Args:
-        root: the folder of the files; whatever is in there is deleted some hours after its use.
-        store: the runs.
-        limits: of files and pictures.
     """
 
     root: Path
+    """The folder of the files; what is in there is deleted some hours after its use."""
     store: RunStore
     limits: Limits
     _used: dict[str, tuple[str, Upload, float]] = field(default_factory=dict)
@@ -143,15 +129,7 @@ class Uploads:
     _decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def add(self, owner: str, files: Sequence[tuple[str, BinaryIO | Path]]) -> Upload:
-        """Take one file, or those of a scene.
-
-        Args:
-            owner: whose they are.
-            files: name and bytes of each.
-
-        Raises:
-            ValueError: too many bytes or pixels, or no file that can be used.
-        """
+        """Take one file, or those of a scene, by name and bytes; ValueError for what is no use."""
         self._clean()
         name = secrets.token_hex(16)
         folder = self.root / name

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -43,15 +44,9 @@ _PACKAGE = str(Path(__file__).parents[2])
 @final
 @dataclass(frozen=True)
 class Status:
-    """How far a job is.
+    """How far a job is: total is 0, and seconds_left None, while that is unknown.
 
-    Args:
-        stage: in words.
-        done: steps so far.
-        total: how many there will be; 0 while that is unknown.
-        seconds_left: until the last step, by the steps so far; None while that is unknown.
-        preview: the clean estimate as a WebP, if there is one.
-        svg: the drawing so far, of a task that draws.
+    The preview is the clean estimate as a WebP, svg the drawing so far.
     """
 
     stage: str
@@ -68,13 +63,10 @@ class Job:
     """A submitted task: queued, running or over.
 
     Args:
-        task: what is run.
         output: the file or folder to write.
         finish: takes what was written and the package's own warnings, returns the job's result.
         discard: called if there will be no result.
-        edit_recipe: see `execute`.
         call: further arguments of the call of the model's pipeline, as text.
-        owner: whose it is.
         name: of its run.
     """
 
@@ -193,18 +185,12 @@ def own_warnings() -> Iterator[list[str]]:
 
 @final
 class Worker:
-    """The thread that runs jobs, one after the other, on one loaded model.
-
-    Args:
-        model: of all jobs.
-        most: jobs that may wait.
-        most_each: of one owner.
-    """
+    """The thread that runs jobs, one after the other; `most` may wait, `most_each` of one owner."""
 
     def __init__(self, model: Any, most: int = 64, most_each: int = 64) -> None:
         self.model, self.most, self.most_each = model, most, most_each
         self._waiting: deque[Job] = deque()
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._model_free = threading.Lock()
         threading.Thread(target=self._loop, name="studio-worker", daemon=True).start()
@@ -220,7 +206,9 @@ class Worker:
                 raise Refused(text, 429)
             waiting.append(job)
             self._waiting = waiting
-            self._remember(job)
+            self._jobs[job.name] = job
+            for each in [each for each in self._jobs.values() if each.over][:-REMEMBERED]:
+                del self._jobs[each.name]
             self._changed.notify()
 
     def find(self, owner: str, name: str) -> Job | None:
@@ -231,12 +219,8 @@ class Worker:
     def position(self, job: Job) -> int:
         """How many jobs run before a job, the one under way included."""
         with self._changed:
-            before = 0
-            for each in self._waiting:
-                if each is job:
-                    break
-                before += not each.over
-        return before + self._model_free.locked()
+            before = takewhile(lambda each: each is not job, self._waiting)
+            return sum(not each.over for each in before) + self._model_free.locked()
 
     @contextmanager
     def idle_model(self) -> Iterator[Any]:
@@ -247,12 +231,6 @@ class Worker:
         finally:
             if free:
                 self._model_free.release()
-
-    def _remember(self, job: Job) -> None:
-        self._jobs[job.name] = job
-        over = [name for name, each in self._jobs.items() if each.over]
-        for name in over[: max(0, len(over) - REMEMBERED)]:
-            del self._jobs[name]
 
     def _loop(self) -> None:
         while True:
