@@ -2,21 +2,22 @@
 
 import { type Info, type Run, type Upload, type Values, Refused, api, fileOf, preview, urlOf } from "./api";
 import { Brushes } from "./brush";
+import { Busy } from "./busy";
 import { announce, h, icon, settled, tool } from "./dom";
 import { readDrawing } from "./drawing";
 import { Empty } from "./empty";
 import { Expander } from "./expand";
-import { Form, fieldOf } from "./form";
+import { Form } from "./form";
 import { type Edges, NO_EDGES } from "./geometry";
 import { History } from "./history";
-import { type Mode, type Try, modesOf } from "./modes";
+import { keepSitting, keptSitting } from "./kept";
+import { type Mode, Tabs, type Try, modesOf } from "./modes";
 import { Outcome } from "./outcome";
-import { type Progress, follow, inWords, over } from "./progress";
+import { type Progress, follow, over } from "./progress";
+import { requestOf } from "./request";
 import { Stage } from "./stage";
 import { type Entry, Sitting, Strip } from "./strip";
 import { Viewer } from "./viewer";
-
-const KEPT = "dreamsampler-sitting";
 
 export class App {
   readonly stage = new Stage();
@@ -29,13 +30,11 @@ export class App {
   readonly history: History;
   readonly modes: Mode[];
   private readonly forms = new Map<string, Form>();
-  private readonly tabs = new Map<string, HTMLButtonElement>();
+  private readonly tabs: Tabs;
   private readonly sources = new Map<string, Upload>();
   private readonly panel = h("aside", { class: "panel", "aria-label": "Settings" });
   private readonly empty: Empty;
-  private readonly busy: HTMLElement;
-  private readonly bar = h("span", {});
-  private readonly line = h("p", { class: "count" });
+  private readonly busy = new Busy(() => void this.cancel());
   private readonly problem = h("div", { class: "problem", role: "alert", hidden: true });
   mode!: Mode;
   running: string | null = null;
@@ -51,41 +50,22 @@ export class App {
     this.history.onrecipe = (file) => void this.fillFromFile(file);
     this.history.ondelete = (id) => { this.sitting.drop(id); this.strip.draw(); this.keep(); };
     this.empty = new Empty(info, (files) => void this.take(files), (example) => void this.tryExample(example));
-    const nav = h("nav", { class: "modes", role: "tablist", "aria-label": "What to do" }, ...this.modes.map((mode) => {
-      const tab = h("button", { type: "button", role: "tab", id: `mode-${mode.key}`, "aria-controls": "panel", onclick: () => this.setMode(mode.key) }, mode.title);
-      this.tabs.set(mode.key, tab);
-      return tab;
-    }));
-    nav.addEventListener("keydown", (event) => {
-      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!by) return;
-      const at = (this.modes.indexOf(this.mode) + by + this.modes.length) % this.modes.length;
-      this.setMode(this.modes[at].key);
-      this.tabs.get(this.mode.key)!.focus();
-    });
+    this.tabs = new Tabs(this.modes, (key) => this.setMode(key));
     this.panel.id = "panel";
-    this.busy = h("div", { class: "busy", hidden: true },
-      h("div", { class: "progress", role: "progressbar", "aria-label": "Progress" }, this.bar), this.line,
-      h("button", { type: "button", class: "button", onclick: () => void this.cancel() }, "Cancel"));
     const change = tool("open", "Another picture", "P", () => this.empty.choose());
     change.classList.add("change");
     const stage = h("div", { class: "stage" }, this.stage.el, this.expander.el, this.viewer.over, this.empty.el,
-      h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, h("div", { class: "bar" }, change), this.viewer.bar), this.busy, this.problem);
-    root.replaceChildren(header(nav), h("main", {}, h("div", { class: "work" }, this.strip.el, h("div", { class: "middle" }, stage, this.outcome.el)), this.panel),
+      h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, h("div", { class: "bar" }, change), this.viewer.bar), this.busy.el, this.problem);
+    root.replaceChildren(header(this.tabs.el), h("main", {}, h("div", { class: "work" }, this.strip.el, h("div", { class: "middle" }, stage, this.outcome.el)), this.panel),
       this.history.el, h("div", { id: "live", class: "away", "aria-live": "polite" }));
-    this.viewer.onview = () => { this.expander.place(); this.el.classList.toggle("has-picture", this.stage.size.width > 0); };
+    this.viewer.onview = () => { this.expander.place(); document.body.classList.toggle("has-picture", this.stage.size.width > 0); };
     this.viewer.onpick = (index) => this.pick(index);
     this.brushes.onchange = (stroke) => {
       this.form.fail(null, null);
       if (stroke && this.mode.key === "remove" && this.form.once.checked) void this.run();
     };
     this.brushes.adopt = () => this.goOn();
-    this.listen();
     this.setMode(this.modes[0].key);
-  }
-
-  private get el(): HTMLElement {
-    return document.body;
   }
 
   get form(): Form {
@@ -105,11 +85,7 @@ export class App {
     if (mode === this.mode) return;
     this.mode = mode;
     if (!this.forms.has(mode.key)) this.forms.set(mode.key, this.makeForm(mode));
-    for (const [name, tab] of this.tabs) {
-      tab.setAttribute("aria-selected", String(name === mode.key));
-      tab.tabIndex = name === mode.key ? 0 : -1;
-    }
-    this.tabs.get(mode.key)!.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.tabs.show(mode.key);
     this.panel.setAttribute("aria-label", `Settings: ${mode.title}`);
     this.panel.replaceChildren(this.form.el);
     this.empty.show(mode);
@@ -317,49 +293,15 @@ export class App {
     announce("The result is now the source.");
   }
 
-  /** All values of the run that the form asks for, with files uploaded. */
-  private async request(): Promise<Values> {
-    const { source, mode, form } = this;
-    const values = form.values();
-    if (source) values.image = source.id;
-    else if (!(mode.key === "vectorize" && values.prompt)) throw new Refused("Choose a picture first.");
-    const upload = async (file: File) => (await api.upload([file])).id;
-    const { mask } = this.brushes;
-    if (mode.key === "inpaint") {
-      values.expand = this.expander.value;
-      const layers = await this.brushes.files();
-      values.mask_image = await Promise.all(layers.map(({ file }) => upload(file)));
-      const prompts = layers.length > 1 ? layers.map(({ color }) => form.colors[color] || form.colors[0]) : [form.colors[layers[0]?.color ?? 0] || form.colors[0]];
-      // new canvas is painted with a prompt of its own where there are several
-      if (values.expand && prompts.length > 1) prompts.push(prompts.at(-1)!);
-      values.prompt = prompts.map((each) => each ?? "");
-      if (!prompts.every(Boolean)) throw new Refused("Say what the whole picture should show in the end.", "prompt");
-      if (mask.empty && !values.expand) throw new Refused("Paint over what shall change, or drag an edge of the picture outward.");
-    } else if (mode.key === "remove") {
-      if (mask.empty) throw new Refused("Paint over what shall go.");
-      values.mask_image = [await upload(await this.brushes.whole("remove"))];
-    } else if (mode.key === "edit" && form.limit.checked) {
-      if (mask.empty) throw new Refused("Paint over what may change, or switch that off.");
-      values.mask_image = await upload(await this.brushes.whole("edit"));
-    } else if (mode.key === "restore" && form.degradation?.scratched) {
-      if (mask.empty) throw new Refused("Paint over the scratches.");
-      const file = await this.brushes.whole("scratches");
-      values.operator = String(values.operator).replace(/mask\([^)]*\)/, `mask(${file.name})`);
-      values.operator_files = [await upload(file)];
-    }
-    return Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== null && fieldOf(mode, name)));
-  }
-
   async run(): Promise<void> {
     if (this.running) return;
     this.form.fail(null, null);
     this.tell(null);
     this.form.busy(true);
     this.running = "starting";
-    this.busy.hidden = false;
-    this.line.textContent = "Sending";
+    this.busy.begin("Sending");
     try {
-      const values = await this.request();
+      const values = await requestOf(this.form, this.source, this.brushes, this.expander);
       const { id } = await api.start(this.mode.task.name, values);
       this.begin(id, { mode: this.mode.key, source: this.source, run: null, pick: -1, edges: this.mode.key === "inpaint" ? this.stage.edges : NO_EDGES });
     } catch (error) {
@@ -371,8 +313,7 @@ export class App {
   private begin(id: string, entry: Entry): void {
     this.running = id;
     this.form.busy(true);
-    this.busy.hidden = false;
-    this.bar.style.width = "0";
+    this.busy.begin("Starting");
     this.showRun(null, -1);
     if (window.matchMedia("(max-width: 820px)").matches) window.scrollTo({ top: 0, behavior: "smooth" });
     this.keep(entry);
@@ -380,13 +321,10 @@ export class App {
   }
 
   private progressed(progress: Progress, entry: Entry): void {
-    this.line.textContent = inWords(progress);
-    const share = progress.total ? progress.step / progress.total : 0;
-    this.bar.style.width = `${100 * share}%`;
-    this.bar.parentElement!.classList.toggle("waits", !share);
-    if (share) this.bar.parentElement!.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-    if (progress.svg) this.viewer.live(readDrawing(progress.svg));
-    else if (progress.preview) this.stage.setResult(progress.preview, entry.edges, "Preview: the current estimate");
+    this.busy.show(progress);
+    const seen = this.mode.key === entry.mode;
+    if (seen && progress.svg) this.viewer.live(readDrawing(progress.svg));
+    else if (seen && progress.preview) this.stage.setResult(progress.preview, entry.edges, "Preview: the current estimate");
     if (!over(progress)) return;
     this.rest();
     if (progress.run) {
@@ -406,7 +344,7 @@ export class App {
   private rest(): void {
     this.stop?.();
     this.stop = this.running = null;
-    this.busy.hidden = true;
+    this.busy.end();
     for (const form of this.forms.values()) form.busy(false);
   }
 
@@ -434,50 +372,28 @@ export class App {
     }
   });
 
-  private listen(): void {
-    document.addEventListener("dragover", (event) => { event.preventDefault(); this.el.classList.add("dropping"); });
-    document.addEventListener("dragleave", (event) => event.relatedTarget || this.el.classList.remove("dropping"));
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.el.classList.remove("dropping");
-      void this.take([...(event.dataTransfer?.files ?? [])]);
-    });
-    document.addEventListener("paste", (event) => void this.take([...(event.clipboardData?.files ?? [])]));
-  }
-
   choose(): void {
     this.empty.choose();
   }
 
   /** Remember this sitting, so that nothing is lost when the page is loaded anew. */
-  private keep(started?: Entry): void {
-    const slim = ({ run, ...entry }: Entry) => ({ ...entry, run: run?.id ?? null });
-    const state = { mode: this.mode.key, entries: this.sitting.entries.map(slim), at: this.sitting.at,
-      running: this.running, started: started ? slim(started) : null };
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify(state));
-    } catch {
-      /* the sitting lasts until the page closes */
-    }
+  private keep(started: Entry | null = null): void {
+    keepSitting({ mode: this.mode.key, entries: this.sitting.entries, at: this.sitting.at, running: this.running, started });
   }
 
   async takeUp(): Promise<void> {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    const kept = await keptSitting();
     if (!kept) return;
-    for (const entry of kept.entries) {
-      const run = entry.run ? await api.run(entry.run).catch(() => null) : null;
-      if (!entry.run || run) this.sitting.entries.push({ ...entry, run });
-    }
-    this.sitting.at = Math.min(kept.at, this.sitting.entries.length - 1);
+    this.sitting.entries = kept.entries;
+    this.sitting.at = Math.min(kept.at, kept.entries.length - 1);
     const { current } = this.sitting;
     if (current) this.open(current);
     else this.setMode(kept.mode);
     if (current?.run) this.form.fill(current.run.values);
-    if (kept.running && kept.started) {
-      this.setFile(kept.started.source);
-      this.setMode(kept.mode);
-      this.showSource();
-      this.begin(kept.running, { ...kept.started, run: null });
-    }
+    if (!kept.running || !kept.started) return;
+    this.setFile(kept.started.source);
+    this.setMode(kept.started.mode);
+    this.showSource();
+    this.begin(kept.running, kept.started);
   }
 }

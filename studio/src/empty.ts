@@ -14,6 +14,20 @@ export class Empty {
 
   constructor(private readonly info: Info, private readonly take: (files: File[]) => void, private readonly attempt: (example: Try) => void) {
     this.el = h("div", { class: "empty" }, h("div", { class: "card" }, h("span", { class: "drop" }, icon("open")), this.title, this.help, this.button, this.examples), this.input);
+    this.listen();
+  }
+
+  /** Files can be dropped or pasted anywhere on the page, at any time. */
+  private listen(): void {
+    const mark = (on: boolean) => document.body.classList.toggle("dropping", on);
+    document.addEventListener("dragover", (event) => { event.preventDefault(); mark(true); });
+    document.addEventListener("dragleave", (event) => event.relatedTarget || mark(false));
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      mark(false);
+      this.take([...(event.dataTransfer?.files ?? [])]);
+    });
+    document.addEventListener("paste", (event) => this.take([...(event.clipboardData?.files ?? [])]));
   }
 
   show(mode: Mode): void {

@@ -1,6 +1,7 @@
 /** What one can do: the server's tasks, and removing as a mode of its own. */
 
 import type { Example, Info, Task } from "./api";
+import { h } from "./dom";
 
 /** An example, and the task whose example it is. */
 export interface Try {
@@ -31,4 +32,33 @@ export function modesOf(info: Info): Mode[] {
     const pictures = tries(info.tasks.find(({ name }) => name === "edit"), ({ label, values }) => values.source_prompt ?? label);
     return [{ ...mode, hint: PAINT }, { ...mode, key: "remove", title: "Remove", verb: "Remove", hint: REMOVE, tries: pictures }];
   });
+}
+
+/** The modes as tabs; arrow keys go from one to the next. */
+export class Tabs {
+  private readonly tabs: Map<string, HTMLButtonElement>;
+  readonly el: HTMLElement;
+
+  constructor(modes: Mode[], choose: (key: string) => void) {
+    this.tabs = new Map(modes.map(({ key, title }) => [
+      key, h("button", { type: "button", role: "tab", id: `mode-${key}`, "aria-controls": "panel", onclick: () => choose(key) }, title)]));
+    const all = [...this.tabs.values()];
+    this.el = h("div", { class: "modes", role: "tablist", "aria-label": "What to do" }, ...all);
+    this.el.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      const at = all.indexOf(document.activeElement as HTMLButtonElement);
+      if (!by || at < 0) return;
+      const next = all[(at + by + all.length) % all.length];
+      next.click();
+      next.focus();
+    });
+  }
+
+  show(key: string): void {
+    for (const [name, tab] of this.tabs) {
+      tab.setAttribute("aria-selected", String(name === key));
+      tab.tabIndex = name === key ? 0 : -1;
+    }
+    this.tabs.get(key)!.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
 }
