@@ -40,7 +40,7 @@ def studio(model, tmp_path):
                 options.setdefault("runs", tmp_path / "runs")
             made = Studio(port=0, **options)
             app, services = make_application(made, loaded or model, folder.resolve())
-            stack.callback(services.closing.set)
+            stack.callback(services.submissions.worker.stop, 5)
 
             def visitor(**headers):
                 client = TestClient(app, "http://127.0.0.1:7860", headers=headers)

@@ -10,7 +10,7 @@ positive_data_acceptance = pytest.importorskip(
     "schemathesis.specs.openapi.checks"
 ).positive_data_acceptance
 
-EXAMPLES = 20
+EXAMPLES = 12
 """Of each operation."""
 PATHS = """
 /api/info /api/operators /api/files /api/files/{id} /api/examples /api/examples/{name} /api/recipe

@@ -179,6 +179,16 @@ def test_a_job_canceled_before_its_end_has_no_result(tmp_path):
     assert job.wait(0) == [tmp_path / "done.png"]
 
 
+def test_a_worker_that_stops_ends_what_runs_and_what_waits(submissions):
+    jobs = [submit(submissions, stage) for stage in ("step", "", "")]
+    assert ENTERED.wait(10)
+    submissions.worker.stop(10)
+    assert not submissions.worker._thread.is_alive()
+    for job in jobs:
+        assert_canceled(job)
+    assert files(submissions) == []
+
+
 def test_what_fails_is_raised_where_it_is_awaited(submissions):
     submissions.worker.submit(job := Job(Scripted(), submissions.store.root, lambda *_: None))
     with pytest.raises(OSError, match="png"):

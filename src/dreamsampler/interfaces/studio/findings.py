@@ -122,7 +122,11 @@ def sentences(recipe: Mapping[str, Any]) -> list[str]:
         found.append(f"Sure of {_percent(more['sure'])} of the picture.")
     if "paths" in report:
         crossed = report.get("crossing", 0.0)
-        none = "none of them crosses itself" if not crossed else f"{_percent(crossed)} cross"
+        none = (
+            "none of them crosses itself"
+            if not crossed
+            else f"{_percent(crossed)} of them cross themselves"
+        )
         found.append(f"Drawn with {report['paths']} paths; {none}.")
     if "held_out_psnr" in report:
         found.append(f"Views that were kept back are met to {report['held_out_psnr']:g} dB.")

@@ -138,6 +138,7 @@ def opened(studio: Studio, model: Any) -> Iterator[str]:
             time.sleep(0.01)
         undo.callback(thread.join, 5)
         undo.callback(setattr, server, "should_exit", True)
+        undo.callback(services.submissions.worker.stop, 5)
         undo.callback(services.closing.set)
         name = f"[{studio.host}]" if ":" in studio.host else studio.host
         yield f"http://{name}:{sock.getsockname()[1]}"

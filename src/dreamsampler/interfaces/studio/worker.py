@@ -193,7 +193,9 @@ class Worker:
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._model_free = threading.Lock()
-        threading.Thread(target=self._loop, name="studio-worker", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop, name="studio-worker", daemon=True)
+        self._stopped = False
+        self._thread.start()
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue; Refused if too many wait."""
@@ -232,10 +234,21 @@ class Worker:
             if free:
                 self._model_free.release()
 
+    def stop(self, seconds: float) -> None:
+        """Cancel every job, and wait for the thread: one that computes would abort the exit."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        for job in list(self._jobs.values()):
+            job.cancel()
+        self._thread.join(seconds)
+
     def _loop(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                self._changed.wait_for(lambda: self._waiting or self._stopped)
+                if self._stopped:
+                    return
                 job = self._waiting.popleft()
             with self._model_free:
                 job.run(self.model)
