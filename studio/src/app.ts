@@ -338,7 +338,8 @@ export class App {
       if (progress.state !== "canceled") this.form.fail(progress.message, progress.field);
       announce(progress.state === "canceled" ? "Canceled." : progress.message);
     }
-    this.keep();
+    // a page that is left loses its connection: it takes the run up again when it comes back
+    if (progress.state !== "lost") this.keep();
   }
 
   private rest(): void {

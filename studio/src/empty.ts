@@ -6,7 +6,7 @@ import type { Mode, Try } from "./modes";
 
 export class Empty {
   private readonly input = h("input", { type: "file", class: "away", tabindex: -1, "aria-hidden": "true", onchange: () => this.chosen() });
-  private readonly title = h("h1", {});
+  private readonly title = h("h2", {});
   private readonly help = h("p", { class: "quiet" });
   private readonly examples = h("div", { class: "tries" });
   private readonly button = h("button", { type: "button", class: "primary", onclick: () => this.choose() });

@@ -66,7 +66,7 @@ async function start(): Promise<void> {
   const info = await api.info();
   const opener: { history?: () => void; keys?: () => void } = {};
   const header = (tabs: HTMLElement) => h("header", { class: "head" },
-    h("span", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
+    h("h1", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
     h("span", { class: "about" },
       h("span", { class: "quiet model-name", title: info.title }, info.title),
       h("button", { type: "button", class: "tool text", title: "Earlier runs (H)", onclick: () => opener.history?.() }, icon("history"), h("span", {}, "History")),

@@ -165,8 +165,6 @@ def test_the_canvas_is_expanded_by_an_edge(visit, shot):
 def test_one_stroke_removes_and_the_next_goes_on(visit, shot):
     page = visit("remove")
     choose(page, PICTURES / "grin.png")
-    for _ in range(6):
-        page.keyboard.press("]")
     stroke(page, 0.3, 0.42, 0.4, 0.42)
     finished(page)
     first = pixels(download(page, "Download"))
@@ -186,8 +184,8 @@ def test_a_restoration_begins_with_what_happened(visit, shot, tmp_path):
     page = visit("restore")
     Image.open(PICTURES / "cat.png").convert("RGB").resize((64, 64)).save(tmp_path / "cat.png")
     choose(page, tmp_path / "cat.png")
-    page.get_by_role("button", name="Blurred").click()
-    page.get_by_role("button", name="Noisy").click()
+    page.get_by_role("button", name="Blurred", exact=True).click()
+    page.get_by_role("button", name="Noisy", exact=True).click()
     preview = page.locator(".damage img")
     preview.wait_for()
     shown = preview.get_attribute("src")
