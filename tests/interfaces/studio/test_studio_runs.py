@@ -95,14 +95,20 @@ def test_runs_are_listed_searched_kept_and_deleted(studio, picture):
     visitor = studio()()  # another server, on the same folder
     listed = visitor.get("/api/runs").json()
     assert sorted(each["id"] for each in listed) == sorted(names)
+    (image,) = {run["values"]["image"].partition("~")[2] for run in listed}
+    shown = visitor.get(f"/api/files/{names[0]}~{image}?preview=1")
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
     assert [run["title"] for run in visitor.get("/api/runs?words=EDIT b").json()] == ["b"]
     assert len(visitor.get("/api/runs?most=1").json()) == 1
     ((event, data),) = visitor.events(names[0])
     assert (event, data["run"]["id"]) == ("done", names[0])
     assert visitor.run("edit", **listed[0]["values"])["title"] == listed[0]["title"]
     assert visitor.client.delete(f"/api/runs/{names[0]}").status_code == 204
-    for call in (visitor.get, visitor.client.delete):
-        assert call(f"/api/runs/{names[0]}").status_code == 404
+    for call, path in ((visitor.get, ""), (visitor.client.delete, ""), (visitor.get, "/events")):
+        assert call(f"/api/runs/{names[0]}{path}").status_code == 404
+    last = visitor.run("edit", image=visitor.upload(picture), **QUICK)["id"]
+    assert visitor.client.delete(f"/api/runs/{last}").status_code == 204
+    assert visitor.get(f"/api/runs/{last}/events").status_code == 404
 
 
 def test_runs_and_recipes_of_version_0_1_0_are_read(tmp_path):
@@ -243,6 +249,22 @@ def test_an_operator_names_uploads_only(studio, picture, tmp_path):
         for name in (picture, tmp_path / "none.png")
     }
     assert len(said) == 1 and "a studio does not read" in said.pop()
+
+
+@pytest.mark.filterwarnings("ignore:.* is CMYK")
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
+def test_pictures_of_every_kind_are_shown(studio, mode):
+    """As a WebP with its transparency, also one that browsers do not know."""
+    visitor = studio()()
+    ramp, file = np.arange(40 * 30).reshape(40, 30) % 256 / 255, BytesIO()
+    white, kind = {"I;16": (65535, np.uint16), "F": (1, np.float32)}.get(mode, (255, np.uint8))
+    made = Image.fromarray((white * ramp).astype(kind))
+    made = made if kind != np.uint8 else made.convert(mode)
+    made.save(file, "TIFF")
+    name = visitor.upload(("a.tif", file.getvalue()))
+    with Image.open(BytesIO(visitor.get(f"/api/files/{name}?preview=1").content)) as shown:
+        assert (shown.format, shown.size) == ("WEBP", (30, 40))
+        assert np.asarray(shown.convert("L")).std() > 1
 
 
 def test_a_scene_stays_in_its_folder(tmp_path):

@@ -175,7 +175,8 @@ def degrade(visit: Visiting, body: schemas.DegradeRequest) -> Response:
         return visit.submissions.located(text, body.operator_files, folder, visit.owner)
 
     try:
-        data = degraded(upload, body.operator, body.noise, visit.uploads.limits, located)
+        with visit.uploads.decoding:
+            data = degraded(upload, body.operator, body.noise, visit.uploads.limits, located)
     except ValueError as error:
         text = message(error)
         raise Refused(text, field=field_of(text, ["image", "noise"]) or "operator") from error
@@ -224,10 +225,11 @@ def delete_run(visit: Visiting, id: str) -> None:
 )
 async def events(visit: Visiting, id: str) -> StreamingResponse:
     """Follow a run from its present state: `queued`, `step`, `done`, `failed` or `canceled`."""
-    if (job := visit.worker.find(visit.owner, id)) is not None:
-        stream: Any = answers.events_of(job, visit.worker, visit.services.closing)
+    job = visit.worker.find(visit.owner, id)
+    if job is None or job.result is not None:
+        stream: Any = iter([answers.done(visit.store.find(visit.owner, id))])
     else:
-        stream = iter([answers.done(visit.store.find(visit.owner, id))])
+        stream = answers.events_of(job, visit.worker, visit.services.closing)
     headers = {"x-accel-buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 

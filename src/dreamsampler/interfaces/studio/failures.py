@@ -36,7 +36,8 @@ def message(error: BaseException, *, debug: bool = False) -> str:
         return "Out of memory: take a smaller size or fewer pictures."
     if expected:
         words = _FOLDERS.sub("", " ".join(str(error).split())) or type(error).__name__
-        return words[:1].upper() + words[1:]
+        named = "." in words.partition(" ")[0]  # a file keeps its name
+        return words if named else words[:1].upper() + words[1:]
     return f"Unexpected {type(error).__name__}; the server's log says where."
 
 

@@ -39,7 +39,6 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
 }
 """Of every answer, unless it brings its own."""
 MOST_JSON = 1_000_000
@@ -82,6 +81,8 @@ class Guard:
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
         headers, added = Headers(scope=scope), dict(HEADERS)
+        static = scope["path"].startswith("/static/")
+        added["cache-control"] = "no-cache" if static else "no-store"
         session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         if not re.fullmatch("[0-9a-f]{32}", session):
             session = secrets.token_hex(16)

@@ -117,7 +117,6 @@ class Uploads:
     """The files of all visitors.
 
     An id is of 32 random digits, or names a file of a kept run: RUN~NAME.
-
     """
 
     root: Path
@@ -126,7 +125,8 @@ class Uploads:
     limits: Limits
     _used: dict[str, tuple[str, Upload, float]] = field(default_factory=dict)
     _cleaned: list[float] = field(default_factory=lambda: [time.monotonic()])
-    _decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
+    decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
+    """To be held by whoever decodes a picture, which takes up to 200 MB."""
 
     def add(self, owner: str, files: Sequence[tuple[str, BinaryIO | Path]]) -> Upload:
         """Take one file, or those of a scene, by name and bytes; ValueError for what is no use."""
@@ -167,8 +167,8 @@ class Uploads:
         path = self.root / "previews" / f"{name}.webp"
         if path.exists():
             return path
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        with self._decoding:  # each decoded picture takes up to 200 MB
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.decoding:
             image = upload.picture()
             image.thumbnail((SHOWN, SHOWN))
             part = path.with_suffix(f".{secrets.token_hex(4)}")
