@@ -306,10 +306,7 @@ def test_a_full_queue_and_a_full_disk_are_said(studio, picture, monkeypatch):
     stepping(visit, first)
     waiting = [visitor.start("edit", image=image, **QUICK) for _ in range(2)]
     status, detail = visitor.refused("edit", image=image, **QUICK)
-    assert (status, detail["message"]) == (
-        429,
-        "Too many runs are waiting: try again in a moment",
-    )
+    assert (status, detail["message"]) == (429, "Too many runs are waiting: try again in a moment")
     visitor.post(f"/api/runs/{waiting[1]}/cancel")
     visitor.post(f"/api/runs/{first}/cancel")
     assert visitor.events(waiting[0])[-1][0] == "done"

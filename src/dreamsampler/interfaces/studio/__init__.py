@@ -5,7 +5,4 @@ Importing this needs no web server, so that its absence is one line that says wh
 
 from dreamsampler.interfaces.studio.server import Studio, serve
 
-__all__ = [
-    "Studio",
-    "serve",
-]
+__all__ = ["Studio", "serve"]

@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsampler.interfaces.studio.specs import TABS, TabSpec
-from dreamsampler.interfaces.studio.submission import (
-    CALL,
-    CALL_FILES,
-    OPERATOR_FILES,
-    is_scene,
-)
+from dreamsampler.interfaces.studio.submission import CALL, CALL_FILES, OPERATOR_FILES, is_scene
 from dreamsampler.methods.registry import Method, methods_of
 from dreamsampler.operators.registry import OPERATORS, Parameter
 from dreamsampler.tasks.base import Task

@@ -46,10 +46,7 @@ MOST_JSON = 1_000_000
 
 
 def failure(
-    status: int,
-    message: str,
-    field: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """An error as every answer has it."""
     return JSONResponse({"detail": {"message": message, "field": field}}, status, headers)
