@@ -53,9 +53,9 @@ export class App {
     this.tabs = new Tabs(this.modes, (key) => this.setMode(key));
     this.panel.id = "panel";
     const change = tool("open", "Another picture", "P", () => this.empty.choose());
-    change.classList.add("change");
+    this.viewer.bar.prepend(change);
     const stage = h("div", { class: "stage" }, this.stage.el, this.expander.el, this.viewer.over, this.empty.el,
-      h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, h("div", { class: "bar" }, change), this.viewer.bar), this.busy.el, this.problem);
+      h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, this.viewer.bar), this.busy.el, this.problem);
     root.replaceChildren(header(this.tabs.el), h("main", {}, h("div", { class: "work" }, this.strip.el, h("div", { class: "middle" }, stage, this.outcome.el)), this.panel),
       this.history.el, h("div", { id: "live", class: "away", "aria-live": "polite" }));
     this.viewer.onview = () => { this.expander.place(); document.body.classList.toggle("has-picture", this.stage.size.width > 0); };

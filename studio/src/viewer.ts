@@ -47,9 +47,11 @@ export class Viewer {
     this.percent.classList.add("percent");
     const { source, result, slider, variants: all, outline, save, model } = this.buttons;
     this.extras = h("span", { class: "group" }, h("span", { class: "pair" }, source, result), compare, slider, all, outline, save, model);
+    const minus = tool("minus", "Zoom out", "−", () => stage.zoom(1 / 1.25));
+    const plus = tool("plus", "Zoom in", "+", () => stage.zoom(1.25));
+    for (const each of [minus, plus]) each.classList.add("wide");
     this.zooms = h("span", { class: "group" },
-        tool("minus", "Zoom out", "−", () => stage.zoom(1 / 1.25)), this.percent,
-        tool("plus", "Zoom in", "+", () => stage.zoom(1.25)), tool("fit", "Fit the picture", "0", () => stage.fit()));
+        minus, this.percent, plus, tool("fit", "Fit the picture", "0", () => stage.fit()));
     this.bar = h("div", { class: "bar views", role: "toolbar", "aria-label": "View" }, this.extras, this.zooms);
     stage.onview = () => this.sync();
   }

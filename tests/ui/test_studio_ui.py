@@ -373,9 +373,8 @@ def violations(page):
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: npm ci in studio/")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_mode_is_accessible_and_fits(visit, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_mode_is_accessible_and_fits(visit, width, scheme):
     page = visit("edit", width, 844, scheme)
     page.evaluate(AXE.read_text())
     for mode in MODES:
