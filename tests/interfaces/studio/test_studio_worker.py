@@ -1,7 +1,9 @@
 """Jobs: one after the other, canceled in the queue or anywhere in a run."""
 
+import gc
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import ClassVar
@@ -177,6 +179,27 @@ def test_a_job_canceled_before_its_end_has_no_result(tmp_path):
     job.run(None)
     job.cancel()
     assert job.wait(0) == [tmp_path / "done.png"]
+
+
+def test_a_job_that_is_over_holds_nothing_of_its_run(submissions, monkeypatch, capsys):
+    """Neither by its error's frames nor otherwise; what nobody expected is logged once."""
+    runs, start = [], Scripted.start
+    monkeypatch.setattr(
+        Scripted,
+        "start",
+        lambda task, model: runs.append(weakref.ref(r := start(task, model))) or r,
+    )
+    jobs = [submit(submissions, stage) for stage in ("decode", "", "")]
+    assert ENTERED.wait(10)
+    jobs[0].cancel()
+    monkeypatch.setattr(ScriptedRun, "_decoded", lambda run: {}["a secret"])
+    while not all(job.over for job in jobs):
+        time.sleep(0.005)
+    assert isinstance(jobs[0].error, Canceled)
+    assert str(jobs[1].error) == "Unexpected KeyError; the server's log says where."
+    assert capsys.readouterr().err.count("a secret") >= 1
+    gc.collect()
+    assert [run() for run in runs] == [None] * 3
 
 
 def test_a_worker_that_stops_ends_what_runs_and_what_waits(submissions):

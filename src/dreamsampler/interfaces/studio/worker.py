@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Canceled, check_canceled
-from dreamsampler.interfaces.studio.failures import Refused
+from dreamsampler.interfaces.studio.failures import Refused, message
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import Written, execute
 from dreamsampler.tasks.progress import Progress, ProgressCallback
@@ -130,7 +130,7 @@ class Job:
             self._end(result)
         except BaseException as error:
             self.discard()
-            self._end(error=error)
+            self._end(error=without_frames(error))
 
     def _end(self, result: Any = None, error: BaseException | None = None) -> None:
         with self._changed:
@@ -166,6 +166,14 @@ class Job:
             self.status = seen
 
         return report
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """An error that holds no tensors by its frames; an unexpected one is logged, and only named."""
+    if not isinstance(error, Canceled | ValueError | OSError):
+        error = Refused(message(error), 500)
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 @contextmanager
