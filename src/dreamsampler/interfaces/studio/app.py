@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, final
 
@@ -19,11 +20,12 @@ from starlette.staticfiles import StaticFiles
 from dreamsampler.interfaces.studio import answers, describe, examples, schemas
 from dreamsampler.interfaces.studio.failures import Refused, field_of, message
 from dreamsampler.interfaces.studio.guard import failure
-from dreamsampler.interfaces.studio.hints import Hints, degraded
+from dreamsampler.interfaces.studio.hints import Hints
 from dreamsampler.interfaces.studio.scenes import safe_name
 from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.submission import BESIDE, Submissions
-from dreamsampler.interfaces.studio.uploads import Upload
+from dreamsampler.interfaces.studio.uploads import SHOWN, Upload
+from dreamsampler.tasks import Degrade
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.from_values import file_options, task_type
 from dreamsampler.tasks.options import options_of
@@ -169,18 +171,20 @@ def check(visit: Visiting, body: schemas.CheckRequest) -> schemas.CheckAnswer:
 @router.post("/degrade", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 def degrade(visit: Visiting, body: schemas.DegradeRequest) -> Response:
     """What an operator makes of a picture, as a PNG."""
-    upload = visit.picture(body.image)
-
-    def located(text: str, folder: Path) -> str:
-        return visit.submissions.located(text, body.operator_files, folder, visit.owner)
-
+    upload, files, data = visit.picture(body.image), body.operator_files, BytesIO()
     try:
-        with visit.uploads.decoding:
-            data = degraded(upload, body.operator, body.noise, visit.uploads.limits, located)
+        with tempfile.TemporaryDirectory() as folder, visit.uploads.decoding:
+            operator = visit.submissions.located(body.operator, files, Path(folder), visit.owner)
+            task = Degrade(upload.picture(), operator, noise=body.noise)
+            task.check()
+            visit.uploads.limits.check_size(*task.check_files(), "the result")
+            image = task(progress=False).images[0]
     except ValueError as error:
         text = message(error)
         raise Refused(text, field=field_of(text, ["image", "noise"]) or "operator") from error
-    return Response(data, media_type="image/png")
+    image.thumbnail((SHOWN, SHOWN))
+    image.save(data, "PNG")
+    return Response(data.getvalue(), media_type="image/png")
 
 
 @router.post("/runs", status_code=202)

@@ -1,16 +1,12 @@
-"""What is said while one still types: what the model does not know, what an operator would do."""
+"""What is said while one still types: what the model does not know of a picture and a prompt."""
 
 from __future__ import annotations
 
-import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
-from io import BytesIO
-from pathlib import Path
 from typing import final
 
 from dreamsampler.interfaces.studio.schemas import UnknownWord
-from dreamsampler.interfaces.studio.uploads import SHOWN, Limits, Upload
+from dreamsampler.interfaces.studio.uploads import Upload
 from dreamsampler.interfaces.studio.worker import Worker
 
 REMEMBERED = 200
@@ -76,27 +72,3 @@ class Hints:
             if len(self._errors) > REMEMBERED:
                 self._errors.popitem(last=False)
             return error
-
-
-def degraded(
-    upload: Upload, operator: str, noise: float, limits: Limits, locate: Callable[[str, Path], str]
-) -> bytes:
-    """What an operator makes of a picture, as a PNG that is at most as long as the page shows.
-
-    Args:
-        locate: (operator, folder) -> the operator with its files in that folder.
-
-    Raises:
-        ValueError: no such operator, or too many pixels.
-    """
-    from dreamsampler.tasks import Degrade
-
-    with tempfile.TemporaryDirectory(prefix="dreamsampler-degrade-") as folder:
-        task = Degrade(upload.picture(), locate(operator, Path(folder)), noise=noise)
-        task.check()
-        limits.check_size(*task.check_files(), "the result")
-        image = task(progress=False).images[0]
-    image.thumbnail((SHOWN, SHOWN))
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
