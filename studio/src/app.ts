@@ -267,6 +267,8 @@ export class App {
 
   private showRun(run: Run | null, pick: number, edges: Edges = NO_EDGES): void {
     const { source } = this;
+    this.empty.el.hidden = !!source || !!run;
+    if (!source && !run && this.stage.size.width) this.stage.setSource(null);
     const size = source && `${source.width} × ${source.height} pixels`;
     this.outcome.show(run, pick, source ? `${source.name} · ${source.kind === "scene" ? "views of " : ""}${size}` : "");
     void this.viewer.show(run, pick, edges).catch((error: Error) => this.tell(error.message));
@@ -323,6 +325,7 @@ export class App {
   private progressed(progress: Progress, entry: Entry): void {
     this.busy.show(progress);
     const seen = this.mode.key === entry.mode;
+    if (progress.svg) this.empty.el.hidden = true;
     if (seen && progress.svg) this.viewer.live(readDrawing(progress.svg));
     else if (seen && progress.preview) this.stage.setResult(progress.preview, entry.edges, "Preview: the current estimate");
     if (!over(progress)) return;

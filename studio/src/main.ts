@@ -1,6 +1,6 @@
 import "./style.css";
 import { App } from "./app";
-import { api } from "./api";
+import { type Info, api } from "./api";
 import { h, icon, remember, remembered, tool } from "./dom";
 import { type Key, Keys } from "./keys";
 
@@ -61,21 +61,33 @@ function keysOf(app: App, help: () => void): Key[] {
   ];
 }
 
+/** What the model knows, from its card. */
+function aboutModel({ title, card, version, user }: Info): HTMLDialogElement {
+  const text = card.replace(/\s*\(`[^)]*`\)/g, "").replace(/([^\n])\n(?=\S)/g, "$1 ").trim();
+  const dialog: HTMLDialogElement = h("dialog", { class: "sheet", "aria-labelledby": "model-title" },
+    h("header", {}, h("h2", { id: "model-title" }, "The model"),
+      h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
+    h("p", {}, title), h("p", { class: "card-text" }, text || "It has no card here."),
+    h("p", { class: "quiet" }, `DreamSampler ${version}${user ? `, logged in as ${user}` : ""}`));
+  return dialog;
+}
+
 async function start(): Promise<void> {
   applyTheme();
   const info = await api.info();
+  const about = aboutModel(info);
   const opener: { history?: () => void; keys?: () => void } = {};
   const header = (tabs: HTMLElement) => h("header", { class: "head" },
     h("h1", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
     h("span", { class: "about" },
-      h("span", { class: "quiet model-name", title: info.title }, info.title),
+      h("button", { type: "button", class: "tool text model-name", title: "What the model knows", onclick: () => about.showModal() }, info.title),
       h("button", { type: "button", class: "tool text", title: "Earlier runs (H)", onclick: () => opener.history?.() }, icon("history"), h("span", {}, "History")),
       tool("theme", "Light or dark", "T", switchTheme), tool("help", "Keyboard", "?", () => opener.keys?.())));
   const app = new App(info, root, header);
   opener.history = () => app.history.open();
   const keys: Keys = new Keys(keysOf(app, () => keys.dialog.showModal()));
   opener.keys = () => keys.dialog.showModal();
-  root.append(keys.dialog);
+  root.append(keys.dialog, about);
   await app.takeUp();
   document.body.dataset.ready = "yes";
 }

@@ -91,7 +91,8 @@ export class Stage {
   setSource(url: string | null, width = 0, height = 0, name = ""): void {
     if (width !== this.size.width || height !== this.size.height) this.fitted = true;
     this.size = { width, height };
-    this.world.hidden = !url;
+    this.world.hidden = !width;
+    this.source.hidden = !url;
     if (url) this.source.src = url;
     this.source.alt = name && `The picture ${name}`;
     this.edges = NO_EDGES;

@@ -106,7 +106,6 @@ export class Viewer {
     if (drawing) {
       const svg = readDrawing(await api.text(drawing.url));
       if (id !== this.shownId) return;
-      if (!this.stage.size.width && svg) this.stage.setSource("", drawing.width ?? svg.viewBox.baseVal.width, drawing.height ?? svg.viewBox.baseVal.height);
       this.live(svg);
       if (svg) this.attach(svg);
     } else if (turning && run.task === "reconstruct") {
@@ -126,6 +125,9 @@ export class Viewer {
   /** Show a drawing as it is now; it may be drawn anew at each step. */
   live(svg: SVGSVGElement | null): void {
     this.drawn = null;
+    // a drawing from a prompt alone has no source that says how large it is
+    const box = svg?.viewBox.baseVal;
+    if (box && !this.stage.size.width) this.stage.setSource(null, box.width, box.height);
     this.stage.setDrawing(svg);
     if (svg) this.stage.show("result");
   }
