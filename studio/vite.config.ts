@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vite";
 
@@ -28,7 +28,13 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   plugins: [
-    { name: "sources", closeBundle: () => writeFileSync(`${OUT}/sources.sha256`, `${sources()}\n`) },
+    {
+      name: "beside the page",
+      closeBundle() {
+        writeFileSync(`${OUT}/sources.sha256`, `${sources()}\n`);
+        copyFileSync("node_modules/three/LICENSE", `${OUT}/three-LICENSE.txt`);
+      },
+    },
   ],
   server: { proxy: { "/api": "http://127.0.0.1:7860" } },
 });
