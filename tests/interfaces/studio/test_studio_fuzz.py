@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from studio_visitor import QUICK
 
 schemathesis = pytest.importorskip("schemathesis")
 positive_data_acceptance = pytest.importorskip(
@@ -20,8 +21,11 @@ PATHS = """
 
 
 @pytest.fixture
-def schema(studio):
-    app = dataclasses.replace(studio()().client.app, hosts=None)
+def schema(studio, picture):
+    """Of a studio with a finished run, which is listed."""
+    visitor = studio()()
+    visitor.run("edit", image=visitor.upload(picture), **QUICK)
+    app = dataclasses.replace(visitor.client.app, hosts=None)
     return schemathesis.openapi.from_asgi("/api/openapi.json", app)
 
 

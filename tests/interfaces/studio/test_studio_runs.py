@@ -353,7 +353,7 @@ def test_the_findings_of_a_run_are_sentences(studio, picture):
 @pytest.mark.parametrize(("step", "visible"), [(0.0, False), (0.05, True)])
 def test_an_edge_is_visible_where_colors_jump_more_than_beside_it(step, visible, tmp_path):
     """On a ramp, whose own steps are no edge."""
-    ramp = torch.linspace(0, 1, 40).expand(3, 40, 40)
+    ramp = torch.linspace(0, 2, 40).expand(3, 40, 40)
     mask = torch.zeros(1, 40, 40)
     mask[:, 10:30, 10:30] = 1
     task = SimpleNamespace(name=lambda: "inpaint", OUTPUT="picture")
