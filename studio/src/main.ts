@@ -80,7 +80,7 @@ async function start(): Promise<void> {
   const header = (tabs: HTMLElement) => h("header", { class: "head" },
     h("h1", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
     h("span", { class: "about" },
-      h("button", { type: "button", class: "tool text model-name", title: "What the model knows", onclick: () => about.showModal() }, info.title),
+      h("button", { type: "button", class: "tool text model-name", title: `${info.title}: what the model knows`, onclick: () => about.showModal() }, info.title.split(" · ")[0]),
       h("button", { type: "button", class: "tool text", title: "Earlier runs (H)", onclick: () => opener.history?.() }, icon("history"), h("span", {}, "History")),
       tool("theme", "Light or dark", "T", switchTheme), tool("help", "Keyboard", "?", () => opener.keys?.())));
   const app = new App(info, root, header);

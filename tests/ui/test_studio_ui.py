@@ -193,6 +193,8 @@ def test_a_restoration_begins_with_what_happened(visit, shot, tmp_path):
     until(page, "s => document.querySelector('.damage img').src != s", shown)
     with page.expect_response(re.compile("/api/files")):
         page.get_by_text("Degrade the picture like this").click()
+    page.get_by_text("Method", exact=True).click()
+    page.locator("input[type=radio][value=flowdps]").check()
     options(page, num_images=2, num_inference_steps=2)
     with page.expect_request(re.compile("/api/runs$")) as sent:
         run(page)
