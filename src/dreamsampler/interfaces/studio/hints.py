@@ -17,7 +17,7 @@ EDIT_SAYS = (
     "This is unlike the drawings that the bundled model knows, so expect little: edit photographs "
     "with a larger model, such as sd15."
 )
-RESTORE_SAYS = "This looks like a photograph: the bundled model of photographs restores it."
+RESTORE_SAYS = "This looks like a photograph, for which there is a bundled model of its own."
 
 
 @final
