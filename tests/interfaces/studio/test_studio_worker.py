@@ -101,19 +101,19 @@ def files(submissions):
 
 def assert_canceled(job):
     with pytest.raises(Canceled):
-        job.wait(10)
+        job.wait(60)
 
 
 def test_a_job_waits_reports_its_last_stage_and_is_stored(submissions):
     first, job = submit(submissions, "read"), submit(submissions)
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     worker = submissions.worker
     assert (job.status.stage, worker.position(job)) == ("waiting for its turn", 1)
     assert (worker.find("ada", job.name), worker.find("eve", job.name)) == (job, None)
     with pytest.raises(TimeoutError):
         job.wait(0)
     first.cancel()
-    assert job.wait(10).name == job.name
+    assert job.wait(60).name == job.name
     status = job.status
     assert (status.stage, status.done, status.total) == ("decoding and writing", 1, 1)
     assert [run.name for run in submissions.store.runs("ada")] == [job.name]
@@ -121,7 +121,7 @@ def test_a_job_waits_reports_its_last_stage_and_is_stored(submissions):
 
 def test_a_full_queue_refuses_and_keeps_a_place_for_others(submissions):
     first = submit(submissions, "step")
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     submissions.worker.most, submissions.worker.most_each = 3, 2
     waiting = [submit(submissions) for _ in range(2)]
     with pytest.raises(Refused, match="2 of your runs wait already"):
@@ -133,33 +133,33 @@ def test_a_full_queue_refuses_and_keeps_a_place_for_others(submissions):
     waiting[0] = submit(submissions)
     assert len(list(submissions.store.root.glob("*/*"))) == 4  # what was refused left no folder
     first.cancel()
-    assert [job.wait(10).name for job in waiting] == [job.name for job in waiting]
+    assert [job.wait(60).name for job in waiting] == [job.name for job in waiting]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_ends_a_run_anywhere_and_frees_its_locks(submissions, stage):
     """Nothing of it is left, and the next job runs."""
     job, following = submit(submissions, stage), submit(submissions)
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     job.cancel()
     assert_canceled(job)
-    assert LOCK.acquire(timeout=10)
+    assert LOCK.acquire(timeout=60)
     LOCK.release()
-    following.wait(10)
+    following.wait(60)
     assert submissions.store.runs("ada") == [following.result]
     assert {path.parent for path in files(submissions)} == {following.result.folder}
 
 
 def test_a_queued_job_is_canceled_at_once_and_ends_no_other(submissions):
     first, second, third = (submit(submissions, stage) for stage in ("step", "", ""))
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     second.cancel()
     assert second.over
     assert not first.over
     assert_canceled(second)
     first.cancel()
     assert_canceled(first)
-    third.wait(10)
+    third.wait(60)
     assert [run.name for run in submissions.store.runs("ada")] == [third.result.name]
 
 
@@ -190,7 +190,7 @@ def test_a_job_that_is_over_holds_nothing_of_its_run(submissions, monkeypatch, c
         lambda task, model: runs.append(weakref.ref(r := start(task, model))) or r,
     )
     jobs = [submit(submissions, stage) for stage in ("decode", "", "")]
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     jobs[0].cancel()
     monkeypatch.setattr(ScriptedRun, "_decoded", lambda run: {}["a secret"])
     while not all(job.over for job in jobs):
@@ -204,8 +204,8 @@ def test_a_job_that_is_over_holds_nothing_of_its_run(submissions, monkeypatch, c
 
 def test_a_worker_that_stops_ends_what_runs_and_what_waits(submissions):
     jobs = [submit(submissions, stage) for stage in ("step", "", "")]
-    assert ENTERED.wait(10)
-    submissions.worker.stop(10)
+    assert ENTERED.wait(60)
+    submissions.worker.stop(60)
     assert not submissions.worker._thread.is_alive()
     for job in jobs:
         assert_canceled(job)
@@ -215,7 +215,7 @@ def test_a_worker_that_stops_ends_what_runs_and_what_waits(submissions):
 def test_what_fails_is_raised_where_it_is_awaited(submissions):
     submissions.worker.submit(job := Job(Scripted(), submissions.store.root, lambda *_: None))
     with pytest.raises(OSError, match="png"):
-        job.wait(10)
+        job.wait(60)
 
 
 def test_a_disk_that_is_full_at_the_end_leaves_no_file(submissions, monkeypatch):
@@ -225,5 +225,5 @@ def test_a_disk_that_is_full_at_the_end_leaves_no_file(submissions, monkeypatch)
     monkeypatch.setattr("dreamsampler.files._write", full)
     job = submit(submissions)
     with pytest.raises(OSError, match=r"png: the disk is full: make room or write elsewhere$"):
-        job.wait(10)
+        job.wait(60)
     assert [path for path in submissions.store.root.rglob("*") if path.is_file()] == []
