@@ -382,6 +382,9 @@ def test_every_mode_is_accessible_and_fits(visit, width, scheme):
     for mode in MODES:
         page.click(f"#mode-{mode}")
         assert violations(page) == [], mode
+        for each in page.locator(".empty .try").all():
+            box = each.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width, "an example is cut off"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.click("#mode-inpaint")
     choose(page, PICTURES / "grin.png")
