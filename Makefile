@@ -37,8 +37,16 @@ check: $(DEV)             ## format, lint, layers, types (of the package and of 
 test: $(DEV)              ## the tests, without network or GPU
 	$(THREADS) $(V)/bin/python -m pytest -n $(WORKERS)
 
-test-ui: $(DEV)           ## the studio in a real browser (needs chromium); screenshots in benchmarks/runs
+studio: studio/node_modules  ## the studio's page, from studio/src (needs node 20 and npm)
+	cd studio && npm run build && npm test
+
+studio/node_modules: studio/package-lock.json
+	cd studio && npm ci
+	@touch $@
+
+test-ui: $(DEV)           ## the studio in a real browser (needs chromium; with npm also axe-core)
 	@command -v chromium >/dev/null || { echo "make test-ui needs chromium: apt-get install chromium"; exit 2; }
+	-@command -v npm >/dev/null && $(MAKE) -s studio/node_modules
 	$(THREADS) $(V)/bin/python -m pytest tests/ui
 
 test-batch: $(DEV)        ## batches on Ray (installs it: 200 MB of packages, 620 MB on the disk)
@@ -69,4 +77,4 @@ format: $(DEV)
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-.PHONY: setup demo check test test-ui test-batch bench bench-quick evaluate-model docs format help
+.PHONY: setup demo check test studio test-ui test-batch bench bench-quick evaluate-model docs format help

@@ -35,7 +35,7 @@ def module_name(path):
 MODULES = {module_name(path): path for path in SOURCES if path.is_relative_to(PACKAGE)}
 PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py" and "." in name]
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "core"}
-HEAVY = {"torch", "numpy", "diffusers", "transformers", "gradio", "ray", "tyro", "rich"}
+HEAVY = {"torch", "numpy", "diffusers", "transformers", "fastapi", "ray", "tyro", "rich"}
 OPEN = ("Protocol", "ABC", "NamedTuple", "Error", "Warning", "Exception", "Interrupt")
 NO_SOURCE = {"Estimate", "Level", "Step", "Schedule", "covered", "draw", "generators"}
 NO_SOURCE |= {"hold", "keep", "weigh"}

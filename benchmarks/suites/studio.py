@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -13,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gradio_client import Client, handle_file
+import requests
 
 from benchmarks.report import header, line
 
 PICTURE = str(Path(__file__).parents[2] / "examples" / "bear.png")
-QUICK = {"prompt": "panda", "source_prompt": "bear", "num_inference_steps": 4}
+QUICK = {"prompt": "panda", "source_prompt": "bear"}
+STEPS = 4
 PATIENCE = 900.0
 """Seconds after which an answer counts as lost."""
 
@@ -70,17 +72,45 @@ def watched(pid: int) -> Iterator[list[float]]:
         thread.join()
 
 
+def upload(url: str) -> str:
+    """The id of the picture."""
+    with open(PICTURE, "rb") as file:
+        return requests.post(f"{url}/api/files", files={"file": file}, timeout=300).json()["id"]
+
+
+def start(url: str, seed: int, steps: int) -> str:
+    """The address of a run that was taken; Refused."""
+    values = {**QUICK, "image": upload(url), "seed": seed, "num_inference_steps": steps}
+    body = {"task": "edit", "values": values}
+    answer = requests.post(f"{url}/api/runs", json=body, timeout=300)
+    if answer.status_code != 202:
+        raise Refused(answer.json()["detail"]["message"])
+    return f"{url}/api/runs/{answer.json()['id']}"
+
+
+def events(run: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and data of each event of a run."""
+    name = ""
+    for text in requests.get(f"{run}/events", stream=True, timeout=PATIENCE).iter_lines():
+        if text.startswith(b"event: "):
+            name = text[7:].decode()
+        if text.startswith(b"data: "):
+            yield name, json.loads(text[6:])
+
+
+def ended(run: str) -> tuple[str, dict[str, Any]]:
+    """The last event of a run."""
+    *_, last = events(run)
+    return last
+
+
 def one(url: str, seed: int) -> tuple[int, bytes]:
-    """An edit by a client of its own: the seed that came back, and the picture."""
-    with tempfile.TemporaryDirectory() as folder:
-        # 32 clients that begin at the same moment share this process's one core
-        client = Client(url, verbose=False, download_files=folder, httpx_kwargs={"timeout": 300})
-        job = client.submit(image=handle_file(PICTURE), **QUICK, seed=seed, api_name="/edit")
-        try:
-            recipe, files = job.result(timeout=PATIENCE)
-        except Exception as error:
-            raise Refused(str(error)) from error
-        return recipe["seeds"][0], Path(files[0]).read_bytes()
+    """An edit: the seed that came back, and the picture."""
+    event, data = ended(start(url, seed, STEPS))
+    if event != "done":
+        raise Refused(event)
+    made = data["run"]["results"][0]
+    return made["seed"], requests.get(url + made["url"], timeout=300).content
 
 
 def pixels(data: bytes) -> bytes:
@@ -92,15 +122,15 @@ def pixels(data: bytes) -> bytes:
     return Image.open(BytesIO(data)).tobytes()
 
 
-def in_waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, str]]:
+def in_waves(url: str, pid: int, count: int, times: int) -> list[tuple[str, str]]:
     """Everybody at once, several times: what was lost or mixed up, and the memory."""
-    alone = {seed: pixels(one(url, seed)[1]) for seed in (0, requests - 1)}
+    alone = {seed: pixels(one(url, seed)[1]) for seed in (0, count - 1)}
     rows, peaks, rests, lost, mixed = [], [], [], 0, 0
     start = memory(pid)
     began = time.perf_counter()
     for _ in range(times):
-        with watched(pid) as sampled, ThreadPoolExecutor(requests) as pool:
-            answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
+        with watched(pid) as sampled, ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(lambda seed: attempt(url, seed), range(count)))
         peaks.append(max(sampled))
         rests.append(memory(pid))
         lost += sum(answer is None for answer in answers)
@@ -109,10 +139,10 @@ def in_waves(url: str, pid: int, requests: int, times: int) -> list[tuple[str, s
             answer = answers[seed]
             mixed += answer is not None and pixels(answer[1]) != picture
     taken = time.perf_counter() - began
-    rows.append((f"requests, each by a client of its own, at once, {times} times", f"{requests}"))
-    rows.append(("lost", f"{lost} of {times * requests}"))
+    rows.append((f"requests, each by a client of its own, at once, {times} times", f"{count}"))
+    rows.append(("lost", f"{lost} of {times * count}"))
     rows.append(("with another seed or picture than requested", f"{mixed}"))
-    rows.append(("seconds a request", f"{taken / times / requests:.2f}"))
+    rows.append(("seconds a request", f"{taken / times / count:.2f}"))
     rows.append(("memory before, MiB", f"{start:.0f}"))
     rows.append(("peak of each wave, MiB", ", ".join(f"{each:.0f}" for each in peaks)))
     rows.append(("after each wave, MiB", ", ".join(f"{each:.0f}" for each in rests)))
@@ -127,71 +157,61 @@ def attempt(url: str, seed: int) -> tuple[int, bytes] | None:
         return None
 
 
-def canceled(url: str, requests: int, runs: Path) -> list[tuple[str, str]]:
+def canceled(url: str, count: int, runs: Path) -> list[tuple[str, str]]:
     """One long run in front of everybody: cancel it, and one that waits."""
-    client = Client(url, verbose=False, download_files=False, httpx_kwargs={"timeout": 300})
     before = len(list(runs.rglob("recipe.json")))
-    image = handle_file(PICTURE)
-    long: Any = {**QUICK, "num_inference_steps": 1000}
-    first = client.submit(image=image, **long, api_name="/edit")
-    while not any(out[0].get("step") for out in first.outputs()):
-        time.sleep(0.05)
-    others = [
-        client.submit(image=image, **QUICK, seed=i, api_name="/edit") for i in range(requests)
-    ]
-    waiting: Any = others[-1].communicator
-    while waiting.event_id is None:  # a client cannot name what it wants canceled
-        time.sleep(0.02)
-    others[-1].cancel()
+    first = start(url, 0, 1000)
+    next(data for name, data in events(first) if name == "step" and data["step"])
+    others = [start(url, i, STEPS) for i in range(count)]
+    requests.post(f"{others[-1]}/cancel", timeout=300)
     began = time.perf_counter()
-    first.cancel()
-    while not any(job.outputs() for job in others[:-1]):
-        time.sleep(0.02)
+    requests.post(f"{first}/cancel", timeout=300)
+    next(data for name, data in events(others[0]) if name != "queued")
     waited = time.perf_counter() - began
-    done = sum(1 for job in others[:-1] if job.result(timeout=PATIENCE)[0]["task"] == "edit")
+    done = sum(ended(run)[0] == "done" for run in others[:-1])
     kept = len(list(runs.rglob("recipe.json"))) - before
     return [
         (
-            f"a run of 1000 steps canceled, {requests} behind it: the next begins after",
+            f"a run of 1000 steps canceled, {count} behind it: the next begins after",
             f"{waited:.2f} s",
         ),
-        ("of those behind it that were not canceled, done", f"{done} of {requests - 1}"),
-        ("runs kept, of the two that were canceled none", f"{kept} of {requests - 1}"),
+        ("of those behind it that were not canceled, done", f"{done} of {count - 1}"),
+        ("runs kept, of the two that were canceled none", f"{kept} of {count - 1}"),
     ]
 
 
-def crowded(model: str, requests: int) -> list[tuple[str, str]]:
+def crowded(model: str, count: int) -> list[tuple[str, str]]:
     """More at once than may wait: everybody gets an answer, be it no."""
     with (
         tempfile.TemporaryDirectory() as folder,
         server(model, Path(folder), "--max-queue", "4") as (url, _),
     ):
         one(url, 0)
-        with ThreadPoolExecutor(requests) as pool:
-            answers = list(pool.map(lambda seed: attempt(url, seed), range(requests)))
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(lambda seed: attempt(url, seed), range(count)))
         done = sum(answer is not None for answer in answers)
         one(url, 1)  # and it goes on
     return [
         (
-            f"{requests} at once where 4 may wait: done, refused",
-            f"{done}, {requests - done}",
+            f"{count} at once where 4 may wait: done, refused",
+            f"{done}, {count - done}",
         )
     ]
 
 
-def main(requests: int = 32, waves: int = 6, model: str = "iconic") -> None:
+def main(clients: int = 32, waves: int = 6, model: str = "iconic") -> None:
     """Print the table.
 
     Args:
-        requests: clients at once.
+        clients: at once.
         waves: how often.
         model: of the studio.
     """
     rows: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as folder, server(model, Path(folder)) as (url, pid):
-        rows += in_waves(url, pid, requests, waves)
-        rows += canceled(url, requests, Path(folder))
-    rows += crowded(model, requests)
+        rows += in_waves(url, pid, clients, waves)
+        rows += canceled(url, clients, Path(folder))
+    rows += crowded(model, clients)
     print(header("what", "figure"))
     for row in rows:
         print(line(*row), flush=True)

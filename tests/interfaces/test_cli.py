@@ -32,7 +32,16 @@ from dreamsampler.tasks.recipe import PACKAGES
 from dreamsampler.version import __version__
 
 COMMAND = str(Path(sys.executable).with_name("dreamsampler"))
-HEAVY = ("torch", "numpy", "diffusers", "transformers", "accelerate", "gradio", "ray", "matplotlib")
+HEAVY = (
+    "torch",
+    "numpy",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "fastapi",
+    "ray",
+    "matplotlib",
+)
 WORDS = ("--prompt", "dog face", "--model", TINY, "--num-inference-steps", 3, "--size", 64)
 
 

@@ -12,8 +12,8 @@ from dreamsampler.interfaces.studio.server import Studio, opened
 
 QUIET = ("quic", "gpu", "background-networking", "component-update", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{each}" for each in QUIET)]
-SHOTS = Path(os.environ.get("STUDIO_SHOTS", "benchmarks/runs/studio"))
-"""Where screenshots go."""
+SHOTS = os.environ.get("STUDIO_SHOTS")
+"""Where screenshots go; none are made where this is not set."""
 
 torch.set_num_threads(1)
 
@@ -41,12 +41,15 @@ def browser():
 
 @pytest.fixture
 def visit(server, browser):
-    """Open the studio at some width; afterwards nothing may have gone wrong or elsewhere."""
+    """Open the studio; afterwards nothing may have gone wrong, and no request elsewhere."""
     contexts, requests, errors = [], [], []
 
-    def open_page(width=1280, height=900):
+    def open_page(mode="edit", width=1280, height=900, scheme="light"):
         context = browser.new_context(
-            viewport={"width": width, "height": height}, accept_downloads=True
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            accept_downloads=True,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
@@ -54,7 +57,8 @@ def visit(server, browser):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.set_default_timeout(60_000)
         page.goto(server)
-        page.wait_for_selector("#run-edit")
+        page.wait_for_selector("body[data-ready]")
+        page.click(f"#mode-{mode}")
         return page
 
     yield open_page
@@ -66,12 +70,13 @@ def visit(server, browser):
 
 
 @pytest.fixture
-def shot(request):
-    """Save a screenshot of the whole page, or of what a window shows of it."""
+def shot():
+    """Save a screenshot of what a window shows."""
 
-    def save(page, name, *, whole=True):
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(600)  # animations
-        page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=whole)
+    def save(page, name):
+        if SHOTS:
+            Path(SHOTS).mkdir(parents=True, exist_ok=True)
+            page.wait_for_timeout(400)
+            page.screenshot(path=f"{SHOTS}/{name}.png")
 
     return save

@@ -210,6 +210,8 @@ class Run(ABC, Generic[TaskType]):
 
     source: Picture
     """The picture as it was read."""
+    svg_so_far: str | None = None
+    """The drawing of a run under way; None where there is none."""
 
     def __init__(self, task: TaskType, model: Prior | None, seeds: Sequence[int]) -> None:
         self.task, self.seeds = task, list(seeds)

@@ -9,14 +9,9 @@ from PIL import Image
 from tiny import TINY, open_pipe
 
 from dreamsampler import Edit, from_pipe
-from dreamsampler.interfaces.studio.calls import options_of_call
 from dreamsampler.interfaces.studio.run_store import RunStore
-from dreamsampler.interfaces.studio.server import arguments_of_call
-from dreamsampler.interfaces.studio.session import Sessions
-from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.submission import Submissions
-from dreamsampler.interfaces.studio.tab import Tab
-from dreamsampler.interfaces.studio.uploads import Limits
+from dreamsampler.interfaces.studio.uploads import Limits, Uploads
 from dreamsampler.interfaces.studio.worker import Worker
 
 WORDS = {"prompt": "dog face", "num_inference_steps": 2, "size": 64}
@@ -40,7 +35,9 @@ def controlled(picture):
 
 @pytest.fixture
 def submissions(controlled, tmp_path):
-    return Submissions(Worker(controlled), RunStore(tmp_path / "runs"), Limits(10**6, 10**5))
+    store = RunStore(tmp_path / "runs")
+    uploads = Uploads(tmp_path / "files", store, Limits(10**6, 10**5))
+    return Submissions(Worker(controlled), store, uploads)
 
 
 @pytest.fixture
@@ -50,16 +47,20 @@ def edges(tmp_path):
     return tmp_path / "edges.png"
 
 
+def uploaded(submissions, *paths):
+    return [submissions.uploads.add("ada", [(path.name, path)]).id for path in paths]
+
+
 def result(submissions, picture, **more):
-    job = submissions.submit(Edit, {**WORDS, "image": picture, **more}, "ada")
-    list(job.follow())
-    with Image.open(job.result.results[0]) as image:
-        return job.result, np.asarray(image)
+    (image,) = uploaded(submissions, picture)
+    run = submissions.submit(Edit, {**WORDS, "image": image, **more}, "ada").wait(60)
+    with Image.open(run.results[0]) as found:
+        return run, np.asarray(found)
 
 
 def test_a_run_has_its_own_call(submissions, controlled, picture, edges, tmp_path):
     call = ["controlnet_conditioning_scale=2", "image=@edges.png"]
-    run, got = result(submissions, picture, call=call, call_files=[edges])
+    run, got = result(submissions, picture, call=call, call_files=uploaded(submissions, edges))
     own = from_pipe(controlled.family.pipeline.pipe, image=edges, controlnet_conditioning_scale=2.0)
     expected = Edit(picture, "dog face", num_inference_steps=2, size=64)(own).images[0]
     assert np.array_equal(got, np.asarray(expected))
@@ -67,7 +68,9 @@ def test_a_run_has_its_own_call(submissions, controlled, picture, edges, tmp_pat
     assert recorded["image"]["name"] == "edges.png"
     assert recorded["controlnet_conditioning_scale"] == 2.0
     assert str(tmp_path) not in json.dumps(run.recipe)
-    assert run.values["call"] == call and run.values["call_files"][0].name == "edges.png"
+    assert run.values["call"] == call and run.values["call_files"] == [
+        f"{run.name}~inputs/call/edges.png"
+    ]
     _, before = result(submissions, picture)  # the next one does not have it
     assert (before != got).any()
 
@@ -84,25 +87,21 @@ def test_a_run_has_its_own_call(submissions, controlled, picture, edges, tmp_pat
     ],
 )
 def test_a_wrong_call_is_refused_before_the_queue(call, message, submissions, picture, edges):
-    given = {**WORDS, "image": picture, "call": [call], "call_files": [edges]}
+    image, file = uploaded(submissions, picture, edges)
+    given = {**WORDS, "image": image, "call": [call], "call_files": [file]}
     with pytest.raises(ValueError) as caught:
         submissions.submit(Edit, given, "ada")
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_model_without_a_call_has_no_field(model, controlled, picture, tmp_path):
-    import gradio as gr
-
-    submissions = Submissions(Worker(model), RunStore(tmp_path / "runs"), Limits(10**6, 10**5))
-    with pytest.raises(ValueError, match="not asked through a pipeline's call: leave call out"):
-        submissions.submit(Edit, {**WORDS, "image": picture, "call": ["clip_skip=1"]}, "ada")
-    for each, there in ((model, False), (controlled, True)):
-        sessions = Sessions(submissions, tmp_path, True, "", arguments=arguments_of_call(each))
-        with gr.Blocks():
-            tab = Tab(TABS[0], sessions)
-        assert ("call" in tab.inputs) is there
-    assert "controlnet_conditioning_scale" in tab.inputs["call"].placeholder
-    names = [option.name for option in options_of_call(Edit)]
-    assert names[-2:] == ["call", "call_files"]
-    assert tab._shown("call", {"call": ["a=1", "b=2"]}, {}) == "a=1\nb=2"
-    assert tab._shown("call", {}, {}) == ""
+def test_only_a_model_with_a_call_has_fields_for_it(studio, controlled, picture):
+    visitor = studio()()
+    image = visitor.upload(picture)
+    status, detail = visitor.refused("edit", **WORDS, image=image, call=["clip_skip=1"])
+    assert (status, detail["field"]) == (422, "call")
+    assert "not asked through a pipeline's call: leave call out" in detail["message"]
+    for each, there in ((visitor, False), (studio(controlled)(), True)):
+        info = each.get("/api/info").json()
+        names = [field["name"] for field in info["tasks"][0]["fields"]]
+        assert ({"call", "call_files"} <= set(names)) is there
+        assert ("controlnet_conditioning_scale" in info["call_arguments"]) is there

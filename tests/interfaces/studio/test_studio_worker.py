@@ -1,7 +1,9 @@
 """Jobs: one after the other, canceled in the queue or anywhere in a run."""
 
+import gc
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import ClassVar
@@ -11,9 +13,10 @@ import torch
 
 from dreamsampler.cancel import Canceled, check_canceled
 from dreamsampler.images.picture import Picture
+from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.interfaces.studio.run_store import RunStore
 from dreamsampler.interfaces.studio.submission import Submissions
-from dreamsampler.interfaces.studio.uploads import Limits
+from dreamsampler.interfaces.studio.uploads import Limits, Uploads
 from dreamsampler.interfaces.studio.worker import Job, Worker
 from dreamsampler.tasks.base import Run, Task
 
@@ -83,11 +86,13 @@ class Scripted(Task):
 @pytest.fixture
 def submissions(tmp_path):
     ENTERED.clear()
-    return Submissions(Worker(None), RunStore(tmp_path), Limits(10**6, 10**6))
+    store = RunStore(tmp_path / "runs")
+    uploads = Uploads(tmp_path / "files", store, Limits(10**6, 10**6))
+    return Submissions(Worker(None), store, uploads)
 
 
-def submit(submissions, stage=""):
-    return submissions.submit(Scripted, {"stage": stage}, "ada")
+def submit(submissions, stage="", owner="ada"):
+    return submissions.submit(Scripted, {"stage": stage}, owner)
 
 
 def files(submissions):
@@ -96,46 +101,65 @@ def files(submissions):
 
 def assert_canceled(job):
     with pytest.raises(Canceled):
-        list(job.follow())
+        job.wait(60)
 
 
-def test_a_job_reports_every_stage_and_is_stored(submissions):
-    run = submit(submissions, "read")
-    job = submit(submissions)
-    seen, follower = [], job.follow(0.01)
-    seen.append(next(follower))
-    run.cancel()
-    seen += follower
-    assert seen[0].stage == "waiting for its turn"
-    assert seen[-1].stage == "decoding and writing"
-    assert (seen[-1].done, seen[-1].total) == (1, 1)
-    assert [run.name for run in submissions.store.runs("ada")] == [job.result.name]
+def test_a_job_waits_reports_its_last_stage_and_is_stored(submissions):
+    first, job = submit(submissions, "read"), submit(submissions)
+    assert ENTERED.wait(60)
+    worker = submissions.worker
+    assert (job.status.stage, worker.position(job)) == ("waiting for its turn", 1)
+    assert (worker.find("ada", job.name), worker.find("eve", job.name)) == (job, None)
+    with pytest.raises(TimeoutError):
+        job.wait(0)
+    first.cancel()
+    assert job.wait(60).name == job.name
+    status = job.status
+    assert (status.stage, status.done, status.total) == ("decoding and writing", 1, 1)
+    assert [run.name for run in submissions.store.runs("ada")] == [job.name]
+
+
+def test_a_full_queue_refuses_and_keeps_a_place_for_others(submissions):
+    first = submit(submissions, "step")
+    assert ENTERED.wait(60)
+    submissions.worker.most, submissions.worker.most_each = 3, 2
+    waiting = [submit(submissions) for _ in range(2)]
+    with pytest.raises(Refused, match="2 of your runs wait already"):
+        submit(submissions)
+    waiting.append(submit(submissions, owner="eve"))
+    with pytest.raises(Refused, match="too many runs are waiting"):
+        submit(submissions, owner="bob")
+    waiting[0].cancel()  # which makes room
+    waiting[0] = submit(submissions)
+    assert len(list(submissions.store.root.glob("*/*"))) == 4  # what was refused left no folder
+    first.cancel()
+    assert [job.wait(60).name for job in waiting] == [job.name for job in waiting]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_ends_a_run_anywhere_and_frees_its_locks(submissions, stage):
     """Nothing of it is left, and the next job runs."""
     job, following = submit(submissions, stage), submit(submissions)
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     job.cancel()
     assert_canceled(job)
-    assert LOCK.acquire(timeout=10)
+    assert LOCK.acquire(timeout=60)
     LOCK.release()
-    list(following.follow())
+    following.wait(60)
     assert submissions.store.runs("ada") == [following.result]
     assert {path.parent for path in files(submissions)} == {following.result.folder}
 
 
 def test_a_queued_job_is_canceled_at_once_and_ends_no_other(submissions):
     first, second, third = (submit(submissions, stage) for stage in ("step", "", ""))
-    assert ENTERED.wait(10)
+    assert ENTERED.wait(60)
     second.cancel()
     assert second.over
     assert not first.over
     assert_canceled(second)
     first.cancel()
     assert_canceled(first)
-    list(third.follow())
+    third.wait(60)
     assert [run.name for run in submissions.store.runs("ada")] == [third.result.name]
 
 
@@ -154,14 +178,44 @@ def test_a_job_canceled_before_its_end_has_no_result(tmp_path):
     job = Job(Scripted(), tmp_path / "done.png", lambda written, notes: written.outputs)
     job.run(None)
     job.cancel()
-    list(job.follow())
-    assert job.result == [tmp_path / "done.png"]
+    assert job.wait(0) == [tmp_path / "done.png"]
 
 
-def test_what_fails_is_raised_where_it_is_followed(submissions):
+def test_a_job_that_is_over_holds_nothing_of_its_run(submissions, monkeypatch, capsys):
+    """Neither by its error's frames nor otherwise; what nobody expected is logged once."""
+    runs, start = [], Scripted.start
+    monkeypatch.setattr(
+        Scripted,
+        "start",
+        lambda task, model: runs.append(weakref.ref(r := start(task, model))) or r,
+    )
+    jobs = [submit(submissions, stage) for stage in ("decode", "", "")]
+    assert ENTERED.wait(60)
+    jobs[0].cancel()
+    monkeypatch.setattr(ScriptedRun, "_decoded", lambda run: {}["a secret"])
+    while not all(job.over for job in jobs):
+        time.sleep(0.005)
+    assert isinstance(jobs[0].error, Canceled)
+    assert str(jobs[1].error) == "Unexpected KeyError; the server's log says where."
+    assert capsys.readouterr().err.count("a secret") >= 1
+    gc.collect()
+    assert [run() for run in runs] == [None] * 3
+
+
+def test_a_worker_that_stops_ends_what_runs_and_what_waits(submissions):
+    jobs = [submit(submissions, stage) for stage in ("step", "", "")]
+    assert ENTERED.wait(60)
+    submissions.worker.stop(60)
+    assert not submissions.worker._thread.is_alive()
+    for job in jobs:
+        assert_canceled(job)
+    assert files(submissions) == []
+
+
+def test_what_fails_is_raised_where_it_is_awaited(submissions):
     submissions.worker.submit(job := Job(Scripted(), submissions.store.root, lambda *_: None))
     with pytest.raises(OSError, match="png"):
-        list(job.follow())
+        job.wait(60)
 
 
 def test_a_disk_that_is_full_at_the_end_leaves_no_file(submissions, monkeypatch):
@@ -171,5 +225,5 @@ def test_a_disk_that_is_full_at_the_end_leaves_no_file(submissions, monkeypatch)
     monkeypatch.setattr("dreamsampler.files._write", full)
     job = submit(submissions)
     with pytest.raises(OSError, match=r"png: the disk is full: make room or write elsewhere$"):
-        list(job.follow())
+        job.wait(60)
     assert [path for path in submissions.store.root.rglob("*") if path.is_file()] == []

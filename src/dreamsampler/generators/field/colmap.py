@@ -54,6 +54,17 @@ def read_colmap(scene: Path) -> list[Shot]:
         InputError: no model, files that are damaged, a camera model that is not understood, or a
             missing picture.
     """
+    file, cameras, images = _read(scene)
+    return [_shot(file, scene, cameras, image) for image in images]
+
+
+def image_names(scene: Path) -> list[str]:
+    """The pictures that a COLMAP model names, whether they are there or not; InputError."""
+    return [name for _, _, name in _read(scene)[2]]
+
+
+def _read(scene: Path) -> tuple[Path, dict[int, _Camera], list[_Image]]:
+    """The file of the images, the cameras, and the images by name."""
     files = model_files(scene)
     if files is None:
         raise InputError(f"{scene} holds no COLMAP model: give a folder with sparse/0 and images")
@@ -67,7 +78,7 @@ def read_colmap(scene: Path) -> list[Shot]:
         raise InputError(f"{files[0].parent} cannot be read ({error})") from error
     if not images:
         raise InputError(f"{files[1]} has no images: register some first")
-    return [_shot(files[1], scene, cameras, image) for image in sorted(images, key=lambda i: i[2])]
+    return files[1], cameras, sorted(images, key=lambda i: i[2])
 
 
 def _shot(file: Path, scene: Path, cameras: dict[int, _Camera], image: _Image) -> Shot:

@@ -17,7 +17,7 @@ from dreamsampler.version import __version__
 
 _GIB = 2**30
 _EXTRAS = {
-    "gradio": "dreamsampler studio",
+    "fastapi": "dreamsampler studio",
     "ray": "dreamsampler batch --ray",
     "pyarrow": "batches from .parquet",
     "vtracer": "vectorize --init trace",

@@ -2,64 +2,90 @@
 
 from __future__ import annotations
 
-import threading
+import io
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsampler.interfaces.studio.uploads import safe_name
+from dreamsampler.interfaces.studio.failures import Refused
+from dreamsampler.interfaces.studio.specs import TABS, Example
 from dreamsampler.tasks import Degrade, MakeScene
 
 if TYPE_CHECKING:
-    from dreamsampler.interfaces.studio.specs import Example
+    from PIL.Image import Image
+
+    from dreamsampler.interfaces.studio.uploads import Upload, Uploads
 
 PICTURES = Path(str(files("dreamsampler.interfaces.cli.demo")))
 SIDE = 128
 """Of pictures that are degraded, in pixels: what the bundled model knows."""
-_LOCK = threading.Lock()
 
 
-def values_of(example: Example, folder: Path) -> dict[str, Any]:
-    """Option -> value, files among them; those that are missing are made in a folder."""
+def example_of(task: str, label: str) -> Example:
+    """An example by its label; Refused."""
+    for spec in TABS:
+        for example in spec.examples:
+            if (spec.name, example.label) == (task, label):
+                return example
+    raise Refused(f"{task} has no example {label!r}", field="label")
+
+
+def picture_of(name: str) -> Path:
+    """A picture of the package by its name; Refused."""
+    known = {each.picture for spec in TABS for each in spec.examples if "." in each.picture}
+    if name not in known:
+        raise Refused("there is no such picture", 404)
+    return PICTURES / name
+
+
+def filled(example: Example, owner: str, uploads: Uploads) -> tuple[dict[str, Any], list[Upload]]:
+    """Option -> value, files by their ids; and those files, which become the owner's."""
     values = dict(example.values)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _LOCK:
+    with tempfile.TemporaryDirectory(prefix="dreamsampler-example-") as folder:
         if not example.picture.endswith(".png"):
-            scene = folder / f"scene-{example.picture}"
-            if not (scene / "transforms.json").exists():
-                operator, toy = str(values.get("operator", "none")), example.picture
-                task = MakeScene(toy, operator, noise=0.01, views=12, held_out=2, size=48)  # type: ignore[arg-type]
-                task(progress=False).save(scene)
-            return {**values, "image": sorted(scene.iterdir())}
-        picture = PICTURES / example.picture
-        if example.degraded is not None:
-            picture = _degraded(picture, *example.degraded, folder)
-        if example.hole is not None:
-            values["mask_image"] = [_mask(picture, example.hole, folder)]
-    return {**values, "image": picture}
+            operator, toy = str(values.get("operator", "none")), example.picture
+            task = MakeScene(toy, operator, noise=0.01, views=12, held_out=2, size=48)  # type: ignore[arg-type]
+            made = Path(folder) / "scene"
+            task(progress=False).save(made)
+            sent = [(path.name, path) for path in sorted(made.iterdir())]
+            found = [uploads.add(owner, sent)]
+        else:
+            path = picture_of(example.picture)
+            found = [uploads.add(owner, [_degraded(path, example)])]
+    if example.hole is not None:
+        found.append(uploads.add(owner, [("hole.png", _mask(path, example.hole))]))
+        values["mask_image"] = [found[1].id]
+    return {**values, "image": found[0].id}, found
 
 
-def _degraded(picture: Path, operator: str, noise: float, folder: Path) -> Path:
-    """A small copy, degraded."""
+def _degraded(path: Path, example: Example) -> tuple[str, Any]:
+    """Name and bytes of an example's picture; of one to restore, a small copy, degraded."""
+    if example.degraded is None:
+        return path.name, path
     from PIL import Image
 
-    path = folder / safe_name(f"{picture.stem}-{operator}-{noise}.png")
-    if not path.exists():
-        with Image.open(picture) as image:
-            small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        Degrade(small, operator, noise=noise)(progress=False).save(path)
-    return path
+    operator, noise = example.degraded
+    with Image.open(path) as image:
+        small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image = Degrade(small, operator, noise=noise)(progress=False).images[0]
+    return f"{path.stem}-degraded.png", _png(image)
 
 
-def _mask(picture: Path, hole: tuple[float, float, float, float], folder: Path) -> Path:
+def _mask(path: Path, hole: tuple[float, float, float, float]) -> io.BytesIO:
     from PIL import Image, ImageDraw
 
-    path = folder / f"hole-{picture.stem}.png"
-    with Image.open(picture) as image:
+    with Image.open(path) as image:
         mask = Image.new("L", image.size, 0)
     wide, high = mask.size
     left, top, right, bottom = hole
     box = (left * wide, top * high, right * wide, bottom * high)
     ImageDraw.Draw(mask).rounded_rectangle(box, radius=0.12 * wide, fill=255)
-    mask.save(path)
-    return path
+    return _png(mask)
+
+
+def _png(image: Image) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    file.seek(0)
+    return file

@@ -1,246 +1,159 @@
-"""A filter in front of gradio: no fetching, no foreign files, no paths of the server in answers.
+"""In front of every request: who asks, from where, how much; and what browsers may load.
 
-Gradio's own routes fetch addresses that a visitor names (a file= of http://..., an upload that is
-an address). Here they are refused, and every answer tells the browser to load from this server
-only. Gradio names files by their whole paths and expects these back: on the way out the folder of
-the cache is replaced by a word, and on the way in the word by the folder, so that a visitor never
-sees a path of the server, and a guessed one names nothing. A cancel ends no other run.
+Each visitor gets a random cookie, or logs in with HTTP Basic. A page of another site can neither
+send what changes something (its Origin is another) nor read answers under a name that it has
+pointed at this machine (its Host is another: DNS rebinding).
 """
 
 from __future__ import annotations
 
-import json
+import base64
+import hashlib
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias, final
-from urllib.parse import unquote
+from urllib.parse import urlsplit
 
-from dreamsampler.files import InputError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-SHOWN = "/received"
-"""What visitors see in place of the folder of the cache."""
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-)
-_ADDRESS = re.compile(r"(file=|proxy=|stream/)?\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-_FILE = "/file="
-_EVENT = re.compile(r"/call/(?:v2/)?[^/]+/([^/]+)/*$")
-_TEXTS = (b"application/json", b"text/event-stream", b"text/html")
-"""Answers that may name files."""
-_UNUSED = ("/proxy=", "/file/", "/deep_link", "/vibe-", "/dev/reload")
-"""Routes of gradio that nothing here uses."""
+COOKIE = "dreamsampler"
+EVERYBODY = "everybody"
+"""Owner of the runs where nobody logs in."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    # blob: is how three.js reads the textures that are inside a mesh
+    "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+"""Of every answer, unless it brings its own."""
+MOST_JSON = 1_000_000
+"""Bytes of a request that is no upload."""
+
+
+def failure(
+    status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error as every answer has it."""
+    return JSONResponse({"detail": {"message": message, "field": field}}, status, headers)
 
 
 @final
+@dataclass(frozen=True, eq=False)
 class Guard:
-    """An ASGI application around another.
+    """An ASGI application around another; `request.state.owner` says whose request it is.
 
     Args:
         app: the other one.
-        cache: the folder of what this server has received; requests may name no other file.
-        runs: whether a request, by its id, is under way rather than in the queue.
-        check: (path, request) -> the request as gradio can take it; InputError or LookupError with
-            a sentence for one that it cannot.
-        known: whether a request of that id was taken.
-        most_json: bytes of a JSON request; masks that are painted are in there.
+        users: name -> password; without any, nobody logs in.
+        share_nothing: whether every session is an owner of its own.
+        hosts: names under which the server answers; None for every name.
+        most_bytes: of an upload.
     """
 
-    def __init__(
-        self,
-        app: Any,
-        cache: str,
-        runs: Callable[[str], bool],
-        check: Callable[[str, Any], Any],
-        known: Callable[[str], bool],
-        most_json: int = 24_000_000,
-    ) -> None:
-        self.app, self.cache, self.runs, self.most_json = app, cache, runs, most_json
-        self.check, self.known = check, known
+    app: Any
+    users: Mapping[str, str]
+    share_nothing: bool
+    hosts: tuple[str, ...] | None
+    most_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on; every answer gets `HEADERS`."""
+        """Refuse, or pass on."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        send = answering(send, self.cache)
-        path = unquote(unquote(str(scope.get("path", ""))))
-        if any(part in path for part in _UNUSED) or _ADDRESS.search(path):
-            await refuse(send, 403, "this studio fetches nothing from other servers")
-            return
-        before, mark, name = str(scope.get("path", "")).partition(_FILE)
-        if mark:
-            if is_foreign(name):
-                await refuse(send, 404, "there is no such file here")
-                return
-            scope = {**scope, "path": before + mark + to_server(name, self.cache)}
-        event = _EVENT.search(path)
-        if scope["method"] == "GET" and event and not self.known(event[1]):
-            await refuse(send, 404, "there is no such call, or its answer was read already")
-            return
-        kinds = [v for k, v in scope.get("headers", []) if k.lower() == b"content-type"]
-        if scope["method"] == "POST" and not (kinds and kinds[0].startswith(b"multipart/")):
-            body = await self._body(receive)
-            if body is None:
-                await refuse(send, 413, f"a request may have {self.most_json / 1e6:g} MB")
-                return
-            try:
-                body = self._translated(body, path, kinds[0] if kinds else b"")
-            except LookupError as error:
-                await refuse(send, 404, str(error.args[0]))
-                return
-            except ValueError as error:
-                if path.rstrip("/").endswith("/queue/join"):  # as gradio's client shows it
-                    reason = {"is_valid": False, "parameter_name": "call", "message": str(error)}
-                    await refuse(send, 422, [{"__type__": "validate", **reason}])
-                else:
-                    await refuse(send, 400, str(error))
-                return
-            if body is None:
-                await refuse(send, 400, "a file must be uploaded here first: send the file itself")
-                return
-            length = (b"content-length", str(len(body)).encode())
-            replaced = (b"content-length", b"transfer-encoding")
-            kept = [(k, v) for k, v in scope.get("headers", []) if k.lower() not in replaced]
-            scope = {**scope, "headers": [*kept, length]}
-            receive = replayed(body, receive)
-        await self.app(scope, receive, send)
+            return await send({"type": "websocket.close", "code": 1008})
+        headers, added = Headers(scope=scope), dict(HEADERS)
+        static = scope["path"].startswith("/static/")
+        added["cache-control"] = "no-cache" if static else "no-store"
+        session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        if not re.fullmatch("[0-9a-f]{32}", session):
+            session = secrets.token_hex(16)
+            added["set-cookie"] = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"
 
-    def _translated(self, body: bytes, path: str, kind: bytes) -> bytes | None:
-        """A request as gradio expects it; None if it names a file that is not its sender's."""
-        try:
-            request = json.loads(body) if body else None
-        except (ValueError, RecursionError) as error:
-            if b"json" not in kind:  # such as the form of a login
-                return body
-            raise InputError(f"the request is no JSON ({error}): send one object") from None
-        if not translate(request, self.cache):
-            return None
-        request = self.check(path, request)
-        cancels = path.rstrip("/").endswith("/cancel")
-        if cancels and isinstance(request, dict) and not self.runs(str(request.get("event_id"))):
-            # gradio would end whatever the session runs of that kind, also when what is canceled
-            # is a later one that waits; an index of no function ends nothing
-            request["fn_index"] = -1
-        return json.dumps(request).encode() if body else body
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    given.setdefault(name, value)
+            await send(message)
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """All of a request's body; None if it is too large."""
-        body = bytearray()
-        while len(body) <= self.most_json:
-            message = await receive()
-            body += message.get("body", b"")
-            if message["type"] != "http.request" or not message.get("more_body"):
-                return bytes(body) if len(body) <= self.most_json else None
+        user = self._user(headers.get("authorization", ""))
+        refusal = self._refusal(scope["method"], headers, user)
+        if refusal is not None:
+            return await refusal(scope, receive, answer)
+        owner = f"user {user}" if user else EVERYBODY
+        owner = f"session {session} {user or ''}" if self.share_nothing else owner
+        scope.setdefault("state", {}).update(owner=owner, user=user)
+        upload = headers.get("content-type", "").startswith("multipart/form-data")
+        most = self.most_bytes if upload else MOST_JSON
+        return await self.app(scope, limited(receive, headers, most), answer)
+
+    def _refusal(self, method: str, headers: Headers, user: str | None) -> JSONResponse | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self.hosts is not None and hostname(host) not in self.hosts:
+            return failure(403, f"this studio answers as {' or '.join(self.hosts)} only")
+        safe = method in ("GET", "HEAD", "OPTIONS") or origin is None
+        if not safe and urlsplit(origin).netloc != host:
+            return failure(403, "this request comes from a page of another site")
+        if self.users and user is None:
+            basic = {"www-authenticate": 'Basic realm="DreamSampler Studio", charset="UTF-8"'}
+            return failure(401, "log in with a name and a password", headers=basic)
         return None
 
-
-def to_visitor(data: bytes, cache: str) -> bytes:
-    """Text of an answer (JSON, events or HTML) with `SHOWN` in place of the cache.
-
-    Example:
-        >>> to_visitor(b'{"path": "/tmp/x/cache/1/cat.png"}', "/tmp/x/cache")
-        b'{"path": "/received/1/cat.png"}'
-    """
-    for each in {cache, json.dumps(cache)[1:-1]}:
-        data = data.replace(f"{each}/".encode(), f"{SHOWN}/".encode())
-    return data
-
-
-def to_server(path: str, cache: str) -> str:
-    """The file that a visitor's path names; a path that was not handed out stays as it is.
-
-    Example:
-        >>> to_server("/received/1/cat.png", "/tmp/x/cache")
-        '/tmp/x/cache/1/cat.png'
-    """
-    return cache + path.removeprefix(SHOWN) if path.startswith(f"{SHOWN}/") else path
+    def _user(self, authorization: str) -> str | None:
+        """Who has logged in; takes as long for a wrong name as for a wrong password."""
+        kind, _, word = authorization.partition(" ")
+        try:
+            name, _, password = base64.b64decode(word, validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        if not self.users or kind.lower() != "basic":
+            return None
+        known = self.users.get(name, secrets.token_hex(16))
+        digests = [hashlib.sha256(each.encode()).digest() for each in (password, known)]
+        return name if secrets.compare_digest(*digests) and name in self.users else None
 
 
-def is_foreign(path: Any) -> bool:
-    """Whether a visitor's path was not handed out here.
+def hostname(host: str) -> str:
+    """The name in a Host header.
 
     Example:
-        >>> is_foreign("/etc/passwd"), is_foreign("/received/1/cat.png")
-        (True, False)
+        >>> hostname("localhost:7860"), hostname("[::1]:7860"), hostname("")
+        ('localhost', '::1', '')
     """
-    return not str(path).startswith(f"{SHOWN}/") or "/.." in str(path)
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
-def translate(request: Any, cache: str) -> bool:
-    """Replace paths of files in a request, in place; False if it names a foreign one.
+def limited(receive: Receive, headers: Headers, most: int) -> Receive:
+    """A `receive` that ends with status 413 when more bytes come than are taken."""
+    left = most
+    declared = headers.get("content-length", "0")
+    too_many = declared.isdigit() and int(declared) > most
 
-    A file is an object with a path, as gradio has it.
+    async def receive_limited() -> Message:
+        nonlocal left
+        message = {"body": b""} if too_many else await receive()
+        left -= len(message.get("body", b""))
+        if too_many or left < 0:
+            raise HTTPException(413, f"a request may bring {most / 1e6:g} MB, and this is more")
+        return message
 
-    Example:
-        >>> translate({"data": [{"path": "http://127.0.0.1/secret"}]}, "/tmp/in")
-        False
-        >>> request = {"data": ["/etc", {"path": "/received/cat.png"}]}
-        >>> translate(request, "/tmp/in"), request["data"][1]
-        (True, {'path': '/tmp/in/cat.png'})
-    """
-    left = [request]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            if value.get("path"):
-                if is_foreign(value["path"]):
-                    return False
-                value["path"] = to_server(str(value["path"]), cache)
-            if "proxy=" in str(value.get("url") or ""):
-                return False
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-    return True
-
-
-def answering(send: Send, cache: str) -> Send:
-    """A `send` that adds `HEADERS` and hides paths of the server."""
-    is_text = False
-
-    async def answer(message: Message) -> None:
-        nonlocal is_text
-        if message["type"] == "http.response.start":
-            names = {name for name, _ in HEADERS}
-            given = [(k.lower(), v) for k, v in message.get("headers", [])]
-            is_text = any(k == b"content-type" and v.startswith(_TEXTS) for k, v in given)
-            if is_text:  # its length may change; it is sent in chunks then
-                names.add(b"content-length")
-            kept = [pair for pair in given if pair[0] not in names]
-            message = {**message, "headers": [*kept, *HEADERS]}
-        elif is_text and message.get("body"):
-            message = {**message, "body": to_visitor(message["body"], cache)}
-        await send(message)
-
-    return answer
-
-
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives a body that was read already, then what follows it."""
-    parts = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return parts.pop() if parts else await receive()
-
-    return replay
-
-
-async def refuse(send: Send, status: int, detail: Any) -> None:
-    """Answer with an error."""
-    body = json.dumps({"detail": detail}).encode()
-    start = {"type": "http.response.start", "status": status}
-    await send({**start, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": body})
+    return receive_limited

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -14,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.files import InputError, write_whole
+from dreamsampler.files import write_whole
+from dreamsampler.interfaces.studio.failures import Refused
 from dreamsampler.tasks.recipe import upgrade
 
 RECIPE, INPUTS, BEFORE, THUMB = "recipe.json", "inputs", "before.webp", "thumb.webp"
@@ -51,13 +53,21 @@ class StoredRun:
         """The result, small."""
         return self.folder / THUMB
 
-    @property
-    def downloads(self) -> list[tuple[Path, str]]:
-        """Results and recipe, each with the name that a visitor gets: after task and prompt."""
+    def file(self, name: str) -> Path:
+        """A result, the recipe, a picture of the page, or an input (inputs/...); Refused."""
+        known = (*self.recipe["studio"]["results"], RECIPE, BEFORE, THUMB)
+        path = self.folder / name
+        with contextlib.suppress(OSError, ValueError):  # no name of a file at all
+            inside = path.resolve().is_relative_to(self.folder / INPUTS)
+            if (name in known or inside) and path.exists():
+                return path
+        raise Refused("there is no such file in this run", 404)
+
+    def download(self, name: str) -> str:
+        """The name that a visitor's copy of a file gets: after task and prompt."""
         words = "".join(c if c.isalnum() else "-" for c in self.title.lower()).strip("-")[:40]
         stem = f"{self.recipe['task']}-{words}".strip("-")
-        paths = [*self.results, self.folder / RECIPE]
-        return [(path, path.name.replace("result", stem, 1)) for path in paths]
+        return Path(name).name.replace("result", stem, 1)
 
     @property
     def title(self) -> str:
@@ -69,24 +79,27 @@ class StoredRun:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The options of the run, with the paths of its input files, for a form."""
+        """The options of the run for a form, its input files by ids (`Uploads.find`)."""
         values, inputs = dict(self.recipe["options"]), self.folder / INPUTS
         for name in ("image", "mask_image"):
             names = values.get(name) or []
             paths = [inputs / Path(n).name for n in ([names] if isinstance(names, str) else names)]
-            found = [path for path in paths if path.is_file()]
+            found = [self._id(path) for path in paths if path.is_file()]
             if isinstance(names, str):
                 values[name] = found[0] if found else None
             elif names:
                 values[name] = found
         if (inputs / SCENE).is_dir():
-            values["image"] = sorted(p for p in (inputs / SCENE).rglob("*") if p.is_file())
-        if (inputs / OPERATOR).is_dir():
-            values["operator_files"] = sorted((inputs / OPERATOR).iterdir())
-        values["call"] = self.recipe["studio"].get("call")
-        if (inputs / "call").is_dir():
-            values["call_files"] = sorted((inputs / "call").iterdir())
+            values["image"] = self._id(inputs / SCENE)
+        for folder, name in ((OPERATOR, "operator_files"), ("call", "call_files")):
+            if (inputs / folder).is_dir():
+                values[name] = [self._id(path) for path in sorted((inputs / folder).iterdir())]
+        if call := self.recipe["studio"].get("call"):
+            values["call"] = call
         return values
+
+    def _id(self, path: Path) -> str:
+        return f"{self.name}~{path.relative_to(self.folder).as_posix()}"
 
     def matches(self, words: str) -> bool:
         """Whether every word is in the task's name, the prompts or the operator."""
@@ -130,10 +143,10 @@ class RunStore:
         return list(islice((run for run in runs if run is not None and run.matches(words)), most))
 
     def find(self, owner: str, name: str) -> StoredRun:
-        """A run of an owner by its name; InputError if there is none."""
+        """A run of an owner by its name; Refused if there is none."""
         run = _complete(self._of(owner) / name) if _NAME.fullmatch(str(name)) else None
         if run is None:
-            raise InputError("this run is no longer there: it was deleted")
+            raise Refused("this run is no longer there: it was deleted", 404)
         return run
 
     def delete(self, owner: str, name: str) -> None:

@@ -15,9 +15,7 @@ class Example:
     """Values that fill a form.
 
     Args:
-        label: on the button.
         picture: of those that come with the package; a toy's name for a scene.
-        values: option -> value.
         degraded: operator and noise that the picture is degraded with first.
         hole: a box to be painted, (left, top, right, bottom) as shares of the picture.
     """
@@ -32,17 +30,7 @@ class Example:
 @final
 @dataclass(frozen=True)
 class TabSpec:
-    """A tab.
-
-    Args:
-        task: its dataclass.
-        title: of the tab.
-        hint: what it is for.
-        verb: on the button.
-        front: options that are shown first; the others are under "More options".
-        examples: buttons that fill the form.
-        hidden: options that the painter holds.
-    """
+    """A task on the page: what it is for, the verb on its button, and the options shown first."""
 
     task: type[Task]
     title: str
@@ -50,7 +38,6 @@ class TabSpec:
     verb: str
     front: tuple[str, ...]
     examples: tuple[Example, ...]
-    hidden: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -111,9 +98,8 @@ TABS = (
         "Paint over what shall change and say what the whole picture should show in the end; or "
         "check remove, and what you painted over goes. Every other pixel comes back as it was.",
         "Paint",
-        ("remove", "method"),
+        ("image", "prompt", "remove", "method"),
         PAINTINGS,
-        hidden=("image", "prompt"),
     ),
     TabSpec(
         Restore,

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Canceled, check_canceled
+from dreamsampler.interfaces.studio.failures import Refused, message
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import Written, execute
 from dreamsampler.tasks.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from dreamsampler.maths import Image
-    from dreamsampler.models.prior import Prior
 
 PREVIEW_SIDE = 512
 """Longest side of a preview, in pixels."""
@@ -34,27 +36,25 @@ STAGES = {
     "write": "decoding and writing",
 }
 """Stage of a run -> what visitors read."""
+REMEMBERED = 500
+"""Jobs that are over of which the state is kept."""
 _PACKAGE = str(Path(__file__).parents[2])
 
 
 @final
 @dataclass(frozen=True)
 class Status:
-    """How far a job is.
+    """How far a job is: total is 0, and seconds_left None, while that is unknown.
 
-    Args:
-        stage: in words.
-        done: steps so far.
-        total: how many there will be; 0 while that is unknown.
-        seconds: since the job was started.
-        preview: the clean estimate as a JPEG, if there is one.
+    The preview is the clean estimate as a WebP, svg the drawing so far.
     """
 
     stage: str
     done: int = 0
     total: int = 0
-    seconds: float = 0.0
+    seconds_left: float | None = None
     preview: bytes | None = None
+    svg: str | None = None
 
 
 @final
@@ -63,12 +63,11 @@ class Job:
     """A submitted task: queued, running or over.
 
     Args:
-        task: what is run.
         output: the file or folder to write.
         finish: takes what was written and the package's own warnings, returns the job's result.
         discard: called if there will be no result.
-        edit_recipe: see `execute`.
         call: further arguments of the call of the model's pipeline, as text.
+        name: of its run.
     """
 
     task: Task
@@ -77,34 +76,30 @@ class Job:
     discard: Callable[[], None] = lambda: None
     edit_recipe: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     call: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    name: str = ""
     result: Any = None
     error: BaseException | None = None
     over: bool = False
     status: Status = Status(QUEUED)
     canceled: threading.Event = field(default_factory=threading.Event)
-    _started: float | None = None
+    started: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def follow(self, interval: float = 0.5) -> Iterator[Status]:
-        """The status, on every change and once per interval at least; closing cancels nothing."""
-        seen: Status | None = None
-        while True:
-            with self._changed:
-                if self.status is seen and not self.over:
-                    self._changed.wait(interval)
-                seen, over = self.status, self.over
-            if over:
-                break
-            seconds = 0.0 if self._started is None else time.perf_counter() - self._started
-            yield replace(seen, seconds=seconds)
+    def wait(self, seconds: float | None = None) -> Any:
+        """The result, once there is one; raises what went wrong, or TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.over, seconds):
+                raise TimeoutError(f"{self.name} is not over")
         if self.error is not None:
             raise self.error
+        return self.result
 
     def cancel(self) -> None:
         """End the job: at once in the queue, else at its next step or iteration."""
         with self._changed:
             self.canceled.set()
-            if self._started is not None or self.over:
+            if self.started or self.over:
                 return
             self.error, self.over = Canceled(), True
             self._changed.notify_all()
@@ -115,10 +110,9 @@ class Job:
         with self._changed:
             if self.over:
                 return
-            self._started = time.perf_counter()
+            self.started, self.status = True, Status(STAGES["read"])
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UserWarning)
+            with own_warnings() as caught:
                 if self.call:
                     from dreamsampler.models.pipe import with_more
 
@@ -132,66 +126,148 @@ class Job:
                     edit_recipe=self.edit_recipe,
                     rescue=False,  # a visitor would not find it
                 )
-                own = [str(w.message) for w in caught if w.filename.startswith(_PACKAGE)]
-                result = self.finish(written, list(dict.fromkeys(own)))
+                result = self.finish(written, list(dict.fromkeys(caught)))
             self._end(result)
         except BaseException as error:
             self.discard()
-            self._end(error=error)
+            self._end(error=without_frames(error))
 
     def _end(self, result: Any = None, error: BaseException | None = None) -> None:
         with self._changed:
             if error is None and self.canceled.is_set():
                 raise Canceled
             self.result, self.error, self.over = result, error, True
+            self.status = Status(self.status.stage, self.status.done, self.status.total)
             self._changed.notify_all()
 
     def _reporter(self) -> ProgressCallback:
         """A callback that keeps the newest status, with a preview now and then."""
-        shown, cost, preview = -PREVIEW_EVERY, 0.0, None
+        shown, cost, seen = -PREVIEW_EVERY, 0.0, Status(QUEUED)
+        began: dict[str, float] = {}
 
         def report(progress: Progress) -> None:
-            nonlocal shown, cost, preview
+            nonlocal shown, cost, seen
             check_canceled()
-            run, step, start = progress.run, progress.step, time.perf_counter()
-            if run is not None and step is not None:
-                due = start - shown >= max(PREVIEW_EVERY, cost / PREVIEW_SHARE)
+            now = time.perf_counter()
+            since = now - began.setdefault(progress.stage, now)
+            run, preview, svg = progress.run, seen.preview, seen.svg
+            if run is not None and progress.stage in ("fit", "step"):
+                due = now - shown >= max(PREVIEW_EVERY, cost / PREVIEW_SHARE)
                 if due or progress.done == progress.total:
-                    preview = as_jpeg(run.preview(step))
-                    shown, cost = time.perf_counter(), time.perf_counter() - start
-            stage = STAGES[progress.stage]
-            if progress.stage == "step" and not progress.done:
+                    svg = run.svg_so_far or svg
+                    if progress.step is not None:
+                        preview = as_webp(run.preview(progress.step))
+                    shown, cost = time.perf_counter(), time.perf_counter() - now
+            stage, done = STAGES[progress.stage], progress.done + progress.part
+            if progress.stage == "step" and not done:
                 stage = "first step"
-            with self._changed:
-                self.status = Status(stage, progress.done, progress.total, preview=preview)
-                self._changed.notify_all()
+            left = since / done * (progress.total - done) if done and since else None
+            seen = Status(stage, progress.done, progress.total, left, preview, svg)
+            self.status = seen
 
         return report
 
 
+def without_frames(error: BaseException) -> BaseException:
+    """An error that holds no tensors by its frames; an unexpected one is logged, and only named."""
+    if not isinstance(error, Canceled | ValueError | OSError):
+        error = Refused(message(error), 500)
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+@contextmanager
+def own_warnings() -> Iterator[list[str]]:
+    """Inside, the package's warnings of this thread are collected; those of others are dropped."""
+    thread, caught = threading.get_ident(), []
+
+    def show(text: Any, category: Any, filename: str, *_: Any, **__: Any) -> None:
+        if threading.get_ident() == thread and filename.startswith(_PACKAGE):
+            caught.append(str(text))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield caught
+
+
 @final
 class Worker:
-    """The thread that runs jobs, one after the other, on one loaded model."""
+    """The thread that runs jobs, one after the other; `most` may wait, `most_each` of one owner."""
 
-    def __init__(self, model: Prior) -> None:
-        self.model = model
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        threading.Thread(target=self._loop, name="studio-worker", daemon=True).start()
+    def __init__(self, model: Any, most: int = 64, most_each: int = 64) -> None:
+        self.model, self.most, self.most_each = model, most, most_each
+        self._waiting: deque[Job] = deque()
+        self._jobs: dict[str, Job] = {}
+        self._changed = threading.Condition()
+        self._model_free = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name="studio-worker", daemon=True)
+        self._stopped = False
+        self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue."""
-        self._jobs.put(job)
+        """Put a job at the end of the queue; Refused if too many wait."""
+        with self._changed:
+            waiting = deque(each for each in self._waiting if not each.over)
+            if len(waiting) >= self.most:
+                raise Refused("too many runs are waiting: try again in a moment", 429)
+            if sum(each.owner == job.owner for each in waiting) >= self.most_each:
+                text = f"{self.most_each} of your runs wait already: cancel one, or wait"
+                raise Refused(text, 429)
+            waiting.append(job)
+            self._waiting = waiting
+            self._jobs[job.name] = job
+            for each in [each for each in self._jobs.values() if each.over][:-REMEMBERED]:
+                del self._jobs[each.name]
+            self._changed.notify()
+
+    def find(self, owner: str, name: str) -> Job | None:
+        """An owner's job by the name of its run; None if there is none, or it was forgotten."""
+        job = self._jobs.get(name)
+        return job if job is not None and job.owner == owner else None
+
+    def position(self, job: Job) -> int:
+        """How many jobs run before a job, the one under way included."""
+        with self._changed:
+            before = takewhile(lambda each: each is not job, self._waiting)
+            return sum(not each.over for each in before) + self._model_free.locked()
+
+    @contextmanager
+    def idle_model(self) -> Iterator[Any]:
+        """Inside, the model and nobody else uses it; None while a job runs."""
+        free = self._model_free.acquire(blocking=False)
+        try:
+            yield self.model if free else None
+        finally:
+            if free:
+                self._model_free.release()
+
+    def stop(self, seconds: float) -> None:
+        """Cancel every job, and wait for the thread: one that computes would abort the exit."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        for job in list(self._jobs.values()):
+            job.cancel()
+        self._thread.join(seconds)
 
     def _loop(self) -> None:
         while True:
-            self._jobs.get().run(self.model)
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopped)
+                if self._stopped:
+                    return
+                job = self._waiting.popleft()
+            with self._model_free:
+                job.run(self.model)
+            del job  # the next one may come late
 
 
-def as_jpeg(pictures: Image) -> bytes:
-    """The first of some pictures, (b, 3, h, w) in [-1, 1], small and as a JPEG."""
+def as_webp(pictures: Image) -> bytes:
+    """The first of some pictures, (b, 3, h, w) in [-1, 1], small and as a WebP."""
     from dreamsampler.images.save import as_pil
 
     image, file = as_pil(pictures[0].detach().float().nan_to_num(0.0) / 2 + 0.5), BytesIO()
     image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    image.save(file, "JPEG", quality=85)
+    image.save(file, "WEBP", quality=80)
     return file.getvalue()

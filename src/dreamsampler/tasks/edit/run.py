@@ -149,6 +149,12 @@ class EditRun(Run[EditOptions]):
         """The source through the autoencoder; None where the result is nothing but decoded."""
         return self.model.decode(self._z_src) if self.task.chosen.keeps_pixels else None
 
+    def not_kept(self) -> list[tuple[Candidate, Tensor]]:
+        """The other candidates of a finished run, each with its picture, (3, h, w)."""
+        others = [each for each in self.tried if each is not self.kept]
+        with torch.no_grad():
+            return [(each, self._picture(each.z0)) for each in others]
+
     @property
     def report(self) -> dict[str, Any]:
         """The candidates with what the model found, and which one was kept."""

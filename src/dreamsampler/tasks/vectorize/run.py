@@ -235,6 +235,12 @@ class VectorizeRun(Run[VectorizeOptions]):
         return to_svg(self.scene(), title=self.task.prompt, background=self._background)
 
     @property
+    def svg_so_far(self) -> str | None:
+        """The paths of a run under way; None until the fit has begun."""
+        drawn = None if self.graphic is None else snapshot(self.graphic)
+        return None if drawn is None else to_svg(drawn, background=self._background)
+
+    @property
     def _background(self) -> tuple[float, float, float] | None:
         """None for what is transparent, and for an SVG file, which keeps its own."""
         return (1.0, 1.0, 1.0) if self._own is None and self.source.alpha is None else None
