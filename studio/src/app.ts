@@ -261,8 +261,7 @@ export class App {
   }
 
   step(by: number): void {
-    const entry = this.sitting.step(by);
-    if (entry) this.open(entry);
+    if (this.sitting.step(by)) this.open(this.sitting.current!);
   }
 
   private showRun(run: Run | null, pick: number, edges: Edges = NO_EDGES): void {
@@ -376,9 +375,7 @@ export class App {
     }
   });
 
-  choose(): void {
-    this.empty.choose();
-  }
+  choose = (): void => this.empty.choose();
 
   /** Remember this sitting, so that nothing is lost when the page is loaded anew. */
   private keep(started: Entry | null = null): void {
