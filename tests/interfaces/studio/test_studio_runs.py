@@ -132,7 +132,7 @@ def test_runs_and_recipes_of_version_0_1_0_are_read(tmp_path):
 
 def test_settings_come_from_what_was_made(studio, picture):
     visitor = studio()()
-    few = {"paths": 2, "fit_steps": 2, "update_steps": 1, "num_inference_steps": 1, "size": 64}
+    few = {"paths": 2, "num_inference_steps": 1, "size": 64}
     image = visitor.upload(("square.svg", SQUARE.encode()))
     run = visitor.run("vectorize", image=image, prompt="square", **few)
     made, recipe = (visitor.get(run[k] if k else run["results"][0]["url"]) for k in ("", "recipe"))
