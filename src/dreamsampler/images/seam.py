@@ -53,7 +53,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     deepest = round(width)
     if deepest < 1 or not bool(hole.any()) or bool(hole.all()):
         return painted
-    box = _around(hole)
+    box = around(hole)
     inside = hole[box].to(painted.dtype)[None, None]
     depth = _depth(inside, deepest)
     band = inside * (depth <= deepest)
@@ -106,13 +106,13 @@ def _depth(inside: Tensor, deepest: int) -> Tensor:
     return depth
 
 
-def _around(hole: Tensor) -> tuple[slice, slice]:
-    """Rows and columns of the hole and the pixels next to it."""
+def around(hole: Tensor, margin: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a hole, (h, w), and the pixels next to it."""
     spans: list[slice] = []
     for axis in (1, 0):
         marked = hole.any(axis).nonzero()
         first, last = int(marked[0]), int(marked[-1])
-        spans.append(slice(max(first - 1, 0), last + 2))
+        spans.append(slice(max(first - margin, 0), last + 1 + margin))
     return spans[0], spans[1]
 
 
