@@ -108,6 +108,7 @@ class Inpainting(Suite):
             run = task.start(self.prior)
             inputs = replace(run.inputs, rng=generators([item.seed]))
             method = METHODS[row.key.removesuffix("-tuned")]
+            run.toned = method.toned
             run.begin(*start(method, inputs, row.settings))
             picture = run.run().pictures()[0]
         outside = hole[0] == 0

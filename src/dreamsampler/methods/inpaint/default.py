@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from dreamsampler.images.tone import toned
 from dreamsampler.maths import Latent, Level, Step
 from dreamsampler.methods.inpaint.anchored import anchored_inpainting, strengths
 from dreamsampler.methods.inputs import InpaintInputs, Settings, Steps
@@ -51,13 +50,9 @@ def toned_inpainting(
 
 def _met(inputs: InpaintInputs, z0: Latent) -> Latent:
     """The painting, toned inside the hole and the source elsewhere, encoded."""
-    prior = inputs.prior
-    source = inputs.fit.down(inputs.x[None])[0] / 2 + 0.5
-    hole = inputs.fit.mask_to_latent(inputs.mask, 1, touched=True)[0].to(source)
-    painted = (prior.decode(z0).clamp(-1, 1) / 2 + 0.5).to(source)
-    depths = (1, max(1, prior.factor // 2))  # cells that are hole in part blur what lies next to it
-    met = [torch.where(hole > 0, toned(source, each, hole, depths), source) for each in painted]
-    return prior.encode(2 * torch.stack(met) - 1)
+    hole = inputs.fit.mask_to_latent(inputs.mask, 1, touched=True)
+    source = inputs.fit.down(inputs.x[None])
+    return inputs.prior.encode(torch.where(hole > 0, inputs.toned(z0), source))
 
 
 def run(inputs: InpaintInputs, settings: Settings) -> Steps:

@@ -13,6 +13,7 @@ METHODS: tuple[Method, ...] = (
         OURS,
         "begin with it: colors that meet those around the hole",
         40,
+        toned=True,
     ),
     _method(
         "anchored",
