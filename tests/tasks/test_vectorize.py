@@ -10,10 +10,9 @@ from PIL import Image
 
 from dreamsampler.files import InputError, OutputError
 from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
-from dreamsampler.operators import GaussianBlur, parse
+from dreamsampler.operators import GaussianBlur
 from dreamsampler.tasks import Vectorize
 from dreamsampler.tasks.execute import execute
-from dreamsampler.tasks.vectorize.initialize import Initialization, Target
 
 
 def icon():
@@ -37,6 +36,11 @@ def sharp(tmp_path):
 def quick(image, **options):
     few = {"paths": 6, "fit_steps": 30, "num_inference_steps": 2, "update_steps": 2, "size": 48}
     return Vectorize(image, **{**few, **options})
+
+
+def traced(image, **options):
+    """Of an SVG file or a prompt alone, whose paths are traced."""
+    return Vectorize(image, **{"num_inference_steps": 2, "size": 48, **options})
 
 
 def psnr(a, b):
@@ -102,11 +106,13 @@ def test_an_unfinished_run_has_no_pictures(sharp, prior):
 
 
 def test_a_prompt_alone_is_drawn(prior, tmp_path):
-    run = quick(None, prompt="cat", size=32, loss=0.0).start(prior)
+    run = traced(None, prompt="cat", size=32).start(prior)
     moments = list(run)
-    assert [step.index for step in moments] == list(range(6)) and run.total == 6
-    assert run.evaluations == 4 * 2 + 2  # guided to the picture, then plain
+    assert [step.index for step in moments] == list(range(4)) and run.total == 4
+    assert run.evaluations == 4 * 2
     assert run.pictures()[0].shape == (3, 32, 32)
+    assert run.scene().color[:, 3].tolist() == [1.0] * run.scene().paths
+    assert run.report["crossing"] == 0
     assert run.source.path is None
     assert run.preview(moments[0]).shape == run.preview(moments[-1]).shape == (1, 3, 32, 32)
     (path,) = run.save(tmp_path / "o.svg")
@@ -120,34 +126,40 @@ def test_editing_an_svg_to_what_it_shows_changes_no_path(prior, tmp_path):
     centers = torch.tensor([[20.0, 20.0], [29.0, 16.0]])
     scene = Scene.circles(centers, torch.tensor([14.0, 6.0]), 48, 40, color=color)
     save_svg(tmp_path / "in.svg", scene)
-    run = quick(tmp_path / "in.svg", prompt="x", source_prompt="x", guidance_scale=1.0)
+    text = (tmp_path / "in.svg").read_text()
+    run = traced(tmp_path / "in.svg", prompt="x", source_prompt="x", guidance_scale=1.0)
     run = run.start(prior).run()
-    back = read_svg(run.save(tmp_path / "out.svg")[0])
-    given = read_svg(tmp_path / "in.svg")
-    assert back.paths == 2  # and no ground of its own
-    assert torch.equal(back.points, given.points) and torch.equal(back.color, given.color)
+    (path,) = run.save(tmp_path / "out.svg", recipe={})
+    assert path.read_text() == text
+    changes = {name: run.report[name] for name in ("recolored", "removed", "new")}
+    assert run.report["paths"] == 2 and changes == {"recolored": 0, "removed": 0, "new": 0}
 
 
-def test_an_edit_of_an_svg_moves_only_the_paths_it_touches():
-    """The picture changes on the right; the left disk has no gradient, new paths come on top."""
-    centers = torch.tensor([[12.0, 20.0], [36.0, 20.0]])
-    scene = Scene.circles(centers, torch.tensor([8.0, 8.0]), 48, 40)
-    wanted = rasterize(scene, torch.ones(3))
-    wanted[:, :, 26:] = rasterize(scene.scaled(1.0).moved(scene.points + 3), torch.ones(3))[
-        ..., 26:
-    ]
-    task = quick("in.svg", prompt="x", fit_steps=20)
-    given = Target(parse("none").build((40, 48)), wanted[None], 0.02, wanted)
+@pytest.mark.parametrize("side", [24, 64, 512])
+def test_the_view_box_of_an_svg_changes_nothing_but_the_scale(prior, tmp_path, side):
+    """Two paths, one edited to another place: the same result in every unit."""
+    scene = Scene.circles(
+        torch.tensor([[30.0, 32.0], [48.0, 32.0]]), torch.tensor([14.0, 6]), 64, 64
+    )
+    results = []
+    for unit in (64, side):
+        large = scene.scaled(unit / 64)
+        save_svg(tmp_path / "in.svg", large, digits=6)
+        run = traced(tmp_path / "in.svg", prompt="x", size=64).start(prior).run()
+        run.save(tmp_path / "out.svg", recipe={})
+        results.append(read_svg(tmp_path / "out.svg", 64))
+    one, other = results
+    assert one.paths == other.paths > 0 and torch.equal(one.color, other.color)
+    assert (one.points - other.points).abs().max() < 0.1
 
-    def energy(graphic, drawn):
-        return (drawn[0] - wanted).square().mean()
 
-    beginning = Initialization(task, given, energy, scene)
-    assert list(beginning.steps()) == list(range(1, 21))
-    after = beginning.graphic.points.detach()
-    assert torch.equal(after[:12], scene.points[:12])
-    assert not torch.equal(after[12:24], scene.points[12:24])
-    assert len(after) > 24
+def test_the_record_of_an_svg_shows_it_before_and_after(prior, tmp_path):
+    save_svg(
+        tmp_path / "in.svg", Scene.circles(torch.full((1, 2), 24.0), torch.ones(1) * 9, 48, 48)
+    )
+    task = traced(tmp_path / "in.svg", prompt="x")
+    files = execute(task, prior, tmp_path / "o.svg", record=tmp_path / "record").record
+    assert {path.name for path in files} >= {*task.RECORDS, "steps.gif"}
 
 
 def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
@@ -220,12 +232,13 @@ def test_an_operator_that_does_not_fit_is_refused(sharp, prior):
         ({"image": "a.svg"}, "an SVG file came without a prompt"),
         ({"image": "a.svg", "prompt": "x", "operator": "blur(2)"}, "operator came with an SVG"),
         ({"image": None, "prompt": "x", "strength": 0.5}, "strength came with a prompt alone"),
-        ({"image": None, "prompt": "x", "beta": 0.0}, "only the model knows"),
+        ({"image": None, "prompt": "x", "beta": 0.0}, "beta came with a prompt alone"),
+        ({"image": "a.svg", "prompt": "x", "fit_steps": 9}, "fit_steps came with an SVG"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(options, words, sharp):
     with pytest.raises(ValueError, match=words):
-        quick(**{"image": sharp, **options}).check()
+        Vectorize(**{"image": sharp, **options}).check()
 
 
 def test_files_that_cannot_be_used_are_refused(tmp_path, sharp):

@@ -306,7 +306,7 @@ def test_values_are_read_as_the_command_reads_them(url, client, cat, tmp_path):
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
         '<rect fill="#0a0" width="40" height="40"/></svg>'
     )
-    few = {"size": 64, "paths": 2, "fit_steps": 2, "update_steps": 1, "num_inference_steps": 1}
+    few = {"size": 64, "paths": 2, "num_inference_steps": 1}
     out = client.predict(handle_file(str(drawing)), prompt="square", **few, api_name="/vectorize")
     assert out[0]["input"]["mode"] == "SVG"
     quick = {"prompt": "x", "num_inference_steps": "1", "size": "64"}

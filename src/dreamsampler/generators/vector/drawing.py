@@ -126,8 +126,6 @@ def fitted(
     picture: Picture,
     steps: int,
     rng: torch.Generator,
-    *,
-    respawn: bool = True,
 ) -> Iterator[int]:
     """Fit a graphic to its energy alone; steps shrink along half a cosine.
 
@@ -139,7 +137,6 @@ def fitted(
         picture: approximate target, in [0, 1].
         steps: of the optimizer.
         rng: on the CPU.
-        respawn: whether paths may begin again; False for paths of a given SVG.
 
     Yields:
         How many steps were taken.
@@ -151,7 +148,7 @@ def fitted(
         share = 0.05 + 0.475 * (1 + math.cos(math.pi * step / steps))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * share
-        if respawn and step % DEAD == DEAD - 1 and step < 0.7 * steps:
+        if step % DEAD == DEAD - 1 and step < 0.7 * steps:
             graphic.respawn(picture, optimizer, rng)
         with torch.enable_grad():
             loss = energy(graphic, (graphic() + 1) / 2)

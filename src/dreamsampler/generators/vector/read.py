@@ -10,10 +10,17 @@ from pathlib import Path
 import torch
 
 from dreamsampler.files import InputError
-from dreamsampler.generators.vector.coordinates import Box, fitted_to, length, times, view_box
+from dreamsampler.generators.vector.coordinates import (
+    Box,
+    Matrix,
+    fitted_to,
+    length,
+    times,
+    view_box,
+)
 from dreamsampler.generators.vector.markup import Element, parsed
 from dreamsampler.generators.vector.paint import NEWER
-from dreamsampler.generators.vector.reader import FONT_SIZE, Reader, State
+from dreamsampler.generators.vector.reader import FONT_SIZE, Reader, Source, State
 from dreamsampler.generators.vector.scene import LARGEST_SIDE, Scene, compound
 
 
@@ -55,6 +62,13 @@ height="1" fill="#f00"/></svg>'
         >>> scene.width, scene.height, scene.color.tolist(), scene.points.max().item()
         (8, 4, [[1.0, 0.0, 0.0, 1.0]], 6.0)
     """
+    return read_with_sources(data, size)[0]
+
+
+def read_with_sources(
+    data: str | bytes, size: int | None = None
+) -> tuple[Scene, list[Source], Element, Matrix]:
+    """As `from_svg`; also by what each path was drawn, the root, and its matrix to pixels."""
     left_out = Counter[str]()
     root = parsed(data, left_out)
     (width, height), box = _size(root)
@@ -74,7 +88,8 @@ height="1" fill="#f00"/></svg>'
     whole = (w / width, 0.0, 0.0, h / height, 0.0, 0.0)  # sides are whole pixels
     reader = Reader(root, (w, h), left_out)
     reader.back(root)
-    reader.draw(root, State(times(whole, fitted), box[2:]))
+    matrix = times(whole, fitted)
+    reader.draw(root, State(matrix, box[2:]))
     named = [f"{name} ({count})" for name, count in sorted((+left_out).items())]
     newer = ", ".join(each for each in named if each.startswith(NEWER))
     known = ", ".join(each for each in named if not each.startswith(NEWER))
@@ -82,12 +97,13 @@ height="1" fill="#f00"/></svg>'
         also = f"; not drawn: {known}" if known else ""
         raise InputError(f"the SVG has nothing to draw: it needs filled or stroked shapes{also}")
     if known:
-        warnings.warn(f"not drawn from this SVG: {known}", UserWarning, stacklevel=2)
+        warnings.warn(f"not drawn from this SVG: {known}", UserWarning, stacklevel=3)
     if newer:
         text = f"drawn from this SVG, but not by all other programs: {newer}"
-        warnings.warn(text, UserWarning, stacklevel=2)
+        warnings.warn(text, UserWarning, stacklevel=3)
     rules = reader.rules[0] if len({*reader.rules}) == 1 else tuple(reader.rules)
-    return compound(reader.paths, torch.tensor(reader.colors), w, h, rules)
+    scene = compound(reader.paths, torch.tensor(reader.colors), w, h, rules)
+    return scene, reader.sources, root, matrix
 
 
 def _size(root: Element) -> tuple[tuple[float, float], Box | None]:

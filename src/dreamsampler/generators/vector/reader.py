@@ -78,6 +78,22 @@ class State:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a path was drawn by.
+
+    Args:
+        element: the shape, or the outermost `use` through which it is drawn.
+        paint: "fill" or "stroke" of a shape, "use", or "back" of the canvas.
+        matrix: of what is around the element, to pixels.
+    """
+
+    element: Element
+    paint: str
+    matrix: Matrix
+
+
+@final
 class Reader:
     """Collects the paths of a document.
 
@@ -93,6 +109,8 @@ class Reader:
         self.paths: list[list[Loop]] = []
         self.colors: list[RGBA] = []
         self.rules: list[FillRule] = []
+        self.sources: list[Source] = []
+        self._source = Source(root, "back", IDENTITY)
         self.reach = (0.0, 0.0)
         self.segments = self.elements = 0
 
@@ -117,9 +135,12 @@ class Reader:
             if tag != "text" or "".join(element.itertext()).strip():
                 self.left_out[tag] += 1
         elif tag in SHAPES:
-            self._shape(element, state)
+            self._shape(element, state, around.matrix)
         elif tag == "use":
+            outer, inside = self._source, self._source.paint == "use"
+            self._source = outer if inside else Source(element, "use", around.matrix)
             self._use(element, state)
+            self._source = outer
         elif tag == "symbol" or (tag == "svg" and around.above):
             self._view(element, state, sides or (None, None))
         else:
@@ -263,7 +284,7 @@ class Reader:
     def _lines(self, element: Element, state: State) -> list[Line]:
         return outline(element.tag, state.own, lambda name: self._length(name, state))
 
-    def _shape(self, element: Element, state: State) -> None:
+    def _shape(self, element: Element, state: State, around: Matrix) -> None:
         """The fill of a shape, and its stroke as one more path."""
         style, lines = state.style, self._lines(element, state)
         pixels = [(mapped(curves, state.matrix), closed) for curves, closed in lines]
@@ -283,6 +304,8 @@ class Reader:
                 rule = "nonzero"
             self._name_values(style, "shape-rendering")
             opacity = ink[3] * share(style.get(f"{name}-opacity")) * state.opacity
+            if self._source.paint != "use":
+                self._source = Source(element, name, around)
             self._append(loops, (*ink[:3], opacity), "evenodd" if rule == "evenodd" else "nonzero")
         for name in ("marker-start", "marker-mid", "marker-end"):
             self.left_out["marker"] += target(style.get(name, "")) in self.named
@@ -299,6 +322,7 @@ class Reader:
             self.paths.append([loop.clamp(-far, far).float() for loop in loops])
             self.colors.append(ink)
             self.rules.append(rule)
+            self.sources.append(self._source)
 
     def _name_values(self, style: Mapping[str, str], *names: str) -> None:
         for name in names:

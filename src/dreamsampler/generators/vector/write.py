@@ -48,13 +48,9 @@ def to_svg(
     size = f'width="{scene.width}" height="{scene.height}"'
     view = f'viewBox="0 0 {scene.width} {scene.height}"'
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view}>']
-    if title is not None:
-        lines.append(f"<title>{escape(_printable(title))}</title>")
-    if recipe is not None:
-        text = escape(_printable(json.dumps(recipe, ensure_ascii=False)))
-        lines.append(f'<metadata id="{METADATA}">{text}</metadata>')
+    lines += head_of(title, recipe)
     if background is not None:
-        lines.append(f'<rect {size} fill="{_hex(background)}"/>')
+        lines.append(f'<rect {size} fill="{hexadecimal(background)}"/>')
     return "\n".join([*lines, *_paths(scene, digits), "</svg>", ""])
 
 
@@ -76,23 +72,41 @@ def save_svg(
     write_whole(path, text.encode())
 
 
-def _paths(scene: Scene, digits: int) -> list[str]:
-    points = [f"{_number(x, digits)} {_number(y, digits)}" for x, y in scene.points.tolist()]
-    rows, rules = scene.segments.tolist(), scene.fill_rule
+def head_of(title: str | None, recipe: Mapping[str, object] | None) -> list[str]:
+    """Title and metadata, where there are such."""
     lines = []
-    for number, loops in enumerate(contours(scene)):
+    if title is not None:
+        lines.append(f"<title>{escape(_printable(title))}</title>")
+    if recipe is not None:
+        text = escape(_printable(json.dumps(recipe, ensure_ascii=False)))
+        lines.append(f'<metadata id="{METADATA}">{text}</metadata>')
+    return lines
+
+
+def path_data(scene: Scene, digits: int) -> list[str]:
+    """The attribute `d` of every path."""
+    points = [f"{_number(x, digits)} {_number(y, digits)}" for x, y in scene.points.tolist()]
+    rows, found = scene.segments.tolist(), []
+    for loops in contours(scene):
         data = []
         for loop in loops:
             data.append("M" + points[rows[loop[0]][0]])
             data += ["C" + " ".join(points[point] for point in rows[k][1:]) for k in loop]
             data.append("Z")
+        found.append("".join(data))
+    return found
+
+
+def _paths(scene: Scene, digits: int) -> list[str]:
+    rules, lines = scene.fill_rule, []
+    for number, data in enumerate(path_data(scene, digits)):
         *ink, opacity = scene.color[number].tolist()
-        paint = f'fill="{_hex(ink)}"'
+        paint = f'fill="{hexadecimal(ink)}"'
         if opacity < 1:
             paint += f' fill-opacity="{_number(max(opacity, 0.0), 4)}"'
         if (rules if isinstance(rules, str) else rules[number]) == "evenodd":
             paint += ' fill-rule="evenodd"'
-        lines.append(f'<path d="{"".join(data)}" {paint}/>')
+        lines.append(f'<path d="{data}" {paint}/>')
     return lines
 
 
@@ -102,7 +116,8 @@ def _number(value: float, digits: int) -> str:
     return "0" if text == "-0" else text
 
 
-def _hex(color: Sequence[float]) -> str:
+def hexadecimal(color: Sequence[float]) -> str:
+    """A color in [0, 1] as #rrggbb."""
     levels = [min(255, max(0, round(255 * value))) for value in color]
     return "#{:02x}{:02x}{:02x}".format(*levels)
 

@@ -14,25 +14,19 @@ from dreamsampler.files import sha256
 from dreamsampler.generators.vector import (
     Scene,
     VectorGraphic,
-    coverage,
     fitted,
     placed,
     rasterize,
-    read_svg,
     scattered,
     stacked,
     staged,
     traced,
 )
+from dreamsampler.generators.vector.document import Document
 from dreamsampler.generators.vector.drawing import Energy
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.operators import Operator
-from dreamsampler.tasks.vectorize.options import VectorizeOptions
-
-CHANGED = 0.04
-"""Mean change of a pixel, a share of white, from which on an edit has touched it."""
-FEWEST = 4
-"""Paths that an edit may add, however small it is."""
+from dreamsampler.tasks.vectorize.options import CANVAS, VectorizeOptions
 
 
 @final
@@ -74,8 +68,8 @@ class Target:
         return (far + (self.op.A(opposite) - self.other_y).square().mean()) / 2
 
 
-def open_source(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scene | None]:
-    """The picture to begin with, and its paths if it is an SVG file.
+def open_source(task: VectorizeOptions) -> tuple[Picture, Document | None]:
+    """The picture to begin with, and the file if it is an SVG.
 
     Of a prompt alone the picture is a white canvas.
     """
@@ -83,11 +77,12 @@ def open_source(task: VectorizeOptions, native_size: int) -> tuple[Picture, Scen
         assert task.image is not None
         return open_picture(task.image), None
     if task.kind == "prompt":
-        side = task.size or native_size
+        side = task.size or CANVAS
         return Picture(torch.ones(3, side, side), mode="prompt"), None
     path = Path(str(task.image))
-    scene = read_svg(path, task.size)
-    return replace(picture_of_scene(scene), mode="SVG", path=path, sha256=sha256(path)), scene
+    document = Document.read(path, task.size or CANVAS)
+    shown = picture_of_scene(document.scene)
+    return replace(shown, mode="SVG", path=path, sha256=sha256(path)), document
 
 
 def picture_of_scene(scene: Scene) -> Picture:
@@ -121,13 +116,10 @@ class Initialization:
         task: says how many paths there are and how they begin.
         target: what they shall explain.
         energy: data term and penalties.
-        own: paths of an SVG file, which come first and stay where the picture does not change.
     """
 
-    def __init__(
-        self, task: VectorizeOptions, target: Target, energy: Energy, own: Scene | None = None
-    ) -> None:
-        self.task, self.target, self.energy, self.own = task, target, energy, own
+    def __init__(self, task: VectorizeOptions, target: Target, energy: Energy) -> None:
+        self.task, self.target, self.energy = task, target, energy
         self.graphic: VectorGraphic | None = None
         self.rng = torch.Generator().manual_seed(task.seed)
 
@@ -136,22 +128,14 @@ class Initialization:
         count = 0
         for scene, steps in self._stages():
             self.graphic = self.target.graphic(scene)
-            if self.own is not None:
-                keep(self.graphic, self.own, self.target)
-            fit = fitted(
-                self.graphic, self.energy, self.target.guess, steps, self.rng,
-                respawn=self.own is None,
-            )  # fmt: skip
-            for _ in fit:
+            for _ in fitted(self.graphic, self.energy, self.target.guess, steps, self.rng):
                 count += 1
                 yield count
 
     def _stages(self) -> Iterator[tuple[Scene, int]]:
         """Scenes to begin with, and for how many steps; the next one is made after the last fit."""
         task, guess = self.task, self.target.guess
-        if self.own is not None:
-            yield self._extended(self.own), task.fit_steps
-        elif task.init == "trace":
+        if task.init == "trace":
             yield traced(guess, task.paths, self.target.alpha), task.fit_steps
         elif task.init == "random":
             yield scattered(guess, task.paths, self.rng, task.segments), task.fit_steps
@@ -173,36 +157,3 @@ class Initialization:
             left -= steps
             assert self.graphic is not None
             scene, error = snapshot(self.graphic), rendered(self.graphic) - guess
-
-    def _extended(self, own: Scene) -> Scene:
-        """An SVG file's own paths, and on top new ones where the picture has changed."""
-        error = rendered(self.target.graphic(own)) - self.target.guess
-        share = float(changed(error).float().mean())
-        if not share:
-            return own
-        count = min(self.task.paths, max(FEWEST, round(share * self.task.paths)))
-        new = placed(self.target.guess, error, count, self.rng, self.task.segments)
-        return stacked([own, new])
-
-
-def changed(error: Tensor) -> Tensor:
-    """Where an edit has touched a picture, (h, w)."""
-    return error.abs().mean(0) > CHANGED
-
-
-def keep(graphic: VectorGraphic, own: Scene, target: Target) -> None:
-    """Hold those of the own paths still that cannot be seen where the picture has changed.
-
-    Their gradients are zero from the first step on, and so are their steps.
-    """
-    with torch.no_grad():
-        where = changed(rendered(target.graphic(own)) - target.guess)
-        over = (coverage(own) * where).sum((1, 2))
-        idle = (over < 1).nonzero().squeeze(1)
-    unused = torch.isin(own.path_of_segment, idle)
-    points = torch.ones_like(graphic.points)
-    points[own.segments[unused].flatten()] = 0
-    color = torch.ones_like(graphic.color)
-    color[idle] = 0
-    graphic.points.register_hook(lambda grad: grad * points)
-    graphic.color.register_hook(lambda grad: grad * color)

@@ -14,6 +14,8 @@ from dreamsampler.tasks.operator_task import OperatorTask
 
 Kind: TypeAlias = Literal["picture", "svg", "prompt"]
 
+CANVAS = 512
+"""Longer side of the canvas of an SVG file or a prompt alone, whatever the view box, in pixels."""
 MOST_PIXELS = 1 << 20
 """A canvas of more is refused: paths have no more detail than that, and take minutes."""
 
@@ -40,7 +42,7 @@ class VectorizeOptions(OperatorTask):
     negative_prompt: str | None = None
     """what it does not show; acts where guidance_scale is not 1"""
     paths: int = 64
-    """how many paths at most; an SVG file's own come on top"""
+    """how many paths at most; of an SVG file: how many new ones"""
     segments: int = 4
     """cubic segments a path (for init trace, the tracer decides)"""
     init: Literal["trace", "component", "random"] = "component"
@@ -48,11 +50,11 @@ class VectorizeOptions(OperatorTask):
     the outlines of a tracer"""
     size: int | None = None
     """longer side in the model, in pixels (by default about the area it knows best); of an SVG file
-    or a prompt alone: longer side of the canvas"""
+    or a prompt alone: longer side of the canvas (512)"""
     beta: float = 1.0
     """weight of the model; 0 fits the data alone"""
     num_inference_steps: int = 8
-    """noise levels to visit; twice as many before them to edit an SVG file or draw a prompt"""
+    """noise levels to visit; twice as many to edit an SVG file or draw a prompt"""
     guidance_scale: float | None = None
     """CFG weight of the prompt (1 for pictures, 5 for SVG files and prompts)"""
     strength: float | None = None
@@ -116,18 +118,18 @@ class VectorizeOptions(OperatorTask):
     def _check_kind(self) -> None:
         """An option that means nothing for this kind of input is refused, never ignored."""
         kind = self.kind
+        fit = ("operator", "noise", "init", "segments", "beta", "fit_steps", "update_steps")
+        traced = (*fit, "crossing", "loss")  # where nothing is measured, paths are traced
         idle = {
             "picture": ("source_prompt",),
-            "svg": ("operator", "noise", "init"),
-            "prompt": ("operator", "noise", "source_prompt", "strength"),
+            "svg": traced,
+            "prompt": (*traced, "source_prompt", "strength"),
         }[kind]
         usual = {each.name: each.default for each in fields(self)}
         for name in idle:
             if getattr(self, name) != usual[name]:
                 what = {"picture": "a picture", "svg": "an SVG file", "prompt": "a prompt alone"}
                 raise InputError(f"{name} came with {what[kind]}, which has none: leave it out")
-        if kind != "picture" and not self.beta:
-            raise InputError("beta is 0, but without a picture only the model knows what to draw")
 
     def check_files(self) -> tuple[int, int]:
         """Look at the headers of the inputs; height and width of the canvas.
@@ -136,12 +138,12 @@ class VectorizeOptions(OperatorTask):
             InputError: if a file cannot be used, or the canvas would be larger than a megapixel.
         """
         if self.image is None:
-            side = self.size or 512
+            side = self.size or CANVAS
             return side, side
         if self.kind == "svg":
             from dreamsampler.generators.vector import read_svg
 
-            scene = read_svg(self.image, self.size)
+            scene = read_svg(self.image, self.size or CANVAS)
             return self._canvas((scene.height, scene.width))
         measured = check_picture(self.image)
         self.check_operator_files()

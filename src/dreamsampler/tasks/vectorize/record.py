@@ -44,7 +44,7 @@ def save_animation(path: Path, scenes: Sequence[Scene], ground: float = 1.0) -> 
 def save_comparison(
     path: Path,
     target: tuple[str, Tensor],
-    fitted: Scene,
+    fitted: Scene | None,
     final: Scene,
     sampled: bool,
     ground: float = 1.0,
@@ -56,8 +56,10 @@ def save_comparison(
         ground: gray below the paths, 1 for white.
     """
     name, picture = target
-    panels = {name: _enlarged(picture), "data only": drawn(fitted, ground)}
-    if sampled:
+    panels = {name: _enlarged(picture)}
+    if fitted is not None:
+        panels["data only"] = drawn(fitted, ground)
+    if sampled or fitted is None:
         panels["with the model"] = drawn(final, ground)
     panels[f"outlines of {final.paths} paths"] = outlined(final)
     row = _row([*panels.values()])

@@ -10,15 +10,16 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from dreamsampler.files import write_whole
 from dreamsampler.generators.vector import (
     Scene,
     VectorGraphic,
     crosses_itself,
     crossing,
-    save_svg,
     to_svg,
     untangled,
 )
+from dreamsampler.generators.vector.regions import flat_colors, labeled, traced_regions
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture
 from dreamsampler.maths import Image, Step
@@ -37,13 +38,12 @@ from dreamsampler.tasks.vectorize.initialize import (
 )
 from dreamsampler.tasks.vectorize.options import VectorizeOptions
 from dreamsampler.tasks.vectorize.record import save_animation, save_comparison
+from dreamsampler.tasks.vectorize.redraw import Redrawing, redrawn
 from dreamsampler.tasks.vectorize.sampling import LEAST, Sampling
 from dreamsampler.tasks.vectorize.simplify import fewest_paths
 
 LEAST_NOISE = 0.01
 """Data are trusted up to this deviation: few paths explain no picture exactly."""
-INVENTED = {"prompt": 0.05, "svg": 0.02}
-"""Deviation up to which an invented picture, and an edited one, are trusted."""
 LOSS = {False: 1.0, True: 3.0}
 """Nearness that may be lost by leaving out paths, dB; True: of what the model has restored."""
 FRAMES = 24
@@ -68,14 +68,15 @@ class VectorizeRun(Run[VectorizeOptions]):
         self._frames: list[Scene] = []
         self._step_scenes: dict[int, Scene] = {}
         self._model_picture: Tensor | None = None
+        self._redrawing: Redrawing | None = None
         with self.timed("read"), torch.no_grad():
-            self.source, self._own = open_source(task, model.native_size)
+            self.source, self._document = open_source(task)
             size = task.description.input_size(self.source.size)
             inside = task.size if task.kind == "picture" else None
             fit = Fit.to(size, model.native_size, model.multiple, inside)
             self._sampling = Sampling(task, model, fit)
             self._begin(self._measured(size))
-        measured = task.kind == "picture"  # what is invented is fitted between steps
+        measured = task.kind == "picture"  # what is invented is traced at the end
         self.fit_total = task.fit_steps if measured else 0
         self._fitting = self._fit() if measured else iter(())
         self.begin(self._steps_of(), self._sampling.total)
@@ -86,7 +87,7 @@ class VectorizeRun(Run[VectorizeOptions]):
         if task.kind != "picture":
             flat, ground = self.source.flat(), self.source.ground
             op = parse("none").build(size)
-            return Target(op, flat[None], INVENTED[task.kind], flat, ground)
+            return Target(op, flat[None], LEAST_NOISE, flat, ground)
         op = task.description.build(size)
         y = measurement_of(self.source, op, size)
         noise, source = noise_of(y, task.noise, self.source.depth), self.source
@@ -102,7 +103,7 @@ class VectorizeRun(Run[VectorizeOptions]):
 
     def _begin(self, target: Target) -> None:
         self.target, self.noise = target, target.noise
-        self._initialization = Initialization(self.task, target, self._energy, self._own)
+        self._initialization = Initialization(self.task, target, self._energy)
 
     def _energy(self, graphic: VectorGraphic, drawn: Tensor) -> Tensor:
         """Misfit in deviations of the noise, and what paths should not be."""
@@ -153,8 +154,9 @@ class VectorizeRun(Run[VectorizeOptions]):
                 self.target = replace(self.target, y=picture[None], guess=picture)
                 yield replace(step, index=index)
                 index += 1
-            self._begin(self.target)
-            self._fitting = self._fit()
+            with self.timed("trace"):
+                self._fitted = self._simplified = self._traced(self.target.guess)
+            return
         for _ in self._fitting:
             pass
         if not self._sampling.total:
@@ -166,6 +168,22 @@ class VectorizeRun(Run[VectorizeOptions]):
             self._model_picture = drawing.target_picture
             yield replace(step, index=index)
             index += 1
+
+    @torch.no_grad()
+    def _traced(self, picture: Tensor) -> Scene:
+        """The scene of an edited or sampled picture."""
+        ground, most, document = self.target.ground, self.task.paths, self._document
+        if document is None:
+            every = torch.ones(picture.shape[1:], dtype=torch.bool)
+            colors = flat_colors(picture, torch.full((1, 3), ground), every)
+            return traced_regions(labeled(picture, colors), colors, every, most=most)
+        own = document.scene
+        self._frames = [own]
+        self._redrawing = redrawn(
+            own, document.units, document.fixed, picture, ground, most,
+            transparent=self.source.alpha is not None,
+        )  # fmt: skip
+        return self._redrawing.scene(own)
 
     def stop(self) -> None:
         """End here: the results are those of the newest step.
@@ -188,13 +206,14 @@ class VectorizeRun(Run[VectorizeOptions]):
     def scene(self) -> Scene:
         """The paths, untangled and simplified; ValueError before the end."""
         self.check_finished()
-        if self.graphic is None or self._fitted is None:
+        if self._fitted is None:
             raise ValueError("the vectorization is not finished: iterate over the run first")
         if self._simplified is None:
+            assert self.graphic is not None
             found = snapshot(self.graphic)
-            if self.task.crossing and self._own is None:
+            if self.task.crossing:
                 found = untangled(found)
-            if self.loss and self._own is None:
+            if self.loss:
                 with self.timed("simplify"):
                     found = fewest_paths(found, self._goal(), self.loss, self._ending, self.target)
             self._simplified = found
@@ -232,19 +251,37 @@ class VectorizeRun(Run[VectorizeOptions]):
     @property
     def svg(self) -> str:
         """The drawing as the text of an SVG file, with the prompt as its title."""
-        return to_svg(self.scene(), title=self.task.prompt, background=self._background)
+        return self._text(self.task.prompt, None)
+
+    def _text(self, title: str | None, recipe: dict[str, Any] | None) -> str:
+        scene, found, document = self.scene(), self._redrawing, self._document
+        if document is None or found is None or document.rewritten is not None:
+            return to_svg(scene, title=title, recipe=recipe, background=self._background)
+        return document.changed(
+            found.colors, found.removed, found.new, found.position, title, recipe
+        )
 
     @property
     def _background(self) -> tuple[float, float, float] | None:
         """None for what is transparent, and for an SVG file, which keeps its own."""
-        return (1.0, 1.0, 1.0) if self._own is None and self.source.alpha is None else None
+        plain = self._document is None and self.source.alpha is None
+        return (1.0, 1.0, 1.0) if plain else None
 
     @property
     def report(self) -> dict[str, Any]:
-        """Paths, share of them that cross themselves, noise, and the residual of the data."""
-        (picture,), scene = self.pictures(), self.scene()
-        crossed = crosses_itself(scene).float().mean() if scene.paths else torch.zeros(())
+        """Paths, share of those drawn that cross themselves, noise, and the residual of the data.
+
+        Of an SVG file also how many of its paths were recolored and removed, and how many are new;
+        those that stay are not counted as drawn.
+        """
+        (picture,), scene, found = self.pictures(), self.scene(), self._redrawing
+        drawn = scene if found is None else found.new
+        crossed = crosses_itself(drawn).float().mean() if drawn.paths else torch.zeros(())
         report = {"paths": scene.paths, "crossing": round(float(crossed), 3)}
+        if found is not None:
+            changes = {"recolored": found.colors, "removed": found.removed}
+            report |= {name: len(paths) for name, paths in changes.items()}
+            report["new"] = found.new.paths
         if self.task.kind == "picture":
             report["noise"] = round(self.noise, 5)
             report["residual"] = round(float(self.target.misfit(scene, picture[None])) ** 0.5, 5)
@@ -258,8 +295,8 @@ class VectorizeRun(Run[VectorizeOptions]):
                 nothing, not even the prompt, if it is empty.
         """
         recipe = self.recipe() if recipe is None else recipe
-        title, white = self.task.prompt if recipe else None, self._background
-        save_svg(path, self.scene(), title=title, recipe=recipe or None, background=white)
+        title = self.task.prompt if recipe else None
+        write_whole(path, self._text(title, recipe or None).encode())
         return self.task.outputs(Path(path))
 
     def record(self, folder: Path) -> list[Path]:
@@ -273,5 +310,6 @@ class VectorizeRun(Run[VectorizeOptions]):
         if self.task.kind == "prompt":
             target = "sampled", self.target.guess
         sampled = bool(self._step_scenes)
-        save_comparison(paths[1], target, self._fitted, final, sampled, ground)
+        fitted = self._fitted if self.task.kind == "picture" else None
+        save_comparison(paths[1], target, fitted, final, sampled, ground)
         return paths

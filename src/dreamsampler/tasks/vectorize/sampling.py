@@ -15,7 +15,8 @@ from dreamsampler.guidance import Guided, cfg, conditional
 from dreamsampler.images.assemble import assemble
 from dreamsampler.images.fit import Fit
 from dreamsampler.maths import Latent, Level, Step, generators
-from dreamsampler.methods.edit.anchored import anchored_edit
+from dreamsampler.methods.inputs import EditInputs
+from dreamsampler.methods.registry import method
 from dreamsampler.methods.sampling import ddim
 from dreamsampler.methods.vectorization import vectorize
 from dreamsampler.models.prior import Prior, scale_for
@@ -29,8 +30,6 @@ START, END = 0.3, 0.06
 are invented; below, a latent says no more than what is drawn already."""
 SPREAD, LEAST = 0.5, 0.12
 """Assumed deviation of the model's picture, over the flow time, and at least."""
-EDIT = 0.75
-"""Strength of the edit of an SVG file."""
 
 
 @final
@@ -66,7 +65,7 @@ class Sampling:
         if not task.beta or task.strength == 0:
             return 0
         steps = task.num_inference_steps
-        return steps if task.kind == "picture" else 3 * steps
+        return steps if task.kind == "picture" else 2 * steps
 
     def sampled(self, flat: Tensor) -> Iterator[tuple[Step, Tensor]]:
         """Steps to the picture that the prompt asks for, and the picture (3, h, w) after each.
@@ -85,13 +84,21 @@ class Sampling:
             for step in ddim(prior, condition, null, eps, levels, scale):
                 yield step, ((self.decode(step.z0)[0] + 1) / 2).clamp(0, 1)
             return
-        source = conditional(prior, prior.condition(task.source_prompt))
+        source = null
+        if task.source_prompt is not None:
+            same = task.source_prompt.split() == (task.prompt or "").split()
+            # one object: it cancels to the last bit
+            source = condition if same else prior.condition(task.source_prompt)
         z_src = self.encode(2 * flat[None] - 1)
-        start = EDIT if task.strength is None else task.strength
-        levels = flow_shifted(prior.schedule, count, start=start)
-        target, origin = cfg(prior, condition, null, scale), prior.decode(z_src)
-        steps = anchored_edit(target, source, z_src, levels, rng, by=conditional(prior, condition))
-        for step in steps:
+        edit, origin = method("edit", "default"), prior.decode(z_src)
+        negative = task.negative_prompt is not None
+        prompts = [(task.source_prompt or "", task.prompt or "")]
+        inputs = EditInputs(
+            prior, z_src, condition, source, null, rng, prompts=prompts, negative=negative
+        )
+        strength = edit.settings["strength"] if task.strength is None else task.strength
+        given = {"num_inference_steps": count, "guidance_scale": scale, "strength": strength}
+        for step in edit.start(inputs, {**edit.settings, **given})[0]:
             yield step, assemble(flat, prior.decode(step.z0), origin, self.fit)
 
     def optimized(self, graphic: VectorGraphic, energy: Energy) -> tuple[Drawing, Iterator[Step]]:
@@ -110,8 +117,8 @@ class Sampling:
         return drawing, vectorize(self._guided(), drawing, self._levels(), rng, spread=spread)
 
     def _levels(self) -> list[Level]:
-        given = self.task.strength if self.task.kind == "picture" else None
-        start, steps = START if given is None else given, self.task.num_inference_steps
+        start, steps = self.task.strength, self.task.num_inference_steps
+        start = START if start is None else start
         # spaced as if they went on to 0, but the last ones are left out
         spaced = math.ceil(steps / max(1 - END / start, 0.5))
         return flow_shifted(self.prior.schedule, spaced, start=start)[:steps]
@@ -121,8 +128,7 @@ class Sampling:
         null = prior.condition(task.negative_prompt)
         if not (task.prompt or "").strip():
             return conditional(prior, null)
-        given = task.guidance_scale if task.kind == "picture" else None
-        scale = scale_for(prior, given, 1.0)
+        scale = scale_for(prior, task.guidance_scale, 1.0)
         return cfg(prior, prior.condition(task.prompt), null, scale)
 
 
