@@ -16,7 +16,7 @@ CHANGED = 8 / 255
 """Least change of a pixel that counts as one."""
 
 
-def drawn(x: Tensor, source: Tensor) -> dict[str, float]:
+def drawn(x: Tensor, source: Tensor, where: Tensor | None = None) -> dict[str, float]:
     """Crispness, flatness and width of edges where a picture differs from its source.
 
     The first two are divided by the source's own, over all of it, so that 1 is as crisp and as flat
@@ -25,8 +25,9 @@ def drawn(x: Tensor, source: Tensor) -> dict[str, float]:
     Args:
         x: the result, (3, h, w) in [0, 1].
         source: what it was made from.
+        where: (h, w), the pixels that count, such as a hole; those that changed if left out.
     """
-    where = changed(x, source)
+    where = changed(x, source) if where is None else where
     where = where if bool(where.any()) else None
     return {
         "crispness": crispness(x, where) / max(crispness(source), 1e-6),

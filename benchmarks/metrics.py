@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.edges import STRONG
 from benchmarks.judge import Judge
 from dreamsampler.files import InputError
 from dreamsampler.images.picture import open_picture
@@ -84,6 +85,32 @@ def seam(picture: Tensor, hole: Tensor) -> float:
         middle, before, after = (steps.narrow(axis, i, count - 2) for i in (1, 0, 2))
         measured.append((middle - (before + after) / 2)[crossing.narrow(axis, 1, count - 2)])
     return torch.cat(measured).mean().item()
+
+
+def tone(picture: Tensor, hole: Tensor) -> float:
+    """By how much colors differ more across the edge of a hole than elsewhere outside of it.
+
+        mean of |b - a| over pairs across the edge, less the mean over pairs outside; both of
+        those pairs alone that differ by up to 32/255: larger steps are where a thing ends
+
+    a and b are means of n pixels that lie beside each other in a row or column, n a 32nd of the
+    side; |.| is the largest of the three colors. Unlike `seam` it sees a hole whose edge was
+    smoothed. 0 if no pair differs by so little.
+    """
+    n = max(1, round((picture.shape[1] * picture.shape[2]) ** 0.5 / 32))
+    across, outside = [torch.zeros(0)], [torch.zeros(0)]
+    for size in ((n, 1), (1, n)):
+        axis = size.index(n) + 1
+        (a, b), (before, after) = (
+            (mean.narrow(axis, 0, mean.shape[axis] - n), mean.narrow(axis, n, mean.shape[axis] - n))
+            for mean in (functional.avg_pool2d(x[None], size, 1)[0] for x in (picture, hole))
+        )
+        step = (b - a).abs().amax(0)
+        small, both, differ = step <= STRONG, before + after, (before - after).abs()
+        across.append(step[small & (differ[0] == 1)])
+        outside.append(step[small & (both[0] == 0)])
+    means = [torch.cat(steps).mean().nan_to_num().item() for steps in (across, outside)]
+    return means[0] - means[1] if len(torch.cat(across)) else 0.0
 
 
 def preservation(x: Tensor, source: Tensor, ground: Tensor) -> dict[str, float]:

@@ -12,8 +12,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from benchmarks.edges import drawn
 from benchmarks.judge import WEIGHTS
-from benchmarks.metrics import named, read, seam
+from benchmarks.metrics import named, read, seam, tone
 from benchmarks.protocol import HERE, Item, Protocol, digest_of, listed, spread
 from benchmarks.records import Records, Result, Row
 from benchmarks.report import EVALUATIONS, Column, Page, page_of, seconds
@@ -31,7 +32,7 @@ RECORDED: dict[str, dict[str, Any]] = {
     "treg": {"by": "treg", "steps": 50, "scale": 7.5},
     "flowdps": {"by": "flowdps", "steps": 28, "scale": 2.0},
     "paper": {"preset": "paper"},
-    "default": {"preset": "default"},
+    "anchored": {"preset": "default"},
 }
 """Published settings of rows where records name other ones than the registry."""
 TUNED = {
@@ -80,6 +81,10 @@ class Inpainting(Suite):
         Column("top-5", "top-5 %", ".0f", 100),
         Column("outside", "outside bit for bit %", ".0f", 100),
         Column("seam", "seam of 255, 0 is none", ".2f", 1, None),
+        Column("tone", "tone of 255, 0 is none", ".2f", 1, None),
+        Column("crispness", "crispness", ".2f"),
+        Column("flatness", "flatness", ".2f"),
+        Column("edge width", "edge width, px", ".2f", 1, False),
         EVALUATIONS,
         seconds(".1f"),
     )
@@ -88,7 +93,7 @@ class Inpainting(Suite):
         """Published settings, and tuned ones below them."""
         rows: list[Row] = []
         for key, each in METHODS.items():
-            kind = "ours" if key in ("paper", "default") else "published"
+            kind = "ours" if key in ("paper", "anchored", "default") else "published"
             rows.append(Row(key, each.title, kind, RECORDED.get(key, settings_of(each))))
             rows += [TUNED[key]] if key in TUNED else []
         return rows
@@ -103,12 +108,18 @@ class Inpainting(Suite):
             run = task.start(self.prior)
             inputs = replace(run.inputs, rng=generators([item.seed]))
             method = METHODS[row.key.removesuffix("-tuned")]
+            run.toned = method.toned
             run.begin(*start(method, inputs, row.settings))
             picture = run.run().pictures()[0]
         outside = hole[0] == 0
         same = torch.equal(_bytes(picture)[:, outside], _bytes(x)[:, outside])
         measured = named(self.judge, picture, item.target)
-        measured |= {"outside": float(same), "seam": 255 * seam(picture, hole)}
+        measured |= drawn(picture, x, hole[0] > 0)
+        measured |= {
+            "outside": float(same),
+            "seam": 255 * seam(picture, hole),
+            "tone": 255 * tone(picture, hole),
+        }
         return Result(measured, spent.evaluations, spent.seconds, picture)
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:

@@ -120,7 +120,7 @@ def test_recipes_of_version_0_1_0_are_replayed(cli, picture):
             "edit.png",
         ),
         "edit of preset paper": (*edited, "--method", "dreamsampler", *FEW, "-o", "paper.png"),
-        "inpaint": (*painted, *FEW, "-o", "inpaint.png"),
+        "inpaint": (*painted, *FEW, *first, "-o", "inpaint.png"),
         "restore": (*restored, *FEW, "-o", "restore.png"),
         "vectorize": ("vectorize", picture, *DRAW, "-o", "vectorize.svg"),
         "reconstruct": (

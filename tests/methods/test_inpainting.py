@@ -17,7 +17,7 @@ from dreamsampler.maths import (
     conjugate_gradient,
     generators,
 )
-from dreamsampler.methods.inpaint.default import anchored_inpainting
+from dreamsampler.methods.inpaint.anchored import anchored_inpainting
 from dreamsampler.methods.inpaint.dreamsampler import consistent, dreamsampler_inpainting, prompted
 from dreamsampler.methods.published import paper_levels
 from dreamsampler.operators import Mask

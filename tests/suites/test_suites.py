@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.metrics import CEILING, background, preservation, psnr, seam, ssim
+from benchmarks.metrics import CEILING, background, preservation, psnr, seam, ssim, tone
 from benchmarks.protocol import FROZEN, HERE, Item, Protocol, frozen
 from benchmarks.records import Records, Result, Row
 from benchmarks.report import Column, against_front, label, paired, table
@@ -204,6 +204,19 @@ def test_a_seam_is_a_step_beyond_those_beside_it():
     ramp = torch.linspace(0, 1, 16).expand(3, 16, 16)
     assert abs(seam(ramp, hole)) < 1e-6
     assert seam(ramp + 0.2 * hole, hole) == pytest.approx(0.2, abs=0.05)
+
+
+def test_tone_sees_a_hole_of_another_shade_but_not_another_thing():
+    hole = torch.zeros(1, 64, 64)
+    hole[:, 16:48, 20:44] = 1
+    ground = torch.full((3, 64, 64), 0.4)
+    soft = torch.nn.functional.avg_pool2d(hole[None], 5, 1, 2)[0]
+    assert tone(ground, hole) == 0 == tone(ground + 0.5 * hole, hole)
+    assert tone(ground + 0.08 * hole, hole) == pytest.approx(0.08, abs=1e-4)
+    assert 0.02 < tone(ground + 0.08 * soft, hole) < 0.08, "a smoothed edge"
+    ramp = torch.linspace(0, 1, 64).expand(3, 64, 64)
+    assert abs(tone(ramp, hole)) < 0.02, "no more than elsewhere"
+    assert tone(ground, torch.ones(1, 64, 64)) == 0, "no edge"
 
 
 def test_the_background_is_what_has_the_color_of_the_border_but_near_the_object():

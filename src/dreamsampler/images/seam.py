@@ -23,7 +23,9 @@ def seam_width(size_hw: tuple[int, int]) -> float:
     return WIDTH * (size_hw[0] * size_hw[1]) ** 0.5
 
 
-def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tensor:
+def healed(
+    source: Tensor, painted: Tensor, mask: Tensor, width: float, step: float = STEP
+) -> Tensor:
     """The painted picture, shifted along the edge of the hole to meet the source there.
 
         laplace c = 0   in the band of the hole that is at most `width` deep,
@@ -32,7 +34,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         painted + (1 - smoothstep((depth - 1) / width)) c,   depth = 1 next to the edge
 
     The second line is seen from q inside, where p is its neighbor outside; small(x) is x up to
-    24/255 and 0 above, so that small steps of the painting across the edge vanish.
+    `step` and 0 above, so that small steps of the painting across the edge vanish.
 
     The mismatch along the edge fades into the hole. A crossfade would show, in the same band, what
     was to be painted over; this shows only the colors of the edge itself, drawn inward. Nothing
@@ -42,6 +44,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         source: (3, h, w) in [0, 1].
         mask: (1, h, w) in [0, 1]; the hole is where it is above 0.
         width: in pixels, >= 0; 0 changes nothing.
+        step: the largest step that is not meant.
 
     Returns:
         (3, h, w) in [0, 1], equal to `painted` outside of the band.
@@ -53,7 +56,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     deepest = round(width)
     if deepest < 1 or not bool(hole.any()) or bool(hole.all()):
         return painted
-    box = _around(hole)
+    box = around(hole)
     inside = hole[box].to(painted.dtype)[None, None]
     depth = _depth(inside, deepest)
     band = inside * (depth <= deepest)
@@ -65,7 +68,7 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
         return band * (degree * c - _neighbors(band * c))
 
     guess = band * spread(gap, 1 - inside)  # near enough that few steps are left
-    right_side = band * (_neighbors(gap) - _steps(theirs, inside))
+    right_side = band * (_neighbors(gap) - _steps(theirs, inside, step))
     c = conjugate_gradient(system, right_side, guess, steps=STEPS, tol=1e-3)
     part = ((depth - 1) / deepest).clamp(0, 1)
     fade = 1 - part * part * (3 - 2 * part)
@@ -74,10 +77,10 @@ def healed(source: Tensor, painted: Tensor, mask: Tensor, width: float) -> Tenso
     return torch.where(hole, whole.clamp(0, 1), painted)
 
 
-def _steps(painted: Tensor, inside: Tensor) -> Tensor:
+def _steps(painted: Tensor, inside: Tensor, most: float) -> Tensor:
     """The small steps from all neighbors outside, summed; (3, 1, h, w).
 
-    Small are those up to STEP in all three colors.
+    Small are those up to `most` in all three colors.
     """
     total = torch.zeros_like(painted)
     for axis in (2, 3):
@@ -85,7 +88,7 @@ def _steps(painted: Tensor, inside: Tensor) -> Tensor:
             outside = 1 - inside.roll(way, axis)
             outside.select(axis, 0 if way == 1 else -1).zero_()  # beyond the rim is nothing
             step = painted - painted.roll(way, axis)
-            total += outside * step * (step.abs().amax(0, keepdim=True) <= STEP)
+            total += outside * step * (step.abs().amax(0, keepdim=True) <= most)
     return total
 
 
@@ -106,13 +109,13 @@ def _depth(inside: Tensor, deepest: int) -> Tensor:
     return depth
 
 
-def _around(hole: Tensor) -> tuple[slice, slice]:
-    """Rows and columns of the hole and the pixels next to it."""
+def around(hole: Tensor, margin: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a hole, (h, w), and the pixels next to it."""
     spans: list[slice] = []
     for axis in (1, 0):
         marked = hole.any(axis).nonzero()
         first, last = int(marked[0]), int(marked[-1])
-        spans.append(slice(max(first - 1, 0), last + 2))
+        spans.append(slice(max(first - margin, 0), last + 1 + margin))
     return spans[0], spans[1]
 
 

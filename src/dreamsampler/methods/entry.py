@@ -42,6 +42,7 @@ class Method:
         reference: whether the model must take the source as a reference picture; it answers with a
             whole one.
         keeps_pixels: whether pixels of the source that did not change are put back at the end.
+        toned: whether colors of a painted hole are shifted at the end to meet those around it.
 
     Example:
         >>> from dreamsampler.methods.registry import method
@@ -66,6 +67,7 @@ class Method:
     linear: bool = False
     reference: bool = False
     keeps_pixels: bool = True
+    toned: bool = False
 
     def load(self) -> Callable[[Any, Mapping[str, Any]], Steps]:
         """The function: (inputs, settings) -> (iterator of steps, number of steps)."""

@@ -20,6 +20,7 @@ from dreamsampler.guidance import (
 )
 from dreamsampler.guidance.negation import check_two_prompts
 from dreamsampler.images.fit import Fit
+from dreamsampler.images.tone import toned
 from dreamsampler.maths import Denoiser, Latent, Level, Rng, Step
 from dreamsampler.models.prior import Condition, Prior
 from dreamsampler.operators import Mask
@@ -159,6 +160,14 @@ class InpaintInputs:
         if len(set(self.prompts)) == 1:
             return guided[0]
         return regional(guided, [self.cells(mask) for mask in self.masks])
+
+    def toned(self, z0: Latent) -> Tensor:
+        """What latents show, on the model's canvas; in the holes colors are shifted (`toned`)."""
+        source = self.fit.down(self.x[None])[0] / 2 + 0.5
+        hole = self.fit.mask_to_latent(self.mask, 1, touched=True)[0]
+        painted = self.prior.decode(z0).clamp(-1, 1) / 2 + 0.5
+        depths = (1, max(1, self.prior.factor // 2))  # cells hole in part blur what is beside it
+        return 2 * torch.stack([toned(source, x.to(source), hole, depths) for x in painted]) - 1
 
     def _decode(self, z: Latent) -> Tensor:
         return self.fit.up(self.prior.decode(z), clamp=False)

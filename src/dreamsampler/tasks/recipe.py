@@ -48,8 +48,9 @@ def upgrade(recipe: Mapping[str, Any]) -> dict[str, Any]:
     if "preset" in known and found["method"] == "paper":
         found["method"] = "dreamsampler"
     settings = recipe.get("settings")
-    plain_edit = recipe.get("task") == "edit" and found.get("method") == "default"
-    if plain_edit and isinstance(settings, dict) and "redraw" not in settings:
+    plain = recipe.get("task") in ("edit", "inpaint") and found.get("method") == "default"
+    plain = plain and not found.get("remove")
+    if plain and isinstance(settings, dict) and "redraw" not in settings:
         found["method"] = "anchored"  # which was the default
     words = found.get("regularize")
     if isinstance(words, str):

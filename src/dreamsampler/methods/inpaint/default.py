@@ -1,76 +1,64 @@
-"""The default inpainting: denoise the hole, keep its surroundings and their noise."""
+"""The default inpainting: draw the hole, meet the colors around it, draw it again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
 
-from dreamsampler.generators import LatentVariable
-from dreamsampler.maths import Denoiser, Estimate, Latent, Level, Rng, Step, draw, fresh
+from dreamsampler.maths import Latent, Level, Step
+from dreamsampler.methods.inpaint.anchored import anchored_inpainting, strengths
 from dreamsampler.methods.inputs import InpaintInputs, Settings, Steps
-from dreamsampler.samplers import dream, flow_shifted
+from dreamsampler.samplers import flow_shifted
 
 
-def anchored_inpainting(
-    denoise: Denoiser,
-    z_src: Latent,
-    strength: Tensor,
-    levels: Sequence[Level],
-    rng: Rng,
-    share: Callable[[Level, Level], float] | float = 0.0,
+def toned_inpainting(
+    inputs: InpaintInputs,
+    first: Sequence[Level],
+    second: Sequence[Level],
+    scale: float,
+    fresh: float,
 ) -> Iterator[Step]:
-    """Denoise the hole; its surroundings stay the source.
+    """`anchored_inpainting` at the first levels; its hole, `toned`, drawn again at the second ones.
 
-        free = strength > 0 and strength >= u,      u = sigma / (alpha + sigma)
-        z0   = z0(z) where free, z_src elsewhere
-        eps  = eps(z) where free, the noise it had elsewhere,   renewed by a share k
+        x' = D(z0) + c in the hole, the source elsewhere;    z0' = z0(alpha E(x') + sigma n)
 
-    What is known keeps its own noise, so its noisy latent is one that the model was trained on, and
-    the hole is drawn to fit it. There is no inversion, no gradient and no autoencoder in the loop.
-    A cell of strength 1 is free from the first level; one of strength 0.5 where half of the flow's
-    way to noise is left, so that it keeps the larger shapes of the source, as an edit of that
-    strength does.
+    A model draws a thing in the colors that it knows, not in those of this picture, and strong
+    guidance makes them more glaring. The shift c makes colors that meet at the hole's edge agree,
+    and what is drawn again from there fits them.
 
     Args:
-        denoise: guided by the prompt of the hole (`regional` for several).
-        strength: (1 or b, 1, h, w) at latent size, in [0, 1]; 0 stays, 1 is painted anew.
-        levels: falling, from noise.
-        share: k, a number or a function (level, next level) -> k; fresh noise lets the hole and
-            its surroundings agree again, at the cost of detail.
+        first: falling, from noise.
+        second: falling from below those; none leaves the first painting as it is.
+        scale: w of the first levels; the second ones have 1 + (w - 1) / 4.
+        fresh: share of the noise that is renewed at the first levels.
 
-    Source: Avrahami, Fried & Lischinski, "Blended latent diffusion", SIGGRAPH 2023
-    (arXiv:2206.02779), algorithm 1, with the noise of what is known held; Levin & Fried,
-    "Differential diffusion" (arXiv:2306.00950) for strengths between. Measured in the inpainting
-    suite of the benchmarks.
+    Source: ours; the first part is blended latent diffusion's (arXiv:2206.02779), the second SDEdit
+    (arXiv:2108.01073) of a composite.
     """
-    strength = strength.to(z_src)
-    renew = fresh(share, rng)
+    strength, z0 = strengths(inputs), inputs.z_src
+    painting = anchored_inpainting(inputs.denoise(scale), z0, strength, first, inputs.rng, fresh)
+    for step in painting:
+        z0 = step.z0
+        yield step
+    if second:
+        with torch.no_grad():
+            met = _met(inputs, z0)
+        denoise = inputs.denoise(1 + (scale - 1) / 4)
+        yield from anchored_inpainting(denoise, met, strength, second, inputs.rng)
 
-    def free(level: Level) -> Tensor:
-        return (strength > 0) & (strength >= min(level.flow, 1.0))
 
-    def surround(z0: Latent, step: Step) -> Latent:
-        return torch.where(free(step.level), z0, z_src)
-
-    def renoise(step: Step, following: Level) -> Latent:
-        eps = torch.where(free(step.level), step.estimate.eps, step.noise)
-        return renew(replace(step, estimate=Estimate(step.estimate.z0, eps)), following)
-
-    eps = draw(z_src, rng)
-    return dream(denoise, LatentVariable(z_src), levels, eps, regularize=surround, renoise=renoise)
+def _met(inputs: InpaintInputs, z0: Latent) -> Latent:
+    """The painting, toned inside the hole and the source elsewhere, encoded."""
+    hole = inputs.fit.mask_to_latent(inputs.mask, 1, touched=True)
+    source = inputs.fit.down(inputs.x[None])
+    return inputs.prior.encode(torch.where(hole > 0, inputs.toned(z0), source))
 
 
 def run(inputs: InpaintInputs, settings: Settings) -> Steps:
-    """As registered.
-
-    The strength of a cell is its mean, times the share of it that is hole: a cell that the hole
-    only touches is freed late, when shapes are settled, so that they stay inside the hole.
-    """
+    """As registered: the second levels are those up to flow time `redraw`."""
     levels = flow_shifted(inputs.prior.schedule, settings["num_inference_steps"])
-    mask, denoise = inputs.mask, inputs.denoise(settings["guidance_scale"])
-    strength = inputs.cells(mask) * inputs.cells((mask > 0).to(mask))
-    how = strength, levels, inputs.rng, settings["fresh"]
-    return anchored_inpainting(denoise, inputs.z_src, *how), len(levels)
+    second = [level for level in levels[1:] if level.flow <= settings["redraw"] + 1e-6]
+    first = levels[: len(levels) - len(second)]
+    how = settings["guidance_scale"], settings["fresh"]
+    return toned_inpainting(inputs, first, second, *how), len(levels)

@@ -9,9 +9,18 @@ METHODS: tuple[Method, ...] = (
     _method(
         "default",
         "DreamSampler",
+        {"num_inference_steps": 20, "guidance_scale": 5.0, "fresh": 0.5, "redraw": 0.4},
+        OURS,
+        "begin with it: colors that meet those around the hole",
+        40,
+        toned=True,
+    ),
+    _method(
+        "anchored",
+        "DreamSampler, anchored",
         {"num_inference_steps": 20, "guidance_scale": 5.0, "fresh": 0.5},
         OURS,
-        "begin with it",
+        "the default up to version 0.2.0, whose holes may show by their tone",
         40,
     ),
     _method(

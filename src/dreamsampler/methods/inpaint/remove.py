@@ -9,7 +9,7 @@ import torch
 from dreamsampler.guidance import conditional
 from dreamsampler.images.exemplar import exemplar
 from dreamsampler.maths import Estimate, Latent, Level
-from dreamsampler.methods.inpaint.default import anchored_inpainting
+from dreamsampler.methods.inpaint.anchored import anchored_inpainting
 from dreamsampler.methods.inputs import InpaintInputs, Settings, Steps
 from dreamsampler.methods.restore.dpir import LEAST, falling, plug_and_play
 

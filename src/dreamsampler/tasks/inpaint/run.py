@@ -13,7 +13,8 @@ from dreamsampler.guidance import shares
 from dreamsampler.images.crop import Window, extent
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.picture import Picture, composite, open_picture
-from dreamsampler.images.seam import healed, jump, seam_width
+from dreamsampler.images.seam import STEP, healed, jump, seam_width
+from dreamsampler.images.tone import GAP
 from dreamsampler.maths import Latent, generators
 from dreamsampler.methods.inputs import InpaintInputs
 from dreamsampler.models.familiar import warn_strange
@@ -33,11 +34,13 @@ class InpaintRun(Run[InpaintOptions]):
         mask: all holes, their sum.
         window: the part of the canvas that the model sees.
         inputs: what the method got.
+        toned: whether colors of the painting are shifted to meet those around the hole.
     """
 
     def __init__(self, task: InpaintOptions, model: Prior) -> None:
         super().__init__(task, model, [task.seed + i for i in range(task.num_images)])
         self.source = open_picture(task.image)
+        self.toned: bool = task.chosen.toned
         self._canvas, holes = _opened(task, self.source)
         self.masks: list[Tensor] = shares(holes)
         self.mask: Tensor = torch.stack(self.masks).sum(0).clamp(0, 1)
@@ -105,10 +108,11 @@ class InpaintRun(Run[InpaintOptions]):
 
     def _assembled(self, z0: Latent) -> Tensor:
         """What was painted, healed along its edge, under the mask, in the window, in the canvas."""
-        painted = self.fit.up(self.model.decode(z0).clamp(-1, 1))[0]
-        given = self.task.feather
+        seen = self.inputs.toned(z0) if self.toned else self.model.decode(z0).clamp(-1, 1)
+        painted, given = self.fit.up(seen)[0], self.task.feather
         width = seam_width((self.window.height, self.window.width)) if given is None else given
-        met = healed(self._shown, painted.to(self._shown), self._hole, width)
+        step = GAP if self.toned else STEP
+        met = healed(self._shown, painted.to(self._shown), self._hole, width, step)
         mixed = composite(self._shown, met, self._hole)
         flat = self.window.paste(self.canvas.flat(), mixed)
         return torch.where(self.mask == 0, self.canvas.rgb, self.canvas.unflat(flat))
