@@ -14,7 +14,7 @@ DRAWN = [
     ("with the model", "blurred.png", {"operator": "blur(sigma=3)", "prompt": "cat face"}),
     ("from a sharp picture", cat, {}),
     ("from a prompt", None, {"prompt": "fox on a light blue background"}),
-    ("the SVG file edited", "1.svg", {"source_prompt": "cat face", "prompt": "dog face"}),
+    ("an SVG file edited", "examples/apple.svg", {"prompt": "green apple"}),
 ]
 model = ds.from_pretrained()
 cells = [Cell(Image.open("blurred.png").resize((192, 192)), "blurred and noisy")]

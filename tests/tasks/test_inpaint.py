@@ -416,3 +416,15 @@ def test_one_value_and_a_sequence_of_one_are_the_same_task(face, mask):
     assert one == quick(face, mask_image=[mask], prompt=["dog"])
     assert one.prompt == ("dog",)
     assert one.inputs() == [face, mask]
+
+
+def test_what_lies_under_the_hole_leaves_no_trace(prior):
+    """Two pictures that differ there alone give one result, also where the model sees less."""
+    whole = np.repeat(np.repeat(colors(), 3, 0), 3, 1)
+    hole = np.repeat(np.repeat(box(), 3, 0), 3, 1)
+    results = []
+    for under in (0, 255):
+        picture = np.where(hole[..., None] > 0, np.uint8(under), whole)
+        task = quick(Image.fromarray(picture), mask_image=Image.fromarray(hole), size=64)
+        results.append(np.asarray(task(prior).images[0]))
+    assert np.array_equal(*results)

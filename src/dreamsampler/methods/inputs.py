@@ -163,7 +163,7 @@ class InpaintInputs:
 
     def toned(self, z0: Latent) -> Tensor:
         """What latents show, on the model's canvas; in the holes colors are shifted (`toned`)."""
-        source = self.fit.down(self.x[None])[0] / 2 + 0.5
+        source = self.fit.down(self.filled[None])[0] / 2 + 0.5  # nothing of the hole beside it
         hole = self.fit.mask_to_latent(self.mask, 1, touched=True)[0]
         painted = self.prior.decode(z0).clamp(-1, 1) / 2 + 0.5
         depths = (1, max(1, self.prior.factor // 2))  # cells hole in part blur what is beside it

@@ -51,7 +51,7 @@ def toned_inpainting(
 def _met(inputs: InpaintInputs, z0: Latent) -> Latent:
     """The painting, toned inside the hole and the source elsewhere, encoded."""
     hole = inputs.fit.mask_to_latent(inputs.mask, 1, touched=True)
-    source = inputs.fit.down(inputs.x[None])
+    source = inputs.fit.down(inputs.filled[None])
     return inputs.prior.encode(torch.where(hole > 0, inputs.toned(z0), source))
 
 
