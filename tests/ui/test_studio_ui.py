@@ -240,10 +240,10 @@ def test_an_svg_file_goes_in_without_its_scripts(visit, tmp_path):
     choose(page, icon)
     assert page.locator("#mode-vectorize").get_attribute("aria-selected") == "true"
     prompt(page, "prompt", "green square")
-    options(page, num_inference_steps=2, fit_steps=3, update_steps=2)
+    options(page, num_inference_steps=2)
     run(page)
     text = download(page, "Download").read_text()
-    assert 'viewBox="0 0 64 64"' in text
+    assert "<path" in text and "alert" not in text  # a file with scripts is written anew
     assert "alert" not in page.locator(".drawing").inner_html()
 
 
