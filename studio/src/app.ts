@@ -295,12 +295,12 @@ export class App {
   }
 
   async run(): Promise<void> {
-    if (this.running) return;
+    if (this.running) return this.form.fail("Another run is under way: wait for it, or cancel it.", null);
     this.form.fail(null, null);
+    if (this.form.undecided) return this.form.fail("Choose what happened to the picture.", "operator");
     this.tell(null);
     this.form.busy(true);
-    this.running = "starting";
-    this.busy.begin("Sending");
+    this.busy.begin(this.running = "Sending");
     try {
       const values = await requestOf(this.form, this.source, this.brushes, this.expander);
       const { id } = await api.start(this.mode.task.name, values);

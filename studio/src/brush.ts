@@ -46,7 +46,7 @@ export class Brushes implements Painter {
     };
     const range = (label: string, value: number, oninput: () => void, title: string) =>
       h("input", { type: "range", min: 0, max: 1, step: 0.01, value, "aria-label": label, title, oninput });
-    this.slider = range("Brush size", 0.6, () => this.setSize(Number(this.slider.value)), "Brush size ([ and ])");
+    this.slider = range("Brush size", 0.7, () => this.setSize(Number(this.slider.value)), "Brush size ([ and ])");
     this.soft = range("Brush softness", 0, () => (this.softness = Number(this.soft.value)), "Softness ({ and })");
     this.choose = h("input", { type: "file", accept: "image/*", class: "away", tabindex: -1, "aria-hidden": "true", onchange: () => this.upload() });
     const { brush, eraser, undo, redo, fill, invert, clear, mask } = this.buttons;
@@ -57,7 +57,7 @@ export class Brushes implements Painter {
       h("label", { class: "mini" }, h("span", {}, "Soft"), this.soft),
       undo, redo, fill, invert, clear, mask, this.choose,
     );
-    this.setSize(0.6);
+    this.setSize(0.7);
     this.sync();
   }
 

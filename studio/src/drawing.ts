@@ -10,6 +10,8 @@ const ATTRIBUTES = /^(viewBox|width|height|d|points|x|y|x1|y1|x2|y2|cx|cy|r|rx|r
 export function readDrawing(text: string): SVGSVGElement | null {
   const root = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
   if (root.localName !== "svg") return null;
+  for (const sheet of root.querySelectorAll("style")) applyRules(root, sheet.textContent ?? "");
+  for (const each of [root, ...root.querySelectorAll("[style]")]) declare(each, each.getAttribute("style") ?? "");
   const svg = copy(root) as SVGSVGElement;
   if (!svg.getAttribute("viewBox")) {
     svg.setAttribute("viewBox", `0 0 ${parseFloat(root.getAttribute("width") ?? "") || 100} ${parseFloat(root.getAttribute("height") ?? "") || 100}`);
@@ -18,6 +20,24 @@ export function readDrawing(text: string): SVGSVGElement | null {
   svg.removeAttribute("height");
   svg.setAttribute("preserveAspectRatio", "none");
   return svg;
+}
+
+/** The page allows no styles inside of drawings: what they declare becomes attributes. */
+function declare(element: Element, text: string): void {
+  for (const [, name, value] of text.matchAll(/([\w-]+)\s*:\s*([^;]+)/g)) {
+    if (ATTRIBUTES.test(name)) element.setAttribute(name, value.replace("!important", "").trim());
+  }
+}
+
+/** Simple rules of a style sheet, in their order; what a browser cannot select is left out. */
+function applyRules(root: Element, sheet: string): void {
+  for (const [, selector, text] of sheet.replace(/\/\*[^]*?\*\//g, "").matchAll(/([^{}@]+)\{([^{}]*)\}/g)) {
+    try {
+      for (const each of root.querySelectorAll(selector.trim())) declare(each, text);
+    } catch {
+      continue;
+    }
+  }
 }
 
 function copy(from: Element): Element {

@@ -180,6 +180,11 @@ export class Form {
     }
   }
 
+  /** Whether it must be said what happened to the picture, and is not. */
+  get undecided(): boolean {
+    return this.mode.key === "restore" && this.degradation?.values().operator === null;
+  }
+
   busy(on: boolean): void {
     this.go.disabled = on;
     this.go.textContent = on ? "Working …" : this.mode.verb;

@@ -224,7 +224,7 @@ export class Stage {
   private paints(): boolean {
     const { painter } = this;
     if (!painter?.active || this.spaced || !this.size.width) return false;
-    return this.shown === "source" || (painter.adopts && this.shown === "result");
+    return this.shown !== "split";
   }
 
   private setSpaced(on: boolean): void {
@@ -248,7 +248,8 @@ export class Stage {
     this.fingers.set(event.pointerId, this.at(event));
     if (this.fingers.size > 1) this.stopPainting();
     else if (this.paints() && event.button === 0) {
-      if (this.shown === "result") this.painter!.adopt();
+      if (this.shown === "result" && this.painter!.adopts) this.painter!.adopt();
+      else this.show("source"); // what is painted over is the source
       this.painting = true;
       this.painter!.start(toPicture(this.view, this.at(event)), pressure(event));
     } else this.el.classList.add("grabbing");

@@ -247,6 +247,22 @@ def test_an_svg_file_goes_in_without_its_scripts(visit, tmp_path):
     assert "alert" not in page.locator(".drawing").inner_html()
 
 
+def test_a_drawing_has_the_colors_that_its_file_declares(visit, tmp_path):
+    page, icon = visit("vectorize"), tmp_path / "icon.svg"
+    icon.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><style>.a{fill:#0a6}</style>'
+        '<rect class="a" width="64" height="30"/><path style="fill:#f51" d="M0 34h64v30H0z"/></svg>'
+    )
+    choose(page, icon)
+    prompt(page, "prompt", "green square")
+    options(page, num_inference_steps=1, strength=0.05)
+    run(page)
+    fills = page.locator(".drawing").evaluate(
+        "e => [...e.querySelectorAll('rect, path')].map((each) => getComputedStyle(each).fill)"
+    )
+    assert fills and "rgb(0, 0, 0)" not in fills, fills
+
+
 def test_a_scene_is_turned(visit, shot):
     page = visit("reconstruct")
     page.locator(".try", has_text="Toy duck").click()

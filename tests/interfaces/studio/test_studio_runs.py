@@ -340,7 +340,7 @@ def test_the_findings_of_a_run_are_sentences(studio, picture):
     assert {"residual", "residual expected"} <= {each["name"] for each in run["numbers"]}
     mask = visitor.upload(("mask.png", png((48, 40), 255)))
     run = visitor.run("inpaint", **{**QUICK, "image": values["image"], "mask_image": [mask]})
-    assert run["words"] == ["Painted 100 % of the picture; no visible edge."]
+    assert run["words"] == ["Painted 100 % of the picture."]
     assert len(run["notes"]) == 1  # that nothing is left
     report = {"residual": 0.02, "residual_expected": 0.01, "operator": "blur(sigma=2.5)"}
     assert sentences({"task": "restore", "report": report, "studio": {"sure": 0.995}}) == [

@@ -103,13 +103,13 @@ def sentences(recipe: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> sentences({"task": "inpaint", "report": {"painted": 0.34, "edge": 0.02}})
-        ['Painted 34 % of the picture; no visible edge.']
+        ['Painted 34 % of the picture.']
     """
     report, more = recipe.get("report", {}), recipe.get("studio", {})
     found: list[str] = []
     if "painted" in report:
-        edge = "no visible edge" if more.get("seam", 0.0) < SEAM else "its edge may be seen"
-        found.append(f"Painted {_percent(report['painted'])} of the picture; {edge}.")
+        edge = "" if more.get("seam", 0.0) < SEAM else "; its edge may be seen"
+        found.append(f"Painted {_percent(report['painted'])} of the picture{edge}.")
     elif recipe.get("task") == "edit" and "changed" in more:
         found.append(f"Changed {_percent(more['changed'])} of the picture.")
     if "kept" in report:

@@ -36,7 +36,7 @@ class VectorizeOptions(OperatorTask):
     noise: float | Literal["auto"] = "auto"
     """standard deviation of its noise, as a share of white; auto measures it"""
     prompt: str | None = None
-    """what the picture shows; of an SVG file, what it should show"""
+    """what the drawing should show; of a picture, what it shows"""
     source_prompt: str | None = None
     """what the SVG file shows now; naming it keeps more of it"""
     negative_prompt: str | None = None
