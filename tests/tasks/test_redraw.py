@@ -5,6 +5,8 @@ import torch
 
 from dreamsampler.generators.vector import Scene, areas, crosses_itself, rasterize, stacked
 from dreamsampler.generators.vector.regions import SMALLEST
+from dreamsampler.tasks import Vectorize
+from dreamsampler.tasks.vectorize.initialize import open_source
 from dreamsampler.tasks.vectorize.redraw import redrawn
 
 SIDE = 256
@@ -87,3 +89,12 @@ def test_a_shift_of_a_border_and_shading_are_no_changes(share):
     x = torch.linspace(-share, share, SIDE)
     _, found = apply((picture + x).clamp(0, 1), own)
     assert (found.colors, found.removed, found.new.paths) == ({}, set(), 0)
+
+
+def test_a_file_of_very_many_paths_is_refused_before_memory_is_taken(tmp_path):
+    file = tmp_path / "map.svg"
+    paths = '<rect width="1" height="1"/>' * 1001
+    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{paths}</svg>')
+    with pytest.raises(ValueError, match=r"map\.svg has 1001 paths, too many .* smaller size"):
+        open_source(Vectorize(file, prompt="a map"))
+    assert open_source(Vectorize(file, prompt="a map", size=256))[1].scene.paths == 1001

@@ -114,6 +114,10 @@ def test_title_and_recipe_take_the_place_of_older_ones(tmp_path):
         ('<image href="https://example.org/a.png"/>', "<image>"),
         ("<style>@import 'x.css';</style>", "@import"),
         ('<rect fill="url(http://example.org/#a)" width="9" height="9"/>', "url"),
+        ('<rect fill="&#117;rl(http://example.org/#a)" width="9" height="9"/>', "url"),
+        ("<style>.a{fill:u\\72l(x)}</style>", "\\\\"),
+        ("<?xml-stylesheet href='x.css'?>", "<?xml-stylesheet"),
+        ("<\u00e9/>", "ASCII"),
         ('<a href="javascript:alert(1)"><rect width="9" height="9"/></a>', "<a>"),
     ],
 )

@@ -30,8 +30,9 @@ HARMLESS = {
 }  # fmt: skip
 """Elements that a copied file may have."""
 OUTSIDE = re.compile(
-    r"@import|@font-face|url\(\s*[\"']?(?!#)|javascript:|expression\(", re.IGNORECASE
+    r"@import|@font-face|url\(\s*[\"']?(?![\s\"'#])|javascript:|expression\(|\\", re.IGNORECASE
 )
+"""What style text may not hold; a backslash can spell all of it."""
 
 
 @final
@@ -197,9 +198,12 @@ def _text_of(data: bytes) -> tuple[str, list[tuple[int, int, int]], str | None]:
             span[2] = text.index(">", reader.CurrentByteIndex) + 1
 
     reader.StartElementHandler, reader.EndElementHandler = start, end
-    reader.Parse(
-        re.sub(r"(<\?xml[^>]*?)encoding=(\"[^\"]*\"|'[^']*')", _blank, text, count=1), True
-    )
+    try:
+        reader.Parse(
+            re.sub(r"(<\?xml[^>]*?)encoding=(\"[^\"]*\"|'[^']*')", _blank, text, count=1), True
+        )
+    except expat.ExpatError:  # references stand for no letters of a name
+        return text, [], "it has names beyond ASCII"
     return text, [(a, b, c) for a, b, c in spans], None
 
 
@@ -210,15 +214,20 @@ def _blank(found: re.Match[str]) -> str:
 
 def _harm(root: Element, text: str) -> str | None:
     """What a copy of a file may not hold: programs, and what is fetched from elsewhere."""
+    if "<?xml-stylesheet" in text:
+        return "it has <?xml-stylesheet"
     for element in root.iter():
         if element.tag not in HARMLESS:
             return f"it has <{element.tag}>"
+        # as viewers read them, without references such as &#117;
+        said = [*element.attrib.values(), (element.text or "") if element.tag == "style" else ""]
+        if found := next(filter(None, map(OUTSIDE.search, said)), None):
+            return f"it has {found[0]!r}"
         for name, value in element.attrib.items():
             short = name.rpartition("}")[2]
             if short.startswith("on") or (short == "href" and not value.strip().startswith("#")):
                 return f"it has {short}"
-    found = OUTSIDE.search(text)
-    return f"it has {found[0]!r}" if found else None
+    return None
 
 
 def _painted(tag: str, paint: str, color: str, sheet: bool) -> str:

@@ -1,4 +1,4 @@
-"""Errors as visitors read them: one sentence without folders of the server, and the field."""
+"""Error messages for visitors: one sentence without folders of the server, and the field."""
 
 from __future__ import annotations
 

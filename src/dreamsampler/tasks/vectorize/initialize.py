@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dreamsampler.files import sha256
+from dreamsampler.files import InputError, sha256
 from dreamsampler.generators.vector import (
     Scene,
     VectorGraphic,
@@ -27,6 +27,9 @@ from dreamsampler.generators.vector.drawing import Energy
 from dreamsampler.images.picture import Picture, open_picture
 from dreamsampler.operators import Operator
 from dreamsampler.tasks.vectorize.options import CANVAS, VectorizeOptions
+
+MOST_COVERED = 1000 * CANVAS**2
+"""Paths times pixels of a canvas: an edit of a file holds a few such maps, of a gigabyte each."""
 
 
 @final
@@ -81,6 +84,12 @@ def open_source(task: VectorizeOptions) -> tuple[Picture, Document | None]:
         return Picture(torch.ones(3, side, side), mode="prompt"), None
     path = Path(str(task.image))
     document = Document.read(path, task.size or CANVAS)
+    scene = document.scene
+    if scene.paths * scene.height * scene.width > MOST_COVERED:
+        raise InputError(
+            f"{path} has {scene.paths} paths, too many to be edited at {scene.width}x"
+            f"{scene.height} pixels: pass a smaller size, or vectorize a picture of it"
+        )
     shown = picture_of_scene(document.scene)
     return replace(shown, mode="SVG", path=path, sha256=sha256(path)), document
 
