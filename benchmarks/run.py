@@ -126,8 +126,8 @@ def suite_of(name: str, options: Options) -> Suite:
     prior: Any = chosen.load_one(chosen.named)
     if (
         not kind.float32
-        and options.model_options.model == "iconic"
-        and options.model_options.dtype == "auto"
+        and chosen.named == "iconic"
+        and chosen.dtype == "auto"
     ):
         prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
     return kind.of(prior, options) if name in OWN.values() else kind(prior)
