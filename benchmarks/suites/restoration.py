@@ -26,9 +26,9 @@ from dreamsampler.tasks import Restore
 METHODS = {
     {"dreamsampler": "paper"}.get(name, name): each
     for name, each in methods_of("restore").items()
-    if name != "dpir"
+    if name not in ("dpir", "diffpir", "ddnm")
 }
-"""Every method, by its name in the keys and settings of records; DPIR is one of models of pixels,
+"""Every method, by its name in the keys and settings of records, but for those of models of pixels,
 which `python -m benchmarks photographs` measures."""
 BY_NAME = ("treg", "flowdps", "dps", "psld")
 """Those that tables call by this name; the others have their title."""
