@@ -144,8 +144,7 @@ def judged(judge: Judge, x: Tensor, source: Tensor, target: str) -> dict[str, fl
 
 
 def named(judge: Judge, x: Tensor, target: str) -> dict[str, float]:
-    """Whether the judge names the target first, or among the first five, of all its concepts; and
-    how far its features lie from those of the target's own drawings."""
+    """Whether the judge names the target first or among the first five; `drawing_distance`."""
     logits = judge.rank(x[None])[0]
     place = int((logits > logits[judge.concepts.index(target)]).sum())
     distance = float(judge.drawing_distance(x[None], target)[0])
