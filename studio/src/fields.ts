@@ -2,6 +2,7 @@
 
 import { type Field, type Upload, type Value, Refused, api } from "./api";
 import { h } from "./dom";
+import { methodName } from "./words";
 
 export interface Control {
   field: Field;
@@ -158,12 +159,12 @@ export function methods(field: Field, onchange: () => void): Control {
   const summary = h("summary", {});
   const radios = (field.choices ?? []).map(({ value, text: words }) => {
     const input = h("input", { type: "radio", name, value, onchange: () => (show(), onchange()) });
-    const title = h("b", {}, String(value).replaceAll("_", " "));
+    const title = h("b", {}, methodName(String(value)));
     return { input, words, row: h("label", { class: "method" }, input, h("span", {}, title, h("small", {}, sentence(words || " ")))) };
   });
   const chosen = () => radios.find((each) => each.input.checked) ?? radios[0];
   const show = () =>
-    summary.replaceChildren(h("span", { class: "grow" }, "Method"), h("span", { class: "quiet" }, chosen().input.value.replaceAll("_", " ")));
+    summary.replaceChildren(h("span", { class: "grow" }, "Method"), h("span", { class: "quiet" }, methodName(chosen().input.value)));
   const set = (value: Value) => {
     for (const { input } of radios) input.checked = input.value === String(value ?? field.default);
     show();

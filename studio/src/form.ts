@@ -4,7 +4,7 @@ import { type Check, type Field, type Info, type Upload, type Values } from "./a
 import { COLORS, COLOR_NAMES } from "./brush";
 import { Degradation } from "./degrade";
 import { h, pressed } from "./dom";
-import { completed, suggestions } from "./words";
+import { suggestions } from "./words";
 import { type Control, control, methods } from "./fields";
 import type { Mode, Try } from "./modes";
 
@@ -54,8 +54,7 @@ export class Form {
     }
     const take = (names: string[]) => names.flatMap((name) => this.controls.get(name)?.el ?? []);
     const prompts = take(PROMPTS);
-    const front = mode.key === "remove" ? [] : task.fields.filter((each) => each.front && usable.includes(each)).map((each) => each.name);
-    const sliders = take([...SLIDERS, ...front.filter((name) => ![...SLIDERS, ...PROMPTS, "method", "seed"].includes(name))]);
+    const sliders = take(SLIDERS);
     const method = take(["method"]);
     const seed = this.controls.get("seed");
     seed?.el.append(h("label", { class: "check" }, this.keep, "Keep this seed; else each run takes another"));
@@ -64,12 +63,12 @@ export class Form {
     const body = h("div", { class: "body" },
       h("p", { class: "hint" }, mode.hint),
       this.exampleRow(),
-      mode.key === "remove" ? h("label", { class: "check" }, this.once, "Remove at the end of each stroke") : null,
+      mode.key === "remove" ? h("label", { class: "check" }, this.once, "Run after each stroke") : null,
       ["inpaint", "remove"].includes(mode.key) ? tips() : null,
       ["restore", "reconstruct"].includes(mode.key) && this.degradation ? this.degradation.el : null,
       manyPrompts ? this.rows : null,
-      ...prompts,
-      prompts.length || manyPrompts ? this.chips : null,
+      ...prompts.flatMap((each, i) => (i ? [each] : [each, this.chips])),
+      manyPrompts ? this.chips : null,
       this.checked,
       mode.key === "edit" && has("mask_image")
         ? h("label", { class: "check" }, this.limit, "Change only what I paint over") : null,
@@ -89,6 +88,7 @@ export class Form {
       const at = event.target as HTMLTextAreaElement;
       if (at.tagName === "TEXTAREA" && at.closest("[data-field$='prompt'], .colors")) {
         this.target = at;
+        (at.closest(".field") ?? this.rows).after(this.chips);
         this.showWords();
       }
     });
@@ -209,18 +209,18 @@ export class Form {
     place.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /** What one may type: prompts of the examples, and words of the model that begin as typed. */
+  /** What one may write: prompts of the examples, and what the model can draw. */
   private showWords(): void {
-    const words = this.info.words.filter((each) => each.length > 2);
-    const place = this.target ?? this.el.querySelector<HTMLTextAreaElement>("[data-field='prompt'] textarea, .colors textarea");
-    const typed = (place?.value ?? "").toLowerCase();
-    const prompts = this.mode.task.examples.flatMap(({ values }) => [values.prompt ?? [], place?.closest("[data-field='source_prompt']") ? (values.source_prompt ?? []) : []].flat().map(String));
-    const shown = this.everyWord ? words : suggestions(typed, prompts, words).slice(0, CHIPS);
+    const { concepts } = this.info;
+    const place = this.target?.isConnected ? this.target : this.el.querySelector<HTMLTextAreaElement>("[data-field$='prompt'] textarea, .colors textarea");
+    const field = place?.closest<HTMLElement>("[data-field]")?.dataset.field ?? "prompt";
+    const prompts = this.mode.task.examples.flatMap(({ values }) => [values[field] ?? []].flat().map(String));
+    const shown = this.everyWord ? concepts : suggestions(place?.value ?? "", [...prompts, ...concepts]).slice(0, CHIPS);
     this.chips.classList.toggle("every", this.everyWord);
     this.chips.replaceChildren(
-      ...shown.map((word) => h("button", { type: "button", class: "chip", onclick: () => place && this.put(place, completed(place.value, word)) }, word)),
-      words.length > CHIPS ? h("button", { type: "button", class: "link", onclick: () => { this.everyWord = !this.everyWord; this.showWords(); } },
-        this.everyWord ? "Fewer words" : `All ${words.length} words of the model`) : "",
+      ...shown.map((words) => h("button", { type: "button", class: "chip", onclick: () => place && this.put(place, words) }, words)),
+      concepts.length > CHIPS ? h("button", { type: "button", class: "link", onclick: () => { this.everyWord = !this.everyWord; this.showWords(); } },
+        this.everyWord ? "Fewer" : `All ${concepts.length} things that the model knows`) : "",
     );
   }
 

@@ -1,6 +1,6 @@
 /** The results of this sitting, in order, with steps back and forward across them. */
 
-import { type Run, type Upload, preview } from "./api";
+import { type Run, type Upload, type Values, preview } from "./api";
 import { h } from "./dom";
 import type { Edges } from "./geometry";
 
@@ -32,6 +32,11 @@ export class Sitting {
     if (!this.canStep(by)) return null;
     this.at += by;
     return this.current;
+  }
+  /** Seconds that a run may take, by the last one of its mode; null where there was none. */
+  expected(mode: string, values: Values): number | null {
+    const last = this.entries.filter((each) => each.mode === mode && each.run).at(-1)?.run;
+    return last ? (last.seconds * Number(values.num_images ?? 1)) / Number(last.values.num_images ?? 1) : null;
   }
   drop(run: string): void {
     const current = this.current;

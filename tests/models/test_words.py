@@ -16,6 +16,9 @@ WORDS = read_words(config_folder("iconic"))
 def test_the_list_in_the_package_is_that_of_the_captions(tmp_path):
     write_words(tmp_path)
     assert read_words(tmp_path) == WORDS
+    shipped = (config_folder("iconic") / "concepts.txt").read_text("utf-8")
+    assert (tmp_path / "concepts.txt").read_text("utf-8") == shipped
+    assert [each for each in shipped.splitlines() if unknown_words(each, WORDS)] == []
 
 
 @pytest.mark.parametrize(
