@@ -67,7 +67,14 @@ export class App {
     this.history.onopen = (run) => this.openRun(run);
     this.history.onuse = (run) => void this.fillFrom(run);
     this.history.onrecipe = (file) => void this.fillFromFile(file);
-    this.history.ondelete = (id) => { this.sitting.drop(id); this.strip.draw(); this.keep(); };
+    this.history.ondelete = (id) => {
+      const gone = this.seen?.run?.id === id;
+      this.sitting.drop(id);
+      if (gone && this.sitting.current) this.open(this.sitting.current);
+      else if (gone) this.showEntry(null);
+      else this.strip.draw();
+      this.keep();
+    };
     this.empty = new Empty(info, (files) => void this.take(files), (example) => void this.tryExample(example));
     this.tabs = new Tabs(this.modes, (key) => void this.changeMode(key));
     this.panel.id = "panel";
@@ -181,7 +188,9 @@ export class App {
   private place(file: Upload): void {
     this.setFile(file);
     this.showSource();
-    this.sitting.push({ mode: this.mode.key, source: file, run: null, pick: -1, edges: NO_EDGES });
+    const known = this.sitting.entries.findIndex((each) => !each.run && each.source?.id === file.id);
+    if (known < 0) this.sitting.push({ mode: this.mode.key, source: file, run: null, pick: -1, edges: NO_EDGES });
+    else this.sitting.at = known;
     this.showEntry(this.sitting.current);
     this.keep();
     this.check();
@@ -297,7 +306,7 @@ export class App {
     this.outcome.show(run, entry?.pick ?? -1, source ? describe(source, this.mode.key) : "");
     void this.viewer.show(run, entry?.pick ?? -1, entry?.edges).catch((error: Error) => this.tell(error.message));
     this.brushes.sync();
-    this.strip.draw();
+    this.strip.draw(!!source || !!run);
   }
 
   pick(index: number): void {

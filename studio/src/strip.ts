@@ -51,14 +51,15 @@ export class Strip {
 
   constructor(readonly sitting: Sitting, private readonly show: (entry: Entry) => void) {}
 
-  draw(): void {
+  /** None is marked where the canvas shows none of them. */
+  draw(marks = true): void {
     const { entries, at } = this.sitting;
     this.el.hidden = !entries.length;
     this.el.replaceChildren(...entries.map((entry, i) => {
       const picture = entry.run?.results[entry.pick];
       const url = (picture?.kind === "picture" && picture.url) || entry.run?.thumb || (entry.source && preview(entry.source)) || "";
       const words = entry.run ? `${entry.run.task}: ${entry.run.title || "result"}` : `source: ${entry.source?.name ?? "none"}`;
-      const button = h("button", { type: "button", class: "thumb", "aria-label": `${i + 1}, ${words}`, title: words, "aria-current": i === at ? "true" : null,
+      const button = h("button", { type: "button", class: "thumb", "aria-label": `${i + 1}, ${words}`, title: words, "aria-current": marks && i === at ? "true" : null,
         onclick: () => { this.sitting.at = i; this.show(entry); } },
         h("img", { src: url, alt: "", loading: "lazy" }), entry.run ? null : h("small", {}, "source"));
       return button;

@@ -3,7 +3,8 @@
 /** Whole prompts: those that go on what is typed; all of them where that is one of them, or nothing. */
 export function suggestions(typed: string, prompts: string[]): string[] {
   const text = typed.trim().toLowerCase();
-  const others = [...new Set(prompts)].filter((each) => each !== text);
+  const same = (a: string, b: string) => a.replaceAll("-", " ") === b.replaceAll("-", " ");
+  const others = prompts.filter((each, i) => each !== text && prompts.findIndex((other) => same(each, other)) === i);
   if (!text || prompts.includes(text)) return others;
   const begins = (each: string, word: string) => each.split(/[\s-]/).some((part) => part.startsWith(word));
   return others.filter((each) => text.split(/\s+/).every((word) => begins(each, word)));
@@ -15,6 +16,12 @@ const BUILT_IN: Record<string, string> = { iconic: "Drawings (built in)", photo:
 export function modelName(title: string, photo: boolean): string {
   const name = title.split(" · ")[0];
   return photo ? "Drawings and photographs (built in)" : (BUILT_IN[name] ?? name);
+}
+
+/** A sentence of the library, without what is for its command line. */
+export function plainly(text: string): string {
+  const plain = text.replace(/[;,] `dreamsampler [^`]*`[^;.]*/g, "").replace(/\biconic\b/g, "the model of drawings").replace(/the model photo\b/g, "the built-in model of photographs");
+  return plain[0].toUpperCase() + plain.slice(1);
 }
 
 /** A method as people call it. */

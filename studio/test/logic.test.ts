@@ -6,7 +6,7 @@ import { nameOfKey } from "../src/keys";
 import { labelOf } from "../src/outcome";
 import { WAITING, advance, duration, inWords, over } from "../src/progress";
 import { Sitting } from "../src/strip";
-import { methodName, modelName, suggestions } from "../src/words";
+import { methodName, modelName, plainly, suggestions } from "../src/words";
 import type { Field, ResultFile, Run } from "../src/api";
 
 test("events of a run become its progress, and a preview stays until the next", () => {
@@ -89,6 +89,7 @@ test("keys have one name", () => {
 test("suggestions are whole prompts: those that go on what is typed, and others where one is there", () => {
   const prompts = ["dog face", "cat face", "smiling face with heart-eyes", "cat"];
   expect(suggestions(" ", prompts)).toEqual(prompts);
+  expect(suggestions("", ["heart-eyes", "cat", "heart eyes"])).toEqual(["heart-eyes", "cat"]);
   expect(suggestions("ca", prompts)).toEqual(["cat face", "cat"]);
   expect(suggestions("face eye", prompts)).toEqual(["smiling face with heart-eyes"]);
   expect(suggestions("cat face", prompts)).toEqual(["dog face", "smiling face with heart-eyes", "cat"]);
@@ -99,6 +100,8 @@ test("models and methods have plain names", () => {
   expect(modelName("iconic · cpu · float32", false)).toBe("Drawings (built in)");
   expect(modelName("iconic and photo · cpu", true)).toBe("Drawings and photographs (built in)");
   expect(modelName("sd15 · cuda", false)).toBe("sd15");
+  const note = "iconic was not trained on 'zebra', so expect little of that; `dreamsampler models --describe iconic` lists its words";
+  expect(plainly(note)).toBe("The model of drawings was not trained on 'zebra', so expect little of that");
   expect(["default", "prompt_to_prompt"].map(methodName)).toEqual(["Automatic", "Prompt to prompt"]);
 });
 

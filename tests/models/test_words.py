@@ -44,6 +44,12 @@ def test_others_are_named_with_the_nearest():
     found = unknown_words("a girafe, castle in watercolor: catt fase 🐱 grey", WORDS)
     assert list(found) == ["girafe", "castle", "watercolor", "catt", "fase", "🐱", "grey"]
     assert (found["catt"], found["fase"], found["grey"], found["🐱"]) == ("cat", "face", "gray", "")
+    odd = unknown_words("make the castle a smile, leaf at night without glasses: elefant", WORDS)
+    assert {w: n for w, n in odd.items() if n} == {
+        "smile": "smiling",
+        "glasses": "sunglasses",
+        "elefant": "elephant",
+    }
     assert split_words("jack-o-lantern/3D (1.2)") == ["jack", "o", "lantern", "3d", "1", "2"]
 
 
