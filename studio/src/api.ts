@@ -23,6 +23,8 @@ export interface Choice {
   text: string;
   /** Of a method: what it takes where a number is left empty. */
   settings?: Values;
+  /** Of a method: its name in papers. */
+  title?: string;
   /** Of a method: whether what it gives depends on the seed. */
   draws?: boolean;
 }

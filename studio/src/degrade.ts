@@ -209,7 +209,7 @@ export class Degradation {
     const box = h("input", { type: "checkbox", onchange: () => set(box.checked ? "?" : Number(range.value)) });
     const tell = () => {
       const found = held[amount.name] === "?";
-      value.textContent = found ? "found out" : String(held[amount.name]);
+      value.textContent = found ? "to be found out" : String(held[amount.name]);
       range.classList.toggle("auto", found);
       range.setAttribute("aria-valuetext", value.textContent);
       box.checked = found;

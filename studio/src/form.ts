@@ -224,7 +224,7 @@ export class Form {
 
   /** What one may write: prompts of the examples, and what the model can draw. */
   private showWords(): void {
-    const { concepts } = this.info;
+    const concepts = this.mode.key === "reconstruct" ? [] : this.info.concepts;
     const place = this.target?.isConnected ? this.target : this.el.querySelector<HTMLTextAreaElement>("[data-field$='prompt']:not([hidden]) textarea, .colors textarea");
     if (!place) return;
     const beside = place.closest<HTMLElement>("[data-field]") ?? this.rows;

@@ -81,7 +81,7 @@ async function start(): Promise<void> {
   const header = (tabs: HTMLElement) => h("header", { class: "head" },
     h("h1", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
     h("span", { class: "about" },
-      h("button", { type: "button", class: "tool text model-name", title: "The model, and what it knows", onclick: () => about.showModal() }, modelName(info.title, info.photo)),
+      h("button", { type: "button", class: "tool text model-name", title: "The model, and what it knows", onclick: () => about.showModal() }, h("span", { class: "wide" }, modelName(info.title, info.photo)), h("span", { class: "short" }, "Model")),
       h("button", { type: "button", class: "tool text", title: "Earlier runs (H)", onclick: () => opener.history?.() }, icon("history"), h("span", {}, "History")),
       tool("theme", "Light or dark", "T", switchTheme), tool("help", "Keyboard", "?", () => opener.keys?.())));
   const app = new App(info, root, header);

@@ -1,5 +1,7 @@
 /** What stands in a prompt, and what things are called for people. */
 
+import type { Choice } from "./api";
+
 /** Whole prompts: those that go on what is typed; all of them where that is one of them, or nothing. */
 export function suggestions(typed: string, prompts: string[]): string[] {
   const text = typed.trim().toLowerCase();
@@ -25,4 +27,5 @@ export function plainly(text: string): string {
 }
 
 /** A method as people call it. */
-export const methodName = (value: string): string => (value === "default" ? "Automatic" : value[0].toUpperCase() + value.slice(1).replaceAll("_", " "));
+export const methodName = ({ value, title = String(value) }: Pick<Choice, "value" | "title">): string =>
+  value === "default" ? "Automatic" : title[0].toUpperCase() + title.slice(1);

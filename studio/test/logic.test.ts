@@ -102,7 +102,7 @@ test("models and methods have plain names", () => {
   expect(modelName("sd15 · cuda", false)).toBe("sd15");
   const note = "iconic was not trained on 'zebra', so expect little of that; `dreamsampler models --describe iconic` lists its words";
   expect(plainly(note)).toBe("The model of drawings was not trained on 'zebra', so expect little of that");
-  expect(["default", "prompt_to_prompt"].map(methodName)).toEqual(["Automatic", "Prompt to prompt"]);
+  expect([{ value: "default", title: "DreamSampler" }, { value: "instruct", title: "instruction" }].map(methodName)).toEqual(["Automatic", "Instruction"]);
 });
 
 test("the time of a run is told by the last one of its mode, until its steps tell it", () => {

@@ -206,7 +206,7 @@ def test_a_restoration_begins_with_what_happened(visit, shot, tmp_path):
     blurred = page.get_by_role("button", name="Blurred", exact=True)
     blurred.click()
     page.get_by_role("button", name="Noisy", exact=True).click()
-    operator, noise = page.get_by_label("Operator"), page.get_by_label("Noise, as a share")
+    operator, noise = page.get_by_label("Operator", exact=True), page.get_by_label("Noise, as a")
     assert (operator.input_value(), noise.input_value()) == ("blur(sigma=?)", "auto")
     preview = page.locator(".damage")
     preview.wait_for()
@@ -268,8 +268,7 @@ def test_what_the_canvas_shows_goes_on_in_another_mode(visit, shot, tmp_path):
     options(page, paths=6, num_inference_steps=1, fit_steps=10, update_steps=1)
     run(page)
     page.click("#mode-edit")
-    until(page, f"{SOURCE}.endsWith('.svg') || /files/.test({SOURCE})")
-    assert "Vectorize edits its paths" in page.locator(".outcome").inner_text()
+    page.wait_for_selector(".outcome >> text=Vectorize edits its paths")
     wide, high = (page.locator(".world").bounding_box()[side] for side in ("width", "height"))
     assert abs(wide / high - 1.5) < 0.02
     shot(page, "edit-of-a-drawing")
@@ -495,6 +494,16 @@ def test_every_mode_is_accessible_and_fits(visit, width, scheme):
         assert violations(page) == [], key
         page.keyboard.press("Escape")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_no_mode_is_cut_off(visit):
+    page = visit("edit")
+    for width in (1400, 1024, 821, 390):
+        page.set_viewport_size({"width": width, "height": 768})
+        bar, last = page.locator(".modes").bounding_box(), page.locator(".modes button").last
+        box = last.bounding_box()
+        assert box["x"] + box["width"] <= bar["x"] + bar["width"], width
+        assert page.locator(".head").bounding_box()["height"] < 110, width
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: npm ci in studio/")
