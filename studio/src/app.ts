@@ -326,6 +326,8 @@ export class App {
     } catch (error) {
       return this.tell((error as Error).message);
     }
+    const asked = [run.values.prompt ?? []].flat();
+    if (asked.length === 1) this.forms.get("edit")?.shows(String(asked[0]));
     this.showSource();
     this.showEntry(null);
     this.check();

@@ -161,6 +161,13 @@ export class Form {
     this.changed();
   }
 
+  /** The picture to edit shows now what was asked for. */
+  shows(words: string): void {
+    this.controls.get("source_prompt")!.set(words);
+    this.controls.get("prompt")!.set(null);
+    this.showWords();
+  }
+
   /** The prompt or prompts that are typed now. */
   get prompt(): string | null {
     const texts = this.mode.key === "inpaint" ? this.colors : [this.controls.get("prompt")?.get() as string | null];
