@@ -57,7 +57,6 @@ export interface Info {
   keeps: boolean;
   photo: boolean;
   tasks: Task[];
-  call_arguments: string[];
 }
 
 export interface Upload {
@@ -103,12 +102,6 @@ export interface Run {
   seconds: number;
 }
 
-export interface OperatorEntry {
-  name: string;
-  text: string;
-  parameters: Field[];
-}
-
 export interface Check {
   picture: string | null;
   words: { word: string; near: string[] }[];
@@ -148,7 +141,6 @@ const got = async <T>(path: string, init?: RequestInit): Promise<T> => (await as
 
 export const api = {
   info: () => got<Info>("/api/info"),
-  operators: () => got<OperatorEntry[]>("/api/operators"),
   upload(files: File[]): Promise<Upload> {
     const form = new FormData();
     for (const file of files) form.append("file", file, file.webkitRelativePath || file.name);

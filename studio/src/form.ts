@@ -267,10 +267,6 @@ export class Form {
     this.showColors(color);
     this.oncolor(color);
   }
-
-  focusFirst(): void {
-    this.el.querySelector<HTMLElement>("textarea, input:not([type=checkbox])")?.focus();
-  }
 }
 
 const tips = () =>
