@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from xml.sax.saxutils import escape
 
-from dreamsampler.files import write_whole
 from dreamsampler.generators.vector.contour import contours
 from dreamsampler.generators.vector.scene import Scene
 
@@ -52,24 +50,6 @@ def to_svg(
     if background is not None:
         lines.append(f'<rect {size} fill="{hexadecimal(background)}"/>')
     return "\n".join([*lines, *_paths(scene, digits), "</svg>", ""])
-
-
-def save_svg(
-    path: str | Path,
-    scene: Scene,
-    *,
-    title: str | None = None,
-    recipe: Mapping[str, object] | None = None,
-    background: Sequence[float] | None = None,
-    digits: int = 2,
-) -> None:
-    """Write a scene as an SVG file, whole or not at all; the arguments are those of `to_svg`.
-
-    Raises:
-        OutputError: if the folder or the disk does not take the file.
-    """
-    text = to_svg(scene, title=title, recipe=recipe, background=background, digits=digits)
-    write_whole(path, text.encode())
 
 
 def head_of(title: str | None, recipe: Mapping[str, object] | None) -> list[str]:
