@@ -170,7 +170,7 @@ def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
         animation.seek(animation.n_frames - 1)
         assert animation.n_frames >= 10 and (np.asarray(animation.convert("RGB")) != first).any()
     with Image.open(tmp_path / "record" / "beside.png") as page:
-        assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
+        assert page.size == (4 * 244 + 4, 200 + 24)
     with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its steps, not their end
         assert animation.n_frames == 2
 

@@ -78,13 +78,13 @@ def path_data(scene: Scene, digits: int) -> list[str]:
 
 
 def _paths(scene: Scene, digits: int) -> list[str]:
-    rules, lines = scene.fill_rule, []
-    for number, data in enumerate(path_data(scene, digits)):
-        *ink, opacity = scene.color[number].tolist()
+    lines = []
+    paths = zip(path_data(scene, digits), scene.color.tolist(), scene.rules, strict=True)
+    for data, (*ink, opacity), rule in paths:
         paint = f'fill="{hexadecimal(ink)}"'
         if opacity < 1:
             paint += f' fill-opacity="{_number(max(opacity, 0.0), 4)}"'
-        if (rules if isinstance(rules, str) else rules[number]) == "evenodd":
+        if rule == "evenodd":
             paint += ' fill-rule="evenodd"'
         lines.append(f'<path d="{data}" {paint}/>')
     return lines
