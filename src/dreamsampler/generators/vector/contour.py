@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dreamsampler.generators.vector.scene import Loop, Scene
+from dreamsampler.generators.vector.scene import FillRule, Loop, Scene
 
 
 def contours(scene: Scene) -> list[list[list[int]]]:
@@ -61,6 +61,7 @@ def stacked(scenes: Sequence[Scene]) -> Scene:
         segments.append(scene.segments + points)
         owners.append(scene.path_of_segment + paths)
         points, paths = points + len(scene.points), paths + scene.paths
+    rules: list[FillRule] = [rule for scene in scenes for rule in scene.rules]
     return Scene(
         torch.cat([scene.points for scene in scenes]),
         torch.cat(segments),
@@ -68,7 +69,7 @@ def stacked(scenes: Sequence[Scene]) -> Scene:
         torch.cat([scene.color for scene in scenes]),
         scenes[0].width,
         scenes[0].height,
-        tuple(rule for scene in scenes for rule in scene.rules),
+        tuple(rules),
     )
 
 
