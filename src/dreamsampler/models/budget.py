@@ -25,15 +25,14 @@ from dreamsampler.models.folder import (
     class_name,
     class_of,
     is_text,
-    load_small,
     native_family,
     networks,
     part_dtype,
 )
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_count import MemoryCount, count_memory
+from dreamsampler.models.pipe import native
 from dreamsampler.models.pipeline import load_pipeline
-from dreamsampler.models.weights import read_json
 
 _TOKENS = 512
 """Tokens of a prompt that a budget assumes for a transformer; a UNet has CLIP's 77."""
@@ -138,12 +137,8 @@ class MetaModel:
                 name: _on_meta(folder, name).to(part_dtype(folder, name, self.dtype))
                 for name in networks(folder)
             }
-            if kind is None:
-                pipe = load_pipeline(folder, dtype=self.dtype, parts=self.parts)
-                self.family: Family = _MetaFamily(pipe, self.factor)
-                return
-            small = load_small(folder, kind)
-        self.family = kind({**self.parts, **small}, read_json(folder / "model_index.json"))
+            pipe = load_pipeline(folder, dtype=self.dtype, parts=self.parts)
+            self.family: Family = native(pipe) or _MetaFamily(pipe, self.factor)
 
     @property
     def factor(self) -> int:

@@ -151,10 +151,7 @@ class Family(ABC):
     Class attributes:
         title: its name in words.
         pipelines: names of the diffusers pipelines whose folders it reads.
-        denoisers: classes of the network.
-        autoencoders: classes of the autoencoder; none for a model of pixels.
-        text_encoders: classes of each text encoder.
-        classes: all of these by the part's name, with the tokenizers.
+        parts: names of its networks and tokenizers in such a pipeline.
         half: the 16-bit dtype that it was published in.
 
     Attributes:
@@ -183,10 +180,7 @@ class Family(ABC):
 
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
-    denoisers: ClassVar[tuple[str, ...]] = ("UNet2DConditionModel",)
-    autoencoders: ClassVar[tuple[str, ...]] = ("AutoencoderKL", "AutoencoderTiny")
-    text_encoders: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    classes: ClassVar[dict[str, tuple[str, ...]]]
+    parts: ClassVar[tuple[str, ...]] = ("unet",)
     half: ClassVar[torch.dtype] = torch.bfloat16
     latent_channels: int
     cells: int
@@ -203,20 +197,10 @@ class Family(ABC):
         """Pictures of what lies where (edges, depth, ...): argument of its call -> picture."""
         return {}
 
-    def __init_subclass__(cls) -> None:
-        ends = ["", *(f"_{n}" for n in range(2, 9))]
-        encoders = list(zip(ends, cls.text_encoders, strict=False))
-        cls.classes = {
-            "unet": cls.denoisers,
-            **({"vae": cls.autoencoders} if cls.autoencoders else {}),
-            **{f"text_encoder{end}": names for end, names in encoders},
-            **{f"tokenizer{end}": ("CLIPTokenizer",) for end, _ in encoders},
-        }
-
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         del settings  # read by the families that have some
-        known = {name: parts[name] for name in self.classes if parts.get(name) is not None}
-        self.network: Any = known.get("unet")
+        known = {name: parts[name] for name in self.parts}
+        self.network: Any = known["unet"]
         self.encoders: dict[str, Any] = {n: p for n, p in known.items() if "text_encoder" in n}
         self.tokenizers: dict[str, Any] = {n: p for n, p in known.items() if "tokenizer" in n}
         self.check({n: p.config for n, p in known.items() if n not in self.tokenizers})

@@ -88,24 +88,23 @@ def load_pipeline(
             raise ModelError(
                 f"{cls.__name__} needs a {part}, which {folder} lacks: {_advice(part)}"
             )
-    for part in networks(folder):
-        allowed = accepted(cls, part) if part in stored and part not in given else ()
-        if allowed and not issubclass(kind := class_of(folder, part), allowed):
+    heavy = {n: class_of(folder, n) for n in networks(folder) if n in stored and n not in given}
+    for part, kind in heavy.items():
+        allowed = accepted(cls, part)
+        if allowed and not issubclass(kind, allowed) and kind.__name__ != "AutoencoderTiny":
             raise ModelError(
                 f"{cls.__name__} takes {_names(allowed)} as {part}, but {folder} has "
                 f"{kind.__name__}: pass a pipeline of this model's family"
             )
     options: dict[str, Any] = {}
-    if quantization_config is not None:
-        dtypes = {part: part_dtype(folder, part, dtype) for part in stored}
-        options = {"torch_dtype": {"default": dtype, **dtypes}, "variant": variant}
-        options["quantization_config"] = quantization(quantization_config)
+    dtypes = {part: part_dtype(folder, part, dtype) for part in stored}
     with quiet():
-        for part in networks(folder) if quantization_config is None else ():
-            if part in stored and part not in given:
-                kind = class_of(folder, part)
-                precision = part_dtype(folder, part, dtype)
-                given[part] = load_network(kind, folder / part, precision, variant)
+        if quantization_config is not None:
+            options = {"torch_dtype": {"default": dtype, **dtypes}, "variant": variant}
+            options["quantization_config"] = quantization(quantization_config)
+        else:
+            for part, kind in heavy.items():
+                given[part] = load_network(kind, folder / part, dtypes[part], variant)
         if "safety_checker" in takes:
             given |= {"safety_checker": None, "feature_extractor": None}
         if "requires_safety_checker" in takes:

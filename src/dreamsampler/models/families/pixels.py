@@ -59,7 +59,6 @@ class PixelFamily(Family):
     There are no prompts; a network with classes is prompted by the number of one.
     """
 
-    autoencoders = ()
     guidance = "none"
     default_scale = 1.0
     tile: int | None = TILE
@@ -144,7 +143,6 @@ class PixelUNet(PixelFamily):
 
     title = "pixel-space diffusion models"
     pipelines = ("DDPMPipeline", "DDIMPipeline")
-    denoisers = ("UNet2DModel",)
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)

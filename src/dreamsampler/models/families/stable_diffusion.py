@@ -83,7 +83,7 @@ class StableDiffusion(UNetFamily):
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     )
-    text_encoders = (("CLIPTextModel",),)
+    parts = ("unet", "vae", "text_encoder", "tokenizer")
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)
