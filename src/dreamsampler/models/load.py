@@ -22,6 +22,7 @@ from dreamsampler.models.folder import (
     check_configs,
     check_weights,
     class_name,
+    components,
     folder_revision,
     is_complete,
     is_text,
@@ -302,6 +303,8 @@ def _pipe(source: _Source, options: _Options) -> Any:
         kind = "adapter" if "AdapterPipeline" in name else "controlnet"
         parts[kind] = control[0] if len(control) == 1 else control
     read_call(pipeline_class(name or class_name(source.folder)), options.call)
+    if options.memory.release_text_encoders and "prompt_embeds" in options.call:
+        parts |= dict.fromkeys(filter(is_text, components(source.folder)))
     pipe = source.pipe(name=name, parts=parts)
     check_control(pipe, control)
     options.adapters.apply(pipe)

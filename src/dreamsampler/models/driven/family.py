@@ -215,16 +215,24 @@ class DrivenFamily(Family):
         """How latents of so many cells lie in the loop."""
         known = self._layouts.get((height, width))
         if known is None:
-            size = (height * self.factor, width * self.factor)
-            known = self._layouts[height, width] = self._learn_layout(size)
+            known = self._learn_layout((height * self.factor, width * self.factor))
             if known.code != (self.latent_channels, height, width):
-                raise ModelError(
-                    f"{self.pipeline.name} works at {known.code[2] * self.factor} x "
-                    f"{known.code[1] * self.factor} pixels, not at {size[1]} x {size[0]}: pass "
-                    "a picture of that size, or one that is a multiple of "
-                    f"{self.factor * self.cells}"
-                )
+                raise self._wrong_size((height, width), known.code[1:])
+            self._layouts[height, width] = known
         return known
+
+    def _wrong_size(self, cells: tuple[int, int], made: tuple[int, int]) -> ModelError:
+        """The error of a size that the pipeline does not work at; names one that it keeps."""
+        for _ in range(8):  # it may change a picture of the size that it makes
+            made = self._learn_layout((made[0] * self.factor, made[1] * self.factor)).code[1:]
+        height, width = (n * self.factor for n in cells)
+        also = f", or one that is a multiple of {self.factor * self.cells}"
+        return ModelError(
+            f"{self.pipeline.name} works at {made[1] * self.factor} x {made[0] * self.factor} "
+            f"pixels, not at {width} x {height}: pass a picture of that size"
+            + also
+            * (self.pipeline.probed is not None)
+        )
 
     def _groups(self, inputs: list[tuple[CallCondition, int]]) -> list[Any]:
         """Conditions by calls: all in one where the pipeline takes lists and they agree."""

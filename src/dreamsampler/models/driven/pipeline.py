@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, final
@@ -22,6 +23,8 @@ from dreamsampler.models.errors import ModelError, one_line
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
 _AUTOENCODERS = ("vae", "movq", "vqgan")
+_EMPTY = inspect.Parameter.empty
+_ENCODES = re.compile("text_encoder|tokenizer").match
 PROBED = 256
 """Side of the pictures of calls with a stubbed network, in pixels."""
 FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
@@ -137,7 +140,7 @@ class Pipeline:
     def default(self, name: str) -> Any:
         """The default of an argument."""
         value = self.parameters[name].default
-        return None if value is inspect.Parameter.empty else value
+        return None if value is _EMPTY else value
 
     def arguments(
         self,
@@ -229,19 +232,19 @@ class Pipeline:
                     raise self.refused(str(error)) from None
                 except FAILURES as error:
                     if not stubbed:
-                        missing = self._missing(arguments)
-                        hint = f" ({' and '.join(missing)} not given)" if missing else ""
-                        raise self.refused(one_line(error) + hint) from error
+                        raise self.refused(self._reason(error, arguments)) from error
         raise AssertionError("unreachable")
 
-    def _missing(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Arguments without a default, or pictures, that nobody gave."""
-        return [
-            name
-            for name, parameter in self.parameters.items()
-            if arguments.get(name) is None
-            and (parameter.default is inspect.Parameter.empty or name in ("image", "control_image"))
-        ]
+    def _reason(self, error: Exception, arguments: Mapping[str, Any]) -> str:
+        """Why a call fails: components, arguments without a default, or pictures that it lacks."""
+        lost = [n for n, part in self.pipe.components.items() if part is None and _ENCODES(n)]
+        free = {n: p.default for n, p in self.parameters.items() if arguments.get(n) is None}
+        if lost and "NoneType" in str(error):
+            encoded = " and ".join(n for n in free if n.endswith("prompt_embeds"))
+            return f"its {lost[0]} is missing: load the pipeline with it, or pass {encoded}"
+        needed = ("image", "control_image")
+        missing = [n for n, default in free.items() if default is _EMPTY or n in needed]
+        return one_line(error) + (f" ({' and '.join(missing)} not given)" if missing else "")
 
     def _memos(self) -> dict[str, Any]:
         """What a call asks again and again: its prompts and pictures, encoded."""
