@@ -124,11 +124,7 @@ def suite_of(name: str, options: Options) -> Suite:
     kind = import_module(f"benchmarks.suites.{name}").SUITE
     chosen = options.model_options
     prior: Any = chosen.load_one(chosen.named)
-    if (
-        not kind.float32
-        and options.model_options.model == "iconic"
-        and options.model_options.dtype == "auto"
-    ):
+    if not kind.float32 and chosen.named == "iconic" and chosen.dtype == "auto":
         prior.network.to(torch.bfloat16, memory_format=torch.channels_last)
     return kind.of(prior, options) if name in OWN.values() else kind(prior)
 

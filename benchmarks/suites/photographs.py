@@ -23,9 +23,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.baselines import wiener
 from benchmarks.report import header, line
 from dreamsampler import Restore, from_pretrained
-from dreamsampler.operators import Mask
+from dreamsampler.operators import Mask, is_linear
 from dreamsampler.operators.spec import as_description
 from dreamsampler.regularizers import Measurement
 from dreamsampler.tasks.data_consistency import ROUNDING, first_guess
@@ -66,6 +67,9 @@ def lost(kind: str, size: tuple[int, int], rng: torch.Generator) -> Mask:
 def classical(data: Measurement) -> dict[str, Callable[[], Tensor]]:
     """Name -> what makes its picture."""
     rows: dict[str, Callable[[], Tensor]] = {"total variation": lambda: first_guess(data)}
+    if is_linear(data.op) and not isinstance(data.op, Mask):
+        op = data.op
+        rows["Wiener"] = lambda: wiener(op, data.y, data.noise)
     if data.y.shape[-2:] != data.size:
         rows["bicubic"] = lambda: functional.interpolate(data.y, data.size, mode="bicubic")
     elif not isinstance(data.op, Mask):

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from benchmarks.baselines import CLASSICAL, TUNED
 from benchmarks.judge import WEIGHTS
@@ -25,9 +26,9 @@ from dreamsampler.tasks import Restore
 METHODS = {
     {"dreamsampler": "paper"}.get(name, name): each
     for name, each in methods_of("restore").items()
-    if name != "dpir"
+    if name not in ("dpir", "diffpir", "ddnm")
 }
-"""Every method, by its name in the keys and settings of records; DPIR is one of models of pixels,
+"""Every method, by its name in the keys and settings of records, but for those of models of pixels,
 which `python -m benchmarks photographs` measures."""
 BY_NAME = ("treg", "flowdps", "dps", "psld")
 """Those that tables call by this name; the others have their title."""
@@ -62,8 +63,8 @@ class Restoration(Suite):
 
     @torch.no_grad()
     def one(self, row: Row, item: Item) -> Result:
-        """Degrade a picture, restore it from its file."""
-        sharp = read(HERE / item.image)
+        """Degrade a picture of half the size (128 px: icons that are blurred are small)."""
+        sharp = avg_pool2d(read(HERE / item.image), 2)
         op = parse(item.more["operator"]).build((sharp.shape[1], sharp.shape[2]))
         noise = item.more["noise"]
         with TemporaryDirectory() as folder:

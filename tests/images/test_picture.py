@@ -2,17 +2,20 @@ import io
 import json
 import math
 import struct
+import sys
 import warnings
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from dreamsampler.files import InputError, OutputError
+from dreamsampler.images import header
 from dreamsampler.images.fit import Fit
 from dreamsampler.images.header import check_picture
 from dreamsampler.images.memory import picture_of
@@ -239,11 +242,42 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, read):
         (b"just a text\n", "but text"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (bytes(range(256)), "not a picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture: save it as JPEG or PNG, or pip install"),
         (b"%PDF-1.7", "PDF"),
     ):
         (tmp_path / "in.png").write_bytes(content)
         refused(tmp_path / "in.png", match, read)
+
+
+class Heif(ImageFile.ImageFile):
+    """Samples as they are, behind the head of a HEIC file."""
+
+    format = "HEIF"
+
+    def _open(self):
+        self._mode, self._size = "RGB", (30, 20)
+        self.tile = [ImageFile._Tile("raw", (0, 0, 30, 20), 16, ("RGB", 0, 1))]
+
+
+def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, monkeypatch):
+    """The package is asked once, and by everything that reads pictures."""
+    path, asked = tmp_path / "in.heic", []
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0" + COLORS.tobytes())
+
+    def register():
+        asked.append(1)
+        Image.register_open("HEIF", Heif, lambda start: start[4:12] == b"ftypheic")
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    header._init.cache_clear()
+    try:
+        assert check_picture(path) == (20, 30)
+        assert (numbers(open_picture(path).rgb) == COLORS).all()
+    finally:
+        header._init.cache_clear()
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "gif", "bmp"])

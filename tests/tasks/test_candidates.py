@@ -47,6 +47,19 @@ def test_candidates_differ_in_seed_and_around_the_usual_strength():
     assert most[1].strength == 1.0
 
 
+def test_strength_auto_tries_four_strengths_with_one_seed(world):
+    prior, source = world
+    tasks = variations(Edit("x.png", "a", strength="auto", seed=5))
+    assert [task.strength for task in tasks] == pytest.approx([0.6, 0.7, 0.8, 0.9])
+    assert {task.seed for task in tasks} == {5}
+    assert len(variations(Edit("x.png", "a", strength="auto", candidates=2))) == 2
+    found = Edit(source, "1", "0", strength="auto", seed=2, **FEW)(prior, progress=False)
+    kept = found.run.kept
+    alone = Edit(source, "1", "0", strength=kept.strength, seed=2, **FEW)(prior, progress=False)
+    assert alone.images[0].tobytes() == found.images[0].tobytes()
+    assert found.recipe["options"]["strength"] == "auto" and found.recipe["report"]["kept"] == kept.name
+
+
 @pytest.fixture
 def world():
     """Two pictures that differ in a corner, and the first of them as a source."""
@@ -94,6 +107,9 @@ def test_what_changed_too_little_is_not_kept_though_it_changed_least(world):
         ({"candidates": 1}, "candidates"),
         ({"candidates": 3, "num_images": 2}, "leave num_images out"),
         ({"candidates": 3, "method": "ddim_inversion"}, "pass a strength above 0"),
+        ({"strength": "auto", "num_images": 2}, "strength is auto and num_images 2"),
+        ({"strength": "auto", "method": "ddim_inversion"}, "pass a strength above 0"),
+        ({"strength": "much"}, "strength"),
         ({"candidates": 3, "strength": 0.0}, "pass a strength above 0"),
     ],
 )

@@ -26,11 +26,12 @@ EXAMPLES = (
     ("car", "automobile", "white", 256),
 )
 """File name, icon, background word, side in pixels."""
-LISTS = ("edit_pairs", "inpaint_pairs", "vector_icons")
-"""Lists of benchmarks/ that say what each of their pictures shows."""
+LISTS = {"edit_pairs": 256, "inpaint_pairs": 256, "vector_icons": 128}
+"""Lists of benchmarks/ that say what each of their pictures shows -> side in pixels; what is to be
+drawn with paths is small, as blurred icons are."""
 
 
-def picture(data: dict, icon: str, word: str, side: int = 128) -> Image.Image:
+def picture(data: dict, icon: str, word: str, side: int) -> Image.Image:
     """The icon at 84 % of the side over a plain background."""
     drawing = rasterize(data, icon, round(side * 0.84))
     page = Image.new("RGB", (side, side), BACKGROUNDS[word][0])
@@ -44,14 +45,14 @@ def write(image: Image.Image, path: Path) -> None:
     image.save(path, optimize=True)
 
 
-def listed(sets: dict, row: dict, folder: Path) -> None:
+def listed(sets: dict, row: dict, folder: Path, side: int) -> None:
     """The picture of a row, and beside the source of a hole the drawing of its target."""
     drawn = {row["image"]: row.get("source") or row["concept"]}
     if "drawn" in row:
         drawn[row["drawn"]] = row["target"]
     for file, words in drawn.items():
         data = sets[row.get("style", "noto")]
-        write(picture(data, words.replace(" ", "-"), row["background"]), folder / file)
+        write(picture(data, words.replace(" ", "-"), row["background"], side), folder / file)
 
 
 def main() -> None:
@@ -64,10 +65,10 @@ def main() -> None:
     sets = load_sets(args.icons)
     for name, icon, word, side in EXAMPLES:
         write(picture(sets["noto"], icon, word, side), args.examples / f"{name}.png")
-    for name in LISTS:
+    for name, side in LISTS.items():
         rows = json.loads((args.benchmarks / f"{name}.json").read_text())
         for row in rows:
-            listed(sets, row, args.benchmarks)
+            listed(sets, row, args.benchmarks, side)
         print(f"{name}: {len(rows)}")
 
 

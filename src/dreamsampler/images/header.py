@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 import struct
 import warnings
 import zlib
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +23,20 @@ SHORTEST_SIDE = 16
 MOST_PIXELS = 64_000_000
 """Pixels; above it a picture is refused before it is decoded."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA")
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "MPO",
+    "WEBP",
+    "TIFF",
+    "GIF",
+    "BMP",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "TGA",
+    "HEIF",
+)
 _FORMATS = "PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF"
 _ORIENTATION = 0x0112
 _NOTES, _LONGEST_NOTE = (b"eXIf", b"iTXt", b"tEXt", b"zTXt"), 1 << 20
@@ -101,7 +116,7 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     path = checked_path(path)
-    Image.init()
+    _init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -111,9 +126,7 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(path, int(pixels[0]) if pixels else MOST_PIXELS) from error
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"{path} is not a picture{_guess(path)}: pass a {_FORMATS} file"
-        ) from error
+        raise InputError(f"{path} is {_guess(path)}") from error
     except PermissionError as error:
         raise InputError(f"{path} may not be read: change its permissions") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
@@ -124,6 +137,18 @@ def open_header(path: str | Path, least: int = SHORTEST_SIDE) -> Image.Image:
         image.close()
         raise
     return image
+
+
+@cache
+def _init() -> None:
+    """Make Pillow know its formats, and HEIC where pillow-heif is installed."""
+    from PIL import Image
+
+    Image.init()
+    with contextlib.suppress(ImportError):
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
+
+        register_heif_opener()
 
 
 def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_SIDE) -> None:
@@ -226,15 +251,16 @@ def _too_large(path: str | Path, pixels: int, size: str = "") -> InputError:
 
 
 def _guess(path: Path) -> str:
-    """What else the file may be, from its first bytes."""
+    """What else the file is, from its first bytes, and what to do."""
     with open(path, "rb") as file:
         start = file.read(512)
-    if b"<svg" in start or (start.lstrip().startswith(b"<?xml") and path.suffix == ".svg"):
-        return " of pixels but an SVG drawing"
+    what = "that can be read"
     if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
-        return " that can be read here but HEIC"
-    if start.startswith(b"%PDF"):
-        return " but a PDF document"
-    if start.lstrip()[:1] == b"<" or (start.isascii() and 0 not in start):
-        return " but text"
-    return " that can be read"
+        return "a HEIC picture: save it as JPEG or PNG, or pip install pillow-heif"
+    if b"<svg" in start or (start.lstrip().startswith(b"<?xml") and path.suffix == ".svg"):
+        what = "of pixels but an SVG drawing"
+    elif start.startswith(b"%PDF"):
+        what = "but a PDF document"
+    elif start.lstrip()[:1] == b"<" or (start.isascii() and 0 not in start):
+        what = "but text"
+    return f"not a picture {what}: pass a {_FORMATS} file"

@@ -24,7 +24,7 @@ def methods_of(task: str) -> dict[str, Method]:
 
     Example:
         >>> list(methods_of("restore"))
-        ['default', 'treg', 'flowdps', 'dpir', 'dps', 'psld', 'dreamsampler']
+        ['default', 'treg', 'flowdps', 'dpir', 'diffpir', 'ddnm', 'dps', 'psld', 'dreamsampler']
     """
     return {each.name: each for each in METHODS if each.task == task}
 

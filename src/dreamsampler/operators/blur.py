@@ -36,7 +36,8 @@ LARGEST = 4097
 @named(
     "blur",
     "out of focus",
-    {"sigma": Parameter(float, 0, 1000, fitted=(0.3, 12.0)), "boundary": BOUNDARY},
+    {"sigma": Parameter(float, 0, 1000, fitted=(0.3, 12.0), pixels=True), "boundary": BOUNDARY},
+    scales=True,
 )
 @final
 @dataclass(frozen=True)
@@ -179,10 +180,11 @@ class KernelBlur(_Convolution):
     "motion_blur",
     "camera shake",
     {
-        "length": Parameter(float, 0, 2000, fitted=(1.0, 40.0)),
+        "length": Parameter(float, 0, 2000, fitted=(1.0, 40.0), pixels=True),
         "angle": Parameter(float, default=0.0, fitted=(-90.0, 90.0)),
         "boundary": BOUNDARY,
     },
+    scales=True,
 )
 @final
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a gray picture (Recommendation ITU-R BT.601)."""
 
 
-@named("grey", "no colors")
+@named("grey", "no colors", scales=True)
 @final
 @dataclass(frozen=True)
 class Grey:
@@ -74,6 +74,7 @@ def _build(given: Values, size: Size | None, device: str) -> ColorMatrix:
     {row: Parameter(tuple) for row in ROWS},
     build=_build,
     values=lambda op: dict(zip(ROWS, map(tuple, op.matrix.tolist()), strict=True)),
+    scales=True,
 )
 @final
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,7 @@ class Parameter:
         default: its value if left out; `...` where it must be given.
         choices: the only values allowed.
         fitted: (low, high) between which `?` is searched; None where `?` is refused.
+        pixels: whether it is a length in pixels.
     """
 
     kind: type
@@ -43,6 +44,7 @@ class Parameter:
     default: Value | EllipsisType = ...
     choices: tuple[str, ...] = ()
     fitted: tuple[float, float] | None = None
+    pixels: bool = False
 
 
 BOUNDARY: Final = Parameter(str, default="reflect", choices=("reflect", "circular", "zero"))
@@ -61,6 +63,7 @@ class Entry:
             called with the values.
         values: operator -> its values, or None where no text holds them; by default the attributes
             of the parameters' names.
+        scales: whether, its lengths scaled, it does the same to a picture at another scale.
     """
 
     operator: type[Any]
@@ -68,6 +71,7 @@ class Entry:
     parameters: Mapping[str, Parameter]
     build: Callable[[Values, Size | None, str], Any]
     values: Callable[[Any], Values | None]
+    scales: bool = False
 
     @property
     def linear(self) -> bool:
@@ -91,6 +95,7 @@ def named(
     *,
     build: Callable[[Values, Size | None, str], Any] | None = None,
     values: Callable[[Any], Values | None] | None = None,
+    scales: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Register the class below under a name; the other arguments are those of `Entry`."""
     table = parameters or {}
@@ -102,6 +107,7 @@ def named(
             table,
             build or (lambda given, size, device: operator(**given)),
             values or (lambda op: {key: getattr(op, key) for key in table}),
+            scales,
         )
         return operator
 

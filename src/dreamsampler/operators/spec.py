@@ -160,6 +160,31 @@ class Description:
             size = step.measured_size(size)
         return size
 
+    def scaled(self, scale: float) -> tuple[Description, float] | None:
+        """The same for a picture at another scale, and the scale of what it then measures.
+
+        None where it holds on to the pixels (JPEG, files) or is an object in memory.
+
+        Example:
+            >>> small = parse("blur(8) | downsample(2)").scaled(0.25)
+            >>> str(small[0]), small[1]
+            ('blur(sigma=2) | downsample(factor=1)', 0.5)
+        """
+        steps = []
+        for step in self.steps:
+            given, entry = dict(step.values), OPERATORS.get(step.name)
+            if step.name == "downsample":
+                whole = int(given["factor"])  # type: ignore[arg-type]
+                given["factor"] = max(1, round(scale * whole))
+                scale *= whole / given["factor"]
+            elif step.in_memory is not None or not (scale == 1 or (entry and entry.scales)):
+                return None
+            elif entry:
+                table = entry.parameters
+                given = {n: v * scale if table[n].pixels else v for n, v in given.items()}  # type: ignore[operator]
+            steps.append(replace(step, values=tuple(given.items())))
+        return Description(tuple(steps)), scale
+
     def check_files(self, size: Size) -> None:
         """Refuse files that are no mask of the picture, or no kernel; ValueError."""
         for step in self.steps:

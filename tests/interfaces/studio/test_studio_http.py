@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from studio_visitor import QUICK
 
 from dreamsampler.interfaces.studio.server import Studio, opened
@@ -86,6 +87,18 @@ def test_operators_say_what_they_need(studio):
     assert known["blur"]["text"]
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_pictures_of_phones_are_taken_or_it_is_said_what_to_do(studio, picture):
+    visitor, file = studio()(), BytesIO()
+    Image.open(picture).save(file, "AVIF")
+    preview = visitor.get(f"/api/files/{visitor.upload(('a.avif', file.getvalue()))}?preview=1")
+    assert Image.open(BytesIO(preview.content)).size == (48, 40)
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0"
+    answer = visitor.post("/api/files", files={"file": ("IMG_1.HEIC", heic)})
+    said = "IMG_1.HEIC is a HEIC picture: save it as JPEG or PNG, or pip install pillow-heif"
+    assert (answer.status_code, answer.json()["detail"]["message"]) == (400, said)
+
+
 def test_an_operator_is_shown_at_once(studio, picture):
     visitor = studio(max_megapixels=0.1)()
     image = visitor.upload(picture)
@@ -102,6 +115,39 @@ def test_an_operator_is_shown_at_once(studio, picture):
     ):  # fmt: skip
         answer = degrade(**body)
         assert (answer.status_code, answer.json()["detail"]["field"]) == (422, field), body
+
+
+def test_a_preview_of_a_large_picture_shows_what_happens_to_all_of_it(studio, monkeypatch):
+    """Lengths are scaled with it, noise is averaged as pixels are; JPEG shows its middle."""
+    monkeypatch.setattr("dreamsampler.interfaces.studio.app.MEASURED", 128)
+    visitor, side, file = studio()(), np.arange(512), BytesIO()
+    rings = np.hypot(side[:384, None] - 150, side - 260)
+    rgb = np.stack([np.sin(rings / w) for w in (7, 17, 37)], -1) * 90 + 128
+    Image.fromarray(rgb.astype(np.uint8)).save(file, "PNG")
+    image = visitor.upload(("large.png", file.getvalue()))
+
+    def degrade(operator, noise=0.0, **more):
+        body = {"image": image, "operator": operator, "noise": noise, **more}
+        return Image.open(BytesIO(visitor.post("/api/degrade", body).content)).convert("RGB")
+
+    def apart(one, other):
+        return np.abs(np.subtract(one, other, dtype=float)).mean()
+
+    whole = visitor.get(f"/api/files/{image}")
+    small = Image.open(BytesIO(whole.content)).resize((128, 96), Image.Resampling.LANCZOS)
+    for operator in ("none", "grey", "blur(8)", "motion_blur(40, 30)", "downsample(4)",
+                     "downsample(2) | blur(3)"):  # fmt: skip
+        shown, meant = degrade(operator), degrade(operator, preview=False)
+        meant = meant.resize((128, 96), Image.Resampling.LANCZOS)
+        assert shown.size == (128, 96)
+        assert apart(shown, meant) < 2.5, operator
+        assert "blur" not in operator or apart(shown, small) > 5
+    noisy = {n: np.subtract(degrade("none", 0.2, preview=n), degrade("none", preview=n), dtype=int)
+             for n in (True, False)}  # fmt: skip
+    ratio = noisy[True].std() / noisy[False].std()
+    assert 0.2 < ratio < 0.3  # a mean of 4 x 4 pixels
+    middle = degrade("jpeg(5)", preview=False).crop((192, 128, 320, 256))
+    assert apart(degrade("jpeg(5)"), middle) < 0.5  # but for colors at its edge
 
 
 def test_visitors_without_a_name_share_runs_and_others_do_not(studio, picture):

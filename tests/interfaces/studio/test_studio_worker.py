@@ -1,10 +1,14 @@
 """Jobs: one after the other, canceled in the queue or anywhere in a run."""
 
 import gc
+import os
+import platform
 import threading
 import time
 import weakref
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -70,6 +74,8 @@ class Scripted(Task):
 
     stage: str = ""
     """where"""
+    num_inference_steps: int = 1
+    """what it would take"""
 
     USES_MODEL: ClassVar[bool] = False
 
@@ -108,7 +114,7 @@ def test_a_job_waits_reports_its_last_stage_and_is_stored(submissions):
     first, job = submit(submissions, "read"), submit(submissions)
     assert ENTERED.wait(60)
     worker = submissions.worker
-    assert (job.status.stage, worker.position(job)) == ("waiting for its turn", 1)
+    assert (job.status.stage, worker.place(job)) == ("waiting for its turn", (1, None))
     assert (worker.find("ada", job.name), worker.find("eve", job.name)) == (job, None)
     with pytest.raises(TimeoutError):
         job.wait(0)
@@ -117,6 +123,67 @@ def test_a_job_waits_reports_its_last_stage_and_is_stored(submissions):
     status = job.status
     assert (status.stage, status.done, status.total) == ("decoding and writing", 1, 1)
     assert [run.name for run in submissions.store.runs("ada")] == [job.name]
+
+
+def test_how_long_a_run_takes_is_known_by_those_before_it(submissions):
+    """For each step, the slowest of the last three; a queued one waits for those before as well."""
+    worker = submissions.worker
+    ended(submissions, 1)
+    ((kind, seconds),) = worker._took
+    assert 0 < seconds < 60
+    worker._took.extend((kind, seconds) for seconds in (90.0, 2.0, 4.0, 1.0))
+    first = submit(submissions, "step")
+    assert ENTERED.wait(60)
+    job = submissions.submit(Scripted, {"num_inference_steps": 5}, "ada")
+    (one, own), (two, both) = worker.place(first), worker.place(job)
+    assert (one, two) == (0, 1)
+    assert 0 <= own < 4
+    assert 20 <= both <= own + 20
+    first.cancel()
+    job.wait(60)
+
+
+def ended(submissions, jobs):
+    """Run some jobs, and let the worker come to rest."""
+    for _ in range(jobs):
+        submit(submissions).wait(60)
+    while submissions.worker._running:
+        time.sleep(0.001)
+
+
+def test_runs_that_are_over_leave_nothing_behind(submissions, monkeypatch):
+    """After six as many objects of this package and of torch as after three."""
+    monkeypatch.setattr("dreamsampler.interfaces.studio.worker.REMEMBERED", 2)
+
+    def kept():
+        ended(submissions, 3)
+        gc.collect()
+        kinds = (type(each) for each in gc.get_objects())
+        return Counter(k for k in kinds if str(k.__module__).startswith(("dreams", "torch")))
+
+    kept()
+    before = kept()
+    assert kept() - before == {}
+
+
+def memory():
+    """Of this process, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_memory_that_was_freed_between_what_stays_is_given_back_after_each_run(submissions):
+    ended(submissions, 1)
+    pieces = [bytearray(2000) for _ in range(40_000)]
+    kept = pieces[::50]
+    full = memory()
+    del pieces
+    assert memory() > full - 10
+    ended(submissions, 1)
+    submissions.worker.stop(60)
+    assert memory() < full - 50
+    assert len(kept) == 800
 
 
 def test_a_full_queue_refuses_and_keeps_a_place_for_others(submissions):

@@ -97,9 +97,12 @@ async def events_of(job: Job, worker: Worker, closing: threading.Event) -> Async
     """Server-sent events of a job, its present state first, until it is over."""
     seen, silent = None, 0.0
     while not (job.over or closing.is_set()):
-        new = job.status if job.started else worker.position(job)
+        position, seconds = worker.place(job)
+        queued = job.started is None
+        new = position if queued else job.status
         if new != seen:
-            yield step_of(job) if job.started else _event("queued", {"position": new})
+            waits = {"position": position, "eta_seconds": seconds and round(seconds, 1)}
+            yield _event("queued", waits) if queued else step_of(job, seconds)
             seen, silent = new, 0.0
         elif silent > ALIVE:
             yield ": still there\n\n"
@@ -110,14 +113,14 @@ async def events_of(job: Job, worker: Worker, closing: threading.Event) -> Async
         yield ended(job)
 
 
-def step_of(job: Job) -> str:
-    """How far a job is, as an event."""
+def step_of(job: Job, seconds: float | None) -> str:
+    """How far a job is, and seconds until it is over, as an event."""
     status = job.status
     preview = status.preview and base64.b64encode(status.preview).decode()
     data = {
         "step": status.done,
         "total": status.total,
-        "seconds_left": None if status.seconds_left is None else round(status.seconds_left, 1),
+        "seconds_left": None if seconds is None else round(seconds, 1),
         "stage": status.stage,
         "preview": f"data:image/webp;base64,{preview}" if preview else None,
         "svg": status.svg,

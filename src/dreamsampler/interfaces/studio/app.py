@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, final
@@ -24,7 +24,7 @@ from dreamsampler.interfaces.studio.hints import Hints
 from dreamsampler.interfaces.studio.scenes import safe_name
 from dreamsampler.interfaces.studio.specs import TABS
 from dreamsampler.interfaces.studio.submission import BESIDE, Submissions
-from dreamsampler.interfaces.studio.uploads import SHOWN, Upload
+from dreamsampler.interfaces.studio.uploads import MEASURED, Upload, Uploads
 from dreamsampler.tasks import Degrade
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.from_values import file_options, task_type
@@ -170,21 +170,44 @@ def check(visit: Visiting, body: schemas.CheckRequest) -> schemas.CheckAnswer:
 
 @router.post("/degrade", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 def degrade(visit: Visiting, body: schemas.DegradeRequest) -> Response:
-    """What an operator makes of a picture, as a PNG."""
+    """What an operator makes of a picture, as a PNG; a preview of it at most 1024 pixels long."""
     upload, files, data = visit.picture(body.image), body.operator_files, BytesIO()
     try:
         with tempfile.TemporaryDirectory() as folder, visit.uploads.decoding:
             operator = visit.submissions.located(body.operator, files, Path(folder), visit.owner)
-            task = Degrade(upload.picture(), operator, noise=body.noise)
+            picture = upload.picture() if upload.kind == "svg" else upload.shown
+            task = Degrade(picture, operator, noise=body.noise)
             task.check()
             visit.uploads.limits.check_size(*task.check_files(), "the result")
+            if body.preview:
+                task = previewed(task, upload, visit.uploads)
             image = task(progress=False).images[0]
     except ValueError as error:
         text = message(error)
         raise Refused(text, field=field_of(text, ["image", "noise"]) or "operator") from error
-    image.thumbnail((SHOWN, SHOWN))
     image.save(data, "PNG")
     return Response(data.getvalue(), media_type="image/png")
+
+
+def previewed(task: Degrade, upload: Upload, uploads: Uploads) -> Degrade:
+    """The same on fewer pixels: the whole picture scaled, or where that changes it the middle."""
+    from PIL import Image
+
+    scale = MEASURED / max(upload.size)
+    if scale >= 1:
+        return task
+    if (small := task.description.scaled(scale)) is not None:
+        with Image.open(uploads.preview(upload)) as image:
+            image.thumbnail((MEASURED, MEASURED))
+            return replace(
+                task, image=image, operator=small[0], noise=min(1.0, task.noise * small[1])
+            )
+    if task.description.inputs():  # a mask has the size of its picture
+        return task
+    image = upload.picture()
+    left, top = (max(side - MEASURED, 0) // 32 * 16 for side in image.size)  # JPEG's blocks
+    right, bottom = min(left + MEASURED, image.width), min(top + MEASURED, image.height)
+    return replace(task, image=image.crop((left, top, right, bottom)))
 
 
 @router.post("/runs", status_code=202)

@@ -66,12 +66,17 @@ class CheckAnswer(Schema):
 
 @final
 class DegradeRequest(Schema):
-    """What an operator shall be shown on."""
+    """What an operator shall be shown on.
+
+    A preview has at most 1024 pixels a side: of a larger picture it is the whole, scaled with the
+    operator's lengths, or where an operator holds on to the pixels (JPEG) the middle.
+    """
 
     image: str
     operator: str
     noise: float = 0.0
     operator_files: list[str] = []
+    preview: bool = True
 
 
 @final

@@ -26,9 +26,9 @@ OTHERS = (".npy", ".safetensors", ".csv", ".txt")
 """Suffixes of files that operators and calls may name, besides pictures."""
 MOST_FILES = 512
 """Of one scene."""
-SHOWN, DRAWN = 1600, 512
-"""Longest side of a picture for the page, and least longer side of a drawing that is used as a
-picture, in pixels."""
+SHOWN, MEASURED, DRAWN = 1600, 1024, 512
+"""Longest side of a picture for the page, of one that an operator is shown on, and least longer
+side of a drawing that is used as a picture, in pixels."""
 KEPT_HOURS, CLEAN_MINUTES = 6.0, 10.0
 """Hours after which unused files are deleted, and minutes between the checks for those."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 import time
 import warnings
@@ -37,7 +39,7 @@ STAGES = {
 }
 """Stage of a run -> what visitors read."""
 REMEMBERED = 500
-"""Jobs that are over of which the state is kept."""
+"""Jobs that are over of which the state is kept, and how many of their times."""
 _PACKAGE = str(Path(__file__).parents[2])
 
 
@@ -68,6 +70,9 @@ class Job:
         discard: called if there will be no result.
         call: further arguments of the call of the model's pipeline, as text.
         name: of its run.
+
+    Attributes:
+        started: when it began, by `time.perf_counter`; None in the queue.
     """
 
     task: Task
@@ -83,7 +88,7 @@ class Job:
     over: bool = False
     status: Status = Status(QUEUED)
     canceled: threading.Event = field(default_factory=threading.Event)
-    started: bool = False
+    started: float | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def wait(self, seconds: float | None = None) -> Any:
@@ -99,7 +104,7 @@ class Job:
         """End the job: at once in the queue, else at its next step or iteration."""
         with self._changed:
             self.canceled.set()
-            if self.started or self.over:
+            if self.started is not None or self.over:
                 return
             self.error, self.over = Canceled(), True
             self._changed.notify_all()
@@ -110,7 +115,7 @@ class Job:
         with self._changed:
             if self.over:
                 return
-            self.started, self.status = True, Status(STAGES["read"])
+            self.started, self.status = time.perf_counter(), Status(STAGES["read"])
         try:
             with own_warnings() as caught:
                 if self.call:
@@ -131,6 +136,17 @@ class Job:
         except BaseException as error:
             self.discard()
             self._end(error=without_frames(error))
+
+    @property
+    def kind(self) -> tuple[str, str, int]:
+        """Jobs of one kind take as long for each of their `units`."""
+        return self.task.name(), str(vars(self.task).get("method")), self.task.model_side
+
+    @property
+    def units(self) -> int:
+        """Steps times images."""
+        steps = {**vars(self.task), **self.task.settings}.get("num_inference_steps")
+        return (steps or 1) * self.task.images
 
     def _end(self, result: Any = None, error: BaseException | None = None) -> None:
         with self._changed:
@@ -199,6 +215,8 @@ class Worker:
         self.model, self.most, self.most_each = model, most, most_each
         self._waiting: deque[Job] = deque()
         self._jobs: dict[str, Job] = {}
+        self._running: Job | None = None
+        self._took: deque[tuple[tuple[str, str, int], float]] = deque(maxlen=REMEMBERED)
         self._changed = threading.Condition()
         self._model_free = threading.Lock()
         self._thread = threading.Thread(target=self._loop, name="studio-worker", daemon=True)
@@ -226,11 +244,22 @@ class Worker:
         job = self._jobs.get(name)
         return job if job is not None and job.owner == owner else None
 
-    def position(self, job: Job) -> int:
-        """How many jobs run before a job, the one under way included."""
+    def place(self, job: Job) -> tuple[int, float | None]:
+        """How many jobs run before a job, and seconds until it is over; None if unknown."""
         with self._changed:
-            before = takewhile(lambda each: each is not job, self._waiting)
-            return sum(not each.over for each in before) + self._model_free.locked()
+            before = takewhile(lambda each: each is not job, (self._running, *self._waiting))
+            jobs = [each for each in before if each is not None and not each.over]
+            left = [self._seconds_left(each) for each in (*jobs, job)]
+        return len(jobs), None if None in left else sum(filter(None, left))
+
+    def _seconds_left(self, job: Job) -> float | None:
+        """How long a job still takes: by its own steps, or before the first by those before it."""
+        if job.status.seconds_left is not None:
+            return job.status.seconds_left
+        like = [seconds for kind, seconds in self._took if kind == job.kind]
+        spent = 0.0 if job.started is None else time.perf_counter() - job.started
+        # the slowest of three, since a server has more to do at times
+        return max(job.units * max(like[-3:]) - spent, 0.0) if like else None
 
     @contextmanager
     def idle_model(self) -> Iterator[Any]:
@@ -257,10 +286,25 @@ class Worker:
                 self._changed.wait_for(lambda: self._waiting or self._stopped)
                 if self._stopped:
                     return
-                job = self._waiting.popleft()
+                job = self._running = self._waiting.popleft()
+            began = time.perf_counter()
             with self._model_free:
                 job.run(self.model)
+            with self._changed:
+                self._running = None
+                if job.error is None:
+                    self._took.append((job.kind, (time.perf_counter() - began) / job.units))
             del job  # the next one may come late
+            give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Give what was freed back to the system, where the C library (glibc) keeps it.
+
+    What it keeps lies between small objects that stay, and grows by some MiB with each few runs.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def as_webp(pictures: Image) -> bytes:

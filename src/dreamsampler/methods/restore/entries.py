@@ -2,7 +2,18 @@
 
 from functools import partial
 
-from dreamsampler.methods.entry import DPIR, DPS, FLOWDPS, OURS, PAPER, PSLD, TREG, Method
+from dreamsampler.methods.entry import (
+    DDNM,
+    DIFFPIR,
+    DPIR,
+    DPS,
+    FLOWDPS,
+    OURS,
+    PAPER,
+    PSLD,
+    TREG,
+    Method,
+)
 
 _method = partial(Method, "restore")
 METHODS: tuple[Method, ...] = (
@@ -40,6 +51,24 @@ METHODS: tuple[Method, ...] = (
         "models of pixels: quickest, most faithful, for any operator",
         8,
         draws=False,
+    ),
+    _method(
+        "diffpir",
+        "DiffPIR",
+        {"num_inference_steps": 100, "guidance_scale": 1.0, "weight": 1.0, "fresh": 0.1},
+        DIFFPIR,
+        "models of pixels: sharper samples than dpir, for any operator",
+        100,
+    ),
+    _method(
+        "ddnm",
+        "DDNM",
+        {"num_inference_steps": 100, "guidance_scale": 1.0, "eta": 0.85},
+        DDNM,
+        "models of pixels, measurements without noise; for linear operators",
+        100,
+        linear=True,
+        function="dreamsampler.methods.restore.diffpir:run_ddnm",
     ),
     _method(
         "dps",

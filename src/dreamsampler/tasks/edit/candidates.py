@@ -55,14 +55,18 @@ def reported(candidates: Sequence[Candidate], kept: Candidate) -> dict[str, Any]
 def variations(task: EditOptions) -> list[EditOptions]:
     """The task once for each candidate: strengths around the method's own, the next seeds.
 
-    A strength that was given stays, so that only the seeds differ.
+    A strength that was given stays, so that only the seeds differ; with auto only strengths do.
     """
-    count, usual = task.candidates or 1, task.settings["strength"]
-    spread = 0.0 if task.strength is not None else SPREAD
+    count, usual = task.tries or 1, task.settings["strength"]
+    auto = task.strength == "auto"
+    spread = SPREAD if auto or task.strength is None else 0.0
     shares = [1 + spread * (2 * k / max(count - 1, 1) - 1) for k in range(count)]
     return [
         replace(
-            task, strength=round(min(1.0, usual * share), 3), seed=task.seed + k, candidates=None
+            task,
+            strength=round(min(1.0, usual * share), 3),
+            seed=task.seed + (0 if auto else k),
+            candidates=None,
         )
         for k, share in enumerate(shares)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from dreamsampler.regularizers.parse import Regularizers
 
 EditMethod: TypeAlias = Literal[tuple(methods_of("edit"))]  # type: ignore[valid-type]
+
+TRIES = 4
+"""Strengths that `auto` tries."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class EditOptions(MethodTask):
     high scales"""
     source_guidance_scale: float | None = None
     """CFG weight of the source prompt, for the methods that have one, such as flowedit"""
-    strength: float | None = None
-    """0 changes nothing, 1 starts from pure noise: higher may change larger shapes"""
+    strength: float | Literal["auto"] | None = None
+    """0 changes nothing, 1 starts from pure noise: higher may change larger shapes; auto tries
+    four (or as many as candidates says) with one seed, and keeps one as candidates does"""
     gamma: float | None = None
     """method dreamsampler only: weight of the prompt in the published update"""
     mask_image: ImageInput | None = None
@@ -78,6 +83,19 @@ class EditOptions(MethodTask):
     RECORDS: ClassVar[tuple[str, ...]] = ("candidates.png",)
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `MethodTask.settings`; strength auto is the method's own until one is kept."""
+        found = dict(super().settings)
+        if self.strength == "auto":
+            found["strength"] = self.chosen.settings.get("strength")
+        return found
+
+    @property
+    def tries(self) -> int | None:
+        """How many candidates are tried; None where the edit is made once."""
+        return self.candidates or (TRIES if self.strength == "auto" else None)
+
+    @property
     def regularizers(self) -> Regularizers | None:
         """What `regularize` says, read; ValueError for what names none."""
         if self.regularize is None:
@@ -99,17 +117,18 @@ class EditOptions(MethodTask):
             raise InputError("the prompt is empty: say what the picture should show")
         super().check()
         _ = self.regularizers
-        if self.candidates is None:
+        if self.tries is None:
             return
+        said = f"candidates is {self.candidates}" if self.candidates else "strength is auto"
         if self.num_images != 1:
             raise InputError(
-                f"candidates is {self.candidates} and num_images {self.num_images}: one candidate "
-                "is kept, so leave num_images out"
+                f"{said} and num_images {self.num_images}: one candidate is kept, so leave "
+                "num_images out"
             )
         if not (self.chosen.draws and self.settings.get("strength")):
             raise InputError(
-                f"candidates differ in strength and seed, and method {self.method} has none here: "
-                "pass a strength above 0, or take the default method"
+                f"{said}, but candidates differ in strength and seed, and method {self.method} "
+                "has none here: pass a strength above 0, or take the default method"
             )
 
     def inputs(self) -> list[Any]:

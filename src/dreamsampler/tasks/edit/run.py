@@ -59,7 +59,7 @@ class EditRun(Run[EditOptions]):
             self.tried: list[Candidate] = []
             self.kept: Candidate | None = None
             inputs = self._inputs(self._z_src.repeat(len(self.seeds), 1, 1, 1))
-            begun = task.start_method(inputs) if task.candidates is None else self._tried(inputs)
+            begun = task.start_method(inputs) if task.tries is None else self._tried(inputs)
             self.begin(*begun)
 
     def _tried(self, inputs: EditInputs) -> tuple[Iterator[Step], int]:
