@@ -77,10 +77,7 @@ def _add_words(pipe: Any, path: Path) -> None:
     """Add a learned word, called as its file or its key, to tokenizers and text encoders.
 
     The file has one tensor (n, d) under the word's name or "emb_params", or "clip_l" and "clip_g"
-    for two encoders. A word of several vectors is stored as `<word>`, `<word>_1`, ...; a prompt
-    says `<word>`.
-
-    Source: Gal et al., "An image is worth one word", ICLR 2023 (arXiv:2208.01618).
+    for two encoders (Gal et al., "An image is worth one word", arXiv:2208.01618).
     """
     from safetensors.torch import load_file
 

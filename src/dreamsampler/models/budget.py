@@ -45,13 +45,7 @@ _WORKSPACE = 1.75
 @final
 @dataclass(frozen=True)
 class Part:
-    """One network.
-
-    Args:
-        name: unet, transformer, vae, text_encoder, ...
-        parameters: their number.
-        memory: of its weights, in bytes.
-    """
+    """One network: how many parameters it has, and the bytes of its weights."""
 
     name: str
     parameters: int
@@ -160,12 +154,9 @@ class MetaModel:
 
         Args:
             rows: images times prompts in one forward of the network.
-            height: of the picture in the model.
-            width: likewise.
             images: pictures that are encoded or decoded at a time.
             gradients: whether the loop takes gradients through network and decoder.
-            gradient_checkpointing: see `MemoryOptions`.
-            tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
+            gradient_checkpointing, tiling: see `MemoryOptions`; one tile is counted, and the sums.
         """
         codec, channels = self.family.codec(self.parts, None), self.family.latent_channels
         tile = [min(side, tiling or side) for side in (height, width)]

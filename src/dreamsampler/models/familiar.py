@@ -48,12 +48,9 @@ def strangeness(prior: Prior, x: Image) -> float:
 
 
 def warn_strange(prior: Prior, x: Image, path: Path | None) -> None:
-    """Warn of a picture that the bundled model of drawings does not know.
+    """Warn of a picture in [-1, 1], of any size, that the bundled model of drawings does not know.
 
-    Args:
-        prior: the model; others than the bundled one are not asked.
-        x: the picture in [-1, 1], of any size.
-        path: of the picture; None if it is in memory.
+    Other models are not asked.
     """
     if getattr(prior, "name", None) != BUNDLED:
         return

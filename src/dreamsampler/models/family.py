@@ -6,12 +6,20 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, TypeAlias, final
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.maths import Latent, Level, RectifiedFlow, Target, VariancePreserving
+from dreamsampler.maths import (
+    Latent,
+    Level,
+    RectifiedFlow,
+    Target,
+    VariancePreserving,
+    Weight,
+    weigh,
+)
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import SUPPORTED, ModelError
 from dreamsampler.models.prompt import Tokens
@@ -65,16 +73,14 @@ class TextCondition:
         return replace(self, **moved)
 
 
-@final
-@dataclass(frozen=True)
-class TextInputs:
-    """The conditions of one forward: every row of the batch with its own.
+class TextInputs(NamedTuple):
+    """The conditions of one forward, a row each; None where a network has no such input.
 
     Args:
         embeddings: (b, n, d).
-        pooled: (b, p), or None.
-        guidance_scales: the embedded guidance scale of each row, or None.
-        extra_channels: (b, k, h, w), or None.
+        pooled: (b, p).
+        guidance_scales: b numbers, of a network with an input for them.
+        extra_channels: (b, k, h, w).
     """
 
     embeddings: Tensor
@@ -107,42 +113,6 @@ def batch_conditions(
         None if scales[0] is None else [float(scale or 0) for scale in scales],
         joined([c.extra_channels for c, _ in pairs]),
     )
-
-
-@final
-class ConditionCache:
-    """`batch_conditions`, but the last batch is kept.
-
-    A run has the same conditions at every level: that was a quarter of the loop's own time on
-    Stable Diffusion. Embeddings that require gradients are batched anew, since a graph is walked
-    back only once.
-    """
-
-    def __init__(self) -> None:
-        self._conditions: Sequence[TextCondition] = ()
-        self._key: tuple[object, ...] = ()
-        self._inputs: TextInputs | None = None
-
-    def __call__(
-        self,
-        conditions: Sequence[TextCondition],
-        rows: Sequence[int],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> TextInputs:
-        """See `batch_conditions`."""
-        key = (*rows, device, dtype)
-        same = key == self._key and all(
-            a is b for a, b in zip(self._conditions, conditions, strict=True)
-        )
-        if self._inputs is not None and same:
-            return self._inputs
-        inputs = batch_conditions(conditions, rows, device, dtype)
-        parts = (inputs.embeddings, inputs.pooled, inputs.extra_channels)
-        trained = any(part is not None and part.requires_grad for part in parts)
-        self._conditions, self._key = tuple(conditions), key
-        self._inputs = None if trained else inputs
-        return inputs
 
 
 class Family(ABC):
@@ -235,10 +205,23 @@ class Family(ABC):
         device: torch.device,
         dtype: torch.dtype,
     ) -> Any:
-        """Conditions, each for so many rows, as `forward` takes them."""
-        if "_inputs" not in vars(self):
-            self._inputs = ConditionCache()
-        return self._inputs(conditions, rows, device, dtype)
+        """Conditions, each for so many rows, as `forward` takes them.
+
+        The last ones are kept: a run has the same at every level, and batching them was a quarter
+        of the loop's own time on Stable Diffusion. Embeddings that require gradients are batched
+        anew, since a graph is walked back only once.
+        """
+        key = [*map(id, conditions), *rows, device, dtype]
+        known = vars(self).get("_batch")
+        if known is not None and known[0] == key:
+            return known[1]
+        inputs = batch_conditions(conditions, rows, device, dtype)
+        parts = (inputs.embeddings, inputs.pooled, inputs.extra_channels)
+        trained = any(part is not None and part.requires_grad for part in parts)
+        self._batch = (
+            None if trained else (key, inputs, tuple(conditions))
+        )  # held: an id is theirs alone
+        return inputs
 
     @property
     def inpaints(self) -> bool:
@@ -259,9 +242,37 @@ class Family(ABC):
                 f"pad the picture to multiples of {multiple} pixels"
             )
 
+    def guided(
+        self, name: str, condition: Any, null: Any, scale: Weight
+    ) -> list[tuple[Any, Weight]]:
+        """See `NetworkPrior.guided`; the name is that of the model."""
+        if self.guides_itself and (null.prompt or scale != 1):
+            raise ModelError(
+                f"{name} guides itself by its call: leave guidance_scale and the negative prompt "
+                "out of the task, or guidance_scale out of the call"
+            )
+        if self.guidance == "cfg" or null.prompt:
+            return [(null, lambda level: 1 - weigh(scale, level)), (condition, scale)]
+        if callable(scale):
+            raise ModelError(
+                f"{name} was distilled to one guidance scale for a whole run, so it cannot change "
+                "with the level: pass a number"
+            )
+        if self.guidance == "embedded":
+            return [(replace(condition, guidance_scale=scale), 1.0)]
+        if scale != 1 and self.guidance == "none":
+            raise ModelError(f"{name} reads no prompts: leave guidance_scale out")
+        if scale != 1:
+            raise ModelError(
+                f"{name} was distilled with guidance and without the null prompt, so "
+                f"guidance_scale {scale:g} means nothing to it: pass guidance_scale 1, or a "
+                "negative prompt to be guided away from"
+            )
+        return [(condition, 1.0)]
+
     @abstractmethod
-    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
-        """The output of the text encoders, and the tokens, which know what was truncated."""
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens | None]:
+        """The output of the text encoders, and the tokens, if any: they know what was truncated."""
 
     @abstractmethod
     def forward(self, z: Latent, level: Level, inputs: TextInputs) -> Tensor:

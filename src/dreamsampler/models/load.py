@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -12,10 +13,11 @@ import torch
 
 from dreamsampler.models.adapter import Adapters
 from dreamsampler.models.alias import BUNDLED, PHOTO, commits, repositories
+from dreamsampler.models.codec import Codec
 from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype, has_bfloat16
 from dreamsampler.models.driven.arguments import read_call
-from dreamsampler.models.errors import ModelError
+from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import check_start
 from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
@@ -29,7 +31,8 @@ from dreamsampler.models.folder import (
     native_family,
     variant_of,
 )
-from dreamsampler.models.hub import Hub, download_pipeline
+from dreamsampler.models.hub import Hub, download_pipeline, fetch_network
+from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_options import MemoryOptions, Offload
 from dreamsampler.models.network import NetworkPrior
 from dreamsampler.models.pipe import from_pipe, native
@@ -41,7 +44,6 @@ from dreamsampler.models.pipeline import (
     load_pipeline,
     pipeline_class,
 )
-from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import detect_target, file_kind, find_config, load_file
 from dreamsampler.models.source import local_path, split_revision
@@ -125,12 +127,8 @@ def from_pretrained(
         textual_inversion: .safetensors files of learned words, each named by its file.
         distilled: "turbo", "lcm", "lightning" or "none" for a model whose name does not say which
             few levels it was distilled to (`few_steps`).
-        offload: see `MemoryOptions`, as are the following ones.
-        release_text_encoders: free them at the first call of the network.
-        tiling: side of the tiles, in pixels, in which pictures are encoded and decoded.
-        gradient_checkpointing: less memory for gradients, for a third more time.
-        channels_last: memory layout; None chooses.
-        compile: torch.compile the network at its first use.
+        offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile: see
+            `MemoryOptions`.
         preview: a folder or hub id of a tiny autoencoder (TAESD) for `prior.preview`.
         pipeline: a class of diffusers, such as "StableDiffusionXLPAGPipeline", in place of the one
             that the model names.
@@ -177,7 +175,7 @@ def from_pretrained(
         raise ModelError(f"config is for single files, but {name} is none: leave it out")
     else:
         source = _read_folder(path, options)
-    small = None if preview is None else load_preview(preview, hub, options.device)
+    small = None if preview is None else _load_preview(preview, hub, options.device)
     try:
         prior = _build(source, options)
     except torch.OutOfMemoryError:
@@ -185,8 +183,12 @@ def from_pretrained(
             f"{name} does not fit on {options.device}: pass dtype='bfloat16', "
             "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
         ) from None
-    check_preview(small, prior.latent_channels)
-    prior.use(name, source.revision, small)
+    if small is not None and (own := small.vae.config.latent_channels) != prior.latent_channels:
+        raise ModelError(
+            f"the tiny autoencoder for previews has latents of {own} channels, but those of the "
+            f"model have {prior.latent_channels}: pass the TAESD of its family"
+        )
+    prior.name, prior.revision, prior.small = name, source.revision, small
     chosen = {"distilled": distilled, "tiling": tiling, "variant": variant, "pipeline": pipeline}
     if (words := read_words(source.folder)) and not adapters.lora:
         prior.words = words.union(*(split_words(path.stem) for path in adapters.words))
@@ -197,6 +199,19 @@ def from_pretrained(
         prior
     )
     return prior
+
+
+def _load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
+    """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see."""
+    folder = fetch_network(model, hub)
+    try:
+        with quiet():
+            vae: Any = import_module("diffusers").AutoencoderTiny.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:
+        raise ModelError(f"{model} is no tiny autoencoder: {one_line(error)}") from None
+    return Codec(vae.eval().requires_grad_(False).to(device))
 
 
 class _Options(NamedTuple):
@@ -231,19 +246,12 @@ class _Options(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """A model's version, its folder with the configuration, and what loads its pipeline.
-
-    Args:
-        revision: its version.
-        folder: with its configuration.
-        pipe: loads a diffusers pipeline: of a class or its own, with some parts already loaded.
-        unknown_target: nothing says whether the network predicts epsilon or v.
-    """
+    """A model's version, the folder with its configuration, and what loads its pipeline."""
 
     revision: str
     folder: Path
-    pipe: Callable[..., Any]
-    unknown_target: bool = False
+    pipe: Callable[..., Any]  # (name=None, parts=None) -> of a class, with some parts loaded
+    unknown_target: bool = False  # nothing says whether the network predicts epsilon or v
 
 
 def _read_folder(path: Path | None, options: _Options) -> _Source:

@@ -110,13 +110,7 @@ def _load(pipe: Any, path: Path, name: str, text_only: bool) -> None:
 
 
 def _readable(pipe: Any, file: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names by which diffusers finds most of a file's tensors in a pipeline -> the file's names.
-
-    It reads the names of many programs, but not every wrapper around them.
-
-    Raises:
-        ValueError: it finds none.
-    """
+    """Names by which diffusers finds most of a file's tensors in a pipeline -> the file's names."""
     options = {"unet_config": pipe.unet.config} if "XL" in type(pipe).__name__ else {}
     best: tuple[int, dict[str, str]] = (0, {})
     problem: Exception = ValueError("it changes nothing of this model")

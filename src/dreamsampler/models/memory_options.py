@@ -24,8 +24,8 @@ class MemoryOptions:
             runs; "sequential" does so with every layer, slower and smaller still. None keeps all
             on the device.
         release_text_encoders: free the text encoders at the first call of the network; a prompt
-            that was not encoded by then loads them from the disk again. A pipeline that is asked
-            through its own call is loaded without them if that has prompt_embeds.
+            that was not encoded by then loads them from the disk again. A driven pipeline is loaded
+            without them if its call has prompt_embeds.
         tiling: side of the tiles, in pixels, in which pictures are encoded and decoded.
         gradient_checkpointing: compute activations again in the backward pass instead of keeping
             them.

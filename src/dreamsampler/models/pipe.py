@@ -68,7 +68,7 @@ def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | No
     if not isinstance(family, DrivenFamily):
         return None
     made = from_pipe(family.pipeline.pipe, **call)
-    made.use(prior.name, prior.revision, None)
+    made.name, made.revision = prior.name, prior.revision
     made.grid = prior.grid
     made.added |= {name: value for name, value in prior.added.items() if name != "call"}
     return made

@@ -232,16 +232,8 @@ def find_image_prompt(model: str | Path, hub: Hub) -> Path:
     if not path.is_file() and str(model).count("/") > 1 and not path.is_absolute():
         org, name, *inside = str(model).split("/")
         files = ["/".join(inside), "*image_encoder/*.json", "*image_encoder/model.safetensors"]
-        path = (
-            hub.any_version()
-            .fetch(
-                (f"{org}/{name}",),
-                lambda cached: (cached / files[0]).is_file(),
-                lambda repository, at: at.download(repository, files),
-                files[:1],
-            )
-            .joinpath(*inside)
-        )
+        whole = hub.fetch_files(f"{org}/{name}", files, lambda f: (f / files[0]).is_file())
+        path = whole.joinpath(*inside)
     check_file(path)
     return path
 

@@ -125,13 +125,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def fingerprint(paths: list[Path], pieces: int = 32, length: int = 1 << 14) -> str:
+def fingerprint(paths: list[Path]) -> str:
     """A short name for the version of some weights: 16 hexadecimal digits.
 
     The SHA-256 of each file's size, start, and evenly spread pieces; half a megabyte is read,
     however large the file.
     """
-    digest = hashlib.sha256()
+    digest, pieces, length = hashlib.sha256(), 32, 1 << 14
     for path in sorted(paths):
         size = path.stat().st_size
         digest.update(size.to_bytes(8, "little"))

@@ -18,6 +18,8 @@ from dreamsampler.models.libraries import quiet
 
 _MISSING: Any = object()
 _CLOSE: Any = object()
+_KEPT = 16
+"""Answers that are kept."""
 _ACTIVE = threading.local()
 """`call`: the open call of this thread."""
 
@@ -319,7 +321,7 @@ class Sigmas(Tensor):
         return self.as_subclass(Tensor)[index]
 
 
-def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:
+def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any]) -> Any:
     """A function that answers from a list what it was asked before."""
 
     @functools.wraps(function)
@@ -330,7 +332,7 @@ def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: 
                 return answer
         answer = function(*args, **kwargs)
         known.append((key, answer))
-        del known[:-limit]
+        del known[:-_KEPT]
         return answer
 
     return wrapped

@@ -21,7 +21,6 @@ from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import FAILURES, PROBED, Pipeline
 from dreamsampler.models.errors import ModelError, one_line
 from dreamsampler.models.family import Family
-from dreamsampler.models.prompt import Tokens
 
 _OPEN = 8
 """Calls that are kept open."""
@@ -142,7 +141,7 @@ class DrivenFamily(Family):
         pictures = {"image": (x.clamp(-1, 1) + 1) / 2, "mask_image": mask}
         return replace(condition, call={**condition.call, **pictures})
 
-    def encode_prompt(self, prompt: str, **call: Any) -> tuple[Any, Tokens]:
+    def encode_prompt(self, prompt: str, **call: Any) -> tuple[Any, None]:
         """A condition; the pipeline encodes the prompt itself when it is asked."""
         if prompt and ("prompt" not in self.pipeline.parameters):
             raise ModelError(f"{self.pipeline.name} takes no prompt: leave it out")
@@ -154,8 +153,7 @@ class DrivenFamily(Family):
             if self.references:
                 kind, hint = "edits a reference picture", ", or edit with method='instruct'"
             raise ModelError(f"{self.pipeline.name} {kind}: pass image= to from_pipe{hint}")
-        none = torch.zeros(1, 0)
-        return CallCondition(prompt, call), Tokens(none, none, "", 0)
+        return CallCondition(prompt, call), None
 
     def batch(
         self, conditions: Sequence[Any], rows: Sequence[int], *where: Any

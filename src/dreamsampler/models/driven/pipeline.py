@@ -187,10 +187,7 @@ class Pipeline:
         return made
 
     def _pictures(self, size: tuple[int, int], given: Mapping[str, Any]) -> dict[str, Any]:
-        """A gray picture and a mask of everything, where the call wants some.
-
-        At strength 1 nothing is left of a picture to start from.
-        """
+        """A gray picture and a mask of everything, where the call wants some."""
         from PIL import Image
 
         made = {}

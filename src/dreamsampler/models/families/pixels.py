@@ -14,7 +14,6 @@ from torch.nn import functional
 from dreamsampler.maths import Image, Latent, Level
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family, TextCondition, per_row
-from dreamsampler.models.prompt import Tokens
 from dreamsampler.models.tiles import by_tiles
 
 TILE = 1024
@@ -23,7 +22,6 @@ OVERLAP = 64
 """Pixels that a tile shares with its neighbor, a quarter of it at most."""
 LEAST = 64
 """Pixels along the side of a tile at least."""
-_NOTHING = torch.zeros(1, 0)
 
 
 @final
@@ -79,7 +77,7 @@ class PixelFamily(Family):
         """How many classes the network knows; 0 if it has none."""
         return 0
 
-    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, None]:
         """The number of a class; no words.
 
         Raises:
@@ -93,7 +91,7 @@ class PixelFamily(Family):
                 f"the prompt is {words!r}, but this model knows {self.classes_count} classes by "
                 f"their numbers: pass one from 0 to {self.classes_count - 1}"
             )
-        return TextCondition(words, torch.zeros(1, 0, 1)), Tokens(_NOTHING, _NOTHING, "", 0)
+        return TextCondition(words, torch.zeros(1, 0, 1)), None
 
     def batch(
         self,

@@ -147,11 +147,7 @@ def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | Non
 
 
 def _with_extra_channels(z: Latent, inputs: TextInputs, channels: int) -> Tensor:
-    """A latent with the further channels of an inpainting network.
-
-    The mask (1: to be painted) and the latent of the picture without what is under it; by default
-    everything is to be painted and nothing is known.
-    """
+    """A latent with the further channels of an inpainting network; by default all is painted."""
     missing = channels - z.shape[1]
     if not missing:
         return z
