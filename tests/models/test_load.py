@@ -9,8 +9,9 @@ import pytest
 import torch
 from tiny import edit_json, latents
 
+from dreamsampler.files import one_line
 from dreamsampler.models import libraries, source
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import Pretrained, choose_device, choose_dtype, from_pretrained
 from dreamsampler.models.pipeline import load_pipeline
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, final
 
@@ -16,6 +15,8 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from dreamsampler.files import check_folder, write_whole
+from dreamsampler.images.animation import gif_of
+from dreamsampler.images.save import encoded
 from dreamsampler.maths import Estimate, Image, Latent, Step
 
 FILES = ("steps.png", "steps.gif", "steps.json")
@@ -101,7 +102,8 @@ class Recorder:
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
-        contents = _png(_strip(frames, labels)), _gif(frames), numbers
+        pauses = [PAUSE] * (len(frames) - 1) + [STILL]
+        contents = encoded(_strip(frames, labels), "PNG"), gif_of(frames, pauses), numbers
         for name, data in zip(FILES, contents, strict=True):
             write_whole(folder / name, data)
         return [folder / name for name in FILES]
@@ -196,22 +198,3 @@ def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.
         for row, line in enumerate(label):
             draw.text((left + 2, height + gap + 2 + 16 * row), line, (230, 230, 230), font)
     return strip
-
-
-def _png(picture: Pixels.Image) -> bytes:
-    file = BytesIO()
-    picture.save(file, format="PNG")
-    return file.getvalue()
-
-
-def _gif(frames: list[Pixels.Image]) -> bytes:
-    file = BytesIO()
-    frames[0].save(
-        file,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=[PAUSE] * (len(frames) - 1) + [STILL],
-        loop=0,
-    )
-    return file.getvalue()

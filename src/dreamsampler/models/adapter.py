@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.files import sha256
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line, sha256
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.lora import add_loras
 from dreamsampler.models.weights import check_file

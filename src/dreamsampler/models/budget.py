@@ -14,11 +14,12 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import Pipeline
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family, TextCondition, batch_conditions
 from dreamsampler.models.folder import (
     check_configs,

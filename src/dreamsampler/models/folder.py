@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families import FAMILIES
 from dreamsampler.models.family import Family, check_start, target_of
 from dreamsampler.models.weights import (

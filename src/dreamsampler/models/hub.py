@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     CONFIGS,
     HALVES,

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.models.adapter import Adapters
 from dreamsampler.models.alias import BUNDLED, PHOTO, commits, repositories
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype, has_bfloat16
 from dreamsampler.models.driven.arguments import read_call
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import check_start
 from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (

@@ -12,7 +12,8 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.libraries import quiet
 
 _KINDS = {"lokr_": "LoKr", "hada_": "LoHa", "oft_": "OFT", "dora_scale": "DoRA"}

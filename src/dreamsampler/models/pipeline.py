@@ -12,7 +12,8 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     class_name,
     class_of,

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Target
 from dreamsampler.models.alias import ALIASES, commits, repositories
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     check_configs,
     class_name,

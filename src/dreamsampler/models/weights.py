@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """Suffixes of pickles, which run code when they are opened."""

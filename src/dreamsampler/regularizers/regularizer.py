@@ -88,6 +88,23 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
     return apply
 
 
+def towards(target: Callable[[Latent], Latent], weight: Weight) -> Regularizer:
+    """Part of the way to a target: the prox of w/2 |z - target|^2, z0 + w / (1 + w) (target - z0).
+
+    Args:
+        target: of z0; not asked for where the weight is 0.
+        weight: w >= 0; 0 is the identity, infinity the target.
+    """
+
+    def apply(z0: Latent, step: Step) -> Latent:
+        w = weigh(weight, step.level)
+        if w == 0:
+            return z0
+        return torch.lerp(z0, target(z0), 1.0 if w == float("inf") else w / (1 + w))
+
+    return apply
+
+
 def relax(rate: Weight) -> Regularizer:
     """Move only part of the way: before + mu (z0 - before), before being the variable's latent.
 
@@ -103,12 +120,7 @@ def anchored(anchor: Latent, weight: Weight) -> Regularizer:
         anchor: clean latent to stay near.
         weight: w >= 0; 0 is the identity, infinity the anchor.
     """
-
-    def apply(z0: Latent, step: Step) -> Latent:
-        w = weigh(weight, step.level)
-        return torch.lerp(z0, anchor, w / (1 + w))
-
-    return apply
+    return towards(lambda z0: anchor.expand_as(z0), weight)
 
 
 def inside(mask: Tensor, anchor: Latent) -> Regularizer:

@@ -6,10 +6,10 @@ from typing import Any, final
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Image, Latent
 from dreamsampler.models.device import device_of
 from dreamsampler.models.driven.family import DrivenFamily
-from dreamsampler.models.errors import one_line
 
 
 @final

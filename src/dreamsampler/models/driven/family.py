@@ -13,13 +13,14 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Image, Latent, Level
 from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
 from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import FAILURES, PROBED, Pipeline
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family
 
 _OPEN = 8

@@ -11,6 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.files import one_line
 from dreamsampler.models.driven.arguments import (
     ALWAYS,
     GUIDANCE,
@@ -19,7 +20,7 @@ from dreamsampler.models.driven.arguments import (
     parameters_of,
 )
 from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
 _AUTOENCODERS = ("vae", "movq", "vqgan")
