@@ -49,7 +49,6 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
     Args:
         path: where the file shall appear; missing folders are made, links are followed.
-        data: all of it.
 
     Raises:
         OutputError: if the folder or the disk does not take the file.

@@ -19,12 +19,6 @@ CONTEXT = 0.5
 class Window:
     """A rectangle of a picture.
 
-    Args:
-        top: first row.
-        left: first column.
-        height: rows.
-        width: columns.
-
     Example:
         >>> import torch
         >>> Window.around(torch.ones(1, 4, 4), margin=2)

@@ -155,8 +155,6 @@ def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_
     """Refuse a picture that is too large or too small.
 
     Args:
-        width: in pixels.
-        height: in pixels.
         least: pixels that each side must have.
 
     Raises:

@@ -55,7 +55,6 @@ class Step:
 
     Args:
         index: number of the step, from 0.
-        level: of z.
         before: the clean latent of the variable.
         noise: unit-variance noise that was added to it.
         z: alpha before + sigma noise, the input of the denoiser.
@@ -83,7 +82,6 @@ def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Esti
     Args:
         output: of the network, shaped like z.
         z: the noisy latent, its input.
-        level: of z.
         target: what the network was trained to output.
 
     Raises:

@@ -125,7 +125,6 @@ def attention_control(
 
     Args:
         prior: a `NetworkPrior` around a UNet2DConditionModel.
-        injection: what to inject.
         maps: records the cross-attention maps of the down and up blocks, after injection.
 
     Raises:

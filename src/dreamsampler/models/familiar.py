@@ -30,7 +30,6 @@ def strangeness(prior: Prior, x: Image) -> float:
         mean |z0(alpha z + sigma eps) - z|^2,   u = 0.35,   null prompt
 
     Args:
-        prior: the model.
         x: one picture in [-1, 1]: (1, 3, h, w); seen at the model's own size.
 
     Source: Li et al., "Your diffusion model is secretly a zero-shot classifier", ICCV 2023

@@ -37,7 +37,6 @@ class TextCondition:
     """A prompt as a network reads it.
 
     Args:
-        prompt: the words.
         embeddings: (1, n, d), serving every row of a batch, or (b, n, d).
         pooled: (1, p), one vector for the whole prompt, in families that have one.
         guidance_scale: of a network with an input for it ("embedded").
@@ -119,7 +118,6 @@ class Family(ABC):
     """One architecture: a subclass encodes prompts and calls the network.
 
     Class attributes:
-        title: its name in words.
         pipelines: names of the diffusers pipelines whose folders it reads.
         parts: names of its networks and tokenizers in such a pipeline.
         half: the 16-bit dtype that it was published in.
@@ -129,16 +127,10 @@ class Family(ABC):
         guides_itself: whether guidance happens inside of `forward`.
         casts: whether `forward` moves and casts latents itself.
         rows: evaluations of the network for one row of a batch.
-        network: the denoiser.
         encoders: name -> text encoder; emptied when they are released.
         tokenizers: name -> tokenizer.
-        schedule: the forward process.
-        target: what the network outputs.
-        latent_channels: channels of a latent.
         cells: latents' sides must be whole multiples of this many cells.
         native_cells: side of the latents that the network was trained on.
-        guidance: how the network is guided.
-        default_scale: its usual guidance scale.
 
     Args:
         parts: name -> network, tokenizer or scheduler.

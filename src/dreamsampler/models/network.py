@@ -49,7 +49,6 @@ class NetworkPrior:
 
     Args:
         family: encodes prompts and calls the network.
-        codec: the autoencoder.
         name: of the model; goes into recipes.
         revision: its version; goes into recipes.
         owned: nobody else changes the networks, and their weights require no gradients; so the
@@ -186,7 +185,6 @@ class NetworkPrior:
         """A prompt, encoded; None and "" are the null prompt.
 
         Args:
-            prompt: the words.
             call: further arguments of the pipeline's call under this prompt (`from_pipe`).
 
         Warns:

@@ -27,7 +27,6 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     to the prior. Stable Diffusion 1.x, 2.x and XL without further arguments are asked directly.
 
     Args:
-        pipeline: a pipeline of diffusers.
         call: arguments of its call that hold for every prompt: control_image, ip_adapter_image,
             image as a reference, prompt_embeds, ... A path stands for the picture, or for the
             tensor of a .safetensors file. With guidance_scale among them the pipeline

@@ -68,10 +68,7 @@ def load_pipeline(
     """A pipeline from a checked model folder, on the CPU, without its safety checker.
 
     Args:
-        folder: of the model.
         name: a class of diffusers; None for the folder's own.
-        dtype: what the networks compute in.
-        variant: of the weight files.
         quantization_config: diffusers' PipelineQuantizationConfig, or a mapping of its arguments.
         parts: components that are already loaded.
 
@@ -243,10 +240,8 @@ def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
     """Load an IP-Adapter, with its image encoder if there is one beside it, into a pipeline.
 
     Args:
-        pipe: of diffusers.
         model: a .safetensors file, local, or on the hub as org/name/folder/file.safetensors. Its
             image encoder lies in a folder image_encoder beside the file or its folder.
-        hub: options.
 
     Raises:
         ModelError: it is not available, a pickle, or of another model.

@@ -39,7 +39,6 @@ def masked(regularizer: Regularizer, mask: Tensor) -> Regularizer:
     """A map that acts where the mask is white: m R(z0) + (1 - m) z0.
 
     Args:
-        regularizer: the map.
         mask: (b, 1, h, w) at latent size, in [0, 1]; 1 applies the map fully.
 
     Raises:
@@ -70,8 +69,6 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
 
     Args:
         energy: latent -> scalar; sum over the batch, so that rows stay independent.
-        step: step size.
-        steps: how many steps.
     """
 
     def apply(z0: Latent, current: Step) -> Latent:

@@ -27,7 +27,6 @@ def total_variation(weight: Weight = 0.1, *, steps: int = 40) -> Regularizer:
 
     Args:
         weight: w >= 0, in pixels of a picture; 0 is the identity.
-        steps: of the solver.
 
     Example:
         >>> from dreamsampler.maths import Cosine, Estimate
@@ -85,13 +84,11 @@ def tv_reconstruction(
 
     Args:
         op: A.
-        y: the measurement.
         noise: its standard deviation, > 0.
         near: a picture (b, c, h, w) that x stays near.
         spread: standard deviation of x around `near`; infinite leaves `near` out.
         weight: w, in 1 / pixel value: 1 / w is the edge that the penalty expects per pixel.
         start: where the steps begin; near if left out.
-        steps: how many.
         bounded: keep to [0, 1]; it matters where the file has clipped the picture.
 
     Source: Rudin, Osher & Fatemi, Physica D 60 (1992); Chambolle & Pock, "A first-order

@@ -29,7 +29,6 @@ class StandIn:
     """A component of a pipeline whose calls somebody else answers; all else is the component's.
 
     Args:
-        real: the component.
         answers: method name -> what is called in its place; "__call__" for the module itself.
     """
 
@@ -81,7 +80,6 @@ class OpenCall:
 
     Args:
         pipeline: a diffusers pipeline whose loop calls `scheduler.step`.
-        arguments: of its call.
         components: name -> what takes the place of a component during this call.
         opening: the same, only until the first step.
 
@@ -143,7 +141,6 @@ class OpenCall:
         CogView 4's noise levels are shifted, and its times are not.
 
         Args:
-            sigma: the noise level.
             usual: a fixed number of times the noise level.
         """
         count = usual / sigma if sigma else 0.0

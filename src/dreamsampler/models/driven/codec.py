@@ -19,9 +19,6 @@ class DrivenCodec:
         z = (mode(E(x)) - offset) / scale,   x = D(scale z + offset)
 
     For a model of pixels both are the identity.
-
-    Args:
-        family: of the pipeline.
     """
 
     def __init__(self, family: DrivenFamily) -> None:

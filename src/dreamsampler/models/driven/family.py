@@ -35,8 +35,6 @@ class CallCondition:
     """A prompt, and what else a pipeline's call is given under it.
 
     Args:
-        prompt: the words.
-        call: arguments of the call.
         guidance_scale: of a network with an input for it.
     """
 
@@ -66,7 +64,6 @@ class DrivenFamily(Family):
     `learn_layout`) and from the scheduler (`levels_of`).
 
     Args:
-        pipe: the pipeline.
         call: arguments of its call that hold for every prompt.
 
     Raises:

@@ -153,10 +153,7 @@ class Pipeline:
         """The arguments of a call for some prompts, one a row.
 
         Args:
-            prompts: what the rows are asked for.
             size: (height, width) in pixels; None for the pipeline's own.
-            steps: times of its loop.
-            more: further ones.
         """
         count = len(prompts)
         off = dict.fromkeys(GUIDANCE, 1.0) | GUIDERS
@@ -206,8 +203,6 @@ class Pipeline:
         """Open a call; until its first step the network's answers are zeros.
 
         Args:
-            arguments: of the call.
-            components: stand-ins for this call.
             record: collects the inputs of the network, as (args, kwargs).
 
         Raises:

@@ -179,11 +179,7 @@ class PixelUNet(PixelFamily):
 
 @final
 class Called(nn.Module):
-    """Any denoiser(x, sigma) as a module.
-
-    Args:
-        denoiser: a module or a function.
-    """
+    """Any denoiser(x, sigma) as a module."""
 
     def __init__(self, denoiser: Any) -> None:
         super().__init__()
@@ -208,8 +204,6 @@ class DenoiserFamily(PixelFamily):
         z0 = 2 denoiser((z / alpha + 1) / 2, sigma / 2 alpha) - 1
 
     Args:
-        denoiser: a module or a function.
-        schedule: its levels.
         multiple: sides are padded to multiples of it.
     """
 

@@ -125,8 +125,6 @@ def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | Non
     """Raise ModelError if a UNet of this configuration needs inputs that a family does not have.
 
     Args:
-        unet: configuration of the UNet.
-        vae: configuration of the autoencoder.
         added: the addition_embed_type of the family.
     """
     latent = vae.get("latent_channels", 4)
