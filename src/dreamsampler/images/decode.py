@@ -12,12 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from dreamsampler.files import InputError, one_line
-from dreamsampler.images.header import (
-    SHORTEST_SIDE,
-    open_header,
-    orientation,
-    turned_by_pillow,
-)
+from dreamsampler.images.header import SHORTEST_SIDE, open_header, orientation, turned_by_pillow
 
 
 @final

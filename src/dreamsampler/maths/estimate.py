@@ -38,10 +38,7 @@ class Estimate:
 
     def lerp(self, other: Estimate, w: float | Tensor) -> Estimate:
         """Self + w (other - self), for both parts."""
-        return Estimate(
-            self.z0 + w * (other.z0 - self.z0),
-            self.eps + w * (other.eps - self.eps),
-        )
+        return Estimate(self.z0 + w * (other.z0 - self.z0), self.eps + w * (other.eps - self.eps))
 
 
 Denoiser: TypeAlias = Callable[[Latent, Level], Estimate]

@@ -40,10 +40,7 @@ class Alignment:
 
 
 def align(
-    prior: Any,
-    source: Sequence[str],
-    target: Sequence[str],
-    mode: AlignmentMode | None = None,
+    prior: Any, source: Sequence[str], target: Sequence[str], mode: AlignmentMode | None = None
 ) -> Alignment:
     """Align the tokens of pairs of prompts, as the model's tokenizer cuts them.
 

@@ -14,12 +14,7 @@ from torch import Tensor, nn
 from dreamsampler.models.alignment import Alignment
 from dreamsampler.models.errors import ModelError
 
-_UNCHANGED = (
-    "AttnProcessor",
-    "AttnProcessor2_0",
-    "SlicedAttnProcessor",
-    "XFormersAttnProcessor",
-)
+_UNCHANGED = ("AttnProcessor", "AttnProcessor2_0", "SlicedAttnProcessor", "XFormersAttnProcessor")
 """diffusers' processors that compute nothing but attention, each in its own way."""
 
 

@@ -27,13 +27,7 @@ def _read(given: Values, size: Size | None, device: str) -> Mask:
     return Mask(mask)
 
 
-@named(
-    "mask",
-    "lost pixels",
-    {"path": Parameter(str)},
-    build=_read,
-    values=lambda op: None,
-)
+@named("mask", "lost pixels", {"path": Parameter(str)}, build=_read, values=lambda op: None)
 @final
 @dataclass(frozen=True, eq=False)
 class Mask:
