@@ -7,7 +7,7 @@ numbers; the memory of the tensors that are alive at a time is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -20,7 +20,7 @@ from dreamsampler.models.codec import Codec
 from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import Pipeline
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.family import Family, TextCondition, batch_conditions
+from dreamsampler.models.family import Family, TextInputs
 from dreamsampler.models.folder import (
     check_configs,
     class_name,
@@ -83,11 +83,6 @@ class Budget:
     def weights(self) -> int:
         """Of all parts."""
         return sum(part.memory for part in self.parts)
-
-    @property
-    def parameters(self) -> int:
-        """Of all parts."""
-        return sum(part.parameters for part in self.parts)
 
     def peak(self, *, offload: str | None = None, release_text_encoders: bool = False) -> int:
         """The most memory of the device that is in use at a time, of weights and activations.
@@ -183,31 +178,25 @@ class MetaModel:
             return self.family.peak(rows, (height, width), gradients)
         sides = (height // self.factor, width // self.factor)
         z = torch.zeros(rows, self.family.latent_channels, *sides, device="meta")
-        if "text_encoder" not in self.parts:
-            return self._pixels(z, gradients)
-        width = self.family.network.config.cross_attention_dim
-        text = TextCondition("", torch.zeros(1, 77, width, device="meta"))
-        if "text_encoder_2" in self.parts:
-            pooled = self.parts["text_encoder_2"].config.projection_dim
-            text = replace(text, pooled=torch.zeros(1, pooled, device="meta"))
-        if self.family.guidance == "embedded":
-            text = replace(text, guidance_scale=3.5)
-        inputs = batch_conditions([text], [rows], torch.device("meta"), self.dtype)
+        inputs = self._inputs(rows)
 
         def forward(z: Tensor) -> Tensor:
             return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), inputs)
 
         return _peak(forward, z, gradients)
 
-    def _pixels(self, z: Tensor, gradients: bool) -> int:
-        """One forward of a model of pixels."""
-        count = self.family.network.config.num_class_embeds
-        labels: Any = torch.zeros(len(z), dtype=torch.long, device="meta") if count else None
-
-        def forward(z: Tensor) -> Tensor:
-            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), labels)
-
-        return _peak(forward, z, gradients)
+    def _inputs(self, rows: int) -> Any:
+        """What a native family's forward gets under some prompts, or classes."""
+        config, meta = self.family.network.config, torch.device("meta")
+        if "text_encoder" not in self.parts:
+            classes = config.num_class_embeds
+            return torch.zeros(rows, dtype=torch.long, device=meta) if classes else None
+        text = torch.zeros(rows, 77, config.cross_attention_dim, device=meta, dtype=self.dtype)
+        pooled = None
+        if "text_encoder_2" in self.parts:
+            pooled = text.new_zeros(rows, self.parts["text_encoder_2"].config.projection_dim)
+        scales = [3.5] * rows if self.family.guidance == "embedded" else None
+        return TextInputs(text, pooled, scales, None)
 
 
 @final
