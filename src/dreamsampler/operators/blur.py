@@ -73,11 +73,6 @@ class GaussianBlur:
                 "leave out a blur of width 0"
             )
 
-    @classmethod
-    def example(cls) -> GaussianBlur:
-        """A small instance, for tests and documentation."""
-        return cls(0.8)
-
     @cached_property
     def kernel(self) -> Float[Tensor, " k"]:
         """The taps along one axis, float64, of odd length and sum 1."""
@@ -162,11 +157,6 @@ class KernelBlur(_Convolution):
         object.__setattr__(self, "kernel", check_kernel(self.kernel))
 
     @classmethod
-    def example(cls) -> KernelBlur:
-        """A small lopsided instance, for tests and documentation."""
-        return cls(torch.tensor([[1.0, 3.0], [0.0, 2.0], [-1.0, 4.0]]))
-
-    @classmethod
     def read(cls, path: str | Path, boundary: Boundary = "reflect") -> KernelBlur:
         """A kernel from a file: picture, .npy, .safetensors or a table of numbers.
 
@@ -230,11 +220,6 @@ class MotionBlur(_Convolution):
         rows, columns = (_hats(s * end) for end in ends)
         drawn = rows.T @ columns
         object.__setattr__(self, "kernel", drawn / drawn.sum())
-
-    @classmethod
-    def example(cls) -> MotionBlur:
-        """A small oblique instance, for tests and documentation."""
-        return cls(3.0, 30.0)
 
 
 def circular_prox(kernel: Tensor, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:

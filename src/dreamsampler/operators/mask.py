@@ -57,11 +57,6 @@ class Mask:
         if not bool(((self.mask >= 0) & (self.mask <= 1)).all()):
             raise ValueError("the mask holds numbers outside of 0 (not measured) to 1 (measured)")
 
-    @classmethod
-    def example(cls) -> Mask:
-        """One measured column and one lost one, in pictures one column wide or two."""
-        return cls(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
-
     def A(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply by the mask."""
         return self._like(x) * x

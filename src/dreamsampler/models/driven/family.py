@@ -87,6 +87,8 @@ class DrivenFamily(Family):
         """All that differs between pipelines."""
         self.learned: Learned = learn(self.pipeline)
         self.guidance, self.default_scale = self.learned.guidance, self.learned.default_scale
+        self.guides_itself, self.references = self.pipeline.guides_itself, self.pipeline.references
+        self.rows = self.learned.rows
         self.tokenizers: dict[str, Any] = {}
         self._layouts: dict[tuple[int, int], Layout] = {}
         self._calls: OrderedDict[Any, tuple[Any, OpenCall]] = OrderedDict()
@@ -108,24 +110,9 @@ class DrivenFamily(Family):
         return {n: m for n, m in self.pipeline.modules.items() if n not in apart}
 
     @property
-    def references(self) -> bool:
-        """Whether the pipeline's call takes reference pictures."""
-        return self.pipeline.references
-
-    @property
     def controls(self) -> dict[str, Any]:
         """The pictures of what lies where in its call."""
         return {n: self.pipeline.call[n] for n in self.pipeline.controls if n in self.pipeline.call}
-
-    @property
-    def rows(self) -> int:
-        """Evaluations of the network for one row."""
-        return self.learned.rows
-
-    @property
-    def guides_itself(self) -> bool:
-        """Whether the pipeline's own guidance is in use."""
-        return self.pipeline.guides_itself
 
     @property
     def inpaints(self) -> bool:

@@ -67,7 +67,6 @@ class Pipeline:
         self.needs_reference, self.stubbed = False, True
         self.known: list[tuple[Any, Any]] = []
         self.spare: dict[Any, Any] = {}
-        self._lasting: dict[str, Any] = {}
         self.check(self.call)
         if getattr(pipe, "scheduler", None) is None:
             raise self.refused("it has no scheduler")
