@@ -181,7 +181,6 @@ class _Processor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """The layer's output."""
         from diffusers.models.attention_processor import AttnProcessor
 
         inputs = hidden_states, encoder_hidden_states, attention_mask, temb

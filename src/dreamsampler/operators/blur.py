@@ -109,7 +109,6 @@ class _Convolution(abc.ABC):
     boundary: Boundary
 
     def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
         return convolve(x, self.kernel, self.boundary)
 
     def A_adjoint(self, y: Batch) -> Batch:

@@ -25,7 +25,6 @@ class _Row(abc.ABC):
     parts: tuple[Operator, ...]
 
     def A(self, x: Tensor) -> Tensor:
-        """One after another."""
         return reduce(lambda y, op: op.A(y), self.parts, x)
 
     def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:

@@ -302,7 +302,6 @@ class Times(Tensor):
         return plain
 
     def __deepcopy__(self, memo: Any) -> Any:
-        """A copy."""
         return self.as_subclass(Tensor).clone().as_subclass(Times)
 
 
