@@ -42,6 +42,7 @@ class Guided:
     negligible: float = NEGLIGIBLE
 
     def __call__(self, z: Latent, level: Level) -> Estimate:
+        """The estimate for z at a level."""
         return predict_batch([(self, z)], level)[0]
 
     def skipping(self, negligible: float) -> Guided:

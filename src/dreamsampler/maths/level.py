@@ -160,6 +160,7 @@ class Cosine(Schedule):
     """
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         _check_time(t)  # the sine of 1 - t, since the cosine of pi / 2 rounds to 6e-17
         return Level(t, math.sin(math.pi * (1 - t) / 2), math.sin(math.pi * t / 2))
 
@@ -178,6 +179,7 @@ class RectifiedFlow(Schedule):
     shift: float = 1.0
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         scale = 1 + (self.shift - 1) * _check_time(t)
         return Level(t, (1 - t) / scale, self.shift * t / scale)
 
@@ -197,6 +199,7 @@ class VarianceExploding(Schedule):
     sigma_max: float = 80.0
 
     def __call__(self, t: float) -> Level:
+        """The level at time t."""
         return Level(_check_time(t), 1.0, t * self.sigma_max)
 
 
