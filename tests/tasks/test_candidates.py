@@ -57,7 +57,10 @@ def test_strength_auto_tries_four_strengths_with_one_seed(world):
     kept = found.run.kept
     alone = Edit(source, "1", "0", strength=kept.strength, seed=2, **FEW)(prior, progress=False)
     assert alone.images[0].tobytes() == found.images[0].tobytes()
-    assert found.recipe["options"]["strength"] == "auto" and found.recipe["report"]["kept"] == kept.name
+    assert (
+        found.recipe["options"]["strength"] == "auto"
+        and found.recipe["report"]["kept"] == kept.name
+    )
 
 
 @pytest.fixture
