@@ -144,10 +144,11 @@ def judged(judge: Judge, x: Tensor, source: Tensor, target: str) -> dict[str, fl
 
 
 def named(judge: Judge, x: Tensor, target: str) -> dict[str, float]:
-    """Whether the judge names the target first, or among the first five, of all its concepts."""
+    """Whether the judge names the target first or among the first five; `drawing_distance`."""
     logits = judge.rank(x[None])[0]
     place = int((logits > logits[judge.concepts.index(target)]).sum())
-    return {"top-1": float(place == 0), "top-5": float(place < 5)}
+    distance = float(judge.drawing_distance(x[None], target)[0])
+    return {"top-1": float(place == 0), "top-5": float(place < 5), "drawing distance": distance}
 
 
 def clip_score(folder: Path) -> Extra:

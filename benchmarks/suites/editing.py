@@ -68,6 +68,7 @@ class Editing(Suite):
         Column("structure", "structure distance", ".3f", 1, False),
         Column("crispness", "crispness", ".2f"),
         Column("flatness", "flatness", ".2f"),
+        Column("drawing distance", "distance to drawings", ".3f", 1, False),
         Column("edge width", "edge width, px", ".2f", 1, False),
         Column("DINO", "DINO distance x1000", ".1f", 1, False),
         Column("LPIPS", "LPIPS x1000", ".1f", 1, False),

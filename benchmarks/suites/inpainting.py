@@ -84,6 +84,7 @@ class Inpainting(Suite):
         Column("tone", "tone of 255, 0 is none", ".2f", 1, None),
         Column("crispness", "crispness", ".2f"),
         Column("flatness", "flatness", ".2f"),
+        Column("drawing distance", "distance to drawings", ".3f", 1, False),
         Column("edge width", "edge width, px", ".2f", 1, False),
         EVALUATIONS,
         seconds(".1f"),

@@ -8,12 +8,12 @@ from PIL import Image
 import dreamsampler as ds
 from dreamsampler.interfaces.sheet import Cell, draw_grid
 
-SIZE = (128, 128)
+SIZE = (256, 256)
 Image.fromarray(np.random.default_rng(0).random(SIZE) < 0.5).save("lost.png")  # white is lost
 MEASURED = [  # picture, prompt, what is done to it, what the task is given
-    ("cat", "cat face", "blur(sigma=3)", "blur(sigma=3)"),
-    ("bear", "bear", "blur(sigma=3)", "blur(sigma=?)"),
-    ("car", "red car", "motion_blur(12, 30)", "motion_blur(12, 30)"),
+    ("cat", "cat face", "blur(sigma=5)", "blur(sigma=5)"),
+    ("bear", "bear", "blur(sigma=5)", "blur(sigma=?)"),
+    ("car", "red car", "motion_blur(20, 30)", "motion_blur(20, 30)"),
     ("apple", "red apple", "downsample(4)", "downsample(4)"),
     ("tiger", "tiger face", "mask(lost.png)", "mask(lost.png)"),
     ("grin", "grinning face", "jpeg(8)", "jpeg(8)"),

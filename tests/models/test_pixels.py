@@ -68,6 +68,16 @@ def test_noise_alone_is_restored_to_the_posterior_mean(method):
     assert run.evaluations == 1
 
 
+@pytest.mark.parametrize("operator", ["none", "downsample(2)"])
+def test_several_samples_differ_and_each_explains_the_measurement(operator):
+    y = 0.5 + 0.1 * torch.randn(3, 20, 24, generator=torch.Generator().manual_seed(0))
+    task = Restore(y.clamp(0.2, 0.8), operator, noise=0.05, num_images=2)
+    run = task.start(from_denoiser(shrink)).run()
+    first, second, *_ = run.pictures()
+    assert (first - second).abs().mean() > 0.004
+    assert "warning" not in run.report
+
+
 def test_pixels_that_were_measured_stay_to_the_bit(tmp_path):
     from PIL import Image
 
@@ -160,7 +170,7 @@ def test_what_cannot_be_meant_is_one_line(tmp_path):
         (lambda: from_denoiser(shrink, sigma_max=0), "sigma_max is 0"),
         (lambda: from_pipe(DDPMPipeline(unet(4), DDPMScheduler())), "4 channels, but pictures"),
         (lambda: from_denoiser(shrink, tiling=1), "tiling is 1, but"),
-        (lambda: Restore(y, "none", num_images=2).start(prior), "the same picture"),
+        (lambda: Restore(y, "none", num_images=2, method="dpir").start(prior), "the same picture"),
         (lambda: Edit(y, prompt="cat").start(prior), "knows no words"),
         (lambda: Restore(y, "none", prompt="cat").start(prior), "knows no words"),
         (

@@ -9,6 +9,9 @@ import torch
 pytest.importorskip("resvg_py")
 
 from benchmarks.judge import HERE, Judge
+from benchmarks.metrics import read
+from benchmarks.protocol import HERE as BENCHMARKS
+from benchmarks.protocol import listed
 from training.data.concepts import icon_names, title
 from training.judge import train as train_judge
 from training.judge.data import blur
@@ -76,3 +79,17 @@ def test_a_killed_judge_goes_on_as_if_nothing_had_been(tmp_path):
     for part in ("network", "late"):
         one, two = (getattr(trainer, part).state_dict() for trainer in (whole, second))
         assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_real_drawings_lie_near_their_own_concept_and_farther_when_damaged(judge):
+    """Committed sources of edits, each to its own concept, to another one, and smeared."""
+    pairs = listed("edit_pairs.json")[:60:6]
+    pictures = torch.stack([read(BENCHMARKS / pair["image"]) for pair in pairs])
+    names = [pair["source"] for pair in pairs]
+    smeared = blur(pictures, 12)
+    for i, name in enumerate(names):
+        own, other, worse = judge.drawing_distance(
+            torch.stack([pictures[i], pictures[i - 1], smeared[i]]), name
+        ).tolist()
+        assert own < 0.4 and own < worse
+        assert other > 2 * own or names[i - 1] == name

@@ -94,7 +94,7 @@ def run(inputs: RestoreInputs, settings: Settings) -> Steps:
     if len(inputs.rng) > 1:
         raise ValueError(
             "num_images is above 1, but no noise is drawn here, so all would be the same picture: "
-            "leave it out, or take method dps"
+            "leave it out, or take method diffpir"
         )
     data, schedule = inputs.data, inputs.prior.schedule
     alone = noise_alone(data.op)

@@ -115,7 +115,7 @@ class RestoreRun(Run[RestoreOptions]):
             self.data = Measurement(op, rows, noise, self._show, self._hide)
             one = self.data.of_row(0)
             direct = model.factor == 1 and noise_alone(one.op)  # needs no guess
-            if direct and task.chosen.name in ("default", "dpir"):
+            if direct and task.num_images == 1 and task.chosen.name in ("default", "dpir"):
                 _check_steps(task.num_inference_steps)
             guess = (
                 partial(first_guess, one, BRIEF) if model.factor == 1 else partial(first_guess, one)
