@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -101,7 +101,7 @@ class Recorder:
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
-        contents = _png(_strip(frames, labels)), _gif(frames), numbers
+        contents = png(strip(frames, labels)), gif(frames), numbers
         for name, data in zip(FILES, contents, strict=True):
             write_whole(folder / name, data)
         return [folder / name for name in FILES]
@@ -181,10 +181,10 @@ def _frame(picture: Image) -> Pixels.Image:
     return frame
 
 
-def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.Image:
-    """Frames side by side, each above its two labels."""
+def strip(frames: Sequence[Pixels.Image], labels: Sequence[tuple[str, ...]]) -> Pixels.Image:
+    """Frames side by side, each above its labels, as many for all."""
     font = ImageFont.load_default(size=13)
-    gap, text = 4, 36
+    gap, text = 4, 4 + 16 * len(labels[0])
     width = max(72, *(frame.width for frame in frames))
     height = max(frame.height for frame in frames)
     size = (len(frames) * (width + gap) + gap, height + text + gap)
@@ -198,13 +198,15 @@ def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.
     return strip
 
 
-def _png(picture: Pixels.Image) -> bytes:
+def png(picture: Pixels.Image) -> bytes:
+    """A picture as a PNG."""
     file = BytesIO()
     picture.save(file, format="PNG")
     return file.getvalue()
 
 
-def _gif(frames: list[Pixels.Image]) -> bytes:
+def gif(frames: list[Pixels.Image]) -> bytes:
+    """Frames as a GIF that repeats; the last one stays for a while."""
     file = BytesIO()
     frames[0].save(
         file,
