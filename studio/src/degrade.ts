@@ -69,6 +69,16 @@ export function damagesOf(operator: string): Chosen | null {
   return chosen;
 }
 
+/** A sentence of the server with the damages of its operator in words. */
+export function inWords(sentence: string): string {
+  return sentence.replace(/^(Found out what happened: )(.*)\.$/, (whole, before: string, operator: string) => {
+    const chosen = damagesOf(operator);
+    const said = DAMAGES.filter(({ name }) => chosen?.[name]).map(({ name, title, amounts }) =>
+      [title, ...amounts.map((each) => `${each.label[0].toLowerCase()}${each.label.slice(1)}: ${+Number(chosen![name][each.name]).toPrecision(2)}`)].join(", "));
+    return said.length ? `${before}${said.join("; ")}.` : whole;
+  });
+}
+
 /** What is shown of some damages: usual amounts in place of those that are found out, no scratches. */
 export function exampleOf(chosen: Chosen): { operator: string; noise: number; found: boolean } {
   const known = (name: string, amount: string) => DAMAGES.find((each) => each.name === name)!.amounts.find((each) => each.name === amount)!.value;
