@@ -32,9 +32,9 @@ from dreamsampler.generators.vector import (
     from_svg,
     placed,
     rasterize,
-    save_svg,
     stacked,
     staged,
+    to_svg,
 )
 from dreamsampler.guidance import conditional
 from dreamsampler.images.fit import Fit
@@ -213,11 +213,8 @@ class Vectorization(Suite):
             "segments": float(len(scene.segments)),
             "crossing": float(crosses_itself(scene).float().mean()),
         }
-        svg = folder / "drawn.svg"
-        save_svg(svg, scene, title=icon.prompt, background=(1, 1, 1))
-        return Result(
-            measured, spent.evaluations, spent.seconds, picture, {"svg": svg.read_bytes()}
-        )
+        svg = to_svg(scene, title=icon.prompt, background=(1, 1, 1)).encode()
+        return Result(measured, spent.evaluations, spent.seconds, picture, {"svg": svg})
 
     def report(self, records: Records, rows: list[Row], items: list[Item], out: Path) -> str:
         """A table, a plot of PSNR with intervals, and a sheet."""

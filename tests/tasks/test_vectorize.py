@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dreamsampler.files import InputError, OutputError
-from dreamsampler.generators.vector import Scene, rasterize, read_svg, save_svg
+from dreamsampler.generators.vector import Scene, rasterize, read_svg, to_svg
 from dreamsampler.operators import GaussianBlur
 from dreamsampler.tasks import Vectorize
 from dreamsampler.tasks.execute import execute
@@ -125,8 +125,8 @@ def test_editing_an_svg_to_what_it_shows_changes_no_path(prior, tmp_path):
     color = torch.tensor([[0.1, 0.2, 0.9, 1], [0.9, 0.1, 0.1, 0.5]])
     centers = torch.tensor([[20.0, 20.0], [29.0, 16.0]])
     scene = Scene.circles(centers, torch.tensor([14.0, 6.0]), 48, 40, color=color)
-    save_svg(tmp_path / "in.svg", scene)
-    text = (tmp_path / "in.svg").read_text()
+    text = to_svg(scene)
+    (tmp_path / "in.svg").write_text(text)
     run = traced(tmp_path / "in.svg", prompt="x", source_prompt="x", guidance_scale=1.0)
     run = run.start(prior).run()
     (path,) = run.save(tmp_path / "out.svg", recipe={})
@@ -144,7 +144,7 @@ def test_the_view_box_of_an_svg_changes_nothing_but_the_scale(prior, tmp_path, s
     results = []
     for unit in (64, side):
         large = scene.scaled(unit / 64)
-        save_svg(tmp_path / "in.svg", large, digits=6)
+        (tmp_path / "in.svg").write_text(to_svg(large, digits=6))
         run = traced(tmp_path / "in.svg", prompt="x", size=64).start(prior).run()
         run.save(tmp_path / "out.svg", recipe={})
         results.append(read_svg(tmp_path / "out.svg", 64))
@@ -154,9 +154,8 @@ def test_the_view_box_of_an_svg_changes_nothing_but_the_scale(prior, tmp_path, s
 
 
 def test_the_record_of_an_svg_shows_it_before_and_after(prior, tmp_path):
-    save_svg(
-        tmp_path / "in.svg", Scene.circles(torch.full((1, 2), 24.0), torch.ones(1) * 9, 48, 48)
-    )
+    disk = Scene.circles(torch.full((1, 2), 24.0), torch.ones(1) * 9, 48, 48)
+    (tmp_path / "in.svg").write_text(to_svg(disk))
     task = traced(tmp_path / "in.svg", prompt="x")
     files = execute(task, prior, tmp_path / "o.svg", record=tmp_path / "record").record
     assert {path.name for path in files} >= {*task.RECORDS, "steps.gif"}
@@ -171,7 +170,7 @@ def test_the_record_shows_the_paths_finding_their_shape(sharp, prior, tmp_path):
         animation.seek(animation.n_frames - 1)
         assert animation.n_frames >= 10 and (np.asarray(animation.convert("RGB")) != first).any()
     with Image.open(tmp_path / "record" / "beside.png") as page:
-        assert page.width == 4 * 240 + 3 * 4 and page.height == 200 + 22
+        assert page.size == (4 * 244 + 4, 200 + 24)
     with Image.open(tmp_path / "record" / "steps.gif") as animation:  # its steps, not their end
         assert animation.n_frames == 2
 

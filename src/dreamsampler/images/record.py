@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -102,8 +102,7 @@ class Recorder:
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
-        pauses = [PAUSE] * (len(frames) - 1) + [STILL]
-        contents = encoded(_strip(frames, labels), "PNG"), gif_of(frames, pauses), numbers
+        contents = encoded(strip(frames, labels), "PNG"), gif(frames), numbers
         for name, data in zip(FILES, contents, strict=True):
             write_whole(folder / name, data)
         return [folder / name for name in FILES]
@@ -183,10 +182,10 @@ def _frame(picture: Image) -> Pixels.Image:
     return frame
 
 
-def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.Image:
-    """Frames side by side, each above its two labels."""
+def strip(frames: Sequence[Pixels.Image], labels: Sequence[tuple[str, ...]]) -> Pixels.Image:
+    """Frames side by side, each above its labels, as many for all."""
     font = ImageFont.load_default(size=13)
-    gap, text = 4, 36
+    gap, text = 4, 4 + 16 * len(labels[0])
     width = max(72, *(frame.width for frame in frames))
     height = max(frame.height for frame in frames)
     size = (len(frames) * (width + gap) + gap, height + text + gap)
@@ -198,3 +197,8 @@ def _strip(frames: list[Pixels.Image], labels: list[tuple[str, str]]) -> Pixels.
         for row, line in enumerate(label):
             draw.text((left + 2, height + gap + 2 + 16 * row), line, (230, 230, 230), font)
     return strip
+
+
+def gif(frames: list[Pixels.Image]) -> bytes:
+    """Frames as a GIF that repeats; the last one stays for a while."""
+    return gif_of(frames, [PAUSE] * (len(frames) - 1) + [STILL])

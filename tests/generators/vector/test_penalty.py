@@ -1,7 +1,5 @@
 """What a path should not be: closed forms, exact gradients, and that following them helps."""
 
-import math
-
 import pytest
 import torch
 from outlines import F64, blobs, box, noise, polygons
@@ -13,8 +11,6 @@ from dreamsampler.generators.vector import (
     coverage,
     crosses_itself,
     crossing,
-    slivers,
-    specks,
 )
 
 INK = torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=F64)
@@ -83,22 +79,15 @@ def shaken(*loops):
     return scene.moved(0.8 * scene.points + 0.3 * noise(*scene.points.shape) + 1)
 
 
-@pytest.mark.parametrize(
-    ("penalty", "scene"),
-    [
-        (crossing, shaken(EIGHT, straight((4, 4), (20, 8), (5, 18), (14, 2)))),
-        (slivers, shaken(box(1, 1, 22, 1.4), box(5, 3, 5.3, 20))),
-        (specks, shaken(box(2, 2, 3, 4), box(7, 7, 9, 8))),
-    ],
-)
-def test_gradcheck(penalty, scene):
-    assert penalty(scene) > 0.1
+def test_gradcheck():
+    scene = shaken(EIGHT, straight((4, 4), (20, 8), (5, 18), (14, 2)))
+    assert crossing(scene) > 0.1
+    points = scene.points.clone().requires_grad_()
 
-    def value(points, color):
-        return penalty(scene.moved(points, color))
+    def value(points):
+        return crossing(scene.moved(points))
 
-    inputs = [x.clone().requires_grad_() for x in (scene.points, scene.color)]
-    assert torch.autograd.gradcheck(value, inputs, eps=1e-6, atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradcheck(value, (points,), eps=1e-6, atol=1e-5, rtol=1e-4)
 
 
 def test_following_the_crossing_uncrosses():
@@ -111,26 +100,3 @@ def test_following_the_crossing_uncrosses():
         crossing(scene.moved(points)).backward()
         optimizer.step()
     assert crosses_itself(scene.moved(points)).sum() < before / 2
-
-
-def test_disks_and_bars_are_no_slivers():
-    disk = Scene.circles(torch.tensor([[16.0, 16.0]]), torch.tensor([9.0]), 32, 32)
-    assert slivers(disk) == 0
-    assert slivers(single(box(2, 2, 30, 4))) == 0
-    thin = 200 * 0.5
-    expected = math.log((401.0**2 + 1) / (4 * math.pi * (thin + 1)) / 6)
-    assert slivers(single(box(0, 0, 200, 0.5), 256)).item() == pytest.approx(expected, rel=1e-3)
-
-
-def test_specks_count_by_their_opacity():
-    scene = single(box(2, 2, 4, 3.5))
-    half = scene.moved(scene.points, INK * 0.5)
-    assert specks(half, least=6).item() == pytest.approx(0.25)
-    assert specks(single(box(2, 2, 9, 9))) == 0
-
-
-def test_bounds_that_nothing_can_keep_are_refused():
-    with pytest.raises(ValueError, match="even a disk has 1"):
-        slivers(single(EIGHT), most=0.5)
-    with pytest.raises(ValueError, match="above 0"):
-        specks(single(EIGHT), least=0)

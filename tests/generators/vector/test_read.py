@@ -39,7 +39,7 @@ def test_what_was_written_is_read():
         assert (back.points - scene.points).abs().max() < 1e-4
         assert (back.color[:, :3] - scene.color[:, :3]).abs().max() < 0.5 / 255 + 1e-6
         assert (back.color[:, 3] - scene.color[:, 3]).abs().max() < 1e-4
-        assert back.fill_rule == scene.fill_rule
+        assert back.rules == scene.rules
 
 
 DRAWN = {

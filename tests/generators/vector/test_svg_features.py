@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.suites import svg
 from benchmarks.suites.svg import LEAST, compared
 from benchmarks.suites.svg_features import DRAWN, NAMED, PLACES, file
 from dreamsampler.generators.vector import from_svg
@@ -19,6 +20,24 @@ def test_it_is_drawn_as_resvg_draws_it(what):
         for size in sizes:
             found = compared(text, size)
             assert (found.likeness >= LEAST, found.named) == (True, ""), (place, size, found)
+
+
+WAVES = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">
+<path fill="none" stroke="#000" stroke-width="2"
+d="M2 5q5-6 10 0t10 0M2 12q5-6 10 0t10 0M2 19q5-6 10 0t10 0"/></svg>"""
+
+
+def test_resvg_misses_its_own_finer_picture_where_ours_is_below_35_db():
+    found = compared(WAVES, 100)
+    assert found.likeness < LEAST and found.rounded and found.alike
+
+
+def test_what_is_drawn_wrongly_is_not_put_down_to_resvg(monkeypatch):
+    """Lines that are thicker by a hundredth, 0.08 px."""
+    wrong = WAVES.replace('width="2"', 'width="2.02"')
+    monkeypatch.setattr(svg, "from_svg", lambda text, size: from_svg(wrong, size))
+    found = compared(WAVES, 100)
+    assert found.likeness < LEAST and not found.alike
 
 
 @pytest.mark.parametrize("what", NAMED)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from outlines import blobs, box, psnr, resvg
 
-from dreamsampler.files import OutputError
-from dreamsampler.generators.vector import Scene, compound, rasterize, save_svg, to_svg
+from dreamsampler.generators.vector import Scene, compound, rasterize, to_svg
 
 WHITE = torch.ones(3)
 
@@ -62,11 +61,3 @@ def test_title_and_recipe_survive_any_text():
     title, metadata = root[0].text, root[1].text
     assert title == words.replace("\x00", "")
     assert json.loads(metadata) == recipe
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    scene = blobs(2, 16)
-    save_svg(tmp_path / "a" / "b.svg", scene, title="t")
-    assert (tmp_path / "a" / "b.svg").read_text() == to_svg(scene, title="t")
-    with pytest.raises(OutputError):
-        save_svg(tmp_path / "a" / "b.svg" / "c.svg", scene)

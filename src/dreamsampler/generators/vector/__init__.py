@@ -8,15 +8,13 @@ from dreamsampler.generators.vector.penalty import (
     areas,
     crosses_itself,
     crossing,
-    slivers,
-    specks,
 )
 from dreamsampler.generators.vector.raster import coverage, rasterize
 from dreamsampler.generators.vector.read import from_svg, read_svg
 from dreamsampler.generators.vector.scene import FillRule, Scene, compound
 from dreamsampler.generators.vector.simplify import simplified, untangled, without
 from dreamsampler.generators.vector.stroke import Cap, Join, stroke
-from dreamsampler.generators.vector.write import save_svg, to_svg
+from dreamsampler.generators.vector.write import to_svg
 
 __all__ = [
     "Cap",
@@ -36,11 +34,8 @@ __all__ = [
     "placed",
     "rasterize",
     "read_svg",
-    "save_svg",
     "scattered",
     "simplified",
-    "slivers",
-    "specks",
     "stacked",
     "staged",
     "stroke",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dreamsampler.generators.vector.scene import Loop, Scene
+from dreamsampler.generators.vector.scene import FillRule, Loop, Scene
 
 
 def contours(scene: Scene) -> list[list[list[int]]]:
@@ -56,14 +56,12 @@ def stacked(scenes: Sequence[Scene]) -> Scene:
         >>> stacked([disk, disk]).paths
         2
     """
-    segments, owners, rules, points, paths = [], [], [], 0, 0
+    segments, owners, points, paths = [], [], 0, 0
     for scene in scenes:
         segments.append(scene.segments + points)
         owners.append(scene.path_of_segment + paths)
         points, paths = points + len(scene.points), paths + scene.paths
-        one = isinstance(scene.fill_rule, str)
-        rules += [scene.fill_rule] * scene.paths if one else [*scene.fill_rule]
-    rule = rules[0] if len({*rules}) == 1 else tuple(rules)
+    rules: list[FillRule] = [rule for scene in scenes for rule in scene.rules]
     return Scene(
         torch.cat([scene.points for scene in scenes]),
         torch.cat(segments),
@@ -71,7 +69,7 @@ def stacked(scenes: Sequence[Scene]) -> Scene:
         torch.cat([scene.color for scene in scenes]),
         scenes[0].width,
         scenes[0].height,
-        rule,
+        tuple(rules),
     )
 
 

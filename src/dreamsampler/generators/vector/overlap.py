@@ -54,14 +54,14 @@ class Overlaps:
     moment: Tensor
 
 
-def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | bool) -> Overlaps:
+def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, odd: Tensor) -> Overlaps:
     """The cells in which coverage, or its slope, is no function of the mean winding.
 
     Args:
         winding: the mean of every cell.
         pieces: of the chords.
         box: of every path.
-        even_odd: the rule, for all cells or one each.
+        odd: whether the even-odd rule holds, of every cell.
     """
     everywhere = pieces.cell.cpu().numpy()
     means = winding.cpu().numpy()
@@ -98,14 +98,13 @@ def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, even_odd: Tensor | boo
         end = end.view(np.float64)
         end[end < near], end[end > 1 - near] = 0, 1
         ends.append(end.view(np.complex128))
-    rule = even_odd if isinstance(even_odd, bool) else even_odd.cpu().numpy()[cell]
-    mean, pairs = means[cell], (count * count).cumsum()
+    rule, mean, pairs = odd.cpu().numpy()[cell], means[cell], (count * count).cumsum()
     split = np.searchsorted(pairs, np.arange(PAIRS, pairs[-1] if len(pairs) else 0, PAIRS))
     done = []
     for few, more in pairwise([0, *split.tolist(), len(cell)]):
         own, of = slice(few, more), slice(*np.searchsorted(owner, (few, more)).tolist())
-        of_cells = rule if isinstance(rule, bool) else rule[own]
-        done.append(_resolved(ends[0][of], ends[1][of], owner[of] - few, mean[own], of_cells, near))
+        at_cells = ends[0][of], ends[1][of], owner[of] - few
+        done.append(_resolved(*at_cells, mean[own], rule[own], near))
     cover, slope, moment = (np.concatenate(parts) for parts in zip(*done, strict=True))
     step = high - low
     numbers = cover, step * slope, step * (low * slope + step * moment)
@@ -139,7 +138,7 @@ def _corners(cell: Array, box: Boxes) -> tuple[Array, Array]:
 
 
 def _resolved(
-    a: Array, b: Array, owner: Array, mean: Array, even_odd: Array | bool, near: float
+    a: Array, b: Array, owner: Array, mean: Array, odd: Array, near: float
 ) -> tuple[Array, Array, Array]:
     """Coverage, (c,), and of every piece the integrals of slope and t slope, (k,) each.
 
@@ -148,7 +147,7 @@ def _resolved(
         b: where they end.
         owner: the pixel of each, (k,), rising.
         mean: the winding of each pixel, (c,).
-        even_odd: the rule.
+        odd: whether the even-odd rule holds in each, (c,).
         near: distance below which pieces lie on each other.
     """
     count = np.bincount(owner, minlength=len(mean))
@@ -193,10 +192,9 @@ def _resolved(
     level = np.bincount(pixel, height * left, len(mean))
     level = np.round(mean - level - np.bincount(owner[piece], area, len(mean)))
     lower, left = lower + level[owner[piece]], left + level[pixel]
-    rule = even_odd if isinstance(even_odd, bool) else even_odd[owner[piece]]
+    rule = odd[owner[piece]]
     slope = _filled(lower + 1, rule) - _filled(lower, rule)
-    rule = even_odd if isinstance(even_odd, bool) else even_odd[pixel]
-    cover = np.bincount(pixel, height * _filled(left, rule), len(mean))
+    cover = np.bincount(pixel, height * _filled(left, odd[pixel]), len(mean))
     cover += np.bincount(owner[piece], slope * area, len(mean))
     slope *= step
     moment = np.bincount(piece, slope * (low + 0.5 * step), len(owner))
@@ -216,6 +214,6 @@ def _cross(a: Array, b: Array) -> Array:
     return np.imag(a.conj() * b)
 
 
-def _filled(winding: Array, even_odd: Array | bool) -> Array:
+def _filled(winding: Array, odd: Array) -> Array:
     """1.0 where a whole winding is filled, else 0.0."""
-    return np.where(even_odd, winding % 2, winding != 0).astype(np.float64)
+    return np.where(odd, winding % 2, winding != 0).astype(np.float64)

@@ -1,8 +1,7 @@
-"""Penalties of paths that cross themselves, of slivers and of specks."""
+"""Paths that cross themselves: whether, and by how much."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, final
 
 import torch
@@ -63,56 +62,6 @@ def crossing(scene: Scene, tol: float = TOL) -> Float[Tensor, ""]:
     if not len(scene.segments):
         return scene.points.sum() * 0
     return _Crossing.apply(scene.curves(), scene, contour_of_segment(scene), tol)  # type: ignore[no-any-return]
-
-
-def slivers(scene: Scene, most: float = 6.0) -> Float[Tensor, ""]:
-    """By how much contours are thinner than allowed.
-
-        sum over contours of max(log(L^2 / 4 pi A) - log(most), 0)
-
-    with L the length and A the area, plus a pixel each.
-
-    Args:
-        scene: of k contours.
-        most: largest L^2 / 4 pi A that is free: 1 is a disk, 1.3 a square, 6 a bar of 1 : 17.
-
-    Raises:
-        ValueError: for a bound below 1, that of a disk.
-    """
-    if not most >= 1:
-        raise ValueError(f"most is {most:g}, but even a disk has 1: choose 1 or more")
-    contour = contour_of_segment(scene)
-    t = torch.linspace(0, 1, 9, dtype=scene.points.dtype, device=scene.points.device)[:, None]
-    weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
-    steps = (weight @ scene.curves()).diff(dim=1)
-    lengths = (steps.square().sum(2) + 1e-12).sqrt().sum(1)
-    area = areas(scene, contour).abs()
-    length = torch.zeros_like(area).index_add(0, contour, lengths)
-    thin = torch.log((length.square() + 1) / (4 * math.pi * (area + 1)))
-    return (thin - math.log(most)).clamp_min(0).sum()
-
-
-def specks(scene: Scene, least: float = 6.0) -> Float[Tensor, ""]:
-    """The number of paths that are too small, weighted by their opacity.
-
-        sum over contours of opacity max(1 - |A| / least, 0)
-
-    so that a speck either grows or fades.
-
-    Args:
-        scene: of k contours.
-        least: area of the smallest contour that is no speck, pixels squared, > 0.
-
-    Raises:
-        ValueError: for an area that is not above 0.
-    """
-    if not least > 0:
-        raise ValueError(f"least is {least:g}, but must be an area above 0")
-    contour = contour_of_segment(scene)
-    area = areas(scene, contour).abs()
-    owner = torch.zeros_like(area, dtype=torch.long)
-    owner[contour] = scene.path_of_segment
-    return (scene.color[owner, 3] * (1 - area / least).clamp_min(0)).sum()
 
 
 def crosses_itself(scene: Scene, chords: int = 16) -> Bool[Tensor, " p"]:

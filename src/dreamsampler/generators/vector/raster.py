@@ -131,6 +131,7 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         return
     whole = boxes(fine.curves, fine.path, scene.paths, scene.width, scene.height)
     segments = fine.path.bincount(minlength=scene.paths).cumsum(0).tolist()
+    even_odd = torch.tensor([rule == "evenodd" for rule in scene.rules], device=fine.path.device)
     first, cells = 0, 0
     for last, size in enumerate(whole.sizes.tolist(), 1):
         cells += size
@@ -139,22 +140,15 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         chosen = slice(segments[first - 1] if first else 0, segments[last - 1])
         box, owner = whole.part(first, last), fine.path[chosen] - first
         winding, pieces = wind(fine.curves[chosen], owner, box, tol)
-        rule = _rule_of_cells(scene, box, first, last)
-        shared = overlaps(winding, pieces, box, rule)
-        slope = slopes(winding, pieces, rule) if traced else None
+        odd = torch.cat([even_odd[first:last].repeat_interleave(box.sizes), even_odd.new_zeros(2)])
+        shared = overlaps(winding, pieces, box, odd)
+        slope = slopes(winding, pieces, odd) if traced else None
         if slope is not None:
             slope.view(-1)[shared.at] = 0
-        cover = fill_(winding, rule)
+        cover = fill_(winding, odd)
         cover[shared.cell] = shared.cover
         yield _Part(first, cover, box, pieces, slope, owner, shared)
         first, cells = last, 0
-
-
-def _rule_of_cells(scene: Scene, box: Boxes, first: int, last: int) -> Tensor | bool:
-    rule = scene.even_odd
-    if isinstance(rule, bool):
-        return rule
-    return torch.cat([rule[first:last].repeat_interleave(box.sizes), rule.new_zeros(2)])
 
 
 @final

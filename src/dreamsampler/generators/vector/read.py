@@ -101,8 +101,7 @@ def read_with_sources(
     if newer:
         text = f"drawn from this SVG, but not by all other programs: {newer}"
         warnings.warn(text, UserWarning, stacklevel=3)
-    rules = reader.rules[0] if len({*reader.rules}) == 1 else tuple(reader.rules)
-    scene = compound(reader.paths, torch.tensor(reader.colors), w, h, rules)
+    scene = compound(reader.paths, torch.tensor(reader.colors), w, h, tuple(reader.rules))
     return scene, reader.sources, root, matrix
 
 

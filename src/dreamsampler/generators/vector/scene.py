@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Literal, TypeAlias, final
 
 import torch
@@ -69,13 +70,12 @@ class Scene:
                     f"{name} is {getattr(self, name)}, but a canvas has sides of 1 to "
                     f"{LARGEST_SIDE} pixels"
                 )
-        rules = (self.fill_rule,) if isinstance(self.fill_rule, str) else self.fill_rule
-        if not isinstance(self.fill_rule, str) and len(rules) != self.paths:
+        if len(self.rules) != self.paths:
             raise ValueError(
-                f"there are {len(rules)} fill rules for {self.paths} paths: give one for all, or "
-                "one each"
+                f"there are {len(self.rules)} fill rules for {self.paths} paths: give one for all, "
+                "or one each"
             )
-        if unknown := {*rules} - {"nonzero", "evenodd"}:
+        if unknown := {*self.rules} - {"nonzero", "evenodd"}:
             raise ValueError(f'fill_rule is {unknown}, but must be "nonzero" or "evenodd"')
         _check_indices(self)
 
@@ -85,14 +85,10 @@ class Scene:
         return len(self.color)
 
     @property
-    def even_odd(self) -> Tensor | bool:
-        """Whether the even-odd rule holds: one answer, or (p,) where paths differ."""
-        if isinstance(self.fill_rule, str):
-            return self.fill_rule == "evenodd"
-        rules = [rule == "evenodd" for rule in self.fill_rule]
-        if len({*rules}) == 1:
-            return rules[0]
-        return torch.tensor(rules, dtype=torch.bool, device=self.color.device)
+    def rules(self) -> tuple[FillRule, ...]:
+        """The fill rule of each path."""
+        one = self.fill_rule
+        return (one,) * self.paths if isinstance(one, str) else one
 
     def curves(self) -> Float[Tensor, "n 4 2"]:
         """The control points of every segment."""
@@ -121,17 +117,13 @@ class Scene:
         chosen = keep[self.path_of_segment]
         used, segments = self.segments[chosen].unique(return_inverse=True)
         number = keep.long().cumsum(0) - 1
-        rules = self.fill_rule
-        if isinstance(rules, tuple):
-            left: list[FillRule] = [r for r, k in zip(rules, keep.tolist(), strict=True) if k]
-            rules = tuple(left)
         return replace(
             self,
             points=self.points[used],
             segments=segments.view(-1, 4),
             path_of_segment=number[self.path_of_segment[chosen]],
             color=self.color[keep],
-            fill_rule=rules,
+            fill_rule=tuple(compress(self.rules, keep.tolist())),
         )
 
     @classmethod

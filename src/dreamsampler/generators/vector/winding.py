@@ -158,39 +158,21 @@ def _prefix_sum(x: Tensor) -> Tensor:
     return x.cumsum(0, dtype=torch.float64).to(x.dtype)
 
 
-def fill_(winding: Tensor, even_odd: Tensor | bool) -> Tensor:
-    """In place, the share of a pixel that is filled: min(|a|, 1), or the distance to even.
-
-    Args:
-        winding: of every cell.
-        even_odd: the rule, for all cells or one each.
-    """
-    if isinstance(even_odd, bool):
-        if even_odd:
-            winding.sub_((0.5 * winding).round_(), alpha=2)
-            return winding.abs_()
-        return winding.abs_().clamp_(max=1)
-    folded = fill_(winding.clone(), True)
-    return winding.copy_(torch.where(even_odd, folded, fill_(winding, False)))
+def fill_(winding: Tensor, odd: Tensor) -> Tensor:
+    """In place, the share of a cell that is filled: min(|a|, 1), or the distance to even."""
+    if bool(odd.any()):
+        even = (0.5 * winding).round_().mul_(odd)
+        winding.sub_(even, alpha=2)
+    return winding.abs_().clamp_(max=1)
 
 
-def slopes(winding: Tensor, pieces: Pieces, even_odd: Tensor | bool) -> Tensor:
+def slopes(winding: Tensor, pieces: Pieces, odd: Tensor) -> Tensor:
     """The derivative of coverage by winding at every piece of a chord: (3, m - 1)."""
     cell = pieces.cell.view(-1)
     a = winding.index_select(0, cell)
-    if isinstance(even_odd, bool):
-        slope = _odd_slope(a) if even_odd else _one_slope(a)
-    else:
-        slope = torch.where(even_odd[cell], _odd_slope(a), _one_slope(a))
-    return slope.view_as(pieces.cell)
-
-
-def _one_slope(a: Tensor) -> Tensor:
-    return a.sign().mul_(a.abs() < 1)
-
-
-def _odd_slope(a: Tensor) -> Tensor:
-    return (a - 2 * (0.5 * a).round_()).sign_()
+    if bool(odd.any()):
+        a -= 2 * (0.5 * a).round_().mul_(odd[cell])
+    return a.sign().mul_((a.abs() < 1) | odd[cell]).view_as(pieces.cell)
 
 
 def unwind(

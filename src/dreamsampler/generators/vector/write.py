@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from xml.sax.saxutils import escape
 
-from dreamsampler.files import write_whole
 from dreamsampler.generators.vector.contour import contours
 from dreamsampler.generators.vector.scene import Scene
 
@@ -54,24 +52,6 @@ def to_svg(
     return "\n".join([*lines, *_paths(scene, digits), "</svg>", ""])
 
 
-def save_svg(
-    path: str | Path,
-    scene: Scene,
-    *,
-    title: str | None = None,
-    recipe: Mapping[str, object] | None = None,
-    background: Sequence[float] | None = None,
-    digits: int = 2,
-) -> None:
-    """Write a scene as an SVG file, whole or not at all; the arguments are those of `to_svg`.
-
-    Raises:
-        OutputError: if the folder or the disk does not take the file.
-    """
-    text = to_svg(scene, title=title, recipe=recipe, background=background, digits=digits)
-    write_whole(path, text.encode())
-
-
 def head_of(title: str | None, recipe: Mapping[str, object] | None) -> list[str]:
     """Title and metadata, where there are such."""
     lines = []
@@ -98,13 +78,13 @@ def path_data(scene: Scene, digits: int) -> list[str]:
 
 
 def _paths(scene: Scene, digits: int) -> list[str]:
-    rules, lines = scene.fill_rule, []
-    for number, data in enumerate(path_data(scene, digits)):
-        *ink, opacity = scene.color[number].tolist()
+    lines = []
+    paths = zip(path_data(scene, digits), scene.color.tolist(), scene.rules, strict=True)
+    for data, (*ink, opacity), rule in paths:
         paint = f'fill="{hexadecimal(ink)}"'
         if opacity < 1:
             paint += f' fill-opacity="{_number(max(opacity, 0.0), 4)}"'
-        if (rules if isinstance(rules, str) else rules[number]) == "evenodd":
+        if rule == "evenodd":
             paint += ' fill-rule="evenodd"'
         lines.append(f'<path d="{data}" {paint}/>')
     return lines

@@ -130,6 +130,7 @@ class ReconstructOptions(OperatorTask):
         """
         from dreamsampler.tasks.reconstruct.views import check_views
 
+        self.check_operator_files()
         return check_views(self.shots(), self.description, self.radius)
 
     def outputs(self, path: Path) -> list[Path]:

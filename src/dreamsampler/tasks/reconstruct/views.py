@@ -109,9 +109,6 @@ def check_views(
         InputError: pictures or files that cannot be used, views of different sizes, cameras that
             are not around anything, or one inside the scene.
     """
-    for path in description.inputs():
-        if not path.is_file():
-            raise InputError(f"there is no file {path}, which the operator names")
     measured_shots = [shot for shot in shots if not shot.held_out]
     sizes = {shot.path: check_picture(shot.path, upright=False) for shot in shots}
     first = sizes[measured_shots[0].path] if measured_shots else (0, 0)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image as Pixels
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 from torch import Tensor
 
 from dreamsampler.files import write_whole
 from dreamsampler.generators.vector import Scene, contours, rasterize
+from dreamsampler.images.record import gif, strip
+from dreamsampler.images.save import as_pil, encoded
 
 SIDE = 256
 """Longer side of a panel, about; paths are drawn anew at that size."""
 MOST = 40
 """Frames of the moving picture, at most."""
-PAUSE, STILL = 100, 1800
-"""Milliseconds that a frame and the last frame stay."""
 CHORDS = 12
 """Chords a segment of an outline."""
 
@@ -34,11 +32,8 @@ def save_animation(path: Path, scenes: Sequence[Scene], ground: float = 1.0) -> 
     """
     every = max(1, -(-len(scenes) // MOST))
     chosen = [*scenes[:-1:every], scenes[-1]]
-    frames = [_row([drawn(scene, ground), outlined(scene)]) for scene in chosen]
-    data, rest = BytesIO(), frames[1:]
-    times = [PAUSE] * len(rest) + [STILL]
-    frames[0].save(data, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
-    write_whole(path, data.getvalue())
+    frames = [strip([drawn(scene, ground), outlined(scene)], [(), ()]) for scene in chosen]
+    write_whole(path, gif(frames))
 
 
 def save_comparison(
@@ -56,29 +51,23 @@ def save_comparison(
         ground: gray below the paths, 1 for white.
     """
     name, picture = target
-    panels = {name: _enlarged(picture)}
+    shown, factor = as_pil(picture), int(_factor(*picture.shape[1:]))
+    size = (shown.width * factor, shown.height * factor)
+    panels = {name: shown.resize(size, Pixels.Resampling.NEAREST)}
     if fitted is not None:
         panels["data only"] = drawn(fitted, ground)
     if sampled or fitted is None:
         panels["with the model"] = drawn(final, ground)
     panels[f"outlines of {final.paths} paths"] = outlined(final)
-    row = _row([*panels.values()])
-    page = Pixels.new("RGB", (row.width, row.height + 22), "white")
-    page.paste(row, (0, 22))
-    pen, left, font = ImageDraw.Draw(page), 0, ImageFont.load_default(size=14)
-    for name, panel in panels.items():
-        pen.text((left + 4, 3), name, (30, 30, 30), font)
-        left += panel.width + 4
-    data = BytesIO()
-    page.save(data, "PNG")
-    write_whole(path, data.getvalue())
+    sheet = strip([*panels.values()], [(label,) for label in panels])
+    write_whole(path, encoded(sheet, "PNG"))
 
 
 def drawn(scene: Scene, ground: float = 1.0) -> Pixels.Image:
     """A scene on a gray ground, at the size of a panel."""
     large = scene.scaled(_factor(scene.height, scene.width))
     with torch.no_grad():
-        return _pixels(rasterize(large, torch.full((3,), ground)))
+        return as_pil(rasterize(large, torch.full((3,), ground)))
 
 
 def outlined(scene: Scene) -> Pixels.Image:
@@ -103,26 +92,3 @@ def outlined(scene: Scene) -> Pixels.Image:
 def _factor(height: int, width: int) -> float:
     """Whole multiples of small canvases; large ones as they are."""
     return float(max(1, SIDE // max(height, width)))
-
-
-def _enlarged(picture: Tensor) -> Pixels.Image:
-    image = _pixels(picture)
-    factor = int(_factor(image.height, image.width))
-    size = (image.width * factor, image.height * factor)
-    return image.resize(size, Pixels.Resampling.NEAREST)
-
-
-def _pixels(picture: Tensor) -> Pixels.Image:
-    levels = (255 * picture.clamp(0, 1)).round().byte().permute(1, 2, 0)
-    return Pixels.fromarray(np.ascontiguousarray(levels.cpu().numpy()))
-
-
-def _row(panels: Sequence[Pixels.Image]) -> Pixels.Image:
-    """Panels side by side, with gaps."""
-    width = sum(panel.width + 4 for panel in panels) - 4
-    row = Pixels.new("RGB", (width, max(panel.height for panel in panels)), (210, 210, 210))
-    left = 0
-    for panel in panels:
-        row.paste(panel, (left, 0))
-        left += panel.width + 4
-    return row
