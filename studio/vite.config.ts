@@ -30,6 +30,7 @@ export default defineConfig({
   plugins: [
     {
       name: "beside the page",
+      apply: "build", // not when tests run
       closeBundle() {
         writeFileSync(`${OUT}/sources.sha256`, `${sources()}\n`);
         copyFileSync("node_modules/three/LICENSE", `${OUT}/three-LICENSE.txt`);

@@ -13,7 +13,6 @@ export interface Field {
   minimum: number | null;
   maximum: number | null;
   step: number | null;
-  front: boolean;
   optional: boolean;
   /** The methods that have it; null where it does not depend on the method. */
   methods?: string[] | null;
@@ -24,6 +23,10 @@ export interface Choice {
   text: string;
   /** Of a method: what it takes where a number is left empty. */
   settings?: Values;
+  /** Of a method: its name in papers. */
+  title?: string;
+  /** Of a method: whether what it gives depends on the seed. */
+  draws?: boolean;
 }
 
 export interface Example {
@@ -47,13 +50,13 @@ export interface Info {
   version: string;
   title: string;
   card: string;
-  words: string[];
+  /** What the bundled model can draw; none of other models. */
+  concepts: string[];
   limits: { bytes: number; pixels: number; queue: number };
   user: string | null;
   keeps: boolean;
   photo: boolean;
   tasks: Task[];
-  call_arguments: string[];
 }
 
 export interface Upload {
@@ -99,12 +102,6 @@ export interface Run {
   seconds: number;
 }
 
-export interface OperatorEntry {
-  name: string;
-  text: string;
-  parameters: Field[];
-}
-
 export interface Check {
   picture: string | null;
   words: { word: string; near: string[] }[];
@@ -144,7 +141,6 @@ const got = async <T>(path: string, init?: RequestInit): Promise<T> => (await as
 
 export const api = {
   info: () => got<Info>("/api/info"),
-  operators: () => got<OperatorEntry[]>("/api/operators"),
   upload(files: File[]): Promise<Upload> {
     const form = new FormData();
     for (const file of files) form.append("file", file, file.webkitRelativePath || file.name);
@@ -153,14 +149,16 @@ export const api = {
   example: (task: string, label: string) => got<Filled>("/api/examples", json({ task, label })),
   check: (task: string, image: string | null, prompt: string | null, signal: AbortSignal) =>
     got<Check>("/api/check", json({ task, image, prompt }, signal)),
-  degrade: async (image: string, operator: string, noise: number, signal?: AbortSignal) =>
-    (await ask("/api/degrade", json({ image, operator, noise }, signal))).blob(),
+  degrade: async (image: string, operator: string, noise: number, preview: boolean, signal?: AbortSignal) =>
+    (await ask("/api/degrade", json({ image, operator, noise, preview }, signal))).blob(),
   start: (task: string, values: Values) => got<{ id: string }>("/api/runs", json({ task, values })),
   cancel: (id: string) => ask(`/api/runs/${id}/cancel`, { method: "POST" }),
   runs: (words: string, most: number) =>
     got<Run[]>(`/api/runs?words=${encodeURIComponent(words)}&most=${most}`),
   run: (id: string) => got<Run>(`/api/runs/${id}`),
   remove: (id: string) => ask(`/api/runs/${id}`, { method: "DELETE" }),
+  /** A result as a file, whose size the server knows. */
+  use: (id: string, name: string) => got<Upload>(`/api/runs/${id}/use`, json({ name })),
   recipe(file: File): Promise<Filled> {
     const form = new FormData();
     form.append("file", file, file.name);
@@ -171,17 +169,18 @@ export const api = {
     const url = urlOf(id);
     const name = id.split("/").at(-1)!;
     if (id.includes("~inputs/scene")) return { id, name: "scene", kind: "scene", url, ...(await sizeOf(`${url}?preview=1`)) };
-    const size = await sizeOf(url).catch(() => sizeOf(`${url}?preview=1`));
-    return { id, name, kind: name.endsWith(".svg") ? "svg" : "picture", url, ...size };
+    const kind = name.endsWith(".svg") ? "svg" : "picture";
+    const shown = `${url}?preview=1`; // a drawing has no size of its own in a browser
+    return { id, name, kind, url, ...(await (kind === "svg" ? sizeOf(shown) : sizeOf(url).catch(() => sizeOf(shown)))) };
   },
   text: async (url: string) => (await ask(url)).text(),
   blob: async (url: string) => (await ask(url)).blob(),
 };
 
 /** A result as a file that a run may take. */
-export function fileOf(run: Run, { name, kind, width, height }: ResultFile): Upload {
+export function fileOf(run: Run, { name, width, height }: ResultFile): Upload {
   const id = `${run.id}~${name}`;
-  return { id, name, kind: kind === "svg" ? "svg" : "picture", width: width ?? 512, height: height ?? 512, url: urlOf(id) };
+  return { id, name, kind: "picture", width: width ?? 512, height: height ?? 512, url: urlOf(id) };
 }
 
 export const urlOf = (id: string): string => `/api/files/${encodeURI(id)}`;

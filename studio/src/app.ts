@@ -3,12 +3,12 @@
 import { type Info, type Run, type Upload, type Values, Refused, api, fileOf, preview, urlOf } from "./api";
 import { Brushes } from "./brush";
 import { Busy } from "./busy";
-import { announce, h, icon, settled, tool } from "./dom";
+import { announce, h, icon, settled } from "./dom";
 import { readDrawing } from "./drawing";
 import { Empty } from "./empty";
 import { Expander } from "./expand";
 import { Form } from "./form";
-import { type Edges, NO_EDGES } from "./geometry";
+import { NO_EDGES } from "./geometry";
 import { History } from "./history";
 import { keepSitting, keptSitting } from "./kept";
 import { type Mode, Tabs, type Try, modesOf } from "./modes";
@@ -19,6 +19,19 @@ import { Stage } from "./stage";
 import { type Entry, Sitting, Strip } from "./strip";
 import { Viewer } from "./viewer";
 
+const BUSY = "Another run is under way: wait for it, or cancel it.";
+
+/** What the source is, and what a mode makes of it. */
+function describe({ name, kind, width, height }: Upload, mode: string): string {
+  const drawing = kind === "svg" && mode !== "vectorize" ? " · worked on as a picture; Vectorize edits its paths" : "";
+  return `${name} · ${kind === "scene" ? "views of " : ""}${width} × ${height} pixels${drawing}`;
+}
+
+/** On a phone the canvas is above the form: go there. */
+function toCanvas(): void {
+  if (window.matchMedia("(max-width: 820px)").matches) window.scrollTo({ top: 0, behavior: "smooth" });
+}
+
 export class App {
   readonly stage = new Stage();
   readonly brushes = new Brushes(this.stage);
@@ -26,7 +39,7 @@ export class App {
   readonly viewer = new Viewer(this.stage);
   readonly sitting = new Sitting();
   readonly strip = new Strip(this.sitting, (entry) => this.open(entry));
-  readonly outcome = new Outcome({ goOn: () => this.goOn(), useSettings: () => this.useSettings(), pick: (i) => this.pick(i) });
+  readonly outcome = new Outcome({ goOn: () => void this.goOn(), useSettings: () => void this.useSettings(), undo: () => this.step(-1) });
   readonly history: History;
   readonly modes: Mode[];
   private readonly forms = new Map<string, Form>();
@@ -41,6 +54,12 @@ export class App {
   private stop: (() => void) | null = null;
   /** The source that is on the canvas. */
   private shown: Upload | null = null;
+  /** The step of the strip that the canvas shows; null while it shows a source alone, or a run. */
+  private seen: Entry | null = null;
+  /** Whether the canvas follows the run under way. */
+  private watching = false;
+  /** What becomes of the run under way. */
+  private started: Entry | null = null;
 
   constructor(private readonly info: Info, root: HTMLElement, header: (tabs: HTMLElement) => HTMLElement) {
     this.modes = modesOf(info);
@@ -48,11 +67,18 @@ export class App {
     this.history.onopen = (run) => this.openRun(run);
     this.history.onuse = (run) => void this.fillFrom(run);
     this.history.onrecipe = (file) => void this.fillFromFile(file);
-    this.history.ondelete = (id) => { this.sitting.drop(id); this.strip.draw(); this.keep(); };
+    this.history.ondelete = (id) => {
+      const gone = this.seen?.run?.id === id;
+      this.sitting.drop(id);
+      if (gone && this.sitting.current) this.open(this.sitting.current);
+      else if (gone) this.showEntry(null);
+      else this.strip.draw();
+      this.keep();
+    };
     this.empty = new Empty(info, (files) => void this.take(files), (example) => void this.tryExample(example));
-    this.tabs = new Tabs(this.modes, (key) => this.setMode(key));
+    this.tabs = new Tabs(this.modes, (key) => void this.changeMode(key));
     this.panel.id = "panel";
-    const change = tool("open", "Another picture", "P", () => this.empty.choose());
+    const change = h("button", { type: "button", class: "tool text", title: "Another picture (P)", "aria-label": "Open another picture", onclick: () => this.empty.choose() }, icon("open"), h("span", {}, "Open"));
     this.viewer.bar.prepend(change);
     const stage = h("div", { class: "stage" }, this.stage.el, this.expander.el, this.viewer.over, this.empty.el,
       h("div", { class: "bars top" }, this.brushes.bar), h("div", { class: "bars bottom" }, this.viewer.bar), this.busy.el, this.problem);
@@ -64,7 +90,8 @@ export class App {
       this.form.fail(null, null);
       if (stroke && this.mode.key === "remove" && this.form.once.checked) void this.run();
     };
-    this.brushes.adopt = () => this.goOn();
+    this.brushes.adopt = () => void this.goOn();
+    this.brushes.revert = () => this.step(-1);
     this.setMode(this.modes[0].key);
   }
 
@@ -75,9 +102,15 @@ export class App {
   /** The picture that the present mode works on. */
   get source(): Upload | null {
     const { key } = this.mode;
-    if (key === "reconstruct") return this.sources.get("scene") ?? null;
-    const file = this.sources.get("flat") ?? null;
-    return file?.kind === "svg" && key !== "vectorize" ? null : file;
+    return this.sources.get(key === "reconstruct" ? "scene" : "flat") ?? null;
+  }
+
+  /** Another mode goes on with what the canvas shows. */
+  async changeMode(key: string): Promise<void> {
+    if (key === this.mode.key) return;
+    if (this.stage.shown !== "source") await this.goOn();
+    this.setMode(key);
+    this.keep();
   }
 
   setMode(key: string): void {
@@ -88,15 +121,11 @@ export class App {
     this.tabs.show(mode.key);
     this.panel.setAttribute("aria-label", `Settings: ${mode.title}`);
     this.panel.replaceChildren(this.form.el);
-    this.empty.show(mode);
+    this.empty.show(mode, this.sources.has("flat"));
     this.tell(null);
-    const { current } = this.sitting;
     if (this.source !== this.shown) this.showSource();
     this.form.setSource(this.source);
-    if (!this.running) {
-      const same = current?.mode === mode.key && current.source?.id === this.source?.id;
-      this.showRun(same ? current.run : null, current?.pick ?? -1, current?.edges);
-    }
+    this.showEntry(null);
     this.paintable();
     this.check();
   }
@@ -145,7 +174,6 @@ export class App {
     try {
       const file = await api.upload(files);
       if (file.kind === "scene" && this.mode.key !== "reconstruct") this.setMode("reconstruct");
-      if (file.kind === "svg" && this.mode.key !== "vectorize") this.setMode("vectorize");
       if (file.kind === "picture" && this.mode.key === "reconstruct") throw new Refused("A scene needs transforms.json and its pictures: choose all of them together.");
       this.place(file);
       announce(`${file.name}, ${file.width} by ${file.height} pixels`);
@@ -160,21 +188,21 @@ export class App {
   private place(file: Upload): void {
     this.setFile(file);
     this.showSource();
-    this.showRun(null, -1);
-    this.sitting.push({ mode: this.mode.key, source: file, run: null, pick: -1, edges: NO_EDGES });
-    this.strip.draw();
+    const known = this.sitting.entries.findIndex((each) => !each.run && each.source?.id === file.id);
+    if (known < 0) this.sitting.push({ mode: this.mode.key, source: file, run: null, pick: -1, edges: NO_EDGES });
+    else this.sitting.at = known;
+    this.showEntry(this.sitting.current);
     this.keep();
     this.check();
   }
 
-  private setFile(file: Upload | null): void {
-    if (!file) return;
+  private setFile(file: Upload): void {
     const place = file.kind === "scene" ? "scene" : "flat";
     if (this.sources.get(place)?.id !== file.id) this.sources.set(place, file);
   }
 
   async tryExample(example: Try): Promise<void> {
-    if (this.running) return;
+    if (this.running) return this.form.fail(BUSY, null);
     this.empty.waiting(true);
     try {
       const filled = await api.example(example.of, example.name);
@@ -195,7 +223,7 @@ export class App {
     const file = files[String(values.image)];
     if (file) this.place(file);
     this.form.fill(values, keepSeed);
-    const masks = [values.mask_image ?? []].flat().map(String);
+    const masks = [values.mask_image ?? [], this.form.degradation?.scratched ? (values.operator_files ?? []) : []].flat().map(String);
     this.brushes.reset();
     if (masks.length && this.mode.key === "edit") this.form.limit.checked = true;
     for (const [i, id] of masks.entries()) await this.brushes.loadFrom(urlOf(id), Math.min(i, 3));
@@ -239,6 +267,8 @@ export class App {
 
   async openRun(run: Run): Promise<void> {
     try {
+      const known = this.sitting.entries.findIndex((each) => each.run?.id === run.id);
+      if (known >= 0) return this.open(this.sitting.entries[(this.sitting.at = known)]);
       const source = await this.sourceOf(run).catch(() => null);
       const grown = run.values.expand as number[] | null;
       const edges = grown ? { left: grown[0], top: grown[1], right: grown[2], bottom: grown[3] } : NO_EDGES;
@@ -251,59 +281,71 @@ export class App {
 
   /** Show an entry of the strip, with its source. */
   open(entry: Entry): void {
-    if (this.running) return;
-    this.setFile(entry.source);
+    if (entry.source) this.setFile(entry.source);
+    else this.sources.delete("flat"); // drawn from a prompt alone
     this.setMode(entry.mode);
     if (this.shown !== this.source) this.showSource();
-    this.showRun(entry.run, entry.pick, entry.edges);
-    this.strip.draw();
+    this.showEntry(entry);
     this.keep();
   }
 
   step(by: number): void {
-    if (this.sitting.step(by)) this.open(this.sitting.current!);
+    const { current } = this.sitting;
+    if (by < 0 && current?.run && current !== this.seen) this.open(current);
+    else if (this.sitting.step(by)) this.open(this.sitting.current!);
   }
 
-  private showRun(run: Run | null, pick: number, edges: Edges = NO_EDGES): void {
+  /** Show a step of the strip, or the source alone. */
+  private showEntry(entry: Entry | null): void {
     const { source } = this;
+    const run = entry?.run ?? null;
+    this.seen = entry;
+    this.watching = false;
     this.empty.el.hidden = !!source || !!run;
     if (!source && !run && this.stage.size.width) this.stage.setSource(null);
-    const size = source && `${source.width} × ${source.height} pixels`;
-    this.outcome.show(run, pick, source ? `${source.name} · ${source.kind === "scene" ? "views of " : ""}${size}` : "");
-    void this.viewer.show(run, pick, edges).catch((error: Error) => this.tell(error.message));
+    this.outcome.show(run, entry?.pick ?? -1, source ? describe(source, this.mode.key) : "");
+    void this.viewer.show(run, entry?.pick ?? -1, entry?.edges).catch((error: Error) => this.tell(error.message));
+    this.brushes.sync();
+    this.strip.draw(!!source || !!run);
   }
 
   pick(index: number): void {
-    const { current } = this.sitting;
-    if (!current?.run) return;
-    current.pick = index;
-    this.showRun(current.run, index, current.edges);
-    this.strip.draw();
+    if (!this.seen?.run) return;
+    this.seen.pick = index;
+    this.showEntry(this.seen);
     this.keep();
   }
 
-  /** The result becomes the source. */
-  goOn(): void {
-    const { current } = this.sitting;
-    const file = current?.run?.results[Math.max(current.pick, 0)];
-    if (!current?.run || !file || this.running || !["picture", "svg"].includes(file.kind)) return;
-    this.setFile(fileOf(current.run, file));
+  /** The result that the canvas shows becomes the source; nothing where it shows none. */
+  async goOn(): Promise<void> {
+    const { run, pick } = this.seen ?? {};
+    const file = run?.results[pick!];
+    if (!run || !file || run.task === "reconstruct" || !["picture", "svg"].includes(file.kind)) return;
+    try {
+      this.setFile(file.kind === "svg" ? await api.use(run.id, file.name) : fileOf(run, file));
+    } catch (error) {
+      return this.tell((error as Error).message);
+    }
+    const asked = [run.values.prompt ?? []].flat();
+    if (asked.length === 1) this.forms.get("edit")?.shows(String(asked[0]));
     this.showSource();
-    this.showRun(null, -1);
+    this.showEntry(null);
     this.check();
     announce("The result is now the source.");
   }
 
   async run(): Promise<void> {
-    if (this.running) return this.form.fail("Another run is under way: wait for it, or cancel it.", null);
+    if (this.running) return this.form.fail(BUSY, null);
     this.form.fail(null, null);
     if (this.form.undecided) return this.form.fail("Choose what happened to the picture.", "operator");
     this.tell(null);
     this.form.busy(true);
-    this.busy.begin(this.running = "Sending");
+    this.running = "sending";
+    this.busy.begin();
     try {
       const values = await requestOf(this.form, this.source, this.brushes, this.expander);
       const { id } = await api.start(this.mode.task.name, values);
+      this.busy.begin(this.sitting.expected(this.mode.key, values));
       this.begin(id, { mode: this.mode.key, source: this.source, run: null, pick: -1, edges: this.mode.key === "inpaint" ? this.stage.edges : NO_EDGES });
     } catch (error) {
       this.rest();
@@ -312,21 +354,23 @@ export class App {
   }
 
   private begin(id: string, entry: Entry): void {
+    const before = this.seen;
     this.running = id;
+    this.started = entry;
     this.form.busy(true);
-    this.busy.begin("Starting");
-    this.showRun(null, -1);
-    if (window.matchMedia("(max-width: 820px)").matches) window.scrollTo({ top: 0, behavior: "smooth" });
-    this.keep(entry);
-    this.stop = follow(id, (progress) => this.progressed(progress, entry));
+    this.showEntry(null);
+    this.watching = true;
+    toCanvas();
+    this.keep();
+    this.stop = follow(id, (progress) => this.progressed(progress, entry, before));
   }
 
-  private progressed(progress: Progress, entry: Entry): void {
+  private progressed(progress: Progress, entry: Entry, before: Entry | null): void {
     this.busy.show(progress);
-    const seen = this.mode.key === entry.mode;
-    if (progress.svg) this.empty.el.hidden = true;
-    if (seen && progress.svg) this.viewer.live(readDrawing(progress.svg));
-    else if (seen && progress.preview) this.stage.setResult(progress.preview, entry.edges, "Preview: the current estimate");
+    if (this.watching && progress.svg) {
+      this.empty.el.hidden = true;
+      this.viewer.live(readDrawing(progress.svg));
+    } else if (this.watching && progress.preview) this.stage.setResult(progress.preview, entry.edges, "Preview: the current estimate");
     if (!over(progress)) return;
     this.rest();
     if (progress.run) {
@@ -334,9 +378,11 @@ export class App {
       entry.pick = progress.run.results.filter((each) => each.kind === "picture").length > 1 && progress.run.task !== "reconstruct" ? -1 : 0;
       this.sitting.push(entry);
       this.open(entry);
+      if (entry.mode === "remove") this.brushes.reset(); // the next stroke begins a mask of its own
+      toCanvas();
       announce(["Done.", ...progress.run.words].join(" "));
     } else {
-      this.showRun(null, -1);
+      if (this.watching) this.showEntry(before);
       if (progress.state !== "canceled") this.form.fail(progress.message, progress.field);
       announce(progress.state === "canceled" ? "Canceled." : progress.message);
     }
@@ -346,7 +392,7 @@ export class App {
 
   private rest(): void {
     this.stop?.();
-    this.stop = this.running = null;
+    this.stop = this.running = this.started = null;
     this.busy.end();
     for (const form of this.forms.values()) form.busy(false);
   }
@@ -378,8 +424,8 @@ export class App {
   choose = (): void => this.empty.choose();
 
   /** Remember this sitting, so that nothing is lost when the page is loaded anew. */
-  private keep(started: Entry | null = null): void {
-    keepSitting({ mode: this.mode.key, entries: this.sitting.entries, at: this.sitting.at, running: this.running, started });
+  private keep(): void {
+    keepSitting({ mode: this.mode.key, entries: this.sitting.entries, at: this.sitting.at, running: this.running, started: this.started });
   }
 
   async takeUp(): Promise<void> {
@@ -389,12 +435,13 @@ export class App {
     this.sitting.at = Math.min(kept.at, kept.entries.length - 1);
     const { current } = this.sitting;
     if (current) this.open(current);
-    else this.setMode(kept.mode);
     if (current?.run) this.form.fill(current.run.values);
+    await this.changeMode(kept.mode);
     if (!kept.running || !kept.started) return;
-    this.setFile(kept.started.source);
+    if (kept.started.source) this.setFile(kept.started.source);
     this.setMode(kept.started.mode);
     this.showSource();
+    this.busy.begin();
     this.begin(kept.running, kept.started);
   }
 }

@@ -28,6 +28,8 @@ export class Brushes implements Painter {
   private readonly choose: HTMLInputElement;
   adopts = false;
   adopt: () => void = () => {};
+  /** Called to undo what a stroke has made of the picture. */
+  revert: () => void = () => {};
   /** Called after every change, and with true after a stroke that adds something. */
   onchange: (stroke: boolean) => void = () => {};
 
@@ -154,8 +156,13 @@ export class Brushes implements Painter {
     act(this.mask);
     this.changed();
   }
+  /** Whether the result that is shown came of the last stroke. */
+  private get reverts(): boolean {
+    return this.adopts && !this.mask.canUndo && this.stage.shown !== "source";
+  }
   undo(): void {
-    this.change((mask) => mask.undo());
+    if (this.reverts) this.revert();
+    else this.change((mask) => mask.undo());
   }
   redo(): void {
     this.change((mask) => mask.redo());
@@ -170,10 +177,10 @@ export class Brushes implements Painter {
     this.onchange(false);
   }
 
-  private sync(): void {
+  sync(): void {
     pressed(this.buttons.brush, !this.erase);
     pressed(this.buttons.eraser, this.erase);
-    this.buttons.undo.disabled = !this.mask.canUndo;
+    this.buttons.undo.disabled = !this.mask.canUndo && !this.reverts;
     this.buttons.redo.disabled = !this.mask.canRedo;
     this.buttons.clear.disabled = this.mask.empty;
   }

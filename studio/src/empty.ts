@@ -30,16 +30,17 @@ export class Empty {
     document.addEventListener("paste", (event) => this.take([...(event.clipboardData?.files ?? [])]));
   }
 
-  show(mode: Mode): void {
+  /** For a mode; `held` is whether the other modes have a picture, which 3D cannot use. */
+  show(mode: Mode, held: boolean): void {
     const scene = mode.key === "reconstruct";
     const size = `up to ${Math.round(this.info.limits.bytes / 1e6)} MB and ${Math.round(this.info.limits.pixels / 1e6)} megapixels`;
     this.title.textContent = scene ? "Drop the files of a scene here" : "Drop or paste a picture here";
     this.help.textContent = scene
-      ? "transforms.json and the pictures it names, or COLMAP's files: choose all of them together."
-      : mode.key === "vectorize" ? `A picture or an SVG file, ${size}. Or only say what to draw.` : `Any common format, ${size}. It stays on this machine.`;
+      ? `${held ? "3D needs many views of one thing, so it cannot use your picture, which stays in the other modes. " : ""}Choose transforms.json and the pictures it names, or COLMAP's files, all of them together.`
+      : `Any common format or an SVG file, ${size}. ${mode.key === "vectorize" ? "Or only say what to draw." : "It stays on this machine."}`;
     this.button.textContent = scene ? "Choose files" : "Choose a picture";
     this.input.multiple = scene;
-    this.input.accept = scene ? "" : mode.key === "vectorize" ? "image/*,.svg" : "image/*,.heic,.tif,.tiff";
+    this.input.accept = scene ? "" : "image/*,.svg,.tif,.tiff";
     const words = mode.key === "remove" ? "Or begin with one of these" : "Or watch an example";
     this.examples.replaceChildren(
       ...(mode.tries.length ? [h("p", { class: "quiet" }, words)] : []),

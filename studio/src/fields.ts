@@ -2,6 +2,7 @@
 
 import { type Field, type Upload, type Value, Refused, api } from "./api";
 import { h } from "./dom";
+import { methodName } from "./words";
 
 export interface Control {
   field: Field;
@@ -156,14 +157,15 @@ function label(value: string | number, words: string): string {
 export function methods(field: Field, onchange: () => void): Control {
   const name = `method${count++}`;
   const summary = h("summary", {});
-  const radios = (field.choices ?? []).map(({ value, text: words }) => {
+  const radios = (field.choices ?? []).map((each) => {
+    const { value, text: words } = each;
     const input = h("input", { type: "radio", name, value, onchange: () => (show(), onchange()) });
-    const title = h("b", {}, String(value).replaceAll("_", " "));
-    return { input, words, row: h("label", { class: "method" }, input, h("span", {}, title, h("small", {}, sentence(words || " ")))) };
+    const title = methodName(each);
+    return { input, title, row: h("label", { class: "method" }, input, h("span", {}, h("b", {}, title), h("small", {}, sentence(words || " ")))) };
   });
   const chosen = () => radios.find((each) => each.input.checked) ?? radios[0];
   const show = () =>
-    summary.replaceChildren(h("span", { class: "grow" }, "Method"), h("span", { class: "quiet" }, chosen().input.value.replaceAll("_", " ")));
+    summary.replaceChildren(h("span", { class: "grow" }, "Method"), h("span", { class: "quiet" }, chosen().title));
   const set = (value: Value) => {
     for (const { input } of radios) input.checked = input.value === String(value ?? field.default);
     show();

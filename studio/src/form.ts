@@ -4,7 +4,7 @@ import { type Check, type Field, type Info, type Upload, type Values } from "./a
 import { COLORS, COLOR_NAMES } from "./brush";
 import { Degradation } from "./degrade";
 import { h, pressed } from "./dom";
-import { completed, suggestions } from "./words";
+import { suggestions } from "./words";
 import { type Control, control, methods } from "./fields";
 import type { Mode, Try } from "./modes";
 
@@ -32,7 +32,10 @@ export class Form {
   private readonly error = h("p", { class: "error", role: "alert", hidden: true });
   private readonly go: HTMLButtonElement;
   private readonly keep = h("input", { type: "checkbox" });
+  private readonly same = h("p", { class: "help" }, "This method draws nothing at random: each run with the same settings gives the same picture.");
   private everyWord = false;
+  /** Whether the next run takes the seed that was filled in, to make a result again. */
+  private again = false;
   private target: HTMLTextAreaElement | HTMLInputElement | null = null;
   onrun: () => void = () => {};
   onchange: () => void = () => {};
@@ -54,8 +57,7 @@ export class Form {
     }
     const take = (names: string[]) => names.flatMap((name) => this.controls.get(name)?.el ?? []);
     const prompts = take(PROMPTS);
-    const front = mode.key === "remove" ? [] : task.fields.filter((each) => each.front && usable.includes(each)).map((each) => each.name);
-    const sliders = take([...SLIDERS, ...front.filter((name) => ![...SLIDERS, ...PROMPTS, "method", "seed"].includes(name))]);
+    const sliders = take(SLIDERS);
     const method = take(["method"]);
     const seed = this.controls.get("seed");
     seed?.el.append(h("label", { class: "check" }, this.keep, "Keep this seed; else each run takes another"));
@@ -64,17 +66,17 @@ export class Form {
     const body = h("div", { class: "body" },
       h("p", { class: "hint" }, mode.hint),
       this.exampleRow(),
-      mode.key === "remove" ? h("label", { class: "check" }, this.once, "Remove at the end of each stroke") : null,
+      mode.key === "remove" ? h("label", { class: "check" }, this.once, "Run after each stroke") : null,
       ["inpaint", "remove"].includes(mode.key) ? tips() : null,
       ["restore", "reconstruct"].includes(mode.key) && this.degradation ? this.degradation.el : null,
       manyPrompts ? this.rows : null,
       ...prompts,
-      prompts.length || manyPrompts ? this.chips : null,
       this.checked,
       mode.key === "edit" && has("mask_image")
         ? h("label", { class: "check" }, this.limit, "Change only what I paint over") : null,
       sliders.length ? h("div", { class: "sliders" }, ...sliders) : null,
       ...method,
+      this.same,
       mode.key === "vectorize" && this.degradation ? h("details", { class: "fold" }, h("summary", {}, "The picture is damaged"), this.degradation.el) : null,
       rest.length ? h("details", { class: "fold" }, h("summary", {}, h("span", { class: "grow" }, "All options"), h("span", { class: "quiet" }, String(rest.length))), h("div", { class: "rest" }, ...rest)) : null,
     );
@@ -116,12 +118,14 @@ export class Form {
     const now = this.controls.get("source_prompt");
     if (this.mode.key === "vectorize" && now) now.el.hidden = source?.kind !== "svg";
     this.degradation?.setSource(source);
+    this.showWords();
   }
 
   /** Options that the chosen method does not have are hidden; empty ones show what it takes. */
   private ofMethod(): void {
     const chosen = this.controls.get("method");
     const method = chosen?.field.choices?.find(({ value }) => value === chosen.get());
+    this.same.hidden = method?.draws !== false;
     for (const { el, field, hint } of this.controls.values()) {
       if (field.methods) el.hidden = !field.methods.includes(String(method?.value));
       hint?.(method?.settings?.[field.name]);
@@ -138,7 +142,8 @@ export class Form {
   /** What the run is asked for; the picture and the masks are added by the page. */
   values(): Values {
     const seed = this.controls.get("seed");
-    if (seed && !this.keep.checked) seed.set(Math.floor(Math.random() * LARGEST_SEED));
+    if (seed && !this.keep.checked && !this.again) seed.set(Math.floor(Math.random() * LARGEST_SEED));
+    this.again = false;
     const values: Values = {};
     for (const [name, { el, get }] of this.controls) if (!el.hidden) values[name] = get();
     return { ...values, ...this.degradation?.values(), ...(this.mode.key === "remove" ? { remove: true } : {}) };
@@ -147,12 +152,20 @@ export class Form {
   /** Show values; what they do not name goes back to its default. */
   fill(values: Values, keepSeed = false): void {
     for (const [name, each] of this.controls) each.set(name in values ? values[name] : each.field.default);
-    this.keep.checked = keepSeed;
+    this.keep.checked = false;
+    this.again = keepSeed;
     this.degradation?.set(String(values.operator ?? (this.mode.key === "restore" ? "" : "none")), values.noise as string);
     const prompts = [values.prompt ?? ""].flat().map(String);
     this.colors.splice(0, 4, ...(prompts.length ? prompts : [""]));
     this.showColors(0);
     this.changed();
+  }
+
+  /** The picture to edit shows now what was asked for. */
+  shows(words: string): void {
+    this.controls.get("source_prompt")!.set(words);
+    this.controls.get("prompt")!.set(null);
+    this.showWords();
   }
 
   /** The prompt or prompts that are typed now. */
@@ -209,18 +222,28 @@ export class Form {
     place.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /** What one may type: prompts of the examples, and words of the model that begin as typed. */
+  /** A suggestion fills its prompt; then it is the next one's turn, if that is empty. */
+  private take(place: HTMLTextAreaElement | HTMLInputElement, words: string): void {
+    const next = place.closest("[data-field='source_prompt']") && this.el.querySelector<HTMLTextAreaElement>("[data-field='prompt'] textarea");
+    if (next && !next.value) this.target = next;
+    this.put(place, words);
+  }
+
+  /** What one may write: prompts of the examples, and what the model can draw. */
   private showWords(): void {
-    const words = this.info.words.filter((each) => each.length > 2);
-    const place = this.target ?? this.el.querySelector<HTMLTextAreaElement>("[data-field='prompt'] textarea, .colors textarea");
-    const typed = (place?.value ?? "").toLowerCase();
-    const prompts = this.mode.task.examples.flatMap(({ values }) => [values.prompt ?? [], place?.closest("[data-field='source_prompt']") ? (values.source_prompt ?? []) : []].flat().map(String));
-    const shown = this.everyWord ? words : suggestions(typed, prompts, words).slice(0, CHIPS);
+    const concepts = this.mode.key === "reconstruct" ? [] : this.info.concepts;
+    const place = this.target?.isConnected ? this.target : this.el.querySelector<HTMLTextAreaElement>("[data-field$='prompt']:not([hidden]) textarea, .colors textarea");
+    if (!place) return;
+    const beside = place.closest<HTMLElement>("[data-field]") ?? this.rows;
+    const field = beside.dataset.field ?? "prompt";
+    if (beside.nextSibling !== this.chips) beside.after(this.chips);
+    const prompts = this.mode.task.examples.flatMap(({ values }) => [values[field] ?? []].flat().map(String));
+    const shown = this.everyWord ? concepts : suggestions(place.value, [...prompts, ...concepts]).slice(0, CHIPS);
     this.chips.classList.toggle("every", this.everyWord);
     this.chips.replaceChildren(
-      ...shown.map((word) => h("button", { type: "button", class: "chip", onclick: () => place && this.put(place, completed(place.value, word)) }, word)),
-      words.length > CHIPS ? h("button", { type: "button", class: "link", onclick: () => { this.everyWord = !this.everyWord; this.showWords(); } },
-        this.everyWord ? "Fewer words" : `All ${words.length} words of the model`) : "",
+      ...shown.map((words) => h("button", { type: "button", class: "chip", onclick: () => this.take(place, words) }, words)),
+      concepts.length > CHIPS ? h("button", { type: "button", class: "link", onclick: () => { this.everyWord = !this.everyWord; this.showWords(); } },
+        this.everyWord ? "Fewer" : `All ${concepts.length} things that the model knows`) : "",
     );
   }
 
@@ -243,10 +266,6 @@ export class Form {
   private pick(color: number): void {
     this.showColors(color);
     this.oncolor(color);
-  }
-
-  focusFirst(): void {
-    this.el.querySelector<HTMLElement>("textarea, input:not([type=checkbox])")?.focus();
   }
 }
 

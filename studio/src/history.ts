@@ -26,7 +26,7 @@ export class History {
     this.el = h("dialog", { class: "sheet", "aria-labelledby": "history-title" },
       h("header", {}, h("h2", { id: "history-title" }, "Earlier runs"), this.search,
         h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => this.el.close() }, icon("close"))),
-      h("p", { class: "quiet" }, keeps, " ", h("button", { type: "button", class: "link", onclick: () => file.click() }, "Settings from a recipe or a picture made here"), file), this.status, this.list);
+      h("p", { class: "quiet" }, keeps, " ", h("button", { type: "button", class: "link", onclick: () => file.click() }, "Take settings from a settings file, or from a picture made here"), file), this.status, this.list);
   }
 
   open(): void {
@@ -59,7 +59,7 @@ export class History {
         h("div", { class: "chips" },
           h("button", { type: "button", class: "link", onclick: act(() => this.onopen(run)) }, "Open"),
           h("button", { type: "button", class: "link", onclick: act(() => this.onuse(run)) }, "Use settings"),
-          h("a", { class: "link", href: `${run.recipe}?download=1`, download: "recipe.json" }, "Recipe"), remove)));
+          h("a", { class: "link", href: `${run.recipe}?download=1`, download: "recipe.json" }, "Settings file"), remove)));
   }
 
   private async remove(run: Run, button: HTMLButtonElement): Promise<void> {

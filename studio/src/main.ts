@@ -1,6 +1,7 @@
 import "./style.css";
 import { App } from "./app";
 import { type Info, api } from "./api";
+import { modelName } from "./words";
 import { h, icon, remember, remembered, tool } from "./dom";
 import { type Key, Keys } from "./keys";
 
@@ -27,7 +28,7 @@ function keysOf(app: App, help: () => void): Key[] {
   return [
     key("Run", "Control+Enter", "Run", () => void app.run()),
     key("Run", "Escape", "Cancel the run", () => void app.cancel()),
-    key("Run", "g", "Go on from the result", () => app.goOn()),
+    key("Run", "g", "Go on from the result", () => void app.goOn()),
     key("Run", "d", "Download the result", () => document.querySelector<HTMLElement>("[data-id=download]")?.click()),
     key("Run", ",", "Step back", () => app.step(-1)),
     key("Run", ".", "Step forward", () => app.step(1)),
@@ -55,19 +56,19 @@ function keysOf(app: App, help: () => void): Key[] {
     key("Brush", "f", "Paint everything", painting(() => brushes.change((mask) => mask.fill(brushes.current)))),
     key("Brush", "i", "Invert", painting(() => brushes.change((mask) => mask.invert(brushes.current)))),
     key("Brush", "Delete Backspace", "Clear", painting(() => brushes.clear())),
-    ...app.modes.map((mode, i) => key("Page", `Alt+${i + 1}`, mode.title, () => app.setMode(mode.key))),
+    ...app.modes.map((mode, i) => key("Page", `Alt+${i + 1}`, mode.title, () => void app.changeMode(mode.key))),
     key("Page", "t", "Light or dark", switchTheme),
     key("Page", "?", "This list", help),
   ];
 }
 
 /** What the model knows, from its card. */
-function aboutModel({ title, card, version, user }: Info): HTMLDialogElement {
+function aboutModel({ title, card, version, user, photo }: Info): HTMLDialogElement {
   const text = card.replace(/\s*\(`[^)]*`\)/g, "").replace(/([^\n])\n(?=\S)/g, "$1 ").trim();
   const dialog: HTMLDialogElement = h("dialog", { class: "sheet", "aria-labelledby": "model-title" },
     h("header", {}, h("h2", { id: "model-title" }, "The model"),
       h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
-    h("p", {}, title), h("p", { class: "card-text" }, text || "It has no card here."),
+    h("p", {}, [modelName(title, photo), ...title.split(" · ").slice(1)].join(" · ")), h("p", { class: "card-text" }, text || "It has no card here."),
     h("p", { class: "quiet" }, `DreamSampler ${version}${user ? `, logged in as ${user}` : ""}`));
   return dialog;
 }
@@ -80,7 +81,7 @@ async function start(): Promise<void> {
   const header = (tabs: HTMLElement) => h("header", { class: "head" },
     h("h1", { class: "brand" }, h("i", { class: "logo", "aria-hidden": "true" }), "DreamSampler"), tabs,
     h("span", { class: "about" },
-      h("button", { type: "button", class: "tool text model-name", title: `${info.title}: what the model knows`, onclick: () => about.showModal() }, info.title.split(" · ")[0]),
+      h("button", { type: "button", class: "tool text model-name", title: "The model, and what it knows", onclick: () => about.showModal() }, h("span", { class: "wide" }, modelName(info.title, info.photo)), h("span", { class: "short" }, "Model")),
       h("button", { type: "button", class: "tool text", title: "Earlier runs (H)", onclick: () => opener.history?.() }, icon("history"), h("span", {}, "History")),
       tool("theme", "Light or dark", "T", switchTheme), tool("help", "Keyboard", "?", () => opener.keys?.())));
   const app = new App(info, root, header);

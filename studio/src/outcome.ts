@@ -1,12 +1,14 @@
 /** What came of a run: sentences, numbers on demand, downloads, and what one can do next. */
 
 import type { ResultFile, Run } from "./api";
+import { inWords } from "./degrade";
 import { h, icon } from "./dom";
+import { plainly } from "./words";
 
 export interface Actions {
   goOn(): void;
   useSettings(): void;
-  pick(index: number): void;
+  undo(): void;
 }
 
 export const isShown = (file: ResultFile): boolean => file.kind === "picture" && !file.name.startsWith("depth");
@@ -32,7 +34,7 @@ export class Outcome {
     this.el.hidden = !run && !line;
     if (!run) return this.el.replaceChildren(h("p", { class: "quiet idle" }, line));
     const file = run.results[Math.max(pick, 0)];
-    const words = [...run.words, ...(run.notes ?? [])];
+    const words = [...run.words.map(inWords), ...(run.notes ?? []).map(plainly)];
     const numbers = h("details", { class: "numbers", open: this.open, ontoggle: () => (this.open = numbers.open) },
       h("summary", {}, "Numbers"),
       h("dl", {}, ...run.numbers.flatMap(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, shown(value))))));
@@ -45,8 +47,9 @@ export class Outcome {
         !choose && run.task !== "reconstruct" && ["picture", "svg"].includes(file.kind)
           ? h("button", { type: "button", class: "button strong", title: "The result becomes the picture (G)", onclick: () => this.actions.goOn() }, icon("forward"), "Go on from this") : null,
         choose ? null : link(`${file.url}?download=1`, file.download, "Download", "Save the result (D)", "download"),
-        link(`${run.recipe}?download=1`, "recipe.json", "Recipe", "A file that makes this result again, bit by bit", "recipe"),
-        h("button", { type: "button", class: "button", title: "Fill the form with what made this", onclick: () => this.actions.useSettings() }, icon("reset"), "Settings"),
+        run.values.remove ? h("button", { type: "button", class: "button", title: "Back to the picture before (Control Z)", onclick: () => this.actions.undo() }, icon("undo"), "Undo") : null,
+        h("button", { type: "button", class: "button", title: "Fill the form with what made this", onclick: () => this.actions.useSettings() }, icon("reset"), "Use settings"),
+        link(`${run.recipe}?download=1`, "recipe.json", "Settings file", "A file (recipe.json) that makes this result again, bit by bit", "recipe"),
         run.results.length > 1 ? this.files(run) : null,
         run.numbers.length ? numbers : null),
     );

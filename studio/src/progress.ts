@@ -50,17 +50,17 @@ export function advance(before: Progress, name: EventName, data: Record<string, 
 
 export const over = (progress: Progress): boolean => !["queued", "running"].includes(progress.state);
 
-/** One line on how far it is. */
-export function inWords(progress: Progress): string {
-  if (progress.state === "queued") {
-    if (!progress.position) return "Starting";
+/** One line on how far it is: the time left, by an earlier run where the steps do not say it yet. */
+export function inWords(progress: Progress, elapsed = 0, expected: number | null = null): string {
+  if (progress.state === "queued" && progress.position) {
     const ahead = progress.position === 1 ? "one run" : `${progress.position} runs`;
     return `Waiting: ${ahead} before this one`;
   }
   const count = progress.total && progress.step ? ` ${progress.step} of ${progress.total}` : "";
-  const left = progress.secondsLeft === null ? "" : ` · ${duration(progress.secondsLeft)} left`;
+  const rest = expected !== null && expected > elapsed ? `about ${duration(expected - elapsed)} left` : elapsed >= 1 ? `${duration(elapsed)} so far` : "";
+  const left = progress.secondsLeft !== null ? `${duration(progress.secondsLeft)} left` : rest;
   const stage = progress.stage || "Starting";
-  return stage[0].toUpperCase() + stage.slice(1) + count + left;
+  return stage[0].toUpperCase() + stage.slice(1) + count + (left && ` · ${left}`);
 }
 
 export function duration(seconds: number): string {

@@ -1,6 +1,6 @@
 /** The results of this sitting, in order, with steps back and forward across them. */
 
-import { type Run, type Upload, preview } from "./api";
+import { type Run, type Upload, type Values, preview } from "./api";
 import { h } from "./dom";
 import type { Edges } from "./geometry";
 
@@ -33,6 +33,11 @@ export class Sitting {
     this.at += by;
     return this.current;
   }
+  /** Seconds that a run may take, by the last one of its mode; null where there was none. */
+  expected(mode: string, values: Values): number | null {
+    const last = this.entries.filter((each) => each.mode === mode && each.run).at(-1)?.run;
+    return last ? (last.seconds * Number(values.num_images ?? 1)) / Number(last.values.num_images ?? 1) : null;
+  }
   drop(run: string): void {
     const current = this.current;
     this.entries = this.entries.filter((each) => each.run?.id !== run);
@@ -46,14 +51,15 @@ export class Strip {
 
   constructor(readonly sitting: Sitting, private readonly show: (entry: Entry) => void) {}
 
-  draw(): void {
+  /** None is marked where the canvas shows none of them. */
+  draw(marks = true): void {
     const { entries, at } = this.sitting;
     this.el.hidden = !entries.length;
     this.el.replaceChildren(...entries.map((entry, i) => {
       const picture = entry.run?.results[entry.pick];
       const url = (picture?.kind === "picture" && picture.url) || entry.run?.thumb || (entry.source && preview(entry.source)) || "";
       const words = entry.run ? `${entry.run.task}: ${entry.run.title || "result"}` : `source: ${entry.source?.name ?? "none"}`;
-      const button = h("button", { type: "button", class: "thumb", "aria-label": `${i + 1}, ${words}`, title: words, "aria-current": i === at ? "true" : null,
+      const button = h("button", { type: "button", class: "thumb", "aria-label": `${i + 1}, ${words}`, title: words, "aria-current": marks && i === at ? "true" : null,
         onclick: () => { this.sitting.at = i; this.show(entry); } },
         h("img", { src: url, alt: "", loading: "lazy" }), entry.run ? null : h("small", {}, "source"));
       return button;

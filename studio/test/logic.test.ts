@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { damagesOf, operatorOf } from "../src/degrade";
+import { damagesOf, exampleOf, inWords as damageInWords, operatorOf } from "../src/degrade";
 import { movePoint, readPath, writePath } from "../src/drawing";
 import { nameOf, readNumber } from "../src/fields";
 import { nameOfKey } from "../src/keys";
 import { labelOf } from "../src/outcome";
 import { WAITING, advance, duration, inWords, over } from "../src/progress";
 import { Sitting } from "../src/strip";
-import { completed, suggestions } from "../src/words";
+import { methodName, modelName, plainly, suggestions } from "../src/words";
 import type { Field, ResultFile, Run } from "../src/api";
 
 test("events of a run become its progress, and a preview stays until the next", () => {
@@ -45,6 +45,19 @@ test("damages make an operator, and are read from it again", () => {
   expect(damagesOf("motion_blur(9)")).toEqual({ motion_blur: { length: 9, angle: 0 } });
   expect(operatorOf({ noise: { sigma: 5 } })).toBe("none");
   expect(operatorOf({ mask: {} })).toBe("mask(scratches.png)");
+  expect(damagesOf("mask(mask-scratches.png) | grey")).toEqual({ mask: {}, grey: {} });
+});
+
+test("what was found out is said in words", () => {
+  const said = "Found out what happened: Blurred, how wide, in pixels: 2.5; JPEG, quality it was saved with: 31.";
+  expect(damageInWords("Found out what happened: blur(sigma=2.516) | jpeg(quality=31).")).toBe(said);
+  for (const other of ["Found out what happened: kernel(a.png).", "Explains the input within its noise."]) expect(damageInWords(other)).toBe(other);
+});
+
+test("what is found out is shown at a usual strength, without scratches", () => {
+  expect(exampleOf({ blur: { sigma: "?" }, noise: { sigma: "?" } })).toEqual({ operator: "blur(sigma=3)", noise: 0.05, found: true });
+  expect(exampleOf({ blur: { sigma: 1 }, mask: {} })).toEqual({ operator: "blur(sigma=1)", noise: 0, found: false });
+  expect(exampleOf({})).toEqual({ operator: "none", noise: 0, found: false });
 });
 
 test("operators that the sliders cannot say are left to the text", () => {
@@ -79,15 +92,40 @@ test("keys have one name", () => {
   expect(key("1", { altKey: true })).toBe("Alt+1");
 });
 
-test("suggestions: prompts first, then words that complete what is typed", () => {
-  const words = ["face", "fox", "smiling"];
-  expect(suggestions("", ["dog face"], words)).toEqual(["dog face", "face", "fox", "smiling"]);
-  expect(suggestions("smiling f", ["dog face"], words)).toEqual(["face", "fox"]);
-  expect(suggestions("dog", ["dog face"], words)).toEqual(["dog face"]);
-  expect(completed("smiling f", "face")).toBe("smiling face");
-  expect(completed("smiling ", "face")).toBe("smiling face");
-  expect(completed("do", "dog face")).toBe("dog face");
-  expect(completed("cat", "face")).toBe("cat face");
+test("suggestions are whole prompts: those that go on what is typed, and others where one is there", () => {
+  const prompts = ["dog face", "cat face", "smiling face with heart-eyes", "cat"];
+  expect(suggestions(" ", prompts)).toEqual(prompts);
+  expect(suggestions("", ["heart-eyes", "cat", "heart eyes"])).toEqual(["heart-eyes", "cat"]);
+  expect(suggestions("ca", prompts)).toEqual(["cat face", "cat"]);
+  expect(suggestions("face eye", prompts)).toEqual(["smiling face with heart-eyes"]);
+  expect(suggestions("cat face", prompts)).toEqual(["dog face", "smiling face with heart-eyes", "cat"]);
+  expect(suggestions("a cat on a blue background", prompts)).toEqual([]);
+});
+
+test("models and methods have plain names", () => {
+  expect(modelName("iconic · cpu · float32", false)).toBe("Drawings (built in)");
+  expect(modelName("iconic and photo · cpu", true)).toBe("Drawings and photographs (built in)");
+  expect(modelName("sd15 · cuda", false)).toBe("sd15");
+  const note = "iconic was not trained on 'zebra', so expect little of that; `dreamsampler models --describe iconic` lists its words";
+  expect(plainly(note)).toBe("The model of drawings was not trained on 'zebra', so expect little of that");
+  expect([{ value: "default", title: "DreamSampler" }, { value: "instruct", title: "instruction" }].map(methodName)).toEqual(["Automatic", "Instruction"]);
+});
+
+test("the time of a run is told by the last one of its mode, until its steps tell it", () => {
+  const sitting = new Sitting();
+  const edges = { left: 0, top: 0, right: 0, bottom: 0 };
+  const made = (mode: string, seconds: number, values = {}) => sitting.push({ mode, source: null, run: { seconds, values } as Run, pick: 0, edges });
+  expect(sitting.expected("edit", {})).toBeNull();
+  made("edit", 3);
+  made("edit", 8, { num_images: 2 });
+  made("restore", 99);
+  sitting.push({ mode: "edit", source: null, run: null, pick: -1, edges });
+  expect([sitting.expected("edit", {}), sitting.expected("edit", { num_images: 4 })]).toEqual([4, 16]);
+  const first = advance(WAITING, "step", { step: 0, total: 12, stage: "first step" });
+  expect(inWords(first, 3.2, 10)).toBe("First step · about 7 s left");
+  expect(inWords(first, 12, 10)).toBe("First step · 12 s so far");
+  expect(inWords(WAITING, 0.2)).toBe("Starting");
+  expect(inWords(advance(first, "step", { step: 3, total: 12, stage: "step", seconds_left: 5 }), 3, 10)).toBe("Step 3 of 12 · 5 s left");
 });
 
 test("stepping back in a sitting loses nothing", () => {

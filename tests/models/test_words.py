@@ -16,6 +16,9 @@ WORDS = read_words(config_folder("iconic"))
 def test_the_list_in_the_package_is_that_of_the_captions(tmp_path):
     write_words(tmp_path)
     assert read_words(tmp_path) == WORDS
+    shipped = (config_folder("iconic") / "concepts.txt").read_text("utf-8")
+    assert (tmp_path / "concepts.txt").read_text("utf-8") == shipped
+    assert [each for each in shipped.splitlines() if unknown_words(each, WORDS)] == []
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,12 @@ def test_others_are_named_with_the_nearest():
     found = unknown_words("a girafe, castle in watercolor: catt fase 🐱 grey", WORDS)
     assert list(found) == ["girafe", "castle", "watercolor", "catt", "fase", "🐱", "grey"]
     assert (found["catt"], found["fase"], found["grey"], found["🐱"]) == ("cat", "face", "gray", "")
+    odd = unknown_words("make the castle a smile, leaf at night without glasses: elefant", WORDS)
+    assert {w: n for w, n in odd.items() if n} == {
+        "smile": "smiling",
+        "glasses": "sunglasses",
+        "elefant": "elephant",
+    }
     assert split_words("jack-o-lantern/3D (1.2)") == ["jack", "o", "lantern", "3d", "1", "2"]
 
 

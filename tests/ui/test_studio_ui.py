@@ -77,6 +77,13 @@ def download(page, words):
     return Path(got.value.path())
 
 
+def sent_values(page):
+    """Run; the values that were sent."""
+    with page.expect_request(re.compile("/api/runs$")) as sent:
+        run(page)
+    return json.loads(sent.value.post_data)["values"]
+
+
 def pixels(file):
     return np.asarray(Image.open(file).convert("RGB")).astype(int)
 
@@ -97,7 +104,7 @@ def test_an_example_is_edited_by_one_click_and_compared(visit, shot):
     page.keyboard.press("s")
     assert "inset" in result.evaluate("e => e.style.clipPath")
     shot(page, "edit-slider")
-    recipe = json.loads(download(page, "Recipe").read_text())
+    recipe = json.loads(download(page, "Settings file").read_text())
     assert (recipe["task"], recipe["options"]["prompt"]) == ("edit", "panda")
 
 
@@ -115,7 +122,9 @@ def test_variants_are_chosen_and_gone_on_from(visit, shot):
     page.keyboard.press("g")
     until(page, "document.querySelector('img.source').src.includes('result-1')")
     options(page, num_images=1)
-    run(page)
+    prompt(page, "prompt", "polar bear")
+    values = sent_values(page)
+    assert (values["source_prompt"], values["prompt"]) == ("panda", "polar bear")
     thumbs = page.locator(".strip .thumb")
     assert thumbs.count() == 3
     for key, at in ((",", 1), (",", 0), (".", 1), (".", 2)):
@@ -178,27 +187,47 @@ def test_one_stroke_removes_and_the_next_goes_on(visit, shot):
     assert (first[:, half:] == source[:, half:]).all()
     assert (second[:, :half] == first[:, :half]).all()
     assert (second[:, half:] != source[:, half:]).any()
+    thumbs, chosen = page.locator(".strip .thumb"), page.locator(".strip [aria-current]")
+    page.keyboard.press("Control+z")
+    assert thumbs.nth(1).get_attribute("aria-current") == "true"
+    page.get_by_role("button", name="Undo", exact=True).click()
+    assert chosen.inner_text() == "source"
+    assert page.evaluate(PAINTED) == 0
+    page.get_by_label("Run after each stroke").uncheck()
+    stroke(page, 0.3, 0.42, 0.4, 0.42)
+    page.wait_for_timeout(300)
+    assert page.locator(".busy").is_hidden()
+    run(page)
+    assert (pixels(download(page, "Download")) == first).all()
 
 
 def test_a_restoration_begins_with_what_happened(visit, shot, tmp_path):
     page = visit("restore")
     Image.open(PICTURES / "cat.png").convert("RGB").resize((64, 64)).save(tmp_path / "cat.png")
     choose(page, tmp_path / "cat.png")
-    page.get_by_role("button", name="Blurred", exact=True).click()
+    blurred = page.get_by_role("button", name="Blurred", exact=True)
+    blurred.click()
     page.get_by_role("button", name="Noisy", exact=True).click()
-    preview = page.locator(".damage img")
+    operator, noise = page.get_by_label("Operator", exact=True), page.get_by_label("Noise, as a")
+    assert (operator.input_value(), noise.input_value()) == ("blur(sigma=?)", "auto")
+    preview = page.locator(".damage")
     preview.wait_for()
-    shown = preview.get_attribute("src")
+    assert "found out when it is restored" in preview.inner_text()
+    shown = preview.locator("img").get_attribute("src")
     page.locator(".amount input[type=range]").first.fill("2")
+    page.locator(".amount input[type=range]").nth(1).fill("5")
     until(page, "s => document.querySelector('.damage img').src != s", shown)
+    assert "found out" not in preview.inner_text()
+    page.get_by_label("Find it out").first.check()
+    assert blurred.get_attribute("aria-pressed") == "true"
+    assert operator.input_value() == "blur(sigma=?)"
+    page.get_by_label("Find it out").first.uncheck()
     with page.expect_response(re.compile("/api/files")):
         page.get_by_text("Degrade the picture like this").click()
     page.get_by_text("Method", exact=True).click()
     page.locator("input[type=radio][value=flowdps]").check()
     options(page, num_images=2, num_inference_steps=2)
-    with page.expect_request(re.compile("/api/runs$")) as sent:
-        run(page)
-    values = json.loads(sent.value.post_data)["values"]
+    values = sent_values(page)
     assert (values["operator"], values["noise"]) == ("blur(sigma=2)", "0.05")
     assert page.locator(".variant").count() >= 4  # mean and spread beside the samples
     assert "Sure of" in page.locator(".sentences").inner_text()
@@ -231,14 +260,68 @@ def test_a_drawing_is_seen_while_it_grows_and_its_points_move(visit, shot, tmp_p
     ElementTree.fromstring(moved)
 
 
+SOURCE = "document.querySelector('img.source').src"
+
+
+def test_what_the_canvas_shows_goes_on_in_another_mode(visit, shot, tmp_path):
+    page = visit("vectorize")
+    Image.open(PICTURES / "apple.png").convert("RGB").resize((96, 64)).save(tmp_path / "apple.png")
+    choose(page, tmp_path / "apple.png")
+    options(page, paths=6, num_inference_steps=1, fit_steps=10, update_steps=1)
+    run(page)
+    page.click("#mode-edit")
+    page.wait_for_selector(".outcome >> text=Vectorize edits its paths")
+    wide, high = (page.locator(".world").bounding_box()[side] for side in ("width", "height"))
+    assert abs(wide / high - 1.5) < 0.02
+    shot(page, "edit-of-a-drawing")
+    prompt(page, "prompt", "green apple")
+    options(page, num_inference_steps=2)
+    run(page)
+    high, wide = pixels(download(page, "Download")).shape[:2]
+    assert (wide, abs(wide / high - 1.5) < 0.02) == (512, True)
+    page.click("#mode-inpaint")
+    assert page.evaluate(SOURCE).endswith("result.png?preview=1")
+    page.click("#mode-reconstruct")
+    assert "stays in the other modes" in page.locator(".empty").inner_text()
+    modes, drawn = ("vectorize", "vectorize", "edit"), page.locator(".drawing svg")
+    for i, mode in enumerate(modes):
+        page.locator(".strip .thumb").nth(i).click()
+        assert page.locator(f"#mode-{mode}").get_attribute("aria-selected") == "true"
+        assert page.locator(".outcome .actions").count() == (i > 0)
+        until(page, f"!!document.querySelector('.drawing svg') == {str(i == 1).lower()}")
+    page.click("#mode-inpaint")
+    assert page.evaluate(SOURCE).endswith("result.png?preview=1")
+    assert drawn.count() == 0
+
+
+def test_a_press_takes_another_seed_unless_it_is_kept(visit):
+    page = visit("inpaint")
+    choose(page, PICTURES / "grin.png")
+    page.fill(".colors textarea", "smiling face with sunglasses")
+    stroke(page, 0.2, 0.36, 0.8, 0.36)
+    options(page, num_inference_steps=2)
+    first, shown = sent_values(page), pixels(download(page, "Download"))
+    second = sent_values(page)
+    assert first.pop("seed") != second["seed"]
+    assert first.pop("mask_image") and first.items() <= second.items()
+    again = pixels(download(page, "Download"))
+    assert (again != shown).any()
+    page.get_by_label("Keep this seed").check()
+    assert sent_values(page)["seed"] == second["seed"]
+    assert (pixels(download(page, "Download")) == again).all()
+    for mode in ("edit", "restore", "vectorize", "reconstruct"):
+        page.click(f"#mode-{mode}")
+        page.locator("details", has_text="All options").locator("summary").first.click()
+        assert page.get_by_label("Keep this seed").is_visible()
+
+
 def test_an_svg_file_goes_in_without_its_scripts(visit, tmp_path):
-    page, icon = visit("edit"), tmp_path / "icon.svg"
+    page, icon = visit("vectorize"), tmp_path / "icon.svg"
     icon.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><style>.a{fill:#0a6}</style>'
         '<rect class="a" x="8" y="8" width="40" height="40" onclick="alert(1)"/></svg>'
     )
     choose(page, icon)
-    assert page.locator("#mode-vectorize").get_attribute("aria-selected") == "true"
     prompt(page, "prompt", "green square")
     options(page, num_inference_steps=2)
     run(page)
@@ -356,7 +439,7 @@ def test_an_earlier_run_is_found_and_its_settings_come_back(visit, shot):
     prompt(page, "prompt", "koala")
     options(page, num_inference_steps=2)
     run(page)
-    recipe = json.loads(download(page, "Recipe").read_text())
+    recipe = json.loads(download(page, "Settings file").read_text())
     page.reload()
     page.wait_for_selector("body[data-ready]")
     page.click("#mode-restore")
@@ -398,6 +481,7 @@ def test_every_mode_is_accessible_and_fits(visit, width, scheme):
     for mode in MODES:
         page.click(f"#mode-{mode}")
         assert violations(page) == [], mode
+        assert not re.search("iconic|[Rr]ecipe|default", page.inner_text("body"))
         for each in page.locator(".empty .try").all():
             box = each.bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= width, "an example is cut off"
@@ -415,6 +499,16 @@ def test_every_mode_is_accessible_and_fits(visit, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_no_mode_is_cut_off(visit):
+    page = visit("edit")
+    for width in (1400, 1024, 821, 390):
+        page.set_viewport_size({"width": width, "height": 768})
+        bar, last = page.locator(".modes").bounding_box(), page.locator(".modes button").last
+        box = last.bounding_box()
+        assert box["x"] + box["width"] <= bar["x"] + bar["width"], width
+        assert page.locator(".head").bounding_box()["height"] < 110, width
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: npm ci in studio/")
 def test_a_result_is_accessible(visit):
     page = visit("edit", 390, 844)
@@ -424,9 +518,13 @@ def test_a_result_is_accessible(visit):
     page.click(".go .primary")
     page.wait_for_selector(".busy .progress[aria-valuenow]")
     assert page.evaluate("scrollY") == 0  # a phone goes to the picture
+    page.mouse.wheel(0, 900)
     finished(page)
+    until(page, "scrollY == 0")  # and to the result, from where the button can be reached
     page.evaluate(AXE.read_text())
     assert violations(page) == [], "variants"
     page.locator(".variant").first.click()
+    button = page.locator(".go .primary").bounding_box()
+    assert button["y"] + button["height"] <= 844
     page.keyboard.press("s")
     assert violations(page) == [], "result"

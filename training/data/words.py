@@ -2,8 +2,9 @@
 
     python -m training.data.words
 
-writes src/dreamsampler/models/bundled/words.txt, a word a line; `training.denoiser.export` does so
-too. Captions are drawn at random, many more than there are words.
+writes words.txt, a word a line, and concepts.txt, which are prompts, into
+src/dreamsampler/models/bundled; `training.denoiser.export` does so too. Captions are drawn at
+random, many more than there are words.
 """
 
 import random
@@ -13,7 +14,7 @@ from dreamsampler.generators.field.camera import view_word
 from dreamsampler.models.words import FILE, split_words
 from training.data.captions import BACKGROUNDS, PLACES, TEXTURES, caption, object_caption
 from training.data.catalog import draw
-from training.data.concepts import icon_names
+from training.data.concepts import icon_names, title
 
 STYLES = ("noto", "twemoji", "fluent")
 DRAWS = 40
@@ -42,8 +43,10 @@ def words() -> list[str]:
 
 
 def write_words(folder: Path) -> int:
-    """Write the list into a model's folder; returns how many words it has."""
+    """Write the lists into a model's folder; returns how many words there are."""
     found = words()
+    concepts = "".join(f"{title(name)}\n" for name in icon_names())
+    (folder / "concepts.txt").write_text(concepts, encoding="utf-8")
     (folder / FILE).write_text("\n".join(found) + "\n", encoding="utf-8")
     return len(found)
 

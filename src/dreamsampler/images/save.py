@@ -146,6 +146,8 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: if the file is no picture or carries none.
+
+    What should be a mapping in it is one, if need be empty.
     """
     text = _svg_text(path) if Path(path).suffix.lower() == ".svg" else _picture_text(path)
     try:
@@ -157,7 +159,8 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
             f"{path} carries no recipe: pass a picture that dreamsampler wrote and no other "
             "program has saved again"
         )
-    return recipe
+    odd = [n for n in ("options", "model", "input", "versions") if n in recipe]
+    return recipe | {name: {} for name in odd if not isinstance(recipe[name], dict)}
 
 
 def _picture_text(path: str | Path) -> str:

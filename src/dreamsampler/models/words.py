@@ -12,8 +12,9 @@ FILE = "words.txt"
 """In a model's folder: every word of its captions, a word a line."""
 SILENT = set("a an and at by for from in is it its my of on or that the this to with".split())  # noqa: SIM905
 """Words that show nothing, which are never named."""
-NEAR = 0.7
-"""Likeness of two spellings (difflib's ratio) from which one is suggested for the other."""
+NEAR, LONG = 0.8, 6
+"""Likeness of two spellings (difflib's ratio) from which one is suggested for the other, and the
+least letters for that: short words that are spelled alike have nothing in common."""
 
 
 def read_words(folder: Path) -> frozenset[str]:
@@ -51,9 +52,31 @@ def unknown_words(prompt: str, words: Iterable[str]) -> dict[str, str]:
         forms = {bare, bare.removesuffix("s"), bare.removesuffix("es")}
         forms |= {f"{bare}s", bare.removesuffix("ies") + "y", bare.removesuffix("y") + "ies"}
         if bare and not forms & every:
-            near = difflib.get_close_matches(bare, sorted(known), 1, NEAR)
+            alike = [each for each in sorted(known) if _meant(bare, each)]
+            near = difflib.get_close_matches(bare, alike, 1, 0.0)
             found[word] = near[0] if near else ""
     return found
+
+
+def _meant(word: str, known: str) -> bool:
+    """Whether a word may be a known one: mistyped, or another form of it.
+
+    Example:
+        >>> [_meant(*pair.split()) for pair in ("grey gray", "smile smiling", "leaf left")]
+        [True, True, False]
+    """
+    if len(word) < 4:
+        return False
+    if len(word) >= LONG and difflib.SequenceMatcher(None, known, word).ratio() >= NEAR:
+        return True
+    if word[0] != known[0]:
+        return False
+    if len(word) > 4 and known.startswith(word[:-1]):
+        return True
+    pairs = enumerate(zip(word, known, strict=False))
+    at = next((i for i, (x, y) in pairs if x != y), min(len(word), len(known)))
+    a, b = word[at:], known[at:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 
 
 def warn_unknown(name: str, prompt: str, words: Iterable[str]) -> None:

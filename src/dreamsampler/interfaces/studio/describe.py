@@ -11,6 +11,7 @@ from typing import Any
 from dreamsampler.interfaces.studio.specs import TABS, TabSpec
 from dreamsampler.interfaces.studio.submission import CALL, CALL_FILES, OPERATOR_FILES, is_scene
 from dreamsampler.methods.registry import Method, methods_of
+from dreamsampler.models.alias import BUNDLED
 from dreamsampler.operators.registry import OPERATORS, Parameter
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.options import Option, options_of
@@ -26,6 +27,7 @@ def model_and_tasks(model: Any) -> dict[str, Any]:
         "version": __version__,
         "title": " · ".join(filter(None, [name, loaded["device"], loaded["dtype"]])),
         "card": card(name),
+        "concepts": concepts(name),
         "tasks": [_task(spec, bool(arguments)) for spec in TABS],
         "call_arguments": list(arguments),
     }
@@ -35,19 +37,15 @@ def _task(spec: TabSpec, calls: bool) -> dict[str, Any]:
     options = [*options_of(spec.task).values()]
     options += [OPERATOR_FILES] if "operator" in options_of(spec.task) else []
     options += [CALL, CALL_FILES] if calls else []
-    examples = [
-        {
-            "label": each.label,
-            "picture": f"/api/examples/{each.picture}" if "." in each.picture else None,
-            "values": dict(each.values),
-            "degraded": each.degraded,
-            "hole": each.hole,
-        }
-        for each in spec.examples
-    ]
-    about = {"name": spec.name, "title": spec.title, "hint": spec.hint, "verb": spec.verb}
-    fields = [_option(option, spec) for option in options]
-    return {**about, "fields": fields, "examples": examples}
+    pictures = [f"/api/examples/{e.picture}" if "." in e.picture else None for e in spec.examples]
+    return {
+        **{name: getattr(spec, name) for name in ("name", "title", "hint", "verb")},
+        "fields": [_option(option, spec) for option in options],
+        "examples": [
+            {**vars(each), "picture": picture}
+            for each, picture in zip(spec.examples, pictures, strict=True)
+        ],
+    }
 
 
 def _option(option: Option, spec: TabSpec) -> dict[str, Any]:
@@ -126,6 +124,20 @@ def _parameter(name: str, given: Parameter) -> dict[str, Any]:
     return {**field(option, kind, choices), "fitted": given.fitted}
 
 
+def concepts(name: str) -> list[str]:
+    """What the bundled model can draw, as prompts; empty for other models.
+
+    Example:
+        >>> concepts("iconic")[:2], concepts("sd15")
+        (['grinning face', 'slightly smiling face'], [])
+    """
+    return _bundled("concepts.txt").splitlines() if name == BUNDLED else []
+
+
+def _bundled(file: str) -> str:
+    return files("dreamsampler.models").joinpath("bundled", file).read_text("utf-8")
+
+
 def card(name: str) -> str:
     """What the bundled model knows, from its card; empty for other models.
 
@@ -133,11 +145,9 @@ def card(name: str) -> str:
         >>> card("sd15")
         ''
     """
-    from dreamsampler.models.alias import BUNDLED
-
     if name != BUNDLED:
         return ""
-    text = files("dreamsampler.models").joinpath("bundled/README.md").read_text("utf-8")
+    text = _bundled("README.md")
     found = re.search(r"^## What it knows\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else ""
 

@@ -104,8 +104,8 @@ TABS = (
     TabSpec(
         Restore,
         "Restore",
-        "Undo a blur, a low resolution, lost pixels or JPEG. The result explains the picture that "
-        "came in; the residual says how well, the spread how sure it is.",
+        "Undo a blur, noise, a low resolution, scratches or JPEG. What comes out is checked "
+        "against your picture: you are told how well it explains it.",
         "Restore",
         ("image", "operator", "prompt", "method", "num_images"),
         MEASURED,
