@@ -1,6 +1,7 @@
 /** What came of a run: sentences, numbers on demand, downloads, and what one can do next. */
 
 import type { ResultFile, Run } from "./api";
+import { inWords } from "./degrade";
 import { h, icon } from "./dom";
 import { plainly } from "./words";
 
@@ -33,7 +34,7 @@ export class Outcome {
     this.el.hidden = !run && !line;
     if (!run) return this.el.replaceChildren(h("p", { class: "quiet idle" }, line));
     const file = run.results[Math.max(pick, 0)];
-    const words = [...run.words, ...(run.notes ?? []).map(plainly)];
+    const words = [...run.words.map(inWords), ...(run.notes ?? []).map(plainly)];
     const numbers = h("details", { class: "numbers", open: this.open, ontoggle: () => (this.open = numbers.open) },
       h("summary", {}, "Numbers"),
       h("dl", {}, ...run.numbers.flatMap(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, shown(value))))));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { damagesOf, exampleOf, operatorOf } from "../src/degrade";
+import { damagesOf, exampleOf, inWords as damageInWords, operatorOf } from "../src/degrade";
 import { movePoint, readPath, writePath } from "../src/drawing";
 import { nameOf, readNumber } from "../src/fields";
 import { nameOfKey } from "../src/keys";
@@ -46,6 +46,12 @@ test("damages make an operator, and are read from it again", () => {
   expect(operatorOf({ noise: { sigma: 5 } })).toBe("none");
   expect(operatorOf({ mask: {} })).toBe("mask(scratches.png)");
   expect(damagesOf("mask(mask-scratches.png) | grey")).toEqual({ mask: {}, grey: {} });
+});
+
+test("what was found out is said in words", () => {
+  const said = "Found out what happened: Blurred, how wide, in pixels: 2.5; JPEG, quality it was saved with: 31.";
+  expect(damageInWords("Found out what happened: blur(sigma=2.516) | jpeg(quality=31).")).toBe(said);
+  for (const other of ["Found out what happened: kernel(a.png).", "Explains the input within its noise."]) expect(damageInWords(other)).toBe(other);
 });
 
 test("what is found out is shown at a usual strength, without scratches", () => {

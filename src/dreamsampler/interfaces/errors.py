@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any
 
 WRONG = 2
 """Exit code of every error that the user can correct."""
@@ -37,7 +37,7 @@ def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
         SIGTERM.
     """
     try:
-        with terminable(), warnings_on_one_line(debug=debug):
+        with _terminable(), own_warnings(_warn_once(), debug=debug):
             work()
             sys.stdout.flush()
         code = 0
@@ -109,7 +109,7 @@ def misnamed(arguments: Sequence[str], names: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
+def _terminable() -> Iterator[None]:
     """Inside, SIGTERM ends the work as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -126,27 +126,34 @@ def terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def warnings_on_one_line(*, debug: bool = False) -> Iterator[None]:
-    """Inside, our own warnings are one line each, and those of other packages are left out."""
-    shown: set[str] = set()
+def own_warnings(take: Callable[[str], Any], *, debug: bool = False) -> Iterator[None]:
+    """Inside, a function gets the text of our own warnings; those of others are left out."""
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Any, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         ours = filename.startswith(_PACKAGE) or category.__module__.startswith("dreamsampler")
-        if (ours or debug) and str(message) not in shown:
-            shown.add(str(message))
-            say(f"warning: {message}")
+        if ours or debug:
+            take(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
+
+
+def _warn_once() -> Callable[[str], None]:
+    shown: set[str] = set()
+
+    def warn(text: str) -> None:
+        if text not in shown:
+            shown.add(text)
+            say(f"warning: {text}")
+
+    return warn
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of its GPU was too little."""
+    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
 
 
 def _report(error: BaseException) -> int:
@@ -156,7 +163,7 @@ def _report(error: BaseException) -> int:
         terminated = isinstance(error, Terminated)
         say(f"dreamsampler: {'terminated' if terminated else 'interrupted'}")
         return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+    if out_of_memory(error):
         ours = isinstance(error, MemoryError) and str(error)
         others = "out of memory: pass a smaller --size or fewer --num-images, or see what would fit"
         say(f"dreamsampler: {ours or others + ' with `dreamsampler plan`'}")

@@ -22,11 +22,11 @@ class Cell:
     """One place of a sheet.
 
     Args:
-        picture: a file, or what is shown already; None for an empty place.
+        picture: what is shown (`shown`); None for an empty place.
         label: words below it.
     """
 
-    picture: Path | Image.Image | None
+    picture: Image.Image | None
     label: str = ""
 
 
@@ -79,7 +79,11 @@ def shown(path: Path) -> Image.Image | None:
         return render_svg(path, CELL)
     if path.suffix.lower() not in FORMATS:
         return None
-    picture = _opened(path)
+    with Image.open(path) as picture:
+        picture.draft("RGB", (2 * CELL, 2 * CELL))
+        laid = Image.new("RGBA", picture.size, PAPER)  # a picture on white
+        laid.alpha_composite(picture.convert("RGBA"))
+    picture = laid.convert("RGB")
     picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
     return picture
 
@@ -100,26 +104,13 @@ def _place(sheet: Image.Image, cell: Cell, place: tuple[int, int]) -> None:
     if cell.picture is None:
         pen.rectangle((*place, place[0] + CELL - 1, place[1] + CELL - 1), outline=EDGE)
         return
-    picture = cell.picture if isinstance(cell.picture, Image.Image) else _opened(cell.picture)
-    if max(picture.size) < CELL:
-        picture = picture.resize(_scaled(picture.size), Image.Resampling.NEAREST)
+    picture = cell.picture.copy()
+    if (factor := CELL // max(picture.size)) > 1:
+        size = picture.width * factor, picture.height * factor
+        picture = picture.resize(size, Image.Resampling.NEAREST)
     picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
     off = (place[0] + (CELL - picture.width) // 2, place[1] + (CELL - picture.height) // 2)
     sheet.paste(picture, off)
-
-
-def _opened(path: Path) -> Image.Image:
-    """A picture on white, no larger than it has to be."""
-    with Image.open(path) as picture:
-        picture.draft("RGB", (2 * CELL, 2 * CELL))
-        laid = Image.new("RGBA", picture.size, PAPER)
-        laid.alpha_composite(picture.convert("RGBA"))
-    return laid.convert("RGB")
-
-
-def _scaled(size: tuple[int, int]) -> tuple[int, int]:
-    factor = max(1, CELL // max(size))
-    return size[0] * factor, size[1] * factor
 
 
 def _cut(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:

@@ -30,7 +30,6 @@ def strangeness(prior: Prior, x: Image) -> float:
         mean |z0(alpha z + sigma eps) - z|^2,   u = 0.35,   null prompt
 
     Args:
-        prior: the model.
         x: one picture in [-1, 1]: (1, 3, h, w); seen at the model's own size.
 
     Source: Li et al., "Your diffusion model is secretly a zero-shot classifier", ICCV 2023
@@ -48,12 +47,9 @@ def strangeness(prior: Prior, x: Image) -> float:
 
 
 def warn_strange(prior: Prior, x: Image, path: Path | None) -> None:
-    """Warn of a picture that the bundled model of drawings does not know.
+    """Warn of a picture in [-1, 1], of any size, that the bundled model of drawings does not know.
 
-    Args:
-        prior: the model; others than the bundled one are not asked.
-        x: the picture in [-1, 1], of any size.
-        path: of the picture; None if it is in memory.
+    Other models are not asked.
     """
     if getattr(prior, "name", None) != BUNDLED:
         return

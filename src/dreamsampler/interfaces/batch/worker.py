@@ -8,7 +8,6 @@ import itertools
 import secrets
 import shutil
 import threading
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from dreamsampler.files import OutputError, sha256
 from dreamsampler.interfaces.batch.ledger import Record
 from dreamsampler.interfaces.batch.options import is_address
 from dreamsampler.interfaces.batch.rows import Row
+from dreamsampler.interfaces.errors import out_of_memory, own_warnings
 from dreamsampler.interfaces.model_options import (
     AUTO,
     ModelOptions,
@@ -82,7 +82,14 @@ class Worker:
             key = (uses_model, row.model, row.revision, tuple(row.call), alone)
             groups.setdefault(key, []).append(row)
         records: dict[int, Record] = {}
-        with _caught_warnings() as caught:
+        caught: dict[int, list[str]] = defaultdict(list)
+
+        def keep(text: str) -> None:
+            row = getattr(_thread, "row", None)
+            if row is not None and text not in caught[row]:
+                caught[row].append(text)
+
+        with own_warnings(keep):
             for (uses_model, *model, alone), group in groups.items():
                 try:
                     prior = self._load(*model) if uses_model else None
@@ -215,25 +222,8 @@ def _failed(row: Row, error: Exception) -> Record:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+    if out_of_memory(error):
         return "out of memory: take a smaller size, fewer images or fewer rows at once"
     if isinstance(error, ValueError | OSError):
         return text
     return f"unexpected {type(error).__name__}: {text}"
-
-
-@contextlib.contextmanager
-def _caught_warnings() -> Iterator[dict[int, list[str]]]:
-    """Inside, our warnings are kept by the row of their thread; those of others are left out."""
-    caught: dict[int, list[str]] = defaultdict(list)
-
-    def keep(message: Any, category: type, filename: str, *_: Any) -> None:
-        ours = "dreamsampler" in filename or category.__module__.startswith("dreamsampler")
-        row = getattr(_thread, "row", None)
-        if ours and row is not None and str(message) not in caught[row]:
-            caught[row].append(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = keep
-        yield caught

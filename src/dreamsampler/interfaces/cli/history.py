@@ -72,26 +72,22 @@ def recipes_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _matching(options: History) -> Iterator[tuple[Path, dict[str, Any]]]:
     words = (options.search or "").lower().split()
     for path, recipe in recipes_in(options.folder):
-        text = " ".join([*describe(path, recipe), *map(str, _options(recipe).values())]).lower()
+        values = map(str, recipe.get("options", {}).values())
+        text = " ".join([*describe(path, recipe), *values]).lower()
         if all(word in text for word in words):
             yield path, recipe
 
 
-def _options(recipe: dict[str, Any]) -> dict[str, Any]:
-    options = recipe.get("options")
-    return options if isinstance(options, dict) else {}
-
-
 def describe(path: Path, recipe: dict[str, Any]) -> list[str]:
     """Date, task, seed, model, file, and prompt or operator."""
-    options, model = _options(recipe), recipe.get("model")
+    options = recipe.get("options", {})
     words = options.get("prompt") or options.get("operator") or ""
     words = "; ".join(map(str, words)) if isinstance(words, list) else str(words)
     return [
         str(recipe.get("date", ""))[:19].replace("T", " "),
         str(recipe.get("task", "")),
         str(recipe.get("seed", options.get("seed", ""))),
-        str(model.get("name", "")) if isinstance(model, dict) else "",
+        str(recipe.get("model", {}).get("name", "")),
         str(path),
         " ".join(words.split()),
     ]

@@ -56,45 +56,33 @@ class RecipeModel:
     local_files_only: bool = False
     """never ask the network for a model"""
 
-    def options(self, recorded: Any, beside: Path) -> ModelOptions:
+    def options(self, recorded: Mapping[str, Any], beside: Path) -> ModelOptions:
         """How to load the model of a recipe."""
-        recorded = recorded if isinstance(recorded, dict) else {}
-        model = self.model or str(recorded.get("name") or "iconic")
-        commit = str(recorded.get("revision") or "")
-        hub = not Path(model).exists() and model != "iconic" and len(commit) == 40
-        dtype: Any = self.dtype or recorded.get("dtype")
-        loaded: dict[str, Any] = {
-            name: getattr(self, name) or (value if type(value) is kind else None)
-            for name, kind in LOADED.items()
-            for value in [recorded.get(name)]
-        }
-        lora = _added(recorded, "lora", self.lora, beside)
-        words = _added(recorded, "textual_inversion", self.textual_inversion, beside)
-        control, adapter = self.controlnet, self.ip_adapter
-        if not control:
-            control = tuple(path for path, _ in _added(recorded, "controlnet", (), beside))
-        if adapter is None:
-            adapter = next((path for path, _ in _added(recorded, "ip_adapter", (), beside)), None)
-        quantized = recorded.get("quantization_config")
-        if isinstance(quantized, dict) and quantized:
-            loaded["quantization_config"] = json.dumps(quantized)
-        if self.quantization_config is not None:
-            loaded["quantization_config"] = self.quantization_config
-        return ModelOptions(
-            model=model,
-            dtype=dtype if dtype in ("float32", "float16", "bfloat16") else "auto",
-            device=self.device or _device(recorded.get("device")),
-            revision=self.revision or (commit if hub else None),
-            lora=tuple(_with_strength(*each) for each in lora),
-            textual_inversion=tuple(Path(path) for path, _ in words),
-            controlnet=control,
-            ip_adapter=adapter,
-            call=tuple(_call(recorded.get("call"), self.call, beside)),
-            config=self.config,
-            **loaded,
-            offload=self.offload,
-            local_files_only=self.local_files_only,
-        )
+
+        def added(kind: str, given: Sequence[Any] = ()) -> list[tuple[str, Any]]:
+            return _added(recorded, kind, given, beside)
+
+        then: dict[str, Any] = {n: v for n, v in recorded.items() if type(v) is LOADED.get(n)}
+        then["model"] = str(recorded.get("name") or "iconic")
+        then["device"] = _device(recorded.get("device"))
+        if recorded.get("dtype") in ("float32", "float16", "bfloat16"):
+            then["dtype"] = recorded["dtype"]
+        if quantized := _mapping(recorded.get("quantization_config")):
+            then["quantization_config"] = json.dumps(quantized)
+        if not self.controlnet:
+            then["controlnet"] = tuple(path for path, _ in added("controlnet"))
+        if self.ip_adapter is None and (adapters := added("ip_adapter")):
+            then["ip_adapter"] = adapters[0][0]
+        given = {name: value for name, value in vars(self).items() if value or value == ""}
+        found = {**then, **given}
+        commit, model = str(recorded.get("revision") or ""), found["model"]
+        if len(commit) == 40 and model != "iconic" and not Path(model).exists():
+            found.setdefault("revision", commit)
+        found["lora"] = tuple(_with_strength(*each) for each in added("lora", self.lora))
+        words = added("textual_inversion", self.textual_inversion)
+        found["textual_inversion"] = tuple(Path(path) for path, _ in words)
+        found["call"] = tuple(_call(recorded.get("call"), self.call, beside))
+        return ModelOptions(**found)
 
 
 def added_in_words(files: Any) -> str:

@@ -81,16 +81,12 @@ def read_task(recipe: dict[str, Any], options: Replay) -> tuple[Task, list[str]]
     """The task of a recipe with its files found, and what has changed in them."""
     from dreamsampler.tasks.from_values import file_options, task_of, with_files
 
-    name, given = recipe.get("task"), recipe.get("options")
-    if not isinstance(given, dict):
+    name, given = recipe.get("task"), dict(recipe.get("options", {}))
+    if not given:
         raise InputError(f"{options.result} carries a recipe without options: it cannot be run")
-    model = recipe.get("model")
-    if isinstance(model, dict) and model.get("comfyui"):
-        raise InputError(
-            f"{options.result} was made with {model['comfyui']}: run that workflow again"
-        )
-    given, recorded = dict(given), recipe.get("input")
-    recorded = recorded if isinstance(recorded, dict) else {}
+    if others := recipe.get("model", {}).get("comfyui"):
+        raise InputError(f"{options.result} was made with {others}: run that workflow again")
+    recorded = recipe.get("input", {})
     main = next(iter(file_options(name)), "")  # type: ignore[arg-type]  # it is looked up
     in_memory = "name" in recorded and recorded["name"] is None
     if options.input is not None:
@@ -136,7 +132,7 @@ def _run_again(
     prior, used = None, {}
     if task.USES_MODEL:
         bar.stage("loading the model")
-        prior = model.options(recipe.get("model"), options.result.parent).load()
+        prior = model.options(recipe.get("model", {}), options.result.parent).load()
         used = describe_model(prior)
     made, name = task(prior, progress=bar.show), options.result.name
     if task.OUTPUT == "folder":
@@ -157,8 +153,7 @@ def differences(recipe: dict[str, Any], model: dict[str, Any]) -> list[str]:
     """What differs between a recipe and this machine, in words."""
     from dreamsampler.tasks.recipe import versions
 
-    recorded: Any = recipe.get("model")
-    recorded = recorded if isinstance(recorded, dict) else {}
+    recorded = recipe.get("model", {})
     pairs: list[tuple[str, Any, Any]] = []
     if model:
         names = ("name", "revision", "dtype", "device")
@@ -173,17 +168,14 @@ def differences(recipe: dict[str, Any], model: dict[str, Any]) -> list[str]:
         ]
         then, now = recorded.get("call"), model.get("call")
         pairs.append(("call", call_in_words(then), call_in_words(now)))
-    before: Any = recipe.get("versions")
-    before = {**before} if isinstance(before, dict) else {}
-    before["dreamsampler"] = recipe.get("dreamsampler")
+    before = {**recipe.get("versions", {}), "dreamsampler": recipe.get("dreamsampler")}
     pairs += [(n, before[n], new) for n, new in versions().items() if before.get(n) is not None]
     return [f"{name}: {old} then, {new} now" for name, old, new in pairs if old != new]
 
 
 def _on_cpu(recipe: dict[str, Any], model: dict[str, Any]) -> bool:
     """Whether both runs were on a CPU, where equal results are equal bit for bit."""
-    recorded = recipe.get("model")
-    before = recorded.get("device") if isinstance(recorded, dict) else "cpu"
+    before = recipe.get("model", {}).get("device", "cpu")
     return str(before) == "cpu" and model.get("device", "cpu") == "cpu"
 
 

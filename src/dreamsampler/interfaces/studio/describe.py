@@ -37,19 +37,15 @@ def _task(spec: TabSpec, calls: bool) -> dict[str, Any]:
     options = [*options_of(spec.task).values()]
     options += [OPERATOR_FILES] if "operator" in options_of(spec.task) else []
     options += [CALL, CALL_FILES] if calls else []
-    examples = [
-        {
-            "label": each.label,
-            "picture": f"/api/examples/{each.picture}" if "." in each.picture else None,
-            "values": dict(each.values),
-            "degraded": each.degraded,
-            "hole": each.hole,
-        }
-        for each in spec.examples
-    ]
-    about = {"name": spec.name, "title": spec.title, "hint": spec.hint, "verb": spec.verb}
-    fields = [_option(option, spec) for option in options]
-    return {**about, "fields": fields, "examples": examples}
+    pictures = [f"/api/examples/{e.picture}" if "." in e.picture else None for e in spec.examples]
+    return {
+        **{name: getattr(spec, name) for name in ("name", "title", "hint", "verb")},
+        "fields": [_option(option, spec) for option in options],
+        "examples": [
+            {**vars(each), "picture": picture}
+            for each, picture in zip(spec.examples, pictures, strict=True)
+        ],
+    }
 
 
 def _option(option: Option, spec: TabSpec) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Iterable
 from typing import final
 
+from dreamsampler.interfaces.errors import out_of_memory
+
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+")
 ABOUT = {"mask": "mask_image", "picture": "image", "scene": "image"}
 """Words of messages that name an option otherwise."""
@@ -32,7 +34,7 @@ def message(error: BaseException, *, debug: bool = False) -> str:
     expected = isinstance(error, ValueError | OSError | MemoryError)
     if debug or not expected:
         traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+    if out_of_memory(error):
         return "Out of memory: take a smaller size or fewer pictures."
     if expected:
         words = _FOLDERS.sub("", " ".join(str(error).split())) or type(error).__name__

@@ -48,11 +48,6 @@ class StoredRun:
         """The files that were made, the main one first."""
         return [self.folder / name for name in self.recipe["studio"]["results"]]
 
-    @property
-    def thumb(self) -> Path:
-        """The result, small."""
-        return self.folder / THUMB
-
     def file(self, name: str) -> Path:
         """A result, the recipe, a picture of the page, or an input (inputs/...); Refused."""
         known = (*self.recipe["studio"]["results"], RECIPE, BEFORE, THUMB)

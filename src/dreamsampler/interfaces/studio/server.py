@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from dreamsampler.files import InputError, check_folder
 from dreamsampler.interfaces.errors import say
+from dreamsampler.tasks.limits import Limits
+from dreamsampler.tasks.options import check_options
 
 if TYPE_CHECKING:
     from dreamsampler.interfaces.model_options import ModelOptions
@@ -54,15 +56,19 @@ class Studio:
     debug: bool = False
     """show tracebacks, and the warnings of other packages"""
 
+    LIMITS: ClassVar[Limits] = {
+        "port": (0, 65535),
+        "max_upload_mb": (0.001, 1e6),
+        "max_megapixels": (0.001, 1e6),
+        "max_queue": (1, 10**6),
+    }
+
     def check(self) -> None:
         """Refuse what cannot be meant, before the model is loaded."""
         if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
             name = missing[0].replace("_", "-")
             raise ValueError(f"the studio needs {name}: pip install 'dreamsampler[studio]'")
-        if not 0 <= self.port <= 65535:
-            raise ValueError(
-                f"port is {self.port}, but must be from 1 to 65535, or 0 for a free one"
-            )
+        check_options(self)
         for each in self.auth:
             name, colon, word = each.partition(":")
             if not name or not colon or not word:
@@ -72,9 +78,6 @@ class Studio:
                 f"host {self.host} lets other machines in: pass --auth USER:PASS as well, or leave "
                 "host out"
             )
-        for name in ("max_upload_mb", "max_megapixels", "max_queue"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be more than 0")
         if self.share_nothing and self.runs is not None:
             raise ValueError(
                 "runs names a folder to keep, and share_nothing keeps nothing: drop one"
@@ -98,8 +101,10 @@ def serve(studio: Studio, where: ModelOptions) -> None:
         where: the model.
     """
     from dreamsampler.interfaces.progress import Bar
+    from dreamsampler.interfaces.studio.worker import share_memory
 
     studio.check()
+    share_memory()
     if not studio.share_nothing:
         check_folder(studio.folder)
     with Bar() as bar:

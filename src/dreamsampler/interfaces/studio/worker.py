@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dreamsampler.cancel import Canceled, check_canceled
+from dreamsampler.interfaces.errors import own_warnings
 from dreamsampler.interfaces.studio.failures import Refused, message
 from dreamsampler.tasks.base import Task
 from dreamsampler.tasks.execute import Written, execute
@@ -40,7 +40,6 @@ STAGES = {
 """Stage of a run -> what visitors read."""
 REMEMBERED = 500
 """Jobs that are over of which the state is kept, and how many of their times."""
-_PACKAGE = str(Path(__file__).parents[2])
 
 
 @final
@@ -117,7 +116,13 @@ class Job:
                 return
             self.started, self.status = time.perf_counter(), Status(STAGES["read"])
         try:
-            with own_warnings() as caught:
+            thread, caught = threading.get_ident(), dict[str, None]()
+
+            def keep(text: str) -> None:
+                if threading.get_ident() == thread:
+                    caught[text] = None
+
+            with own_warnings(keep):
                 if self.call:
                     from dreamsampler.models.pipe import with_more
 
@@ -131,7 +136,7 @@ class Job:
                     edit_recipe=self.edit_recipe,
                     rescue=False,  # a visitor would not find it
                 )
-                result = self.finish(written, list(dict.fromkeys(caught)))
+                result = self.finish(written, list(caught))
             self._end(result)
         except BaseException as error:
             self.discard()
@@ -190,21 +195,6 @@ def without_frames(error: BaseException) -> BaseException:
         error = Refused(message(error), 500)
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-@contextmanager
-def own_warnings() -> Iterator[list[str]]:
-    """Inside, the package's warnings of this thread are collected; those of others are dropped."""
-    thread, caught = threading.get_ident(), []
-
-    def show(text: Any, category: Any, filename: str, *_: Any, **__: Any) -> None:
-        if threading.get_ident() == thread and filename.startswith(_PACKAGE):
-            caught.append(str(text))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show
-        yield caught
 
 
 @final
@@ -298,11 +288,17 @@ class Worker:
             give_back_memory()
 
 
-def give_back_memory() -> None:
-    """Give what was freed back to the system, where the C library (glibc) keeps it.
+def share_memory() -> None:
+    """Let all threads take memory from one place (glibc), to be called before there are threads.
 
-    What it keeps lies between small objects that stay, and grows by some MiB with each few runs.
+    Else each of up to 8 a core has its own, whose end `give_back_memory` cannot give back.
     """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX
+
+
+def give_back_memory() -> None:
+    """Give what was freed back to the system, where the C library (glibc) keeps it."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

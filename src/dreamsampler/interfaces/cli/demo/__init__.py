@@ -46,7 +46,7 @@ def show_demo(options: Demo) -> None:
     from dreamsampler.files import write_whole
     from dreamsampler.interfaces.model_options import ModelOptions
     from dreamsampler.interfaces.progress import Bar
-    from dreamsampler.interfaces.sheet import Cell, draw_grid
+    from dreamsampler.interfaces.sheet import Cell, draw_grid, shown
     from dreamsampler.tasks import Edit
     from dreamsampler.tasks.execute import check_paths, execute
 
@@ -64,6 +64,7 @@ def show_demo(options: Demo) -> None:
         prior = ModelOptions().load_one("iconic")
         for row, (path, task) in zip(EDITS, tasks.items(), strict=True):
             execute(task, prior, path, progress=bar.show)
-            cells += [Cell(PICTURES / row.picture, row.source_prompt), Cell(path, row.prompt)]
+            cells.append(Cell(shown(PICTURES / row.picture), row.source_prompt))
+            cells.append(Cell(shown(path), row.prompt))
     write_whole(sheet, draw_grid(cells, 4, columns=("before", "after") * 2))
     print(f"{sheet}: {len(tasks)} edits, before and after, {time.perf_counter() - began:.1f} s")
