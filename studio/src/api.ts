@@ -149,8 +149,8 @@ export const api = {
   example: (task: string, label: string) => got<Filled>("/api/examples", json({ task, label })),
   check: (task: string, image: string | null, prompt: string | null, signal: AbortSignal) =>
     got<Check>("/api/check", json({ task, image, prompt }, signal)),
-  degrade: async (image: string, operator: string, noise: number, signal?: AbortSignal) =>
-    (await ask("/api/degrade", json({ image, operator, noise }, signal))).blob(),
+  degrade: async (image: string, operator: string, noise: number, preview: boolean, signal?: AbortSignal) =>
+    (await ask("/api/degrade", json({ image, operator, noise, preview }, signal))).blob(),
   start: (task: string, values: Values) => got<{ id: string }>("/api/runs", json({ task, values })),
   cancel: (id: string) => ask(`/api/runs/${id}/cancel`, { method: "POST" }),
   runs: (words: string, most: number) =>

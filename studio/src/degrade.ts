@@ -108,7 +108,8 @@ export class Degradation {
   onscratched: (on: boolean) => void = () => {};
   /** Called with the degraded picture that shall become the source. */
   onuse: (picture: File) => void = () => {};
-  private degraded: Blob | null = null;
+  /** The degraded picture at its full size: the preview is a small one. */
+  private whole: (() => Promise<Blob>) | null = null;
 
   /** Where it is required (restoring), amounts can be found out. */
   constructor(private readonly required: boolean, views: boolean, private readonly onchange: () => void) {
@@ -246,9 +247,11 @@ export class Degradation {
     if (!this.source || (operator === "none" && !noise) || /\?|mask\(/.test(operator)) return;
     this.running = new AbortController();
     try {
-      this.degraded = await api.degrade(this.source.id, operator, noise, this.running.signal);
+      const { id } = this.source;
+      const shown = await api.degrade(id, operator, noise, true, this.running.signal);
+      this.whole = () => api.degrade(id, operator, noise, false);
       URL.revokeObjectURL(this.picture.src);
-      this.picture.src = URL.createObjectURL(this.degraded);
+      this.picture.src = URL.createObjectURL(shown);
       this.caption.textContent = found ? "What such damage does, of a usual strength. That of your picture is found out when it is restored." : "What this does to the picture";
       this.shown.hidden = false;
       this.fail(null);
@@ -257,7 +260,11 @@ export class Degradation {
     }
   });
 
-  private use(): void {
-    if (this.degraded) this.onuse(new File([this.degraded], "degraded.png", { type: "image/png" }));
+  private async use(): Promise<void> {
+    try {
+      if (this.whole) this.onuse(new File([await this.whole()], "degraded.png", { type: "image/png" }));
+    } catch (error) {
+      if (error instanceof Refused) this.fail(error.message);
+    }
   }
 }

@@ -74,10 +74,8 @@ def outlined(scene: Scene) -> Pixels.Image:
     large = scene.scaled(_factor(scene.height, scene.width))
     page = Pixels.new("RGB", (large.width, large.height), "white")
     pen = ImageDraw.Draw(page)
-    t = torch.linspace(0, 1, CHORDS + 1)[:-1, None]
-    weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
-    curves = large.curves().detach()
-    along = weight @ curves
+    large = large.moved(large.points.detach())
+    curves, along = large.curves(), large.sampled(CHORDS)
     for number, loops in enumerate(contours(large)):
         ink = tuple(int(200 * v) for v in large.color[number, :3].tolist())
         for loop in loops:
