@@ -22,11 +22,12 @@ from torch import Tensor
 from benchmarks.conformance_page import CHECKS, PAGE, Row, page, short
 from benchmarks.protocol import HERE
 from dreamsampler import Edit
+from dreamsampler.files import one_line
 from dreamsampler.maths import Level
 from dreamsampler.models.driven.arguments import _OURS
 from dreamsampler.models.driven.codec import DrivenCodec
 from dreamsampler.models.driven.family import DrivenFamily
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.network import NetworkPrior
 

@@ -49,7 +49,6 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
     Args:
         path: where the file shall appear; missing folders are made, links are followed.
-        data: all of it.
 
     Raises:
         OutputError: if the folder or the disk does not take the file.
@@ -63,15 +62,13 @@ def write_whole(path: str | Path, data: bytes) -> None:
     """
     path = _target(Path(path))
     part = _part(path)
-    try:
+    with _explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write(part, data)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-    except OSError as error:
-        raise explained(path, error) from error
 
 
 @contextlib.contextmanager
@@ -99,9 +96,8 @@ def whole_folder(path: str | Path, own: Callable[[str], bool]) -> Iterator[Path]
     path = Path(os.path.realpath(path))
     check_folder(path, own)
     part = path / _part(path).name if path.exists() else _part(path)
-    missing = [each for each in path.parents if not each.exists()]
     with contextlib.ExitStack() as undo:
-        for folder in reversed(missing):
+        for folder in reversed([each for each in path.parents if not each.exists()]):
             undo.callback(_remove_empty, folder)
         undo.callback(shutil.rmtree, part, ignore_errors=True)
         with _explaining(path):
@@ -161,16 +157,12 @@ def check_writable(path: str | Path, reserve: int = 1 << 20) -> None:
     """
     path = _target(Path(path))
     probe = _part(path)
-    try:
-        missing = [each for each in path.parents if not each.exists()]
-        with contextlib.ExitStack() as undo:
-            for folder in reversed(missing):
-                undo.callback(_remove_empty, folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            undo.callback(probe.unlink, missing_ok=True)
-            _reserve(probe, reserve)
-    except OSError as error:
-        raise explained(path, error) from error
+    with _explaining(path), contextlib.ExitStack() as undo:
+        for folder in reversed([each for each in path.parents if not each.exists()]):
+            undo.callback(_remove_empty, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        undo.callback(probe.unlink, missing_ok=True)
+        _reserve(probe, reserve)
 
 
 def check_folder(path: str | Path, own: Callable[[str], bool] | None = None) -> None:
@@ -268,6 +260,17 @@ def text_encoding(path: Path) -> str:
             )
         return name
     raise InputError(f"{path} is neither UTF-8 nor Windows-1252: save it as UTF-8")
+
+
+def one_line(error: BaseException, limit: int = 240) -> str:
+    r"""The message of an error, on one line and not too long; its class where it has none.
+
+    Example:
+        >>> one_line(OSError("no such file\n  at all"))
+        'no such file at all'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def sha256(path: str | Path) -> str:

@@ -296,6 +296,24 @@ def test_what_cannot_be_driven_is_refused_in_one_line(control, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["text_encoder", "tokenizer"])
+def test_a_pipeline_that_cannot_read_prompts_says_what_it_lacks(control, part):
+    pipe = copy.copy(control[0])
+    vars(pipe)[part] = None
+    hint = f"its {part} is missing: load the pipeline with it, or pass prompt_embeds"
+    with pytest.raises(ModelError, match=hint):
+        from_pipe(pipe, image=control[1])
+
+
+def test_the_size_that_is_named_is_one_that_the_pipeline_keeps():
+    """This editor scales pictures to one area and rounds, and what it made of them again."""
+    prior = driven(tiny("LongCatImageEditPipeline")[0])
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"works at 48 x 112 pixels, not at 16 x 56: pass a"):
+            prior.decode(torch.zeros(1, prior.latent_channels, 7, 2))
+    assert prior.decode(torch.zeros(1, prior.latent_channels, 14, 6)).shape[2:] == (112, 48)
+
+
 class _Rewriting(diffusers.StableDiffusionPipeline):
     def __call__(self, prompt=None, height=None, width=None, num_inference_steps=4, **_):
         self.scheduler.set_timesteps(num_inference_steps)

@@ -13,9 +13,8 @@ from tiny import TINY
 from dreamsampler.models import load
 from dreamsampler.models.alias import ALIASES, PINS, commits, repositories
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.families import StableDiffusion
-from dreamsampler.models.folder import load_folder
 from dreamsampler.models.load import from_pretrained
+from dreamsampler.models.pipeline import load_pipeline
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -71,18 +70,18 @@ def made(cls, text):
 
 
 @pytest.fixture(scope="module")
-def parts():
-    return load_folder(TINY, StableDiffusion, torch.float32)
+def pipe():
+    return load_pipeline(TINY, dtype=torch.float32)
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch, parts):
+def hub(tmp_path, monkeypatch, pipe):
     """A hub of our own in the place of the network; weights are read once for all tests."""
     import huggingface_hub
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(load, "load_folder", lambda *_, **__: dict(parts))
+    monkeypatch.setattr(load, "load_pipeline", lambda *_, **__: pipe)
     real = huggingface_hub.snapshot_download
 
     def put(**options):

@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import edit_json, latents
 
+from dreamsampler.files import one_line
 from dreamsampler.models import libraries, source
-from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.families import StableDiffusion
-from dreamsampler.models.folder import load_folder
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.load import Pretrained, choose_device, choose_dtype, from_pretrained
+from dreamsampler.models.pipeline import load_pipeline
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -52,14 +52,22 @@ json.dump([loader, list(sys.modules)], sys.stdout)
 
 
 def test_start_up_imports_what_the_model_needs():
-    """The loader imports no library, and the bundled model neither compiler nor pipelines."""
+    """The loader imports no library, and the bundled model neither compiler nor peft."""
     run = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     loader, loaded = map(set, json.loads(run.stdout))
     assert not {"diffusers", "transformers", "huggingface_hub", "accelerate"} & loader
     assert {"diffusers", "transformers"} <= loaded
-    heavy = ("torch._dynamo", "torch._inductor", "torchvision", "scipy", "sklearn", "pandas")
-    assert not {*heavy, "diffusers.pipelines.pipeline_utils"} & loaded
+    heavy = (
+        "torch._dynamo",
+        "torch._inductor",
+        "torchvision",
+        "scipy",
+        "sklearn",
+        "pandas",
+        "peft",
+    )
+    assert not {*heavy} & loaded
 
 
 def test_who_needs_the_compiler_has_it(tiny):
@@ -123,12 +131,11 @@ def test_bad_dtypes_and_devices(monkeypatch):
 
 
 def test_a_float16_model_keeps_its_autoencoder_in_float32(own_folder):
-    parts = load_folder(own_folder, StableDiffusion, torch.float16)
-    assert parts["unet"].dtype == parts["text_encoder"].dtype == torch.float16
-    assert parts["vae"].dtype == torch.float32
+    pipe = load_pipeline(own_folder, dtype=torch.float16)
+    assert pipe.unet.dtype == pipe.text_encoder.dtype == torch.float16
+    assert pipe.vae.dtype == torch.float32
     edit_json(own_folder / "vae/config.json", force_upcast=False)
-    parts = load_folder(own_folder, StableDiffusion, torch.float16)
-    assert parts["vae"].dtype == torch.float16
+    assert load_pipeline(own_folder, dtype=torch.float16).vae.dtype == torch.float16
 
 
 def test_variants(own_folder, tiny):

@@ -183,10 +183,9 @@ def test_previews_come_from_a_tiny_autoencoder(tmp_path):
 
 
 def test_half_precision_keeps_an_autoencoder_that_overflows_in_float32():
-    from dreamsampler.models.families import StableDiffusionXL
-    from dreamsampler.models.folder import load_folder
+    from dreamsampler.models.pipeline import load_pipeline
 
-    parts = load_folder(folder_of("sdxl"), StableDiffusionXL, torch.float16)
+    parts = load_pipeline(folder_of("sdxl"), dtype=torch.float16).components
     assert {n: p.dtype for n, p in parts.items() if isinstance(p, nn.Module)} == {
         "unet": torch.float16,
         "vae": torch.float32,

@@ -97,6 +97,21 @@ def test_what_cannot_be_a_pipeline():
     assert "cannot be released" in refusal(folder_of("sd3"), release_text_encoders=True)
 
 
+def test_text_encoders_are_not_loaded_for_prompts_that_are_encoded_already():
+    whole = from_pretrained(folder_of("sd3"), device="cpu")
+    with torch.no_grad():
+        encoded = whole.family.pipeline.pipe.encode_prompt(*["a cat"] * 3, "cpu")
+    kinds = ("", "negative_", "pooled_", "negative_pooled_")
+    call = dict(zip((f"{kind}prompt_embeds" for kind in kinds), encoded, strict=True))
+    prior = from_pretrained(folder_of("sd3"), device="cpu", release_text_encoders=True, **call)
+    assert whole.family.encoders and not prior.family.encoders
+    z = noise(prior, 1)
+    with torch.no_grad():
+        ask = [(whole, "a cat"), (prior, "")]
+        got = [p.predict(z, p.schedule(0.5), [p.condition(text)])[0].z0 for p, text in ask]
+    assert torch.allclose(*got, atol=1e-5)
+
+
 def test_no_code_that_comes_with_a_model_is_run(tmp_path):
     folder = Path(shutil.copytree(folder_of("sd3"), tmp_path / "model"))
     edit_json(folder / "model_index.json", transformer=["my_model", "Transformer"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instances import INSTANCES
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -98,7 +99,7 @@ def test_cosines_are_eigenvectors_of_the_mirrored_blur(n, sigma):
 
 
 @pytest.mark.parametrize("boundary", ["reflect", "circular"])
-@pytest.mark.parametrize("blur", [GaussianBlur(2.0), MotionBlur(5.5, 20.0), KernelBlur.example()])
+@pytest.mark.parametrize("blur", [GaussianBlur(2.0), MotionBlur(5.5, 20.0), INSTANCES[KernelBlur]])
 def test_a_flat_picture_stays_flat(boundary, blur):
     blur = replace(blur, boundary=boundary)
     gray = torch.full((1, 3, 6, 5), 0.4, dtype=torch.float64)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instances import INSTANCES
 
 from dreamsampler import operators
 from dreamsampler.maths import conjugate_gradient
@@ -165,7 +166,7 @@ def test_a_closed_form_is_what_conjugate_gradients_find(case, gamma):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_it_is_an_operator(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     assert isinstance(op, Operator)
     assert is_linear(op) == isinstance(op, LinearOperator) == (kind in LINEAR)
     assert kind in LINEAR or kind in (Jpeg, operators.Composition)
@@ -174,7 +175,7 @@ def test_it_is_an_operator(kind):
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (7, 1), (9, 12)])
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_measurement_has_the_size_it_promises(kind, size):
-    op = kind.example()
+    op = INSTANCES[kind]
     x = fitting(op, *size)
     y = op.A(x)
     assert tuple(y.shape[1:]) == measured(op, tuple(x.shape[1:]))
@@ -188,7 +189,7 @@ def test_a_measurement_has_the_size_it_promises(kind, size):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_batch_is_its_rows(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     x = fitting(op, 8, 12, batch=3)
     y = op.A(x)
     torch.testing.assert_close(y, torch.cat([op.A(row[None]) for row in x]))
@@ -202,7 +203,7 @@ def test_a_batch_is_its_rows(kind):
 
 @pytest.mark.parametrize("kind", LINEAR)
 def test_it_is_linear_and_so_is_its_gradient(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     x, other = fitting(op, 2, 4), fitting(op, 2, 4).flip(0)
     torch.testing.assert_close(op.A(2 * x - 3 * other), 2 * op.A(x) - 3 * op.A(other))
     assert torch.autograd.gradcheck(op.A, x.requires_grad_())
@@ -214,7 +215,7 @@ def test_it_is_linear_and_so_is_its_gradient(kind):
 
 @pytest.mark.parametrize("kind", LINEAR)
 def test_gradients_go_through_the_prox(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     z = fitting(op, 2, 2, batch=1)
     y = op.A(z.flip(-1)).requires_grad_()
     gamma = torch.tensor([[[[2.0]]]], dtype=torch.float64).requires_grad_()
@@ -227,7 +228,7 @@ def test_gradients_go_through_the_prox(kind):
 
 @pytest.mark.parametrize("kind", LINEAR)
 def test_trust_can_differ_from_row_to_row(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     z = fitting(op, 4, 6)
     y = op.A(z.flip(0))
     gamma = torch.tensor([0.5, 20.0], dtype=torch.float64).view(2, 1, 1, 1)
@@ -240,7 +241,7 @@ def test_trust_can_differ_from_row_to_row(kind):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_float32_stays_float32(kind):
-    op = kind.example()
+    op = INSTANCES[kind]
     x = fitting(op, 6, 6)
     y = op.A(x.float())
     assert y.dtype == torch.float32

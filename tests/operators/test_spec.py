@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instances import INSTANCES
 from PIL import Image
 
 from dreamsampler.files import InputError
@@ -245,7 +246,7 @@ OBJECTS = st.one_of(
     st.builds(MotionBlur, NUMBERS, st.floats(-90, 90), EDGES),
     st.builds(Downsample, st.integers(1, 4), st.sampled_from(["bicubic", "area"])),
     st.builds(Jpeg, st.integers(1, 100), st.sampled_from(["4:2:0", "4:4:4"])),
-    st.just(ColorMatrix.example()),
+    st.just(INSTANCES[ColorMatrix]),
     st.just(LinearComposition(())),
 )
 
@@ -270,7 +271,7 @@ def test_an_object_is_described_by_the_text_that_builds_it(ops):
         (Halved(), (4, 6), (4, 3)),
         (Squared(), (4, 6), (2, 3)),
         (Mask(torch.tensor([[[[1.0, 0.0, 0.5]]]])), (1, 3), (1, 3)),
-        (KernelBlur.example(), (4, 6), (4, 6)),
+        (INSTANCES[KernelBlur], (4, 6), (4, 6)),
         (Downsample(4, size=(9, 10)), (9, 10), (3, 3)),
         (compose(Downsample(2), Halved(), Grey()), (4, 8), (2, 2)),
     ],

@@ -78,7 +78,7 @@ def test_weights_are_those_of_the_files(name):
     budget = skeleton.budget(2, side, side)
     modules = {**prior.family.encoders, "vae": prior.vae, "denoiser": prior.network}
     weights = sum(w.numel() for m in modules.values() for w in m.parameters())
-    assert budget.parameters == weights
+    assert sum(part.parameters for part in budget.parts) == weights
     assert [part.name for part in budget.parts] == networks(folder_of(name))
     assert budget.weights == 4 * weights
     assert budget.network > 0 and budget.encode > 0 and budget.decode > 0

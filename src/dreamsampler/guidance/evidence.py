@@ -31,7 +31,6 @@ def log_evidence(
     level, in two forwards.
 
     Args:
-        prior: the model.
         z0: (b, c, h, w).
         levels: two or more, in order.
         rng: one generator per row.

@@ -30,7 +30,6 @@ class Guided:
     """A denoiser made of weighted prompts: z0 = sum_i a_i z0(c_i), eps = sum_i b_i eps(c_i).
 
     Args:
-        prior: the model.
         z0: (condition, weight) pairs for the clean estimate.
         eps: pairs for the noise of the next step.
         negligible: a condition none of whose weights exceeds this is not evaluated; the others
@@ -56,7 +55,6 @@ def predict_batch(pairs: Sequence[tuple[Guided, Latent]], level: Level) -> list[
 
     Args:
         pairs: (denoiser, its noisy latent); all denoisers share one prior.
-        level: the level of all of them.
 
     Raises:
         ValueError: denoisers of different priors.
@@ -112,8 +110,6 @@ def cfg(prior: Prior, condition: Condition, null: Condition, scale: Weight) -> G
     A model that takes its scale as an input gets w, and is evaluated once.
 
     Args:
-        prior: the model.
-        condition: the prompt.
         null: the negative or empty prompt.
         scale: w, diffusers' guidance_scale; 1 is the prompt alone, and evaluates only it. Where
             both conditions are one object, every w is.
@@ -135,9 +131,6 @@ def cfg_pp(prior: Prior, condition: Condition, null: Condition, weight: Weight) 
         z0 = (1 - l) z0(null) + l z0(c),   eps = eps(null)
 
     Args:
-        prior: the model.
-        condition: the prompt.
-        null: the empty prompt.
         weight: l; see `per_step` for the l that means a given guidance_scale, and `gamma` for
             the paper's.
 
@@ -229,7 +222,6 @@ def second_order(denoise: Denoiser, levels: Sequence[Level]) -> Denoiser:
     level or between equal ones.
 
     Args:
-        denoise: the denoiser to extrapolate.
         levels: the falling levels of the run; its first one starts the memory anew.
 
     Source: Lu et al., "DPM-Solver++" (arXiv:2211.01095), algorithm 2.

@@ -26,9 +26,6 @@ def denoising_similarity(prior: Prior) -> Similarity:
     z is the step's, so no noise is drawn. No image encoder is needed; it costs a network
     evaluation and its gradient.
 
-    Args:
-        prior: the model.
-
     Source: ours in this place; the denoising error as the likelihood of a condition is that of Li
     et al., "Your diffusion model is secretly a zero-shot classifier" (arXiv:2303.16203), eq. 5.
     """
@@ -66,13 +63,10 @@ class Negation:
     image has a null condition of its own.
 
     Args:
-        prior: the model.
-        condition: the prompt's.
         null: the negative or empty prompt's; its `embeddings` are moved.
         scale: w; at 1 there is no guidance.
         similarity: sim; `denoising_similarity(prior)` if left out.
         step: rho, the length of one gradient step as a share of the embedding.
-        steps: gradient steps a level.
 
     Attributes:
         null: the present null condition.

@@ -22,7 +22,6 @@ def posterior(
     no graph outlives the step. Where zeta is 0 nothing is differentiated.
 
     Args:
-        denoise: the denoiser to move.
         residual: clean latent -> (b,), such as |y - A decode(z0)|, rows independent.
         scale: zeta.
 

@@ -26,7 +26,6 @@ def rectified_cfg_pp(
 
     Args:
         prior: the model, guided by two prompts.
-        condition: the prompt.
         null: the negative or empty prompt.
         scale: w; 1 is the prompt alone, in one forward. The paper's lambda is w - 1, and its
             lambda_max (1 - t)^gamma is `lambda level: 1 + lambda_max * (1 - level.flow) ** gamma`.

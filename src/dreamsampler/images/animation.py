@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
+from dreamsampler.images.save import encoded
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -33,16 +35,13 @@ def gif(frames: list[Tensor]) -> bytes:
         strip.paste(picture, (0, i * high))
     palette = strip.quantize(256)
     flat = [_grounded(p, palette, pictures[0].getpixel((0, 0))) for p in pictures]
-    file = BytesIO()
-    flat[0].save(
-        file,
-        format="GIF",
-        save_all=True,
-        append_images=flat[1:],
-        duration=FRAME_MILLISECONDS,
-        loop=0,
-    )
-    return file.getvalue()
+    return gif_of(flat, FRAME_MILLISECONDS)
+
+
+def gif_of(frames: list[Image.Image], milliseconds: int | list[int]) -> bytes:
+    """Pillow's images as a GIF that repeats for ever; how long all of them stay, or each."""
+    options = {"save_all": True, "append_images": frames[1:], "loop": 0}
+    return encoded(frames[0], "GIF", {**options, "duration": milliseconds})
 
 
 def _grounded(picture: Image.Image, palette: Image.Image, ground: Any) -> Image.Image:

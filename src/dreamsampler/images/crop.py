@@ -8,6 +8,8 @@ from typing import final
 
 from torch import Tensor
 
+from dreamsampler.images.seam import around
+
 CONTEXT = 0.5
 """Default margin around the holes, as a share of the longer side of the box around them."""
 
@@ -16,12 +18,6 @@ CONTEXT = 0.5
 @dataclass(frozen=True)
 class Window:
     """A rectangle of a picture.
-
-    Args:
-        top: first row.
-        left: first column.
-        height: rows.
-        width: columns.
 
     Example:
         >>> import torch
@@ -52,14 +48,12 @@ class Window:
         marked = mask[0] > 0
         if not bool(marked.any()):
             return cls(0, 0, height, width)
-        rows, columns = marked.any(1).nonzero(), marked.any(0).nonzero()
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        left, right = int(columns[0]), int(columns[-1]) + 1
-        longer = max(bottom - top, right - left)
+        rows, columns = around(marked, 0)
+        longer = max(rows.stop - rows.start, columns.stop - columns.start)
         space = math.ceil(CONTEXT * longer) if margin is None else margin
         side = max(longer + 2 * space, least)
-        top, rows_kept = _span(top, bottom, side, height)
-        left, columns_kept = _span(left, right, side, width)
+        top, rows_kept = _span(rows.start, rows.stop, side, height)
+        left, columns_kept = _span(columns.start, columns.stop, side, width)
         return cls(top, left, rows_kept, columns_kept)
 
     def cut(self, x: Tensor) -> Tensor:

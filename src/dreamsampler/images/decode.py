@@ -11,14 +11,8 @@ from typing import Any, final
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
-from dreamsampler.files import InputError
-from dreamsampler.images.header import (
-    SHORTEST_SIDE,
-    one_line,
-    open_header,
-    orientation,
-    turned_by_pillow,
-)
+from dreamsampler.files import InputError, one_line
+from dreamsampler.images.header import SHORTEST_SIDE, open_header, orientation, turned_by_pillow
 
 
 @final

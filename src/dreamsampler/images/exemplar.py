@@ -21,7 +21,7 @@ SEARCHED = 2**19
 SIDES = [*itertools.product((8, 4, 2, 1), ((0, 1), (0, -1), (1, 0), (-1, 0)))]
 
 
-def exemplar(x: Tensor, hole: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
     """The picture, its hole filled with pieces of the rest, and how badly they fit.
 
     Every patch that touches the hole looks for the nearest one that does not; a pixel of the hole
@@ -31,7 +31,6 @@ def exemplar(x: Tensor, hole: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     Args:
         x: (3, h, w) in [0, 1]; what lies in the hole is not looked at.
         hole: (1, h, w) in [0, 1]; above 0 is filled.
-        seed: of the places where the search looks.
 
     Returns:
         The picture, (3, h, w), and in its hole the deviation of the patches around a pixel from
@@ -52,7 +51,7 @@ def exemplar(x: Tensor, hole: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     if not bool(lost.any()) or bool(lost.all()):
         return x, torch.zeros_like(hole)
     x = torch.where(lost, 0, x)
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(0)
     guess = spread(x[None], (~lost).to(x)[None])[0]
     field, off = None, torch.zeros_like(hole)
     for size in reversed(_sizes(lost)):

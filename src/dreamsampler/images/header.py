@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dreamsampler.files import InputError
+from dreamsampler.files import InputError, one_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -155,8 +155,6 @@ def check_size(path: str | Path, width: int, height: int, least: int = SHORTEST_
     """Refuse a picture that is too large or too small.
 
     Args:
-        width: in pixels.
-        height: in pixels.
         least: pixels that each side must have.
 
     Raises:
@@ -236,11 +234,6 @@ def _behind_pixels(image: Any) -> Image.Exif:
     no_pixels = b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     with Image.open(BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join([*found, no_pixels]))) as notes:
         return Image.Image.getexif(notes)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on a single line, or its name where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _too_large(path: str | Path, pixels: int, size: str = "") -> InputError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from dreamsampler.files import InputError
-from dreamsampler.images.decode import decoded
+from dreamsampler.images.decode import Decoded, decoded
 from dreamsampler.images.header import check_size
 from dreamsampler.images.picture import Picture, picture_from
 
@@ -87,16 +86,10 @@ def _of_samples(given: Tensor | np.ndarray, name: str) -> Picture:
         raise InputError(
             f"{name} holds {samples.dtype} numbers: pass uint8, uint16, bool, or floats from 0 to 1"
         )
-    top = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(samples.dtype, 1)
-    planes = torch.from_numpy(
-        np.ascontiguousarray(samples.astype(np.float32).transpose(2, 0, 1)) / np.float32(top)
-    )
-    rgb = planes[:3] if len(planes) >= 3 else planes.repeat(3, 1, 1)
-    alpha = planes[3:] if len(planes) == 4 else None
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(planes)]
-    return Picture(
-        rgb, alpha, depth, mode, sha256=hashlib.sha256(planes.numpy().tobytes()).hexdigest()
-    )
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[samples.shape[-1]]
+    rgb = np.repeat(samples, 3, -1) if mode == "L" else samples[..., :3]
+    alpha = samples[..., 3] if mode == "RGBA" else None
+    return replace(picture_from(Decoded(rgb, alpha, mode, None, False), hashed=True), depth=depth)
 
 
 def _floats(samples: np.ndarray, name: str) -> tuple[np.ndarray, int]:

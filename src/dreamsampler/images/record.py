@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, final
 
@@ -16,6 +15,8 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from dreamsampler.files import check_folder, write_whole
+from dreamsampler.images.animation import gif_of
+from dreamsampler.images.save import encoded
 from dreamsampler.maths import Estimate, Image, Latent, Step
 
 FILES = ("steps.png", "steps.gif", "steps.json")
@@ -101,7 +102,7 @@ class Recorder:
             "trace": self.trace,
         }
         numbers = json.dumps(trace, indent=1, allow_nan=False).encode()
-        contents = png(strip(frames, labels)), gif(frames), numbers
+        contents = encoded(strip(frames, labels), "PNG"), gif(frames), numbers
         for name, data in zip(FILES, contents, strict=True):
             write_whole(folder / name, data)
         return [folder / name for name in FILES]
@@ -198,22 +199,6 @@ def strip(frames: Sequence[Pixels.Image], labels: Sequence[tuple[str, ...]]) -> 
     return strip
 
 
-def png(picture: Pixels.Image) -> bytes:
-    """A picture as a PNG."""
-    file = BytesIO()
-    picture.save(file, format="PNG")
-    return file.getvalue()
-
-
 def gif(frames: list[Pixels.Image]) -> bytes:
     """Frames as a GIF that repeats; the last one stays for a while."""
-    file = BytesIO()
-    frames[0].save(
-        file,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=[PAUSE] * (len(frames) - 1) + [STILL],
-        loop=0,
-    )
-    return file.getvalue()
+    return gif_of(frames, [PAUSE] * (len(frames) - 1) + [STILL])

@@ -6,7 +6,7 @@ import json
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dreamsampler.files import InputError, OutputError, check_writable, write_whole
-from dreamsampler.images.header import checked_path, one_line, open_header
+from dreamsampler.files import InputError, OutputError, check_writable, one_line, write_whole
+from dreamsampler.images.header import checked_path, open_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +111,7 @@ def save_picture(
     else:
         _warn_losses(path, format_, like)
         try:
-            data = _encoded(samples, format_, {**options, "icc_profile": icc}, text)
+            data = _with_exif(samples, format_, {**options, "icc_profile": icc}, text)
         except (OSError, ValueError, struct.error) as error:
             png = Path(f"{path}.png")  # out.webp.png replaces nobody's out.png
             warnings.warn(
@@ -136,8 +136,13 @@ def side_by_side(images: Sequence[Image.Image], most: int = 1600) -> bytes:
         sheet.paste(image.convert("RGBA"), (left, 0))
         left += image.width
     sheet.thumbnail((most, most))
+    return encoded(sheet, "PNG")
+
+
+def encoded(image: Image.Image, format_: str, options: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of a Pillow image in a format, with Pillow's options for it."""
     file = BytesIO()
-    sheet.save(file, "PNG")
+    image.save(file, format_, **(options or {}))
     return file.getvalue()
 
 
@@ -232,7 +237,9 @@ def warn_alpha(path: str | Path) -> None:
         warnings.warn(f"{path}: JPEG has no transparency, white is laid under it", stacklevel=3)
 
 
-def _encoded(samples: np.ndarray, format_: str, options: dict[str, Any], text: str | None) -> bytes:
+def _with_exif(
+    samples: np.ndarray, format_: str, options: dict[str, Any], text: str | None
+) -> bytes:
     image = Image.fromarray(samples)
     if format_ == "JPEG" and image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -240,9 +247,7 @@ def _encoded(samples: np.ndarray, format_: str, options: dict[str, Any], text: s
         exif = Image.Exif()
         exif[_DESCRIPTION] = json.dumps(json.loads(text))  # EXIF text is ASCII
         options = {**options, "exif": exif}
-    file = BytesIO()
-    image.save(file, format=format_, **options)
-    return file.getvalue()
+    return encoded(image, format_, options)
 
 
 def _png(samples: np.ndarray, icc: bytes | None, text: str | None) -> bytes:
@@ -251,9 +256,7 @@ def _png(samples: np.ndarray, icc: bytes | None, text: str | None) -> bytes:
         info.add_itxt(RECIPE, text)
     if samples.dtype == np.uint16:
         return _deep_png(samples, icc, info)
-    file = BytesIO()
-    Image.fromarray(samples).save(file, format="PNG", pnginfo=info, icc_profile=icc)
-    return file.getvalue()
+    return encoded(Image.fromarray(samples), "PNG", {"pnginfo": info, "icc_profile": icc})
 
 
 def _deep_png(samples: np.ndarray, icc: bytes | None, info: PngInfo) -> bytes:

@@ -38,10 +38,7 @@ class Estimate:
 
     def lerp(self, other: Estimate, w: float | Tensor) -> Estimate:
         """Self + w (other - self), for both parts."""
-        return Estimate(
-            self.z0 + w * (other.z0 - self.z0),
-            self.eps + w * (other.eps - self.eps),
-        )
+        return Estimate(self.z0 + w * (other.z0 - self.z0), self.eps + w * (other.eps - self.eps))
 
 
 Denoiser: TypeAlias = Callable[[Latent, Level], Estimate]
@@ -55,7 +52,6 @@ class Step:
 
     Args:
         index: number of the step, from 0.
-        level: of z.
         before: the clean latent of the variable.
         noise: unit-variance noise that was added to it.
         z: alpha before + sigma noise, the input of the denoiser.
@@ -83,7 +79,6 @@ def to_estimate(output: Latent, z: Latent, level: Level, target: Target) -> Esti
     Args:
         output: of the network, shaped like z.
         z: the noisy latent, its input.
-        level: of z.
         target: what the network was trained to output.
 
     Raises:

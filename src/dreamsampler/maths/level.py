@@ -265,7 +265,6 @@ class FewLevels(Schedule):
     Any time above 0 means the nearest of them, and 0 the clean level.
 
     Args:
-        schedule: the forward process.
         count: n.
 
     Example:

@@ -29,7 +29,6 @@ def conjugate_gradient(
         apply: v -> M v, rows independent.
         b: right-hand side, (batch, ...).
         x: first guess; zero if left out.
-        steps: most iterations.
         tol: stop when |b - M x| <= tol |b| in every row.
 
     Example:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.files import sha256
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line, sha256
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.lora import add_loras
 from dreamsampler.models.weights import check_file
@@ -77,10 +77,7 @@ def _add_words(pipe: Any, path: Path) -> None:
     """Add a learned word, called as its file or its key, to tokenizers and text encoders.
 
     The file has one tensor (n, d) under the word's name or "emb_params", or "clip_l" and "clip_g"
-    for two encoders. A word of several vectors is stored as `<word>`, `<word>_1`, ...; a prompt
-    says `<word>`.
-
-    Source: Gal et al., "An image is worth one word", ICLR 2023 (arXiv:2208.01618).
+    for two encoders (Gal et al., "An image is worth one word", arXiv:2208.01618).
     """
     from safetensors.torch import load_file
 

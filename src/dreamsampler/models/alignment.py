@@ -40,10 +40,7 @@ class Alignment:
 
 
 def align(
-    prior: Any,
-    source: Sequence[str],
-    target: Sequence[str],
-    mode: AlignmentMode | None = None,
+    prior: Any, source: Sequence[str], target: Sequence[str], mode: AlignmentMode | None = None
 ) -> Alignment:
     """Align the tokens of pairs of prompts, as the model's tokenizer cuts them.
 
@@ -54,8 +51,6 @@ def align(
 
     Args:
         prior: a `NetworkPrior` with a CLIP text encoder.
-        source: the source prompt of every picture.
-        target: as many target prompts.
         mode: for all pairs; left out: replace where both have as many words, else refine.
 
     Raises:
@@ -78,11 +73,6 @@ def changed_tokens(
 
     Prompts of as many words are compared word by word ("cat face", "dog face": cat and dog), others
     by their longest common sequence of words. Case and punctuation do not count.
-
-    Args:
-        prior: a `NetworkPrior` with a CLIP text encoder.
-        source: the source prompt of every picture.
-        target: as many target prompts.
 
     Returns:
         (b, n) of 0 and 1 for the source prompts, and as much for the target prompts.

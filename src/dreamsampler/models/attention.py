@@ -14,12 +14,7 @@ from torch import Tensor, nn
 from dreamsampler.models.alignment import Alignment
 from dreamsampler.models.errors import ModelError
 
-_UNCHANGED = (
-    "AttnProcessor",
-    "AttnProcessor2_0",
-    "SlicedAttnProcessor",
-    "XFormersAttnProcessor",
-)
+_UNCHANGED = ("AttnProcessor", "AttnProcessor2_0", "SlicedAttnProcessor", "XFormersAttnProcessor")
 """diffusers' processors that compute nothing but attention, each in its own way."""
 
 
@@ -125,7 +120,6 @@ def attention_control(
 
     Args:
         prior: a `NetworkPrior` around a UNet2DConditionModel.
-        injection: what to inject.
         maps: records the cross-attention maps of the down and up blocks, after injection.
 
     Raises:
@@ -187,7 +181,6 @@ class _Processor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """The layer's output."""
         from diffusers.models.attention_processor import AttnProcessor
 
         inputs = hidden_states, encoder_hidden_states, attention_mask, temb

@@ -7,33 +7,33 @@ numbers; the memory of the tensors that are alive at a time is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Latent, Level
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import Pipeline
-from dreamsampler.models.errors import ModelError, one_line
-from dreamsampler.models.family import Family, TextCondition, batch_conditions
+from dreamsampler.models.errors import ModelError
+from dreamsampler.models.family import Family, TextInputs
 from dreamsampler.models.folder import (
     check_configs,
     class_name,
     class_of,
     is_text,
-    load_small,
     native_family,
     networks,
     part_dtype,
 )
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_count import MemoryCount, count_memory
+from dreamsampler.models.pipe import native
 from dreamsampler.models.pipeline import load_pipeline
-from dreamsampler.models.weights import read_json
 
 _TOKENS = 512
 """Tokens of a prompt that a budget assumes for a transformer; a UNet has CLIP's 77."""
@@ -46,13 +46,7 @@ _WORKSPACE = 1.75
 @final
 @dataclass(frozen=True)
 class Part:
-    """One network.
-
-    Args:
-        name: unet, transformer, vae, text_encoder, ...
-        parameters: their number.
-        memory: of its weights, in bytes.
-    """
+    """One network: how many parameters it has, and the bytes of its weights."""
 
     name: str
     parameters: int
@@ -89,11 +83,6 @@ class Budget:
     def weights(self) -> int:
         """Of all parts."""
         return sum(part.memory for part in self.parts)
-
-    @property
-    def parameters(self) -> int:
-        """Of all parts."""
-        return sum(part.parameters for part in self.parts)
 
     def peak(self, *, offload: str | None = None, release_text_encoders: bool = False) -> int:
         """The most memory of the device that is in use at a time, of weights and activations.
@@ -138,12 +127,8 @@ class MetaModel:
                 name: _on_meta(folder, name).to(part_dtype(folder, name, self.dtype))
                 for name in networks(folder)
             }
-            if kind is None:
-                pipe = load_pipeline(folder, dtype=self.dtype, parts=self.parts)
-                self.family: Family = _MetaFamily(pipe, self.factor)
-                return
-            small = load_small(folder, kind)
-        self.family = kind({**self.parts, **small}, read_json(folder / "model_index.json"))
+            pipe = load_pipeline(folder, dtype=self.dtype, parts=self.parts)
+            self.family: Family = native(pipe) or _MetaFamily(pipe, self.factor)
 
     @property
     def factor(self) -> int:
@@ -165,12 +150,9 @@ class MetaModel:
 
         Args:
             rows: images times prompts in one forward of the network.
-            height: of the picture in the model.
-            width: likewise.
             images: pictures that are encoded or decoded at a time.
             gradients: whether the loop takes gradients through network and decoder.
-            gradient_checkpointing: see `MemoryOptions`.
-            tiling: see `MemoryOptions`; one tile is counted, and the sums of all.
+            gradient_checkpointing, tiling: see `MemoryOptions`; one tile is counted, and the sums.
         """
         codec, channels = self.family.codec(self.parts, None), self.family.latent_channels
         tile = [min(side, tiling or side) for side in (height, width)]
@@ -196,31 +178,25 @@ class MetaModel:
             return self.family.peak(rows, (height, width), gradients)
         sides = (height // self.factor, width // self.factor)
         z = torch.zeros(rows, self.family.latent_channels, *sides, device="meta")
-        if "text_encoder" not in self.parts:
-            return self._pixels(z, gradients)
-        width = self.family.network.config.cross_attention_dim
-        text = TextCondition("", torch.zeros(1, 77, width, device="meta"))
-        if "text_encoder_2" in self.parts:
-            pooled = self.parts["text_encoder_2"].config.projection_dim
-            text = replace(text, pooled=torch.zeros(1, pooled, device="meta"))
-        if self.family.guidance == "embedded":
-            text = replace(text, guidance_scale=3.5)
-        inputs = batch_conditions([text], [rows], torch.device("meta"), self.dtype)
+        inputs = self._inputs(rows)
 
         def forward(z: Tensor) -> Tensor:
             return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), inputs)
 
         return _peak(forward, z, gradients)
 
-    def _pixels(self, z: Tensor, gradients: bool) -> int:
-        """One forward of a model of pixels."""
-        count = self.family.network.config.num_class_embeds
-        labels: Any = torch.zeros(len(z), dtype=torch.long, device="meta") if count else None
-
-        def forward(z: Tensor) -> Tensor:
-            return self.family.forward(z.to(self.dtype), Level(0.5, 0.5, 0.5), labels)
-
-        return _peak(forward, z, gradients)
+    def _inputs(self, rows: int) -> Any:
+        """What a native family's forward gets under some prompts, or classes."""
+        config, meta = self.family.network.config, torch.device("meta")
+        if "text_encoder" not in self.parts:
+            classes = config.num_class_embeds
+            return torch.zeros(rows, dtype=torch.long, device=meta) if classes else None
+        text = torch.zeros(rows, 77, config.cross_attention_dim, device=meta, dtype=self.dtype)
+        pooled = None
+        if "text_encoder_2" in self.parts:
+            pooled = text.new_zeros(rows, self.parts["text_encoder_2"].config.projection_dim)
+        scales = [3.5] * rows if self.family.guidance == "embedded" else None
+        return TextInputs(text, pooled, scales, None)
 
 
 @final

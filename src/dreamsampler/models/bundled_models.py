@@ -13,11 +13,7 @@ from dreamsampler.models.load import Pretrained, from_pretrained
 
 @final
 class BundledModels:
-    """The model of drawings and the model of photographs, each loaded when it is needed.
-
-    Args:
-        load: loads one by its name.
-    """
+    """The model of drawings and the model of photographs, each loaded when it is needed."""
 
     name = BUNDLED
 

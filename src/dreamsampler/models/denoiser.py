@@ -31,7 +31,6 @@ def from_denoiser(
         sigma_max: the largest sigma that it was trained for; 50 / 255 is usual.
         multiple: heights and widths are padded to multiples of it.
         tiling: side of the tiles, in pixels, in which larger pictures are denoised; None for 1024.
-        name: for recipes.
 
     Raises:
         ModelError: what is no function, or a sigma_max that is not above 0.

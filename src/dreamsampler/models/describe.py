@@ -42,15 +42,9 @@ def describe(
     revision: str | None = None,
     local_files_only: bool | None = None,
 ) -> Described:
-    """What `from_pretrained` would make a prior of; downloads a model's configuration at most.
+    """What `from_pretrained` would make a prior of with these arguments.
 
-    Args:
-        model: see `from_pretrained`, as for the others.
-        pipeline: a class in place of the model's own.
-        controlnet: control networks; one on the hub is downloaded.
-        config: of a single file.
-        revision: of a hub model.
-        local_files_only: never use the network.
+    Downloads the configuration of a model at most, and a control network.
 
     Raises:
         ModelError: the model is not available, or diffusers has no such pipeline.

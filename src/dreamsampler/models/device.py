@@ -58,7 +58,6 @@ def choose_dtype(
 
     Args:
         dtype: its name, or itself.
-        device: where the network will compute.
         small: a model so small that 16 bits save nothing.
         half: the 16-bit dtype that the model was published in.
 

@@ -15,14 +15,3 @@ class NetworkError(ModelError):
 
 class PromptTruncated(UserWarning):
     """The end of a prompt did not fit into the text encoder and is ignored."""
-
-
-def one_line(error: BaseException, limit: int = 240) -> str:
-    r"""The message of a third-party error, on one line and not too long.
-
-    Example:
-        >>> one_line(OSError("no such file\n  at all"))
-        'no such file at all'
-    """
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -6,12 +6,20 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, TypeAlias, final
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, final
 
 import torch
 from torch import Tensor
 
-from dreamsampler.maths import Latent, Level, RectifiedFlow, Target, VariancePreserving
+from dreamsampler.maths import (
+    Latent,
+    Level,
+    RectifiedFlow,
+    Target,
+    VariancePreserving,
+    Weight,
+    weigh,
+)
 from dreamsampler.models.codec import Codec
 from dreamsampler.models.errors import SUPPORTED, ModelError
 from dreamsampler.models.prompt import Tokens
@@ -29,7 +37,6 @@ class TextCondition:
     """A prompt as a network reads it.
 
     Args:
-        prompt: the words.
         embeddings: (1, n, d), serving every row of a batch, or (b, n, d).
         pooled: (1, p), one vector for the whole prompt, in families that have one.
         guidance_scale: of a network with an input for it ("embedded").
@@ -65,16 +72,14 @@ class TextCondition:
         return replace(self, **moved)
 
 
-@final
-@dataclass(frozen=True)
-class TextInputs:
-    """The conditions of one forward: every row of the batch with its own.
+class TextInputs(NamedTuple):
+    """The conditions of one forward, a row each; None where a network has no such input.
 
     Args:
         embeddings: (b, n, d).
-        pooled: (b, p), or None.
-        guidance_scales: the embedded guidance scale of each row, or None.
-        extra_channels: (b, k, h, w), or None.
+        pooled: (b, p).
+        guidance_scales: b numbers, of a network with an input for them.
+        extra_channels: (b, k, h, w).
     """
 
     embeddings: Tensor
@@ -109,52 +114,12 @@ def batch_conditions(
     )
 
 
-@final
-class ConditionCache:
-    """`batch_conditions`, but the last batch is kept.
-
-    A run has the same conditions at every level: that was a quarter of the loop's own time on
-    Stable Diffusion. Embeddings that require gradients are batched anew, since a graph is walked
-    back only once.
-    """
-
-    def __init__(self) -> None:
-        self._conditions: Sequence[TextCondition] = ()
-        self._key: tuple[object, ...] = ()
-        self._inputs: TextInputs | None = None
-
-    def __call__(
-        self,
-        conditions: Sequence[TextCondition],
-        rows: Sequence[int],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> TextInputs:
-        """See `batch_conditions`."""
-        key = (*rows, device, dtype)
-        same = key == self._key and all(
-            a is b for a, b in zip(self._conditions, conditions, strict=True)
-        )
-        if self._inputs is not None and same:
-            return self._inputs
-        inputs = batch_conditions(conditions, rows, device, dtype)
-        parts = (inputs.embeddings, inputs.pooled, inputs.extra_channels)
-        trained = any(part is not None and part.requires_grad for part in parts)
-        self._conditions, self._key = tuple(conditions), key
-        self._inputs = None if trained else inputs
-        return inputs
-
-
 class Family(ABC):
     """One architecture: a subclass encodes prompts and calls the network.
 
     Class attributes:
-        title: its name in words.
         pipelines: names of the diffusers pipelines whose folders it reads.
-        denoisers: classes of the network.
-        autoencoders: classes of the autoencoder; none for a model of pixels.
-        text_encoders: classes of each text encoder.
-        classes: all of these by the part's name, with the tokenizers.
+        parts: names of its networks and tokenizers in such a pipeline.
         half: the 16-bit dtype that it was published in.
 
     Attributes:
@@ -162,16 +127,10 @@ class Family(ABC):
         guides_itself: whether guidance happens inside of `forward`.
         casts: whether `forward` moves and casts latents itself.
         rows: evaluations of the network for one row of a batch.
-        network: the denoiser.
         encoders: name -> text encoder; emptied when they are released.
         tokenizers: name -> tokenizer.
-        schedule: the forward process.
-        target: what the network outputs.
-        latent_channels: channels of a latent.
         cells: latents' sides must be whole multiples of this many cells.
         native_cells: side of the latents that the network was trained on.
-        guidance: how the network is guided.
-        default_scale: its usual guidance scale.
 
     Args:
         parts: name -> network, tokenizer or scheduler.
@@ -183,10 +142,7 @@ class Family(ABC):
 
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
-    denoisers: ClassVar[tuple[str, ...]] = ("UNet2DConditionModel",)
-    autoencoders: ClassVar[tuple[str, ...]] = ("AutoencoderKL", "AutoencoderTiny")
-    text_encoders: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    classes: ClassVar[dict[str, tuple[str, ...]]]
+    parts: ClassVar[tuple[str, ...]] = ("unet",)
     half: ClassVar[torch.dtype] = torch.bfloat16
     latent_channels: int
     cells: int
@@ -203,20 +159,10 @@ class Family(ABC):
         """Pictures of what lies where (edges, depth, ...): argument of its call -> picture."""
         return {}
 
-    def __init_subclass__(cls) -> None:
-        ends = ["", *(f"_{n}" for n in range(2, 9))]
-        encoders = list(zip(ends, cls.text_encoders, strict=False))
-        cls.classes = {
-            "unet": cls.denoisers,
-            **({"vae": cls.autoencoders} if cls.autoencoders else {}),
-            **{f"text_encoder{end}": names for end, names in encoders},
-            **{f"tokenizer{end}": ("CLIPTokenizer",) for end, _ in encoders},
-        }
-
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         del settings  # read by the families that have some
-        known = {name: parts[name] for name in self.classes if parts.get(name) is not None}
-        self.network: Any = known.get("unet")
+        known = {name: parts[name] for name in self.parts}
+        self.network: Any = known["unet"]
         self.encoders: dict[str, Any] = {n: p for n, p in known.items() if "text_encoder" in n}
         self.tokenizers: dict[str, Any] = {n: p for n, p in known.items() if "tokenizer" in n}
         self.check({n: p.config for n, p in known.items() if n not in self.tokenizers})
@@ -251,10 +197,23 @@ class Family(ABC):
         device: torch.device,
         dtype: torch.dtype,
     ) -> Any:
-        """Conditions, each for so many rows, as `forward` takes them."""
-        if "_inputs" not in vars(self):
-            self._inputs = ConditionCache()
-        return self._inputs(conditions, rows, device, dtype)
+        """Conditions, each for so many rows, as `forward` takes them.
+
+        The last ones are kept: a run has the same at every level, and batching them was a quarter
+        of the loop's own time on Stable Diffusion. Embeddings that require gradients are batched
+        anew, since a graph is walked back only once.
+        """
+        key = [*map(id, conditions), *rows, device, dtype]
+        known = vars(self).get("_batch")
+        if known is not None and known[0] == key:
+            return known[1]
+        inputs = batch_conditions(conditions, rows, device, dtype)
+        parts = (inputs.embeddings, inputs.pooled, inputs.extra_channels)
+        trained = any(part is not None and part.requires_grad for part in parts)
+        self._batch = (
+            None if trained else (key, inputs, tuple(conditions))
+        )  # held: an id is theirs alone
+        return inputs
 
     @property
     def inpaints(self) -> bool:
@@ -275,9 +234,37 @@ class Family(ABC):
                 f"pad the picture to multiples of {multiple} pixels"
             )
 
+    def guided(
+        self, name: str, condition: Any, null: Any, scale: Weight
+    ) -> list[tuple[Any, Weight]]:
+        """See `NetworkPrior.guided`; the name is that of the model."""
+        if self.guides_itself and (null.prompt or scale != 1):
+            raise ModelError(
+                f"{name} guides itself by its call: leave guidance_scale and the negative prompt "
+                "out of the task, or guidance_scale out of the call"
+            )
+        if self.guidance == "cfg" or null.prompt:
+            return [(null, lambda level: 1 - weigh(scale, level)), (condition, scale)]
+        if callable(scale):
+            raise ModelError(
+                f"{name} was distilled to one guidance scale for a whole run, so it cannot change "
+                "with the level: pass a number"
+            )
+        if self.guidance == "embedded":
+            return [(replace(condition, guidance_scale=scale), 1.0)]
+        if scale != 1 and self.guidance == "none":
+            raise ModelError(f"{name} reads no prompts: leave guidance_scale out")
+        if scale != 1:
+            raise ModelError(
+                f"{name} was distilled with guidance and without the null prompt, so "
+                f"guidance_scale {scale:g} means nothing to it: pass guidance_scale 1, or a "
+                "negative prompt to be guided away from"
+            )
+        return [(condition, 1.0)]
+
     @abstractmethod
-    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
-        """The output of the text encoders, and the tokens, which know what was truncated."""
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens | None]:
+        """The output of the text encoders, and the tokens, if any: they know what was truncated."""
 
     @abstractmethod
     def forward(self, z: Latent, level: Level, inputs: TextInputs) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Image
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 
 Features: TypeAlias = Callable[[Image], list[Tensor]]
 """Picture in [-1, 1] -> features, layer by layer."""

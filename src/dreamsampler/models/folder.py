@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.families import FAMILIES
 from dreamsampler.models.family import Family, check_start, target_of
-from dreamsampler.models.libraries import quiet
 from dreamsampler.models.weights import (
     STEMS,
     fingerprint,
@@ -102,7 +102,7 @@ def _pipelines() -> Any:
 
 def _check_native(folder: Path, kind: type[Family]) -> None:
     """Raise ModelError if the parts of a folder are not those of its family."""
-    for name in kind.classes:
+    for name in kind.parts:
         if name not in components(folder):
             raise ModelError(f"{folder} lacks its {name}: download or copy the model again")
     kind.check({n: read_json(folder / n / "config.json") for n in networks(folder)})
@@ -180,38 +180,11 @@ def folder_revision(folder: Path, variant: str | None = None) -> str:
     return fingerprint([f for part in networks(folder) for f in _files(folder, part, variant)])
 
 
-def load_folder(
-    folder: Path,
-    kind: type[Family],
-    dtype: torch.dtype,
-    variant: str | None = None,
-    text_only: bool = False,
-) -> dict[str, Any]:
-    """The parts of a checked folder by their names, or only its text encoders and tokenizers.
-
-    In float16, an autoencoder whose configuration says force_upcast stays in float32, because its
-    activations overflow.
-    """
-    with quiet():
-        parts = load_small(folder, kind)
-        for part in networks(folder):
-            if part in kind.classes and (is_text(part) or not text_only):
-                cls = class_of(folder, part, kind)
-                parts[part] = load_network(
-                    cls, folder / part, part_dtype(folder, part, dtype), variant
-                )
-    return parts
-
-
-def class_of(folder: Path, part: str, kind: type[Family] | None = None) -> Any:
-    """The class of a part of a checked folder; ModelError if its family has another one."""
+def class_of(folder: Path, part: str) -> Any:
+    """The class of a part of a checked folder; ModelError if its library has none."""
     library, name = components(folder)[part]
     if library == "diffusers":
         name = str(read_json(folder / part / "config.json").get("_class_name", name))
-    if kind is not None and name not in kind.classes[part]:
-        raise ModelError(
-            f"{folder / part} is a {name}, but must be {' or '.join(kind.classes[part])}"
-        )
     module: Any = (
         import_module(library) if library in _LIBRARIES else getattr(_pipelines(), library)
     )
@@ -222,26 +195,12 @@ def class_of(folder: Path, part: str, kind: type[Family] | None = None) -> Any:
     return getattr(module, name)
 
 
-def load_small(folder: Path, kind: type[Family]) -> dict[str, Any]:
-    """The tokenizers of a native family, and a scheduler whose table alone is read."""
-    try:
-        transformers, diffusers = import_module("transformers"), import_module("diffusers")
-        small: dict[str, Any] = {
-            name: getattr(transformers, classes[0]).from_pretrained(
-                folder / name, local_files_only=True
-            )
-            for name, classes in kind.classes.items()
-            if name.startswith("tokenizer")
-        }
-        config = read_json(folder / "scheduler/scheduler_config.json")
-        small["scheduler"] = diffusers.DDIMScheduler.from_config(config)
-    except Exception as error:
-        raise ModelError(f"tokenizer or scheduler in {folder}: {one_line(error)}") from None
-    return small
-
-
 def part_dtype(folder: Path, part: str, dtype: torch.dtype) -> torch.dtype:
-    """What a part computes in when the model is loaded in a dtype."""
+    """What a part computes in when the model is loaded in a dtype.
+
+    In float16 an autoencoder whose configuration says force_upcast, as its activations overflow,
+    stays in float32.
+    """
     if part != "vae" or dtype != torch.float16:
         return dtype
     upcast = read_json(folder / "vae/config.json").get("force_upcast", True)

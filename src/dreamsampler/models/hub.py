@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     CONFIGS,
     HALVES,
@@ -122,6 +123,14 @@ class Hub:
                 missing.append(error)
         gated = [error for error in missing if error.gated]
         raise ModelError(str([*gated, *missing][0]))  # a gated one is still available
+
+    def fetch_files(
+        self, repository: str, files: list[str], complete: Callable[[Path], bool]
+    ) -> Path:
+        """The snapshot of one repository, in any version, with the files that match."""
+        return self.any_version().fetch(
+            (repository,), complete, lambda name, hub: hub.download(name, files), files[:1]
+        )
 
     def command(self, repository: str) -> str:
         """The command line that brings a repository into the cache.
@@ -257,15 +266,8 @@ def fetch_network(model: str | Path, hub: Hub) -> Path:
             raise ModelError(f"there is no folder {model}: pass one, or a hub id org/name")
         start = f"{inside}/" if inside else ""
         files = [f"{start}config.json", *(f"{start}{stem}*.safetensors*" for stem in STEMS)]
-        folder = (
-            hub.any_version().fetch(
-                (f"{org}/{name}",),
-                lambda cached: bool(weight_files(cached / inside)),
-                lambda repository, at: at.download(repository, files),
-                files[:1],
-            )
-            / inside
-        )
+        whole = hub.fetch_files(f"{org}/{name}", files, lambda f: bool(weight_files(f / inside)))
+        folder = whole / inside
     if not weight_files(folder):
         what = "only pickles" if pickles(folder) else "no whole network in safetensors"
         raise ModelError(f"{model} holds {what}: pass a folder as save_pretrained writes it")

@@ -11,7 +11,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, final
 
 COMPILER = "torch._dynamo"
@@ -60,6 +60,8 @@ def fast_imports() -> Iterator[None]:
                 importlib.import_module("diffusers.models.modeling_utils")
                 importlib.import_module("diffusers.loaders.peft")
                 importlib.import_module("transformers.modeling_utils")
+                loading: Any = importlib.import_module("diffusers.pipelines.pipeline_loading_utils")
+                loading.is_peft_available = functools.partial(sys.modules.__contains__, "peft")
             gc.freeze()
         yield
     finally:
@@ -127,7 +129,12 @@ class _LoraLayer(metaclass=_LoraLayers):
 
 @final
 class _Compiler(ModuleType):
-    """torch._dynamo with three decorators; any other name loads the real package."""
+    """torch._dynamo with three decorators; any other name loads the real package.
+
+    Before that is loaded there are no compiled modules.
+    """
+
+    eval_frame = SimpleNamespace(OptimizedModule=())
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.models.adapter import Adapters
 from dreamsampler.models.alias import BUNDLED, PHOTO, commits, repositories
+from dreamsampler.models.codec import Codec
 from dreamsampler.models.describe import recorded
 from dreamsampler.models.device import choose_device, choose_dtype, has_bfloat16
 from dreamsampler.models.driven.arguments import read_call
 from dreamsampler.models.errors import ModelError
-from dreamsampler.models.family import Family, check_start
+from dreamsampler.models.family import check_start
 from dreamsampler.models.few_steps import Distillation, few_steps
 from dreamsampler.models.folder import (
     check_configs,
     check_weights,
     class_name,
+    components,
     folder_revision,
     is_complete,
     is_text,
-    load_folder,
     native_family,
     variant_of,
 )
-from dreamsampler.models.hub import Hub, download_pipeline
+from dreamsampler.models.hub import Hub, download_pipeline, fetch_network
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.memory_options import MemoryOptions, Offload
 from dreamsampler.models.network import NetworkPrior
+from dreamsampler.models.pipe import from_pipe, native
 from dreamsampler.models.pipeline import (
     add_image_prompt,
     check_control,
@@ -42,7 +45,6 @@ from dreamsampler.models.pipeline import (
     load_pipeline,
     pipeline_class,
 )
-from dreamsampler.models.preview import check_preview, load_preview
 from dreamsampler.models.prior import Prior
 from dreamsampler.models.single_file import detect_target, file_kind, find_config, load_file
 from dreamsampler.models.source import local_path, split_revision
@@ -126,12 +128,8 @@ def from_pretrained(
         textual_inversion: .safetensors files of learned words, each named by its file.
         distilled: "turbo", "lcm", "lightning" or "none" for a model whose name does not say which
             few levels it was distilled to (`few_steps`).
-        offload: see `MemoryOptions`, as are the following ones.
-        release_text_encoders: free them at the first call of the network.
-        tiling: side of the tiles, in pixels, in which pictures are encoded and decoded.
-        gradient_checkpointing: less memory for gradients, for a third more time.
-        channels_last: memory layout; None chooses.
-        compile: torch.compile the network at its first use.
+        offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile: see
+            `MemoryOptions`.
         preview: a folder or hub id of a tiny autoencoder (TAESD) for `prior.preview`.
         pipeline: a class of diffusers, such as "StableDiffusionXLPAGPipeline", in place of the one
             that the model names.
@@ -178,7 +176,7 @@ def from_pretrained(
         raise ModelError(f"config is for single files, but {name} is none: leave it out")
     else:
         source = _read_folder(path, options)
-    small = None if preview is None else load_preview(preview, hub, options.device)
+    small = None if preview is None else _load_preview(preview, hub, options.device)
     try:
         prior = _build(source, options)
     except torch.OutOfMemoryError:
@@ -186,8 +184,12 @@ def from_pretrained(
             f"{name} does not fit on {options.device}: pass dtype='bfloat16', "
             "offload='model' or device='cpu' (`dreamsampler plan` says what each would take)"
         ) from None
-    check_preview(small, prior.latent_channels)
-    prior.use(name, source.revision, small)
+    if small is not None and (own := small.vae.config.latent_channels) != prior.latent_channels:
+        raise ModelError(
+            f"the tiny autoencoder for previews has latents of {own} channels, but those of the "
+            f"model have {prior.latent_channels}: pass the TAESD of its family"
+        )
+    prior.name, prior.revision, prior.small = name, source.revision, small
     chosen = {"distilled": distilled, "tiling": tiling, "variant": variant, "pipeline": pipeline}
     if (words := read_words(source.folder)) and not adapters.lora:
         prior.words = words.union(*(split_words(path.stem) for path in adapters.words))
@@ -198,6 +200,19 @@ def from_pretrained(
         prior
     )
     return prior
+
+
+def _load_preview(model: str | Path, hub: Hub, device: torch.device) -> Codec:
+    """A TAESD: an autoencoder of a few MB that decodes another one's latents well enough to see."""
+    folder = fetch_network(model, hub)
+    try:
+        with quiet():
+            vae: Any = import_module("diffusers").AutoencoderTiny.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:
+        raise ModelError(f"{model} is no tiny autoencoder: {one_line(error)}") from None
+    return Codec(vae.eval().requires_grad_(False).to(device))
 
 
 class _Options(NamedTuple):
@@ -222,8 +237,9 @@ class _Options(NamedTuple):
         options = (self.pipeline, self.controlnet, self.ip_adapter, self.quantization_config)
         return not self.call and all(each is None for each in options)
 
-    def dtype_of(self, kind: type[Family] | None) -> torch.dtype:
-        """The dtype of the networks of a family."""
+    def dtype_in(self, folder: Path) -> torch.dtype:
+        """The dtype of the networks of a model's folder."""
+        kind = native_family(folder)
         half = torch.bfloat16 if kind is None else kind.half
         if self.name == PHOTO and self.dtype in (None, "auto") and self.device.type == "cpu":
             return torch.bfloat16 if has_bfloat16() else torch.float32
@@ -231,23 +247,12 @@ class _Options(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """Of a model: its native family, its version, and what loads its parts or its pipeline.
+    """A model's version, the folder with its configuration, and what loads its pipeline."""
 
-    Args:
-        kind: None for one that has no adapter.
-        revision: its version.
-        folder: with its configuration.
-        parts: loads parts of a native family: all, or with text_only the text encoders.
-        pipe: loads a diffusers pipeline: of a class or its own, with some parts already loaded.
-        unknown_target: nothing says whether the network predicts epsilon or v.
-    """
-
-    kind: type[Family] | None
     revision: str
     folder: Path
-    parts: Callable[..., dict[str, Any]]
-    pipe: Callable[..., Any]
-    unknown_target: bool = False
+    pipe: Callable[..., Any]  # (name=None, parts=None) -> of a class, with some parts loaded
+    unknown_target: bool = False  # nothing says whether the network predicts epsilon or v
 
 
 def _read_folder(path: Path | None, options: _Options) -> _Source:
@@ -263,18 +268,13 @@ def _read_folder(path: Path | None, options: _Options) -> _Source:
     if (variant := variant_of(folder, hub.variant)) != hub.variant:
         warnings.warn(f"{name} is available in {variant} only: it is used", stacklevel=3)
     check_weights(folder, variant)
-    kind, revision = native_family(folder), folder_revision(folder, variant)
+    revision = folder_revision(folder, variant)
     if path is not None:
         _check_revision(path, options.revision, revision)
-    dtype = options.dtype_of(kind)
-
-    def parts(text_only: bool = False) -> dict[str, Any]:
-        assert kind is not None
-        return load_folder(folder, kind, dtype, variant, text_only)
-
     quantized = {"quantization_config": options.quantization_config}
+    dtype = options.dtype_in(folder)
     pipe = partial(load_pipeline, folder, dtype=dtype, variant=variant, **quantized)
-    return _Source(kind, revision, folder, parts, pipe)
+    return _Source(revision, folder, pipe)
 
 
 def _read_file(path: Path, options: _Options, config: str | Path | None) -> _Source:
@@ -289,17 +289,9 @@ def _read_file(path: Path, options: _Options, config: str | Path | None) -> _Sou
     _check_revision(path, options.revision, revision)
     given = None if config is None else str(config)
     folder = find_config(path, what, given, options.hub.any_version())
-    kind = native_family(folder)
-    pipe = partial(load_file, path, folder, header, options.dtype_of(kind))
+    pipe = partial(load_file, path, folder, header, options.dtype_in(folder))
     unknown = config is None and folder != path.parent and what in ("v2", "xl_base")
-
-    def parts(text_only: bool = False) -> dict[str, Any]:
-        assert kind is not None
-        made = pipe().components
-        names = [name for name in made if name in (*kind.classes, "scheduler")]
-        return {n: made[n] for n in names if not text_only or ("unet" not in n and n != "vae")}
-
-    return _Source(kind, revision, folder, parts, pipe, unknown and "v_pred" not in header)
+    return _Source(revision, folder, pipe, unknown and "v_pred" not in header)
 
 
 def _check_revision(path: Path, required: str | None, revision: str) -> None:
@@ -310,73 +302,47 @@ def _check_revision(path: Path, required: str | None, revision: str) -> None:
         )
 
 
-def _native(source: _Source, options: _Options) -> tuple[Family, dict[str, Any], Any]:
-    """A family with an adapter, its parts, and what loads its text encoders again.
-
-    No pipeline is imported unless something is added to the model.
-    """
-    kind, adapters, memory = source.kind, options.adapters, options.memory
-    assert kind is not None
-    parts = source.parts()
-    if adapters:
-        adapters.apply(_around(kind, parts))
-
-    def encoders() -> dict[str, Any]:
-        again = source.parts(text_only=True)
-        if adapters:
-            adapters.apply(_around(kind, {**parts, **again}), text_only=True)
-        again = {name: part for name, part in again.items() if is_text(name)}
-        memory.apply(again, "unet", options.device)
-        return again
-
-    networks = {name: part for name, part in parts.items() if isinstance(part, torch.nn.Module)}
-    memory.apply(networks, "unet", options.device)
-    family = kind(parts, read_json(source.folder / "model_index.json"))
-    return family, parts, encoders
-
-
 def _pipe(source: _Source, options: _Options) -> Any:
-    """A diffusers pipeline with all that is asked for, frozen, and on its device."""
+    """A diffusers pipeline with all that is asked for, on the CPU."""
     name, parts, control = options.pipeline, {}, []
     if options.controlnet is not None:
-        control = load_control(options.controlnet, options.hub, options.dtype_of(source.kind))
+        control = load_control(options.controlnet, options.hub, options.dtype_in(source.folder))
         kind = type(control[0]).__name__
         name = control_class(name or class_name(source.folder), kind)
         kind = "adapter" if "AdapterPipeline" in name else "controlnet"
         parts[kind] = control[0] if len(control) == 1 else control
     read_call(pipeline_class(name or class_name(source.folder)), options.call)
+    if options.memory.release_text_encoders and "prompt_embeds" in options.call:
+        parts |= dict.fromkeys(filter(is_text, components(source.folder)))
     pipe = source.pipe(name=name, parts=parts)
     check_control(pipe, control)
     options.adapters.apply(pipe)
     if options.ip_adapter is not None:
         add_image_prompt(pipe, options.ip_adapter, options.hub)
-    options.memory.apply_to(pipe, options.device)
     return pipe
 
 
-def _around(kind: type[Family], parts: Mapping[str, Any]) -> Any:
-    """A diffusers pipeline around the parts of a native family."""
-    cls = pipeline_class(kind.pipelines[0])
-    needed = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    empty = {each.name: None for each in needed if each.default is each.empty}
-    with quiet():
-        return cls(**{**empty, **parts})
-
-
 def _build(source: _Source, options: _Options) -> NetworkPrior:
-    """The prior of a source: its parts loaded, changed, frozen, and on their device."""
-    memory = options.memory
-    if source.kind is None or not options.plain:
-        from dreamsampler.models.pipe import from_pipe
+    """The prior of a source: its networks loaded, changed, frozen, and on their device."""
+    pipe, memory, adapters = _pipe(source, options), options.memory, options.adapters
+    family = native(pipe) if options.plain else None
+    if family is None:
+        memory.apply_to(pipe, options.device)
+        return from_pipe(pipe, **options.call)
+    networks = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
+    memory.apply(networks, "unet", options.device)
+    kept = {n: p for n, p in networks.items() if not is_text(n)}
 
-        return from_pipe(_pipe(source, options), **options.call)
-    family, parts, encoders = _native(source, options)
-    prior = NetworkPrior(
-        family,
-        family.codec(parts, memory.tiling),
-        owned=True,
-        reload=encoders if memory.release_text_encoders else None,
-    )
+    def encoders() -> dict[str, Any]:
+        again = source.pipe(parts=kept)
+        adapters.apply(again, text_only=True)
+        made = {n: p for n, p in again.components.items() if is_text(n)}
+        memory.apply(made, "unet", options.device)
+        return made
+
+    reload = encoders if memory.release_text_encoders else None
+    codec = family.codec(pipe.components, memory.tiling)
+    prior = NetworkPrior(family, codec, owned=True, reload=reload)
     if source.unknown_target:
         prior.target = "v"  # which is defined at noise alone, too
         prior.target = detect_target(prior)

@@ -12,7 +12,8 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.libraries import quiet
 
 _KINDS = {"lokr_": "LoKr", "hada_": "LoHa", "oft_": "OFT", "dora_scale": "DoRA"}
@@ -110,13 +111,7 @@ def _load(pipe: Any, path: Path, name: str, text_only: bool) -> None:
 
 
 def _readable(pipe: Any, file: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names by which diffusers finds most of a file's tensors in a pipeline -> the file's names.
-
-    It reads the names of many programs, but not every wrapper around them.
-
-    Raises:
-        ValueError: it finds none.
-    """
+    """Names by which diffusers finds most of a file's tensors in a pipeline -> the file's names."""
     options = {"unet_config": pipe.unet.config} if "XL" in type(pipe).__name__ else {}
     best: tuple[int, dict[str, str]] = (0, {})
     problem: Exception = ValueError("it changes nothing of this model")

@@ -24,7 +24,8 @@ class MemoryOptions:
             runs; "sequential" does so with every layer, slower and smaller still. None keeps all
             on the device.
         release_text_encoders: free the text encoders at the first call of the network; a prompt
-            that was not encoded by then loads them from the disk again.
+            that was not encoded by then loads them from the disk again. A driven pipeline is loaded
+            without them if its call has prompt_embeds.
         tiling: side of the tiles, in pixels, in which pictures are encoded and decoded.
         gradient_checkpointing: compute activations again in the backward pass instead of keeping
             them.
@@ -83,12 +84,13 @@ class MemoryOptions:
 
     def apply_to(self, pipe: Any, device: torch.device) -> None:
         """The same for a diffusers pipeline, offloaded and tiled by its own means."""
-        if self.release_text_encoders:
+        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
+        if self.release_text_encoders and any(name.startswith("text_encoder") for name in parts):
             raise ModelError(
                 f"{type(pipe).__name__} encodes prompts itself, so its text encoders cannot be "
-                "released: pass offload='model'"
+                "released: pass offload='model', or prompts that are encoded already as "
+                "prompt_embeds"
             )
-        parts = {n: p for n, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
         denoiser = next(n for n in ("unet", "transformer", *parts) if n in parts)
         replace(self, offload=None).apply(parts, denoiser, None if self.offload else device)
         if self.offload == "model":

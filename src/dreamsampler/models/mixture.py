@@ -27,7 +27,6 @@ class GaussianMixture:
     Args:
         means: (k, *chw), one mean a component.
         std: standard deviation of every component.
-        schedule: the forward process.
         weights: (k,) mixture weights; equal if left out.
 
     Example:

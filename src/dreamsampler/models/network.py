@@ -27,7 +27,6 @@ from dreamsampler.models.device import choose_device, choose_dtype, device_of, m
 from dreamsampler.models.errors import ModelError, PromptTruncated
 from dreamsampler.models.family import Family, TextCondition
 from dreamsampler.models.finite import FiniteCheck
-from dreamsampler.models.guided import guided_conditions
 from dreamsampler.models.libraries import quiet
 from dreamsampler.models.words import warn_unknown
 
@@ -50,19 +49,18 @@ class NetworkPrior:
 
     Args:
         family: encodes prompts and calls the network.
-        codec: the autoencoder.
         name: of the model; goes into recipes.
         revision: its version; goes into recipes.
         owned: nobody else changes the networks, and their weights require no gradients; so the
             embeddings of the last prompts are kept, and no weight is checked in a step.
         reload: loads released text encoders again; None keeps them forever.
-        preview: a small autoencoder for previews, of the same latents.
 
     Attributes:
         evaluations: images times conditions that went through the network so far; a task takes
             the difference of two readings.
         grid: n, if a distilled network was trained at the times i/n only (`few_steps`).
         added: the LoRAs and learned words in it, for recipes.
+        small: a small autoencoder of the same latents, for previews; None for its own.
         words: that it was trained on, if they are known; others are named in a warning.
 
     Example:
@@ -83,7 +81,6 @@ class NetworkPrior:
         revision: str = "",
         owned: bool = False,
         reload: Callable[[], dict[str, Any]] | None = None,
-        preview: Codec | None = None,
     ) -> None:
         self.family, self.codec, self.evaluations = family, codec, 0
         self.name, self.revision = name, revision
@@ -91,13 +88,10 @@ class NetworkPrior:
         self.grid: int | None = None
         self.added: dict[str, Any] = {}
         self.words: frozenset[str] = frozenset()
-        self._owned, self._reload, self._preview = owned, reload, preview
+        self.small: Codec | None = None
+        self._owned, self._reload = owned, reload
         self._conditions: dict[str, TextCondition] = {}
         self._finite, self._placements = FiniteCheck(), dict[int, tuple[_Placement, _Placement]]()
-
-    def use(self, name: str, revision: str, preview: Codec | None) -> None:
-        """Set what only the caller knows: the model's name and version, and an autoencoder."""
-        self.name, self.revision, self._preview = name, revision, preview
 
     def __repr__(self) -> str:
         dtype, kind = str(self.dtype).removeprefix("torch."), type(self.family).__name__
@@ -179,7 +173,7 @@ class NetworkPrior:
         if self.dtype == torch.float16:
             kind = choose_dtype(kind, target)  # float16 does not go to a CPU
         parts: list[Any] = [self.network, self.vae, *self.family.encoders.values()]
-        parts += [] if self._preview is None else [self._preview.vae]
+        parts += [] if self.small is None else [self.small.vae]
         if any(hasattr(module, "_hf_hook") for part in parts for module in part.modules()):
             raise ModelError("offloading moves these networks to their device: leave them there")
         with quiet():
@@ -191,7 +185,6 @@ class NetworkPrior:
         """A prompt, encoded; None and "" are the null prompt.
 
         Args:
-            prompt: the words.
             call: further arguments of the pipeline's call under this prompt (`from_pipe`).
 
         Warns:
@@ -209,17 +202,18 @@ class NetworkPrior:
         if not self.family.encoders and self._reload is not None:
             self.family.encoders.update(self._reload())
         encoded, tokens = self.family.encode_prompt(words, **call)
-        if tokens.truncated:
+        truncated = "" if tokens is None else tokens.truncated
+        if tokens is not None and truncated:
             warnings.warn(
                 f"the prompt is longer than the {tokens.limit} tokens that this model reads, so "
-                f"its end is ignored: {tokens.truncated!r}",
+                f"its end is ignored: {truncated!r}",
                 PromptTruncated,
                 stacklevel=2,
             )
         made = encoded.to(self.device, self.dtype)
         if self.family.guidance == "embedded":
             made = replace(made, guidance_scale=self.family.default_scale)
-        if self._owned and not tokens.truncated and not call:  # a cut prompt warns every time
+        if self._owned and not truncated and not call:  # a cut prompt warns every time
             self._conditions[words] = made
             if len(self._conditions) > _CACHED_PROMPTS:
                 del self._conditions[next(iter(self._conditions))]
@@ -248,7 +242,7 @@ class NetworkPrior:
             ModelError: w other than 1 without a negative prompt, of a network with distilled
                 guidance; a scale that changes with the level, of one with an embedded scale.
         """
-        return guided_conditions(self.family, self.name, condition, null, scale)
+        return self.family.guided(self.name or "this model", condition, null, scale)
 
     def usual_scale(self, scale: float) -> float:
         """The guidance scale by default: the model's, if it has its own, else this."""
@@ -343,10 +337,10 @@ class NetworkPrior:
 
     def preview(self, z: Latent) -> Image:
         """A clean latent as a picture, by the small autoencoder if there is one."""
-        if self._preview is None:
+        if self.small is None:
             return self.decode(z)
         with torch.no_grad():
-            return self._preview.decode(_at_least_float32(z))
+            return self.small.decode(_at_least_float32(z))
 
     def _code(self, run: Callable[[Tensor], Tensor], given: Tensor, name: str) -> Tensor:
         given = _at_least_float32(given)

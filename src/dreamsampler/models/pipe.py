@@ -27,7 +27,6 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
     to the prior. Stable Diffusion 1.x, 2.x and XL without further arguments are asked directly.
 
     Args:
-        pipeline: a pipeline of diffusers.
         call: arguments of its call that hold for every prompt: control_image, ip_adapter_image,
             image as a reference, prompt_embeds, ... A path stands for the picture, or for the
             tensor of a .safetensors file. With guidance_scale among them the pipeline
@@ -43,10 +42,10 @@ def from_pipe(pipeline: Any, **call: Any) -> NetworkPrior:
         >>> prior = from_pipe(control_net_pipeline, image="edges.png")         # doctest: +SKIP
     """
     name = str(getattr(pipeline, "name_or_path", None) or type(pipeline).__name__)
-    native = None if call else _native(pipeline)
+    own = None if call else native(pipeline)
     values, recorded = read_call(type(pipeline), call)
-    family: Any = DrivenFamily(pipeline, values) if native is None else native
-    codec: Any = DrivenCodec(family) if native is None else native.codec(pipeline.components, None)
+    family: Any = DrivenFamily(pipeline, values) if own is None else own
+    codec: Any = DrivenCodec(family) if own is None else own.codec(pipeline.components, None)
     prior = NetworkPrior(family, codec, name=name, revision=memory_revision(family.network))
     check_start(prior.schedule(1.0).alpha, prior.target)
     prior.added = {"call": recorded} if recorded else {}
@@ -68,7 +67,7 @@ def with_call(prior: NetworkPrior, call: Mapping[str, Any]) -> NetworkPrior | No
     if not isinstance(family, DrivenFamily):
         return None
     made = from_pipe(family.pipeline.pipe, **call)
-    made.use(prior.name, prior.revision, None)
+    made.name, made.revision = prior.name, prior.revision
     made.grid = prior.grid
     made.added |= {name: value for name, value in prior.added.items() if name != "call"}
     return made
@@ -106,13 +105,13 @@ def with_more(prior: NetworkPrior, entries: Mapping[str, str]) -> NetworkPrior:
     return made
 
 
-def _native(pipeline: Any) -> Family | None:
+def native(pipeline: Any) -> Family | None:
     """The adapter of a pipeline's class, if it has one that fits its parts."""
     name = type(pipeline).__name__
     kind = next((kind for kind in FAMILIES if name in kind.pipelines), None)
     if kind is None:
         return None
-    parts = {n: getattr(pipeline, n, None) for n in (*kind.classes, "scheduler")}
+    parts = {n: getattr(pipeline, n, None) for n in (*kind.parts, "scheduler")}
     missing = [n for n, part in parts.items() if part is None]
     if missing:
         raise ModelError(f"{name} has no {missing[0]}: load the pipeline with it")

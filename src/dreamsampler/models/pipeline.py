@@ -12,7 +12,8 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     class_name,
     class_of,
@@ -67,10 +68,7 @@ def load_pipeline(
     """A pipeline from a checked model folder, on the CPU, without its safety checker.
 
     Args:
-        folder: of the model.
         name: a class of diffusers; None for the folder's own.
-        dtype: what the networks compute in.
-        variant: of the weight files.
         quantization_config: diffusers' PipelineQuantizationConfig, or a mapping of its arguments.
         parts: components that are already loaded.
 
@@ -88,24 +86,23 @@ def load_pipeline(
             raise ModelError(
                 f"{cls.__name__} needs a {part}, which {folder} lacks: {_advice(part)}"
             )
-    for part in networks(folder):
-        allowed = accepted(cls, part) if part in stored and part not in given else ()
-        if allowed and not issubclass(kind := class_of(folder, part), allowed):
+    heavy = {n: class_of(folder, n) for n in networks(folder) if n in stored and n not in given}
+    for part, kind in heavy.items():
+        allowed = accepted(cls, part)
+        if allowed and not issubclass(kind, allowed) and kind.__name__ != "AutoencoderTiny":
             raise ModelError(
                 f"{cls.__name__} takes {_names(allowed)} as {part}, but {folder} has "
                 f"{kind.__name__}: pass a pipeline of this model's family"
             )
     options: dict[str, Any] = {}
-    if quantization_config is not None:
-        dtypes = {part: part_dtype(folder, part, dtype) for part in stored}
-        options = {"torch_dtype": {"default": dtype, **dtypes}, "variant": variant}
-        options["quantization_config"] = quantization(quantization_config)
+    dtypes = {part: part_dtype(folder, part, dtype) for part in stored}
     with quiet():
-        for part in networks(folder) if quantization_config is None else ():
-            if part in stored and part not in given:
-                kind = class_of(folder, part)
-                precision = part_dtype(folder, part, dtype)
-                given[part] = load_network(kind, folder / part, precision, variant)
+        if quantization_config is not None:
+            options = {"torch_dtype": {"default": dtype, **dtypes}, "variant": variant}
+            options["quantization_config"] = quantization(quantization_config)
+        else:
+            for part, kind in heavy.items():
+                given[part] = load_network(kind, folder / part, dtypes[part], variant)
         if "safety_checker" in takes:
             given |= {"safety_checker": None, "feature_extractor": None}
         if "requires_safety_checker" in takes:
@@ -233,16 +230,8 @@ def find_image_prompt(model: str | Path, hub: Hub) -> Path:
     if not path.is_file() and str(model).count("/") > 1 and not path.is_absolute():
         org, name, *inside = str(model).split("/")
         files = ["/".join(inside), "*image_encoder/*.json", "*image_encoder/model.safetensors"]
-        path = (
-            hub.any_version()
-            .fetch(
-                (f"{org}/{name}",),
-                lambda cached: (cached / files[0]).is_file(),
-                lambda repository, at: at.download(repository, files),
-                files[:1],
-            )
-            .joinpath(*inside)
-        )
+        whole = hub.fetch_files(f"{org}/{name}", files, lambda f: (f / files[0]).is_file())
+        path = whole.joinpath(*inside)
     check_file(path)
     return path
 
@@ -251,10 +240,8 @@ def add_image_prompt(pipe: Any, model: str | Path, hub: Hub) -> None:
     """Load an IP-Adapter, with its image encoder if there is one beside it, into a pipeline.
 
     Args:
-        pipe: of diffusers.
         model: a .safetensors file, local, or on the hub as org/name/folder/file.safetensors. Its
             image encoder lies in a folder image_encoder beside the file or its folder.
-        hub: options.
 
     Raises:
         ModelError: it is not available, a pickle, or of another model.

@@ -61,8 +61,6 @@ class Prior(Protocol):
 
         Args:
             z: one latent batch for all conditions, or one batch per condition.
-            level: of all of them.
-            conditions: each serves its whole batch.
         """
         ...
 
@@ -85,8 +83,6 @@ class Guiding(Protocol):
         """The conditions of guidance by a scale, with weights that add up to 1.
 
         Args:
-            condition: of the prompt.
-            null: of the negative or null prompt.
             scale: 1 is the prompt alone.
         """
         ...
@@ -100,7 +96,6 @@ def scale_for(prior: Prior, scale: float | None, default: float | None) -> float
     """The guidance scale of a run.
 
     Args:
-        prior: the model.
         scale: the user's; None for the default.
         default: the task's, for models without guidance of their own.
     """
@@ -123,7 +118,6 @@ class Inpainting(Prior, Protocol):
         """A condition of an inpainting network (9 channels) with the known part of a picture.
 
         Args:
-            condition: of the prompt.
             x: the picture, (b, 3, h, w) in [-1, 1].
             mask: (b, 1, h, w) in [0, 1]; white is to be painted.
         """

@@ -100,7 +100,6 @@ def word_tokens(
 
     Args:
         prior: a `NetworkPrior` with a CLIP text encoder.
-        prompts: one per picture.
         words: only these of every prompt, without regard to case; all of them if left out.
 
     Raises:
@@ -139,7 +138,6 @@ def token_weights(
 
     Args:
         prior: a `NetworkPrior` with a CLIP text encoder.
-        prompts: one per picture.
         weights: word -> weight, for every prompt; published -2 to 2.
 
     Raises:

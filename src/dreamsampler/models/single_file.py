@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Target
 from dreamsampler.models.alias import ALIASES, commits, repositories
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.folder import (
     check_configs,
     class_name,
@@ -78,10 +79,8 @@ def find_config(path: Path, kind: str, config: str | None, hub: Hub) -> Path:
     In this order: the given one, the folder that the file lies in, the hub's cache, the network.
 
     Args:
-        path: of the file.
         kind: what diffusers takes it for; decides where there is no config.
         config: a folder, an alias or a hub id; None for what diffusers takes.
-        hub: where to look.
 
     Raises:
         ModelError: there is none; the message says how to get one.
@@ -119,10 +118,7 @@ def load_file(
     """A pipeline from a checkpoint file; what the file lacks comes from its configuration's folder.
 
     Args:
-        path: of the file.
-        folder: with its configurations.
         header: of a safetensors file; empty for a GGUF file, which holds the denoiser only.
-        dtype: what the networks compute in.
         name: a class of diffusers; None for the folder's own.
         parts: components that are already loaded.
 

@@ -28,13 +28,8 @@ def config_folder(
 ) -> Path:
     """The folder with a model's configuration and tokenizers; no weights are downloaded.
 
-    Args:
-        model: see `from_pretrained`; a single file has no configuration of its own.
-        revision: see `from_pretrained`.
-        local_files_only: see `from_pretrained`.
-
     Raises:
-        ModelError: it is not available.
+        ModelError: it is not available, or a single file, which has no configuration of its own.
     """
     name, revision = split_revision(str(model), revision)
     path = local_path(name)

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.files import one_line
+from dreamsampler.models.errors import ModelError
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """Suffixes of pickles, which run code when they are opened."""
@@ -125,13 +126,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def fingerprint(paths: list[Path], pieces: int = 32, length: int = 1 << 14) -> str:
+def fingerprint(paths: list[Path]) -> str:
     """A short name for the version of some weights: 16 hexadecimal digits.
 
     The SHA-256 of each file's size, start, and evenly spread pieces; half a megabyte is read,
     however large the file.
     """
-    digest = hashlib.sha256()
+    digest, pieces, length = hashlib.sha256(), 32, 1 << 14
     for path in sorted(paths):
         size = path.stat().st_size
         digest.update(size.to_bytes(8, "little"))

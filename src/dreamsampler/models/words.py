@@ -80,13 +80,7 @@ def _meant(word: str, known: str) -> bool:
 
 
 def warn_unknown(name: str, prompt: str, words: Iterable[str]) -> None:
-    """Warn of the words of a prompt that a model was not trained on, each with the nearest.
-
-    Args:
-        name: of the model.
-        prompt: what was asked for.
-        words: that it knows.
-    """
+    """Warn of the words of a prompt that a model of this name was not trained on."""
     if not (found := unknown_words(prompt, words)):
         return
     named = [f"{word!r}" + (f" (nearest: {near})" if near else "") for word, near in found.items()]

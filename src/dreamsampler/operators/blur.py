@@ -73,11 +73,6 @@ class GaussianBlur:
                 "leave out a blur of width 0"
             )
 
-    @classmethod
-    def example(cls) -> GaussianBlur:
-        """A small instance, for tests and documentation."""
-        return cls(0.8)
-
     @cached_property
     def kernel(self) -> Float[Tensor, " k"]:
         """The taps along one axis, float64, of odd length and sum 1."""
@@ -114,7 +109,6 @@ class _Convolution(abc.ABC):
     boundary: Boundary
 
     def A(self, x: Batch) -> Batch:
-        """Blur every channel."""
         return convolve(x, self.kernel, self.boundary)
 
     def A_adjoint(self, y: Batch) -> Batch:
@@ -160,11 +154,6 @@ class KernelBlur(_Convolution):
     def __post_init__(self) -> None:
         check_boundary(self.boundary)
         object.__setattr__(self, "kernel", check_kernel(self.kernel))
-
-    @classmethod
-    def example(cls) -> KernelBlur:
-        """A small lopsided instance, for tests and documentation."""
-        return cls(torch.tensor([[1.0, 3.0], [0.0, 2.0], [-1.0, 4.0]]))
 
     @classmethod
     def read(cls, path: str | Path, boundary: Boundary = "reflect") -> KernelBlur:
@@ -230,11 +219,6 @@ class MotionBlur(_Convolution):
         rows, columns = (_hats(s * end) for end in ends)
         drawn = rows.T @ columns
         object.__setattr__(self, "kernel", drawn / drawn.sum())
-
-    @classmethod
-    def example(cls) -> MotionBlur:
-        """A small oblique instance, for tests and documentation."""
-        return cls(3.0, 30.0)
 
 
 def circular_prox(kernel: Tensor, z: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:

@@ -32,11 +32,6 @@ class Grey:
     Source: Recommendation ITU-R BT.601.
     """
 
-    @classmethod
-    def example(cls) -> Grey:
-        """The only instance."""
-        return cls()
-
     def A(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """The weighted sum of the channels."""
         return (_luma(x) * x).sum(1, keepdim=True)
@@ -101,11 +96,6 @@ class ColorMatrix:
         if tuple(self.matrix.shape) != (3, 3) or not bool(self.matrix.isfinite().all()):
             came = tuple(self.matrix.shape)
             raise ValueError(f"the color matrix is {came}, but must be 3 x 3 finite numbers")
-
-    @classmethod
-    def example(cls) -> ColorMatrix:
-        """A cast of color, for tests and documentation."""
-        return cls(torch.tensor([[0.9, 0.2, 0.0], [0.1, 0.7, 0.1], [0.0, 0.0, 0.5]]))
 
     def A(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Mix the channels."""

@@ -9,8 +9,6 @@ from typing import final
 
 from torch import Tensor
 
-from dreamsampler.operators.blur import GaussianBlur
-from dreamsampler.operators.jpeg import Jpeg
 from dreamsampler.operators.operator import (
     LinearOperator,
     Operator,
@@ -19,7 +17,6 @@ from dreamsampler.operators.operator import (
     measured,
     prox_l2,
 )
-from dreamsampler.operators.resample import Downsample
 
 
 class _Row(abc.ABC):
@@ -28,7 +25,6 @@ class _Row(abc.ABC):
     parts: tuple[Operator, ...]
 
     def A(self, x: Tensor) -> Tensor:
-        """One after another."""
         return reduce(lambda y, op: op.A(y), self.parts, x)
 
     def input_size(self, y_size: tuple[int, int]) -> tuple[int, int]:
@@ -47,11 +43,6 @@ class Composition(_Row):
 
     parts: tuple[Operator, ...]
 
-    @classmethod
-    def example(cls) -> Composition:
-        """Downsampled and stored as JPEG, for tests and documentation."""
-        return cls((Downsample(2), Jpeg(75)))
-
 
 @final
 @dataclass(frozen=True)
@@ -65,17 +56,13 @@ class LinearComposition(_Row):
 
     Example:
         >>> import torch
+        >>> from dreamsampler.operators import Downsample, GaussianBlur
         >>> blurred = LinearComposition((GaussianBlur(2.0), Downsample(4)))
         >>> tuple(blurred.A(torch.ones(1, 3, 9, 16)).shape)
         (1, 3, 3, 4)
     """
 
     parts: tuple[LinearOperator, ...]
-
-    @classmethod
-    def example(cls) -> LinearComposition:
-        """Blurred, then downsampled; for tests and documentation."""
-        return cls((GaussianBlur(0.8), Downsample(2)))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         """The transposes, in reverse."""
@@ -95,6 +82,7 @@ def compose(*ops: Operator) -> Operator:
     is the identity (`LinearComposition(())`).
 
     Example:
+        >>> from dreamsampler.operators import Downsample, GaussianBlur
         >>> compose(GaussianBlur(2.0), compose(Downsample(2), Downsample(2)))  # doctest: +ELLIPSIS
         LinearComposition(parts=(GaussianBlur(sigma=2.0...), Downsample(...), Downsample(...)))
     """

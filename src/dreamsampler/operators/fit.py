@@ -43,7 +43,6 @@ def fit_parameters(
 
     Args:
         description: operators with 1 to 3 unknowns (`?`).
-        y: the measurement.
         x: the estimated picture, of the size `description.input_size`.
         near: values to start from, in the order of `description.unknown`; searched a third
             of the way around them.

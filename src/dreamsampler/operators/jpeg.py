@@ -80,11 +80,6 @@ class Jpeg:
             known = " or ".join(get_args(Subsampling))
             raise ValueError(f"there is no chroma subsampling {self.subsampling!r}: choose {known}")
 
-    @classmethod
-    def example(cls) -> Jpeg:
-        """A poor one, for tests and documentation."""
-        return cls(40)
-
     @property
     def tables(self) -> tuple[Float[Tensor, "8 8"], Float[Tensor, "8 8"]]:
         """Quantization steps of luma and chroma, float64."""

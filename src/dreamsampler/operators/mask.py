@@ -27,13 +27,7 @@ def _read(given: Values, size: Size | None, device: str) -> Mask:
     return Mask(mask)
 
 
-@named(
-    "mask",
-    "lost pixels",
-    {"path": Parameter(str)},
-    build=_read,
-    values=lambda op: None,
-)
+@named("mask", "lost pixels", {"path": Parameter(str)}, build=_read, values=lambda op: None)
 @final
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -62,11 +56,6 @@ class Mask:
             raise ValueError(f"the mask is {shape}, but must be (1 or b, 1 or 3, h, w)")
         if not bool(((self.mask >= 0) & (self.mask <= 1)).all()):
             raise ValueError("the mask holds numbers outside of 0 (not measured) to 1 (measured)")
-
-    @classmethod
-    def example(cls) -> Mask:
-        """One measured column and one lost one, in pictures one column wide or two."""
-        return cls(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
 
     def A(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply by the mask."""

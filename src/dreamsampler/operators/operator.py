@@ -90,7 +90,6 @@ def prox_l2(
     parameters either way (once; the second solution is implicit in the first).
 
     Args:
-        op: a linear operator.
         z: where to stay near.
         y: the measurement, the shape of `op.A(z)`.
         gamma: trust in the measurement, >= 0 and finite; 0 returns z. With noise of variance

@@ -73,11 +73,6 @@ class Downsample:
                 "from 1 to 64"
             )
 
-    @classmethod
-    def example(cls) -> Downsample:
-        """A small instance, for tests and documentation."""
-        return cls(2)
-
     def A(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c hy wy"]:
         """Fewer pixels.
 

@@ -11,9 +11,7 @@ from dreamsampler.regularizers.regularizer import Regularizer
 
 
 def decoded(
-    regularizer: Regularizer,
-    encode: Callable[[Image], Latent],
-    decode: Callable[[Latent], Image],
+    regularizer: Regularizer, encode: Callable[[Image], Latent], decode: Callable[[Latent], Image]
 ) -> Regularizer:
     """A map of pictures as a map of latents.
 

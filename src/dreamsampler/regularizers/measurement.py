@@ -152,7 +152,6 @@ class Measurement:
 
         Args:
             x: pictures (b, 3, h, w).
-            steps: how many.
         """
         for _ in range(steps):
             check_canceled()
@@ -266,7 +265,6 @@ def descend_residual(data: Measurement, step: Weight, *, steps: int = 3) -> Regu
     Args:
         data: y, A, and D; A need not be linear.
         step: rho.
-        steps: how many.
 
     Source: Kim, Kim & Ye, "FlowDPS" (arXiv:2503.08136), the likelihood step.
     """

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dreamsampler.maths import Image, Latent, Step, Weight, weigh
-from dreamsampler.regularizers.regularizer import Regularizer
+from dreamsampler.maths import Image, Latent, Weight
+from dreamsampler.regularizers.regularizer import Regularizer, towards
 
 
 def palette(colors: Float[Tensor, "k c"], weight: Weight = 4.0) -> Regularizer:
@@ -22,7 +22,7 @@ def palette(colors: Float[Tensor, "k c"], weight: Weight = 4.0) -> Regularizer:
         weight: w >= 0; 0 is the identity, infinity leaves nothing but these colors.
 
     Example:
-        >>> from dreamsampler.maths import Cosine, Estimate
+        >>> from dreamsampler.maths import Cosine, Estimate, Step
         >>> red = torch.tensor([[1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
         >>> x = torch.tensor([0.8, -0.8, -1.0]).view(1, 3, 1, 1)
         >>> step = Step(0, Cosine()(0.5), x, x, x, Estimate(x, x), x)
@@ -36,22 +36,18 @@ def palette(colors: Float[Tensor, "k c"], weight: Weight = 4.0) -> Regularizer:
     methods in signal processing" (2011), table 10.1; here to a finite set of colors.
     """
 
-    def apply(z0: Latent, step: Step) -> Latent:
+    def nearest(z0: Latent) -> Latent:
         if colors.shape[1] != z0.shape[1]:
             raise ValueError(
                 f"the palette has colors of {colors.shape[1]} numbers, but the picture "
                 f"{z0.shape[1]} channels: regularize pictures, not latents (`decoded`)"
             )
-        w = weigh(weight, step.level)
-        if w == 0:
-            return z0
         rows = z0.movedim(1, -1).flatten(1, -2)
         own = colors.to(z0)
         near = torch.cdist(rows, own.expand(len(rows), -1, -1)).argmin(-1)
-        nearest = own[near].view(z0.movedim(1, -1).shape).movedim(-1, 1)
-        return nearest.clone() if w == float("inf") else torch.lerp(z0, nearest, w / (1 + w))
+        return own[near].view(z0.movedim(1, -1).shape).movedim(-1, 1)
 
-    return apply
+    return towards(nearest, weight)
 
 
 def reference_palette(reference: Image, colors: int = 8, weight: Weight = 4.0) -> Regularizer:

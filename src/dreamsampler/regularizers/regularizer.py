@@ -39,7 +39,6 @@ def masked(regularizer: Regularizer, mask: Tensor) -> Regularizer:
     """A map that acts where the mask is white: m R(z0) + (1 - m) z0.
 
     Args:
-        regularizer: the map.
         mask: (b, 1, h, w) at latent size, in [0, 1]; 1 applies the map fully.
 
     Raises:
@@ -70,8 +69,6 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
 
     Args:
         energy: latent -> scalar; sum over the batch, so that rows stay independent.
-        step: step size.
-        steps: how many steps.
     """
 
     def apply(z0: Latent, current: Step) -> Latent:
@@ -84,6 +81,23 @@ def descend(energy: Callable[[Latent], Tensor], step: Weight, *, steps: int = 1)
                 (gradient,) = torch.autograd.grad(energy(point), point)
             z0 = z0 - size * gradient
         return z0
+
+    return apply
+
+
+def towards(target: Callable[[Latent], Latent], weight: Weight) -> Regularizer:
+    """Part of the way to a target: the prox of w/2 |z - target|^2, z0 + w / (1 + w) (target - z0).
+
+    Args:
+        target: of z0; not asked for where the weight is 0.
+        weight: w >= 0; 0 is the identity, infinity the target.
+    """
+
+    def apply(z0: Latent, step: Step) -> Latent:
+        w = weigh(weight, step.level)
+        if w == 0:
+            return z0
+        return torch.lerp(z0, target(z0), 1.0 if w == float("inf") else w / (1 + w))
 
     return apply
 
@@ -103,12 +117,7 @@ def anchored(anchor: Latent, weight: Weight) -> Regularizer:
         anchor: clean latent to stay near.
         weight: w >= 0; 0 is the identity, infinity the anchor.
     """
-
-    def apply(z0: Latent, step: Step) -> Latent:
-        w = weigh(weight, step.level)
-        return torch.lerp(z0, anchor, w / (1 + w))
-
-    return apply
+    return towards(lambda z0: anchor.expand_as(z0), weight)
 
 
 def inside(mask: Tensor, anchor: Latent) -> Regularizer:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-import torch
-
-from dreamsampler.maths import Latent, Step, Weight, weigh
-from dreamsampler.regularizers.regularizer import Regularizer
+from dreamsampler.maths import Weight
+from dreamsampler.regularizers.regularizer import Regularizer, towards
 
 Axis: TypeAlias = Literal["vertical", "horizontal"]
 
@@ -31,12 +29,4 @@ def symmetry(weight: Weight = float("inf"), *, axis: Axis = "vertical") -> Regul
     if axis not in ("vertical", "horizontal"):
         raise ValueError(f"axis is {axis!r}, but must be vertical or horizontal")
     dim = -1 if axis == "vertical" else -2
-
-    def apply(z0: Latent, step: Step) -> Latent:
-        w = weigh(weight, step.level)
-        if w == 0:
-            return z0
-        even = (z0 + z0.flip(dim)) / 2
-        return even if w == float("inf") else torch.lerp(z0, even, w / (1 + w))
-
-    return apply
+    return towards(lambda z0: (z0 + z0.flip(dim)) / 2, weight)

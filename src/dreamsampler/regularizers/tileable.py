@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from dreamsampler.maths import Latent, Step, Weight, weigh
-from dreamsampler.regularizers.regularizer import Regularizer
+from dreamsampler.maths import Latent, Weight
+from dreamsampler.regularizers.regularizer import Regularizer, towards
 
 
 def tileable(weight: Weight = float("inf")) -> Regularizer:
@@ -26,15 +26,7 @@ def tileable(weight: Weight = float("inf")) -> Regularizer:
     Source: Moisan, "Periodic plus smooth image decomposition", J. Math. Imaging and Vision 39
     (2011), eq. 7 and 11.
     """
-
-    def apply(z0: Latent, step: Step) -> Latent:
-        w = weigh(weight, step.level)
-        if w == 0:
-            return z0
-        share = 1.0 if w == float("inf") else w / (1 + w)
-        return z0 - share * smooth_part(z0)
-
-    return apply
+    return towards(lambda z0: z0 - smooth_part(z0), weight)
 
 
 def smooth_part(x: Latent) -> Latent:

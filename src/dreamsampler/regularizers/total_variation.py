@@ -27,7 +27,6 @@ def total_variation(weight: Weight = 0.1, *, steps: int = 40) -> Regularizer:
 
     Args:
         weight: w >= 0, in pixels of a picture; 0 is the identity.
-        steps: of the solver.
 
     Example:
         >>> from dreamsampler.maths import Cosine, Estimate
@@ -50,11 +49,7 @@ def total_variation(weight: Weight = 0.1, *, steps: int = 40) -> Regularizer:
             check_canceled()
             x = z0 - w * (diff_adjoint(ahead[0], -2) + diff_adjoint(ahead[1], -1))
             step = 1 / (_NORM * w)
-            new = clipped(
-                ahead[0] + step * diff(x, -2),
-                ahead[1] + step * diff(x, -1),
-                1.0,
-            )
+            new = clipped(ahead[0] + step * diff(x, -2), ahead[1] + step * diff(x, -1), 1.0)
             following = (1 + (1 + 4 * pace**2) ** 0.5) / 2
             push = (pace - 1) / following
             ahead = (new[0] + push * (new[0] - down), new[1] + push * (new[1] - right))
@@ -85,13 +80,11 @@ def tv_reconstruction(
 
     Args:
         op: A.
-        y: the measurement.
         noise: its standard deviation, > 0.
         near: a picture (b, c, h, w) that x stays near.
         spread: standard deviation of x around `near`; infinite leaves `near` out.
         weight: w, in 1 / pixel value: 1 / w is the edge that the penalty expects per pixel.
         start: where the steps begin; near if left out.
-        steps: how many.
         bounded: keep to [0, 1]; it matters where the file has clipped the picture.
 
     Source: Rudin, Osher & Fatemi, Physica D 60 (1992); Chambolle & Pock, "A first-order
@@ -107,9 +100,7 @@ def tv_reconstruction(
     for _ in range(steps):
         check_canceled()
         down, right = clipped(
-            down + dual_step * diff(ahead, -2),
-            right + dual_step * diff(ahead, -1),
-            weight,
+            down + dual_step * diff(ahead, -2), right + dual_step * diff(ahead, -1), weight
         )
         if bounded:
             push = push + dual_step * ahead

@@ -25,7 +25,6 @@ def invert(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Iterator[S
 
     Args:
         denoise: usually without guidance, since guidance makes the way back unstable.
-        z0: clean latent.
         levels: rising, as many as the way back has.
 
     Raises:
@@ -68,7 +67,6 @@ def leapfrog(
     evaluation a step. The first step, without a before, is DDIM's.
 
     Args:
-        denoise: the denoiser.
         levels: of the run, in its order.
         before: the noisy latent and level one step before the first.
 
@@ -100,7 +98,6 @@ def invert_exactly(denoise: Denoiser, z0: Latent, levels: Sequence[Level]) -> Ex
     """Invert so that `retrace` gives the latent back to rounding error.
 
     Args:
-        denoise: the denoiser of both ways.
         z0: clean latent, taken as noiseless at the first level.
         levels: rising, at least two.
 

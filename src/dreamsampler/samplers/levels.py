@@ -43,8 +43,6 @@ def flow_shifted(
     where the table of one model is dense.
 
     Args:
-        schedule: the model's schedule.
-        steps: how many levels.
         start: u of the first level, in (0, 1]; clipped to what the schedule reaches.
         shift: above 1 keeps more of the levels at high noise, u = shift m / (1 + (shift - 1) m)
             with m even; 1 leaves u even, 3 is Stable Diffusion 3's spacing.

@@ -230,8 +230,5 @@ def check_matrix(matrix: Any) -> tuple[tuple[float, ...], ...]:
             "the right, y up, the optical axis -z"
         )
     left, _, right = torch.linalg.svd(rotation)
-    return _motion(torch.cat([left @ right, rows[:3, 3:]], 1))
-
-
-def _motion(rows: Tensor) -> tuple[tuple[float, ...], ...]:
-    return (*(tuple(row) for row in rows.tolist()), (0.0, 0.0, 0.0, 1.0))
+    rigid = torch.cat([left @ right, rows[:3, 3:]], 1)
+    return (*map(tuple, rigid.tolist()), (0.0, 0.0, 0.0, 1.0))

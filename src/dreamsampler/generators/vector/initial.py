@@ -64,7 +64,8 @@ def placed(
     """
     height, width = picture.shape[1:]
     side = max(1, round(max(height, width) / COARSE))
-    left = _blurred(_shrunk(error.norm(dim=0), side))
+    reduced = functional.avg_pool2d(error.norm(dim=0)[None, None], side, ceil_mode=True)
+    left = _blurred(reduced[0, 0])
     largest, floor = 0.16 * min(height, width), 1e-3 * float(left.max())
     y, x = torch.meshgrid(*(torch.arange(n) for n in left.shape), indexing="ij")
     centers, radii = [], []
@@ -142,13 +143,6 @@ def _disks(picture: Picture, centers: Tensor, radii: Tensor, segments: int) -> S
         inside = (x - cx) ** 2 + (y - cy) ** 2 <= max(radius, 1.0) ** 2
         row[:3] = picture[:, inside].mean(1).clamp(0, 1)
     return Scene.circles(centers, radii, width, height, color=color, segments=segments)
-
-
-def _shrunk(x: Float[Tensor, "h w"], side: int) -> Tensor:
-    """Means of squares of `side` pixels, cut off at the edge."""
-    if side == 1:
-        return x
-    return functional.avg_pool2d(x[None, None], side, ceil_mode=True)[0, 0]
 
 
 def _blurred(x: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:

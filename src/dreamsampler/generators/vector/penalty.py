@@ -77,9 +77,7 @@ def crosses_itself(scene: Scene, chords: int = 16) -> Bool[Tensor, " p"]:
         >>> crosses_itself(Scene.loops(eight, torch.ones(1, 4), 9, 9)).tolist()
         [True]
     """
-    t = torch.linspace(0, 1, chords + 1, dtype=torch.float64)[:-1, None]
-    weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
-    points = weight @ scene.curves().detach().double().cpu()
+    points = scene.moved(scene.points.detach().double()).sampled(chords).cpu()
     found = [
         any(_meets_itself(points[loop].flatten(0, 1)) for loop in loops)
         for loops in contours(scene)

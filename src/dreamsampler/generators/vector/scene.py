@@ -94,6 +94,13 @@ class Scene:
         """The control points of every segment."""
         return self.points.index_select(0, self.segments.reshape(-1)).view(-1, 4, 2)
 
+    def sampled(self, count: int) -> Float[Tensor, "n {count} 2"]:
+        """Points of every segment at even steps of its parameter, without its last one."""
+        like = {"dtype": self.points.dtype, "device": self.points.device}
+        t = torch.linspace(0, 1, count + 1, **like)[:-1, None]
+        weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
+        return weight @ self.curves()
+
     def moved(self, points: Points, color: Colors | None = None) -> Scene:
         """The same paths with other points, and other colors if given; not checked again."""
         scene = copy.copy(self)

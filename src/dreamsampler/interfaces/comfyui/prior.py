@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dreamsampler.files import one_line
 from dreamsampler.interfaces.comfyui.engine import (
     DifferentiableAutoencoder,
     OneEvaluation,
@@ -20,7 +21,7 @@ from dreamsampler.interfaces.comfyui.engine import (
 )
 from dreamsampler.interfaces.comfyui.host import comfy_module
 from dreamsampler.maths import Estimate, Image, Latent, Level, Schedule, Weight, weigh
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.finite import FiniteCheck
 
 NEGATIVE = "CONDITIONING negative"

@@ -159,7 +159,6 @@ def typed_call(pipeline: type, entries: Mapping[str, str]) -> dict[str, Any]:
     @PATH, also within a JSON list: a picture, or a .safetensors file for a tensor.
 
     Args:
-        pipeline: a class of diffusers.
         entries: argument -> text.
 
     Returns:
@@ -189,7 +188,6 @@ def read_call(pipeline: type, call: Mapping[str, Any]) -> tuple[dict[str, Any], 
     name and hash; what is in memory has no name there.
 
     Args:
-        pipeline: a class of diffusers.
         call: arguments of its call; text is a path where a call takes pictures or tensors only.
 
     Raises:

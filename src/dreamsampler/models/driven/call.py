@@ -18,6 +18,8 @@ from dreamsampler.models.libraries import quiet
 
 _MISSING: Any = object()
 _CLOSE: Any = object()
+_KEPT = 16
+"""Answers that are kept."""
 _ACTIVE = threading.local()
 """`call`: the open call of this thread."""
 
@@ -27,7 +29,6 @@ class StandIn:
     """A component of a pipeline whose calls somebody else answers; all else is the component's.
 
     Args:
-        real: the component.
         answers: method name -> what is called in its place; "__call__" for the module itself.
     """
 
@@ -79,7 +80,6 @@ class OpenCall:
 
     Args:
         pipeline: a diffusers pipeline whose loop calls `scheduler.step`.
-        arguments: of its call.
         components: name -> what takes the place of a component during this call.
         opening: the same, only until the first step.
 
@@ -141,7 +141,6 @@ class OpenCall:
         CogView 4's noise levels are shifted, and its times are not.
 
         Args:
-            sigma: the noise level.
             usual: a fixed number of times the noise level.
         """
         count = usual / sigma if sigma else 0.0
@@ -303,7 +302,6 @@ class Times(Tensor):
         return plain
 
     def __deepcopy__(self, memo: Any) -> Any:
-        """A copy."""
         return self.as_subclass(Tensor).clone().as_subclass(Times)
 
 
@@ -319,7 +317,7 @@ class Sigmas(Tensor):
         return self.as_subclass(Tensor)[index]
 
 
-def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: int = 16) -> Any:
+def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any]) -> Any:
     """A function that answers from a list what it was asked before."""
 
     @functools.wraps(function)
@@ -330,7 +328,7 @@ def memoized(known: list[tuple[Any, Any]], function: Callable[..., Any], limit: 
                 return answer
         answer = function(*args, **kwargs)
         known.append((key, answer))
-        del known[:-limit]
+        del known[:-_KEPT]
         return answer
 
     return wrapped

@@ -6,10 +6,10 @@ from typing import Any, final
 
 import torch
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Image, Latent
 from dreamsampler.models.device import device_of
 from dreamsampler.models.driven.family import DrivenFamily
-from dreamsampler.models.errors import one_line
 
 
 @final
@@ -19,9 +19,6 @@ class DrivenCodec:
         z = (mode(E(x)) - offset) / scale,   x = D(scale z + offset)
 
     For a model of pixels both are the identity.
-
-    Args:
-        family: of the pipeline.
     """
 
     def __init__(self, family: DrivenFamily) -> None:

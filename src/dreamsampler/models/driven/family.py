@@ -13,15 +13,15 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from dreamsampler.files import one_line
 from dreamsampler.maths import Image, Latent, Level
 from dreamsampler.models.driven.call import OpenCall, StandIn, same
 from dreamsampler.models.driven.layout import Layout, learn_layout, pixel_layout
 from dreamsampler.models.driven.learn import Learned, Slot, learn
 from dreamsampler.models.driven.levels import levels_of
 from dreamsampler.models.driven.pipeline import FAILURES, PROBED, Pipeline
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family
-from dreamsampler.models.prompt import Tokens
 
 _OPEN = 8
 """Calls that are kept open."""
@@ -35,8 +35,6 @@ class CallCondition:
     """A prompt, and what else a pipeline's call is given under it.
 
     Args:
-        prompt: the words.
-        call: arguments of the call.
         guidance_scale: of a network with an input for it.
     """
 
@@ -66,7 +64,6 @@ class DrivenFamily(Family):
     `learn_layout`) and from the scheduler (`levels_of`).
 
     Args:
-        pipe: the pipeline.
         call: arguments of its call that hold for every prompt.
 
     Raises:
@@ -90,6 +87,8 @@ class DrivenFamily(Family):
         """All that differs between pipelines."""
         self.learned: Learned = learn(self.pipeline)
         self.guidance, self.default_scale = self.learned.guidance, self.learned.default_scale
+        self.guides_itself, self.references = self.pipeline.guides_itself, self.pipeline.references
+        self.rows = self.learned.rows
         self.tokenizers: dict[str, Any] = {}
         self._layouts: dict[tuple[int, int], Layout] = {}
         self._calls: OrderedDict[Any, tuple[Any, OpenCall]] = OrderedDict()
@@ -111,24 +110,9 @@ class DrivenFamily(Family):
         return {n: m for n, m in self.pipeline.modules.items() if n not in apart}
 
     @property
-    def references(self) -> bool:
-        """Whether the pipeline's call takes reference pictures."""
-        return self.pipeline.references
-
-    @property
     def controls(self) -> dict[str, Any]:
         """The pictures of what lies where in its call."""
         return {n: self.pipeline.call[n] for n in self.pipeline.controls if n in self.pipeline.call}
-
-    @property
-    def rows(self) -> int:
-        """Evaluations of the network for one row."""
-        return self.learned.rows
-
-    @property
-    def guides_itself(self) -> bool:
-        """Whether the pipeline's own guidance is in use."""
-        return self.pipeline.guides_itself
 
     @property
     def inpaints(self) -> bool:
@@ -142,7 +126,7 @@ class DrivenFamily(Family):
         pictures = {"image": (x.clamp(-1, 1) + 1) / 2, "mask_image": mask}
         return replace(condition, call={**condition.call, **pictures})
 
-    def encode_prompt(self, prompt: str, **call: Any) -> tuple[Any, Tokens]:
+    def encode_prompt(self, prompt: str, **call: Any) -> tuple[Any, None]:
         """A condition; the pipeline encodes the prompt itself when it is asked."""
         if prompt and ("prompt" not in self.pipeline.parameters):
             raise ModelError(f"{self.pipeline.name} takes no prompt: leave it out")
@@ -154,8 +138,7 @@ class DrivenFamily(Family):
             if self.references:
                 kind, hint = "edits a reference picture", ", or edit with method='instruct'"
             raise ModelError(f"{self.pipeline.name} {kind}: pass image= to from_pipe{hint}")
-        none = torch.zeros(1, 0)
-        return CallCondition(prompt, call), Tokens(none, none, "", 0)
+        return CallCondition(prompt, call), None
 
     def batch(
         self, conditions: Sequence[Any], rows: Sequence[int], *where: Any
@@ -215,16 +198,24 @@ class DrivenFamily(Family):
         """How latents of so many cells lie in the loop."""
         known = self._layouts.get((height, width))
         if known is None:
-            size = (height * self.factor, width * self.factor)
-            known = self._layouts[height, width] = self._learn_layout(size)
+            known = self._learn_layout((height * self.factor, width * self.factor))
             if known.code != (self.latent_channels, height, width):
-                raise ModelError(
-                    f"{self.pipeline.name} works at {known.code[2] * self.factor} x "
-                    f"{known.code[1] * self.factor} pixels, not at {size[1]} x {size[0]}: pass "
-                    "a picture of that size, or one that is a multiple of "
-                    f"{self.factor * self.cells}"
-                )
+                raise self._wrong_size((height, width), known.code[1:])
+            self._layouts[height, width] = known
         return known
+
+    def _wrong_size(self, cells: tuple[int, int], made: tuple[int, int]) -> ModelError:
+        """The error of a size that the pipeline does not work at; names one that it keeps."""
+        for _ in range(8):  # it may change a picture of the size that it makes
+            made = self._learn_layout((made[0] * self.factor, made[1] * self.factor)).code[1:]
+        height, width = (n * self.factor for n in cells)
+        also = f", or one that is a multiple of {self.factor * self.cells}"
+        return ModelError(
+            f"{self.pipeline.name} works at {made[1] * self.factor} x {made[0] * self.factor} "
+            f"pixels, not at {width} x {height}: pass a picture of that size"
+            + also
+            * (self.pipeline.probed is not None)
+        )
 
     def _groups(self, inputs: list[tuple[CallCondition, int]]) -> list[Any]:
         """Conditions by calls: all in one where the pipeline takes lists and they agree."""

@@ -138,8 +138,6 @@ def _turn_off(pipeline: Pipeline, prompt: str) -> None:
 
 def _guidance(pipeline: Pipeline, prompt: str, slots: list[Slot]) -> tuple[Guidance, str | None]:
     """How a pipeline is guided, and by which argument."""
-    if pipeline.guides_itself:
-        return "distilled", None
     embedded: str | None = None
     for name in ("true_cfg_scale", "guidance_scale"):
         if name not in pipeline.parameters:

@@ -27,7 +27,6 @@ class Levels:
     """The levels of a scheduler, as it counts them.
 
     Args:
-        schedule: the forward process.
         target: what the network, as the loop passes it to `scheduler.step`, outputs.
         time: a level as the scheduler counts it.
         scale: the loop's latents are this many times ours.
@@ -49,7 +48,6 @@ def levels_of(scheduler: Any, tokens: int) -> Levels:
         consistency model, EDM: a function of sigma / alpha, the scheduler's
 
     Args:
-        scheduler: of a pipeline.
         tokens: how many positions its network has at the native size (`flow_schedule`).
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, final
@@ -10,6 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from dreamsampler.files import one_line
 from dreamsampler.models.driven.arguments import (
     ALWAYS,
     GUIDANCE,
@@ -18,10 +20,12 @@ from dreamsampler.models.driven.arguments import (
     parameters_of,
 )
 from dreamsampler.models.driven.call import LoopError, OpenCall, StandIn, memoized
-from dreamsampler.models.errors import ModelError, one_line
+from dreamsampler.models.errors import ModelError
 
 _DENOISERS = ("unet", "transformer", "prior", "decoder", "dit")
 _AUTOENCODERS = ("vae", "movq", "vqgan")
+_EMPTY = inspect.Parameter.empty
+_ENCODES = re.compile("text_encoder|tokenizer").match
 PROBED = 256
 """Side of the pictures of calls with a stubbed network, in pixels."""
 FAILURES = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
@@ -63,7 +67,6 @@ class Pipeline:
         self.needs_reference, self.stubbed = False, True
         self.known: list[tuple[Any, Any]] = []
         self.spare: dict[Any, Any] = {}
-        self._lasting: dict[str, Any] = {}
         self.check(self.call)
         if getattr(pipe, "scheduler", None) is None:
             raise self.refused("it has no scheduler")
@@ -137,7 +140,7 @@ class Pipeline:
     def default(self, name: str) -> Any:
         """The default of an argument."""
         value = self.parameters[name].default
-        return None if value is inspect.Parameter.empty else value
+        return None if value is _EMPTY else value
 
     def arguments(
         self,
@@ -149,10 +152,7 @@ class Pipeline:
         """The arguments of a call for some prompts, one a row.
 
         Args:
-            prompts: what the rows are asked for.
             size: (height, width) in pixels; None for the pipeline's own.
-            steps: times of its loop.
-            more: further ones.
         """
         count = len(prompts)
         off = dict.fromkeys(GUIDANCE, 1.0) | GUIDERS
@@ -184,10 +184,7 @@ class Pipeline:
         return made
 
     def _pictures(self, size: tuple[int, int], given: Mapping[str, Any]) -> dict[str, Any]:
-        """A gray picture and a mask of everything, where the call wants some.
-
-        At strength 1 nothing is left of a picture to start from.
-        """
+        """A gray picture and a mask of everything, where the call wants some."""
         from PIL import Image
 
         made = {}
@@ -205,8 +202,6 @@ class Pipeline:
         """Open a call; until its first step the network's answers are zeros.
 
         Args:
-            arguments: of the call.
-            components: stand-ins for this call.
             record: collects the inputs of the network, as (args, kwargs).
 
         Raises:
@@ -229,19 +224,19 @@ class Pipeline:
                     raise self.refused(str(error)) from None
                 except FAILURES as error:
                     if not stubbed:
-                        missing = self._missing(arguments)
-                        hint = f" ({' and '.join(missing)} not given)" if missing else ""
-                        raise self.refused(one_line(error) + hint) from error
+                        raise self.refused(self._reason(error, arguments)) from error
         raise AssertionError("unreachable")
 
-    def _missing(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Arguments without a default, or pictures, that nobody gave."""
-        return [
-            name
-            for name, parameter in self.parameters.items()
-            if arguments.get(name) is None
-            and (parameter.default is inspect.Parameter.empty or name in ("image", "control_image"))
-        ]
+    def _reason(self, error: Exception, arguments: Mapping[str, Any]) -> str:
+        """Why a call fails: components, arguments without a default, or pictures that it lacks."""
+        lost = [n for n, part in self.pipe.components.items() if part is None and _ENCODES(n)]
+        free = {n: p.default for n, p in self.parameters.items() if arguments.get(n) is None}
+        if lost and "NoneType" in str(error):
+            encoded = " and ".join(n for n in free if n.endswith("prompt_embeds"))
+            return f"its {lost[0]} is missing: load the pipeline with it, or pass {encoded}"
+        needed = ("image", "control_image")
+        missing = [n for n, default in free.items() if default is _EMPTY or n in needed]
+        return one_line(error) + (f" ({' and '.join(missing)} not given)" if missing else "")
 
     def _memos(self) -> dict[str, Any]:
         """What a call asks again and again: its prompts and pictures, encoded."""

@@ -14,7 +14,6 @@ from torch.nn import functional
 from dreamsampler.maths import Image, Latent, Level
 from dreamsampler.models.errors import ModelError
 from dreamsampler.models.family import Family, TextCondition, per_row
-from dreamsampler.models.prompt import Tokens
 from dreamsampler.models.tiles import by_tiles
 
 TILE = 1024
@@ -23,7 +22,6 @@ OVERLAP = 64
 """Pixels that a tile shares with its neighbor, a quarter of it at most."""
 LEAST = 64
 """Pixels along the side of a tile at least."""
-_NOTHING = torch.zeros(1, 0)
 
 
 @final
@@ -59,7 +57,6 @@ class PixelFamily(Family):
     There are no prompts; a network with classes is prompted by the number of one.
     """
 
-    autoencoders = ()
     guidance = "none"
     default_scale = 1.0
     tile: int | None = TILE
@@ -80,7 +77,7 @@ class PixelFamily(Family):
         """How many classes the network knows; 0 if it has none."""
         return 0
 
-    def encode_prompt(self, prompt: str) -> tuple[TextCondition, Tokens]:
+    def encode_prompt(self, prompt: str) -> tuple[TextCondition, None]:
         """The number of a class; no words.
 
         Raises:
@@ -94,7 +91,7 @@ class PixelFamily(Family):
                 f"the prompt is {words!r}, but this model knows {self.classes_count} classes by "
                 f"their numbers: pass one from 0 to {self.classes_count - 1}"
             )
-        return TextCondition(words, torch.zeros(1, 0, 1)), Tokens(_NOTHING, _NOTHING, "", 0)
+        return TextCondition(words, torch.zeros(1, 0, 1)), None
 
     def batch(
         self,
@@ -144,7 +141,6 @@ class PixelUNet(PixelFamily):
 
     title = "pixel-space diffusion models"
     pipelines = ("DDPMPipeline", "DDIMPipeline")
-    denoisers = ("UNet2DModel",)
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)
@@ -183,11 +179,7 @@ class PixelUNet(PixelFamily):
 
 @final
 class Called(nn.Module):
-    """Any denoiser(x, sigma) as a module.
-
-    Args:
-        denoiser: a module or a function.
-    """
+    """Any denoiser(x, sigma) as a module."""
 
     def __init__(self, denoiser: Any) -> None:
         super().__init__()
@@ -212,8 +204,6 @@ class DenoiserFamily(PixelFamily):
         z0 = 2 denoiser((z / alpha + 1) / 2, sigma / 2 alpha) - 1
 
     Args:
-        denoiser: a module or a function.
-        schedule: its levels.
         multiple: sides are padded to multiples of it.
     """
 

@@ -83,7 +83,7 @@ class StableDiffusion(UNetFamily):
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     )
-    text_encoders = (("CLIPTextModel",),)
+    parts = ("unet", "vae", "text_encoder", "tokenizer")
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)
@@ -125,8 +125,6 @@ def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | Non
     """Raise ModelError if a UNet of this configuration needs inputs that a family does not have.
 
     Args:
-        unet: configuration of the UNet.
-        vae: configuration of the autoencoder.
         added: the addition_embed_type of the family.
     """
     latent = vae.get("latent_channels", 4)
@@ -147,11 +145,7 @@ def check_unet(unet: Mapping[str, Any], vae: Mapping[str, Any], added: str | Non
 
 
 def _with_extra_channels(z: Latent, inputs: TextInputs, channels: int) -> Tensor:
-    """A latent with the further channels of an inpainting network.
-
-    The mask (1: to be painted) and the latent of the picture without what is under it; by default
-    everything is to be painted and nothing is known.
-    """
+    """A latent with the further channels of an inpainting network; by default all is painted."""
     missing = channels - z.shape[1]
     if not missing:
         return z

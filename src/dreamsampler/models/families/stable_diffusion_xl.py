@@ -43,7 +43,7 @@ class StableDiffusionXL(UNetFamily):
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
     )
-    text_encoders = (("CLIPTextModel",), ("CLIPTextModelWithProjection",))
+    parts = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
     def __init__(self, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(parts, settings)

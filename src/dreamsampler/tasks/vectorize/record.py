@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dreamsampler.files import write_whole
 from dreamsampler.generators.vector import Scene, contours, rasterize
-from dreamsampler.images.record import gif, png, strip
-from dreamsampler.images.save import as_pil
+from dreamsampler.images.record import gif, strip
+from dreamsampler.images.save import as_pil, encoded
 
 SIDE = 256
 """Longer side of a panel, about; paths are drawn anew at that size."""
@@ -59,7 +59,8 @@ def save_comparison(
     if sampled or fitted is None:
         panels["with the model"] = drawn(final, ground)
     panels[f"outlines of {final.paths} paths"] = outlined(final)
-    write_whole(path, png(strip([*panels.values()], [(label,) for label in panels])))
+    sheet = strip([*panels.values()], [(label,) for label in panels])
+    write_whole(path, encoded(sheet, "PNG"))
 
 
 def drawn(scene: Scene, ground: float = 1.0) -> Pixels.Image:
@@ -74,10 +75,8 @@ def outlined(scene: Scene) -> Pixels.Image:
     large = scene.scaled(_factor(scene.height, scene.width))
     page = Pixels.new("RGB", (large.width, large.height), "white")
     pen = ImageDraw.Draw(page)
-    t = torch.linspace(0, 1, CHORDS + 1)[:-1, None]
-    weight = torch.cat([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], 1)
-    curves = large.curves().detach()
-    along = weight @ curves
+    large = large.moved(large.points.detach())
+    curves, along = large.curves(), large.sampled(CHORDS)
     for number, loops in enumerate(contours(large)):
         ink = tuple(int(200 * v) for v in large.color[number, :3].tolist())
         for loop in loops:

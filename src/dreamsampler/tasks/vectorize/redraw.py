@@ -125,7 +125,7 @@ def redrawn(
         lowest = min(cut)
         hit = (seen * where).sum((1, 2)) > VISIBLE
         removed = {k for k in range(own.paths) if k in cut or (k >= lowest and bool(hit[k]))}
-        removed = _whole_units(removed, units)
+        removed = {other for k in removed for other in _unit_of(k, units)}
         where = where | ((seen[[*removed]].sum(0) > 0.5) & ~clear)
         cover = cover.clone()
         cover[[*removed]] = 0
@@ -237,10 +237,6 @@ def _position(removed: set[int], seen: Tensor, where: Tensor, units: Tensor) -> 
 
 def _unit_of(k: int, units: Tensor) -> list[int]:
     return (units == units[k]).nonzero().squeeze(1).tolist()
-
-
-def _whole_units(paths: set[int], units: Tensor) -> set[int]:
-    return {other for k in paths for other in _unit_of(k, units)}
 
 
 def _seen_of(own: Scene, found: Redrawing) -> Tensor:
