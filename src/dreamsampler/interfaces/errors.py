@@ -13,6 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,7 +38,8 @@ def guarded(work: Callable[[], None], *, debug: bool = False) -> int:
         SIGTERM.
     """
     try:
-        with _terminable(), own_warnings(_warn_once(), debug=debug):
+        once = cache(lambda text: say(f"warning: {text}"))
+        with _terminable(), own_warnings(once, debug=debug):
             work()
             sys.stdout.flush()
         code = 0
@@ -138,17 +140,6 @@ def own_warnings(take: Callable[[str], Any], *, debug: bool = False) -> Iterator
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
-
-
-def _warn_once() -> Callable[[str], None]:
-    shown: set[str] = set()
-
-    def warn(text: str) -> None:
-        if text not in shown:
-            shown.add(text)
-            say(f"warning: {text}")
-
-    return warn
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -54,14 +54,14 @@ class Overlaps:
     moment: Tensor
 
 
-def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, odd: Tensor) -> Overlaps:
+def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, odd: Tensor | None) -> Overlaps:
     """The cells in which coverage, or its slope, is no function of the mean winding.
 
     Args:
         winding: the mean of every cell.
         pieces: of the chords.
         box: of every path.
-        odd: whether the even-odd rule holds, of every cell.
+        odd: in which cells the even-odd rule holds; None for none.
     """
     everywhere = pieces.cell.cpu().numpy()
     means = winding.cpu().numpy()
@@ -98,7 +98,8 @@ def overlaps(winding: Tensor, pieces: Pieces, box: Boxes, odd: Tensor) -> Overla
         end = end.view(np.float64)
         end[end < near], end[end > 1 - near] = 0, 1
         ends.append(end.view(np.complex128))
-    rule, mean, pairs = odd.cpu().numpy()[cell], means[cell], (count * count).cumsum()
+    rule = np.zeros(len(cell), bool) if odd is None else odd.cpu().numpy()[cell]
+    mean, pairs = means[cell], (count * count).cumsum()
     split = np.searchsorted(pairs, np.arange(PAIRS, pairs[-1] if len(pairs) else 0, PAIRS))
     done = []
     for few, more in pairwise([0, *split.tolist(), len(cell)]):

@@ -131,7 +131,7 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         return
     whole = boxes(fine.curves, fine.path, scene.paths, scene.width, scene.height)
     segments = fine.path.bincount(minlength=scene.paths).cumsum(0).tolist()
-    even_odd = torch.tensor([rule == "evenodd" for rule in scene.rules], device=fine.path.device)
+    even_odd = [rule == "evenodd" for rule in scene.rules]
     first, cells = 0, 0
     for last, size in enumerate(whole.sizes.tolist(), 1):
         cells += size
@@ -140,7 +140,10 @@ def _parts(fine: Refined, scene: Scene, tol: float, *, traced: bool) -> Iterator
         chosen = slice(segments[first - 1] if first else 0, segments[last - 1])
         box, owner = whole.part(first, last), fine.path[chosen] - first
         winding, pieces = wind(fine.curves[chosen], owner, box, tol)
-        odd = torch.cat([even_odd[first:last].repeat_interleave(box.sizes), even_odd.new_zeros(2)])
+        odd = None
+        if any(even_odd[first:last]):
+            each = torch.tensor(even_odd[first:last], device=owner.device)
+            odd = torch.cat([each.repeat_interleave(box.sizes), each.new_zeros(2)])
         shared = overlaps(winding, pieces, box, odd)
         slope = slopes(winding, pieces, odd) if traced else None
         if slope is not None:

@@ -158,21 +158,28 @@ def _prefix_sum(x: Tensor) -> Tensor:
     return x.cumsum(0, dtype=torch.float64).to(x.dtype)
 
 
-def fill_(winding: Tensor, odd: Tensor) -> Tensor:
-    """In place, the share of a cell that is filled: min(|a|, 1), or the distance to even."""
-    if bool(odd.any()):
+def fill_(winding: Tensor, odd: Tensor | None) -> Tensor:
+    """In place, the share of a cell that is filled: min(|a|, 1), or the distance to even.
+
+    Args:
+        winding: of every cell.
+        odd: in which of them the even-odd rule holds; None for none.
+    """
+    if odd is not None:
         even = (0.5 * winding).round_().mul_(odd)
         winding.sub_(even, alpha=2)
     return winding.abs_().clamp_(max=1)
 
 
-def slopes(winding: Tensor, pieces: Pieces, odd: Tensor) -> Tensor:
+def slopes(winding: Tensor, pieces: Pieces, odd: Tensor | None) -> Tensor:
     """The derivative of coverage by winding at every piece of a chord: (3, m - 1)."""
     cell = pieces.cell.view(-1)
     a = winding.index_select(0, cell)
-    if bool(odd.any()):
+    within = a.abs() < 1
+    if odd is not None:
         a -= 2 * (0.5 * a).round_().mul_(odd[cell])
-    return a.sign().mul_((a.abs() < 1) | odd[cell]).view_as(pieces.cell)
+        within |= odd[cell]
+    return a.sign().mul_(within).view_as(pieces.cell)
 
 
 def unwind(

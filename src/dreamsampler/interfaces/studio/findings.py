@@ -121,13 +121,10 @@ def sentences(recipe: Mapping[str, Any]) -> list[str]:
     if "sure" in more:
         found.append(f"Sure of {_percent(more['sure'])} of the picture.")
     if "paths" in report:
-        crossed = report.get("crossing", 0.0)
-        none = (
-            "none of them crosses itself"
-            if not crossed
-            else f"{_percent(crossed)} of them cross themselves"
-        )
-        found.append(f"Drawn with {report['paths']} paths; {none}.")
+        crossing = "none of them crosses itself"
+        if report.get("crossing"):
+            crossing = f"{_percent(report['crossing'])} of them cross themselves"
+        found.append(f"Drawn with {report['paths']} paths; {crossing}.")
     if "held_out_psnr" in report:
         found.append(f"Views that were kept back are met to {report['held_out_psnr']:g} dB.")
     return found

@@ -29,7 +29,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 COOKIE = "dreamsampler"
 EVERYBODY = "everybody"
 """Owner of the runs where nobody logs in."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     # blob: is how three.js reads the textures that are inside a mesh
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; "
