@@ -57,7 +57,7 @@ test-comfyui: $(DEV)      ## the ComfyUI nodes in the engine itself: COMFYUI=its
 	PYTHONPATH=src $(THREADS) $(or $(COMFYUI_PY),$(V)/bin/python) tests/comfyui_engine/check.py $(COMFYUI)
 
 bench-quick: $(DEV)       ## beside baselines, reduced: minutes on two idle cores
-	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 12 --published-only --jobs 2 $(call AGAINST,editing) -o benchmarks/runs/quick/editing
+	$(THREADS) $(V)/bin/python -m benchmarks editing --limit 6 --published-only --jobs 2 $(call AGAINST,editing) -o benchmarks/runs/quick/editing
 	$(THREADS) $(V)/bin/python -m benchmarks vectorization --limit 4 --published-only --jobs 2 $(call AGAINST,vectorization) -o benchmarks/runs/quick/vectorization
 
 bench: $(DEV)             ## beside baselines, whole (hours; goes on where it ended)

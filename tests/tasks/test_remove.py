@@ -1,11 +1,15 @@
 """`Inpaint(remove=True)`: a thing is taken away without a prompt."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 import dreamsampler as ds
 from dreamsampler.files import InputError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -83,3 +87,18 @@ def test_a_mask_of_the_whole_picture_leaves_nothing_to_fill_from(files):
         pytest.warns(UserWarning),
     ):
         task(ds.from_pretrained("photo"))
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_thing_at_the_edge_of_another_leaves_its_outline(turn):
+    """Stem and leaf of an apple: ground lies behind them, and the apple does not grow into it."""
+    picture = Image.open(EXAMPLES / "apple.png").convert("RGB")
+    mask = Image.new("L", picture.size)
+    ImageDraw.Draw(mask).polygon([(140, 20), (345, 10), (345, 100), (235, 115), (140, 115)], 255)
+    above = Image.new("L", picture.size)
+    ImageDraw.Draw(above).rectangle((140, 10, 345, 80), 255)
+    turned = [each.rotate(90 * turn) for each in (picture, mask, above)]
+    task = ds.Inpaint(turned[0], mask_image=turned[1], remove=True)
+    colors = np.asarray(task(ds.from_pretrained("photo")).images[0]).astype(int)
+    red = colors[..., 0] > colors[..., 2]
+    assert red[(np.asarray(turned[1]) > 0) & (np.asarray(turned[2]) > 0)].mean() < 0.02

@@ -18,6 +18,14 @@ FEATURES = 24
 """Principal components by which patches are compared."""
 SEARCHED = 2**19
 """Levels with more pixels only carry on what coarser ones found."""
+TRIED, PLAIN = 512, 128
+"""Longest sides at which two beginnings are compared, and at which one of them joins edges."""
+ROUNDS = 600
+"""Of joining them."""
+ROUNDING = 1 / 255
+"""Difference of neighbors, in [0, 1], up to which they are of one color."""
+SHAPES = 0.8
+"""Weight of the steps of color in the hole against the misfit."""
 SIDES = [*itertools.product((8, 4, 2, 1), ((0, 1), (0, -1), (1, 0), (-1, 0)))]
 
 
@@ -26,7 +34,9 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
 
     Every patch that touches the hole looks for the nearest one that does not; a pixel of the hole
     becomes the mean of what the patches over it found, the better matches counting more. That is
-    repeated from a size at which the hole has a few pixels to the full one.
+    repeated from a size at which the hole has a few pixels to the full one. It begins with colors
+    spread into the hole; in a drawing also with the edges around it joined by short lines (least
+    total variation), and what fits better and shows less is taken.
 
     Args:
         x: (3, h, w) in [0, 1]; what lies in the hole is not looked at.
@@ -51,10 +61,50 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
     if not bool(lost.any()) or bool(lost.all()):
         return x, torch.zeros_like(hole)
     x = torch.where(lost, 0, x)
+    sizes, known = _sizes(lost), (~lost).to(x)
+    starts = [(spread(x[None], known[None])[0], len(sizes))]
+    if _is_flat(x, known):
+        i = _first_within(sizes, PLAIN)
+        starts.append((_joined(*_reduced(x, lost, sizes[i])), i + 1))
+    i = _first_within(sizes, TRIED)
+    part, clear = _reduced(x, lost, sizes[i])
+    part = torch.where(clear, part, 0)
+    tried = [_from(start, sizes[i:n], part, ~clear) for start, n in starts]
+    shown = [_shown(*each, ~clear) for each in tried]
+    best = shown.index(min(shown))
+    return tried[best] if i == 0 else _from(starts[best][0], sizes[: starts[best][1]], x, lost)
+
+
+def _first_within(sizes: list[tuple[int, int]], side: int) -> int:
+    """Where the first size is that is no longer than a side; the last one if none is."""
+    return next((i for i, size in enumerate(sizes) if max(size) <= side), len(sizes) - 1)
+
+
+def _is_flat(x: Tensor, known: Tensor) -> bool:
+    """Whether most known neighbors are of one color, as in drawings."""
+    same, both = 0.0, 1.0
+    for axis in (1, 2):
+        n = x.shape[axis] - 1
+        pairs = known.narrow(axis, 0, n) * known.narrow(axis, 1, n)
+        same += float((pairs[0] * (x.diff(dim=axis).abs().amax(0) < ROUNDING)).sum())
+        both += float(pairs.sum())
+    return same > both / 2
+
+
+def _shown(x: Tensor, off: Tensor, lost: Tensor) -> float:
+    """How badly the pieces in the hole fit, and how much they show in it."""
+    inside, steps = lost[0], [x.diff(dim=1).abs().amax(0), x.diff(dim=2).abs().amax(0)]
+    down, across = steps[0][inside[1:] | inside[:-1]], steps[1][inside[:, 1:] | inside[:, :-1]]
+    return float(off[lost].mean() + SHAPES * torch.cat([down, across]).mean())
+
+
+def _from(
+    guess: Tensor, sizes: list[tuple[int, int]], x: Tensor, lost: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See `exemplar`: from a first guess, which the smallest of the sizes is begun with."""
     rng = torch.Generator().manual_seed(0)
-    guess = spread(x[None], (~lost).to(x)[None])[0]
-    field, off = None, torch.zeros_like(hole)
-    for size in reversed(_sizes(lost)):
+    field, off = None, torch.zeros_like(lost, dtype=x.dtype)
+    for size in reversed(sizes):
         level, known = _reduced(x, lost, size)
         near = functional.max_pool2d((~known).to(x)[None], PATCH, 1, REACH)[0, 0] > 0
         sources = ~near
@@ -62,24 +112,40 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         sources[:, :REACH], sources[:, -REACH:] = False, False
         if not bool(sources.any()):
             continue
+        whole = size == sizes[0]
         guess = functional.interpolate(guess[None], size, mode="bilinear")[0]
         guess = torch.where(known, level, guess)
         search = _Search(guess, near, sources, rng)
         found = search.everywhere() if field is None else search.carried(field)
         if field is not None:  # an enlarged mean is blurred, and would find blurred patches
-            whole = size == tuple(x.shape[-2:])
             guess = search.copied(found) if whole else torch.where(known, level, search.mean(found))
             search.update(guess)
-        rounds = 4 if size == tuple(x.shape[-2:]) else 8
-        for _ in range(rounds if near.numel() <= SEARCHED else 0):
+        for _ in range((4 if whole else 8) if near.numel() <= SEARCHED else 0):
             found = search.everywhere() if field is None else search.nearer(found)
             guess = torch.where(known, level, search.mean(found))
             search.update(guess)
         field = search.field(found)
-        if size == tuple(x.shape[-2:]):  # means of many patches have lost their texture
+        if whole:  # means of many patches have lost their texture
             guess = torch.where(known, level, search.copied(found))
             off = search.off(found)
     return torch.where(lost, guess, x), off * lost
+
+
+def _joined(x: Tensor, known: Tensor) -> Tensor:
+    """The hole with least total variation: edges that end at it are joined by short lines.
+
+    Source: Chambolle & Pock, JMIV 40 (2011), algorithm 1.
+    """
+    ahead, dual, rate = x, torch.zeros(2, *x.shape), 8**-0.5
+    for _ in range(ROUNDS):
+        down = functional.pad(ahead.diff(dim=1), (0, 0, 0, 1))
+        dual = dual + rate * torch.stack([down, functional.pad(ahead.diff(dim=2), (0, 1))])
+        dual = dual / dual.square().sum((0, 1), keepdim=True).sqrt().clamp_min(1)
+        down, across = functional.pad(dual[0], (0, 0, 1, 0)), functional.pad(dual[1], (1, 0))
+        new = torch.where(known, x, x + rate * (down.diff(dim=1) + across.diff(dim=2)))
+        new = (new * 2**20).round() / 2**20  # numbers near 0 are slow
+        ahead, x = 2 * new - x, new
+    return x
 
 
 def _sizes(lost: Tensor) -> list[tuple[int, int]]:
