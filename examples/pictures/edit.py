@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from PIL import Image
+
 import dreamsampler as ds
 from dreamsampler.interfaces.sheet import Cell, draw_grid
 
-cat, grin = Path("examples/cat.png"), Path("examples/grin.png")
+cat, grin = Image.open("examples/cat.png"), Image.open("examples/grin.png")
 dog = {"prompt": "dog face", "source_prompt": "cat face"}
 cool = {"prompt": "smiling face with sunglasses", "source_prompt": "grinning face"}
 EDITS = [
