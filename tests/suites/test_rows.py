@@ -37,10 +37,11 @@ WORLD = torch.stack([BASE * (1 - HOLE) - 0.7 * HOLE, BASE * (1 - HOLE) + 0.7 * H
 """Two pictures that differ in the hole only."""
 STEPS = {"dps": 30, "psld": 30}
 UNMEASURED = {
-    "editing": {"dreamsampler", *(f"dreamsampler-{i}" for i in range(4))},
-    "inpainting": {"default"},
+    "inpainting": {"dps", "psld", "treg", "flowdps", "paper"},
+    "restoration": {f"preset-{name}" for name in ("dps", "psld", "flowdps", "paper")},
 }
-"""Rows of the defaults as they are now, which the committed figures do not have yet."""
+"""Slow rows that the committed figures, of the pictures and the decoder of 256 px, do not have yet;
+of curves they hold the points near our likeness."""
 
 
 @pytest.mark.parametrize("suite", [Editing, Inpainting, Restoration, Vectorization, Radiance])
@@ -48,7 +49,8 @@ def test_rows_are_those_that_were_recorded(suite):
     """A record depends on the method's name in tables and on the settings."""
     rows = {row.key: row for row in suite.all_rows(None, curves=True)}
     recorded = json.loads((COMMITTED / f"{suite.name}.json").read_text())["rows"]
-    unmeasured = rows.keys() - {each["key"] for each in recorded}
+    known = {each["key"] for each in recorded}
+    unmeasured = {key for key in rows.keys() - known if rows[key].kind != "sweep"}
     assert unmeasured == UNMEASURED.get(suite.name, set())
     for each in recorded:
         row = rows[each["key"]]

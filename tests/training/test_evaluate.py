@@ -73,7 +73,7 @@ def test_pairs_and_restorations_are_measured_as_the_suite_measures_them(tmp_path
     parts.start(str(folder))
     torch.set_grad_enabled(True)
     (pair,) = parts.edit_pairs(["00"])
-    assert pair["words"] == "dog face" and pair["edited"].shape == (128, 128, 3)
+    assert pair["words"] == "dog face" and pair["edited"].shape == (256, 256, 3)
     assert pair["top-1"] in (0.0, 1.0) and pair["background dB"] > 0
     pictures = parts.draw_prompts(["cat face", "fox"], [1, 2], 3.0, 2)
     assert pictures.shape[0] == 2 and pictures.dtype == np.uint8

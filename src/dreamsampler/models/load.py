@@ -128,8 +128,12 @@ def from_pretrained(
         textual_inversion: .safetensors files of learned words, each named by its file.
         distilled: "turbo", "lcm", "lightning" or "none" for a model whose name does not say which
             few levels it was distilled to (`few_steps`).
-        offload, release_text_encoders, tiling, gradient_checkpointing, channels_last, compile: see
-            `MemoryOptions`.
+        offload: see `MemoryOptions`.
+        release_text_encoders: see `MemoryOptions`.
+        tiling: see `MemoryOptions`.
+        gradient_checkpointing: see `MemoryOptions`.
+        channels_last: see `MemoryOptions`.
+        compile: see `MemoryOptions`.
         preview: a folder or hub id of a tiny autoencoder (TAESD) for `prior.preview`.
         pipeline: a class of diffusers, such as "StableDiffusionXLPAGPipeline", in place of the one
             that the model names.

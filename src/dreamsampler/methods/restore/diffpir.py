@@ -32,28 +32,27 @@ TABLE = 1000
 def quadratic(schedule: Schedule, steps: int) -> list[Level]:
     """Falling levels of DDPM's linear schedule, dense at the start.
 
-        n_k = N sqrt(1 - k / (steps - 1))
+        n_k = n_0 sqrt(1 - k / (steps - 1))
 
     Args:
-        schedule: the model's; levels noisier than its last are that one, once.
-        steps: how many at most.
+        schedule: the model's, whose noisiest level n_0 is at most.
+        steps: how many.
 
     Example:
         >>> from dreamsampler.maths import VarianceExploding
         >>> levels = quadratic(VarianceExploding(80.0), 100)
         >>> len(levels), round(levels[0].s), round(levels[-1].s, 3)
-        (87, 80, 0.01)
+        (100, 80, 0.01)
     """
     if steps < 1:
         raise ValueError(f"num_inference_steps is {steps}, but a run takes at least one step")
-    last, log_kept, rates = schedule(1.0), 0.0, []
+    most, log_kept, rates = schedule(1.0).s, 0.0, []
     for n in range(TABLE):
         log_kept += math.log1p(-(1e-4 + (0.02 - 1e-4) * n / (TABLE - 1)))
         rates.append(math.sqrt(math.expm1(-log_kept)))
-    times = [int(TABLE * math.sqrt(1 - k / max(steps - 1, 1))) for k in range(steps)]
-    chosen = [rates[min(n, TABLE - 1)] for n in times]
-    levels = [schedule.at_flow(s / (1 + s)) for s in chosen if s < last.s]
-    return levels if len(levels) == steps else [last, *levels]
+    first = max(1, sum(rate <= most for rate in rates)) - 1
+    times = [int(first * math.sqrt(1 - k / max(steps - 1, 1))) for k in range(steps)]
+    return [schedule.at_flow(s / (1 + s)) for s in (rates[n] for n in times)]
 
 
 def implied(renoise: Renoise) -> Renoise:
