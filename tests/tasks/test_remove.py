@@ -89,12 +89,14 @@ def test_a_mask_of_the_whole_picture_leaves_nothing_to_fill_from(files):
         task(ds.from_pretrained("photo"))
 
 
-@pytest.mark.parametrize("turn", [0, 1])
-def test_a_thing_at_the_edge_of_another_leaves_its_outline(turn):
+@pytest.mark.parametrize(("turn", "wide"), [(0, 0), (1, 0), (0, 40)])
+def test_a_thing_at_the_edge_of_another_leaves_its_outline(turn, wide):
     """Stem and leaf of an apple: ground lies behind them, and the apple does not grow into it."""
     picture = Image.open(EXAMPLES / "apple.png").convert("RGB")
     mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).polygon([(140, 20), (345, 10), (345, 100), (235, 115), (140, 115)], 255)
+    ImageDraw.Draw(mask).polygon(
+        [(140 - wide, 0), (345, 0), (345 + wide, 100), (235, 115), (140 - wide, 115)], 255
+    )
     above = Image.new("L", picture.size)
     ImageDraw.Draw(above).rectangle((140, 10, 345, 80), 255)
     turned = [each.rotate(90 * turn) for each in (picture, mask, above)]

@@ -18,14 +18,14 @@ FEATURES = 24
 """Principal components by which patches are compared."""
 SEARCHED = 2**19
 """Levels with more pixels only carry on what coarser ones found."""
-TRIED, PLAIN = 512, 128
-"""Longest sides at which two beginnings are compared, and at which one of them joins edges."""
+JOINED = 128
+"""Longest side at which edges are joined across the hole."""
 ROUNDS = 600
 """Of joining them."""
 ROUNDING = 1 / 255
 """Difference of neighbors, in [0, 1], up to which they are of one color."""
-SHAPES = 0.8
-"""Weight of the steps of color in the hole against the misfit."""
+FLAT = 0.85
+"""Share of such neighbors, along rows and along columns, from which a picture is a flat drawing."""
 SIDES = [*itertools.product((8, 4, 2, 1), ((0, 1), (0, -1), (1, 0), (-1, 0)))]
 
 
@@ -35,8 +35,8 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
     Every patch that touches the hole looks for the nearest one that does not; a pixel of the hole
     becomes the mean of what the patches over it found, the better matches counting more. That is
     repeated from a size at which the hole has a few pixels to the full one. It begins with colors
-    spread into the hole; in a drawing also with the edges around it joined by short lines (least
-    total variation), and what fits better and shows less is taken.
+    spread into the hole; in a drawing, whose pieces fit so well that things grow twice, with the
+    edges around the hole joined by short lines (least total variation).
 
     Args:
         x: (3, h, w) in [0, 1]; what lies in the hole is not looked at.
@@ -62,40 +62,22 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         return x, torch.zeros_like(hole)
     x = torch.where(lost, 0, x)
     sizes, known = _sizes(lost), (~lost).to(x)
-    starts = [(spread(x[None], known[None])[0], len(sizes))]
-    if _is_flat(x, known):
-        i = _first_within(sizes, PLAIN)
-        starts.append((_joined(*_reduced(x, lost, sizes[i])), i + 1))
-    i = _first_within(sizes, TRIED)
-    part, clear = _reduced(x, lost, sizes[i])
-    part = torch.where(clear, part, 0)
-    tried = [_from(start, sizes[i:n], part, ~clear) for start, n in starts]
-    shown = [_shown(*each, ~clear) for each in tried]
-    best = shown.index(min(shown))
-    return tried[best] if i == 0 else _from(starts[best][0], sizes[: starts[best][1]], x, lost)
-
-
-def _first_within(sizes: list[tuple[int, int]], side: int) -> int:
-    """Where the first size is that is no longer than a side; the last one if none is."""
-    return next((i for i, size in enumerate(sizes) if max(size) <= side), len(sizes) - 1)
+    if not _is_flat(x, known):
+        return _from(spread(x[None], known[None])[0], sizes, x, lost)
+    joined = next((i for i, size in enumerate(sizes) if max(size) <= JOINED), len(sizes) - 1)
+    start = _joined(*_reduced(x, lost, sizes[joined]))
+    return _from(start, sizes[: joined + 1], x, lost)
 
 
 def _is_flat(x: Tensor, known: Tensor) -> bool:
-    """Whether most known neighbors are of one color, as in drawings."""
-    same, both = 0.0, 1.0
+    """Whether nearly all known neighbors are of one color, as in drawings without texture."""
+    shares: list[float] = []
     for axis in (1, 2):
         n = x.shape[axis] - 1
         pairs = known.narrow(axis, 0, n) * known.narrow(axis, 1, n)
-        same += float((pairs[0] * (x.diff(dim=axis).abs().amax(0) < ROUNDING)).sum())
-        both += float(pairs.sum())
-    return same > both / 2
-
-
-def _shown(x: Tensor, off: Tensor, lost: Tensor) -> float:
-    """How badly the pieces in the hole fit, and how much they show in it."""
-    inside, steps = lost[0], [x.diff(dim=1).abs().amax(0), x.diff(dim=2).abs().amax(0)]
-    down, across = steps[0][inside[1:] | inside[:-1]], steps[1][inside[:, 1:] | inside[:, :-1]]
-    return float(off[lost].mean() + SHAPES * torch.cat([down, across]).mean())
+        same = pairs[0] * (x.diff(dim=axis).abs().amax(0) < ROUNDING)
+        shares.append(float(same.sum() / pairs.sum().clamp_min(1)))
+    return min(shares) > FLAT
 
 
 def _from(
