@@ -63,10 +63,10 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
     x = torch.where(lost, 0, x)
     sizes, known = _sizes(lost), (~lost).to(x)
     if not _is_flat(x, known):
-        return _from(spread(x[None], known[None])[0], sizes, x, lost)
+        return _from(spread(x[None], known[None])[0], sizes, x, lost, 8)
     joined = next((i for i, size in enumerate(sizes) if max(size) <= JOINED), len(sizes) - 1)
     start = _joined(*_reduced(x, lost, sizes[joined]))
-    return _from(start, sizes[: joined + 1], x, lost)
+    return _from(start, sizes[: joined + 1], x, lost, 2)  # more would roughen the lines
 
 
 def _is_flat(x: Tensor, known: Tensor) -> bool:
@@ -81,7 +81,7 @@ def _is_flat(x: Tensor, known: Tensor) -> bool:
 
 
 def _from(
-    guess: Tensor, sizes: list[tuple[int, int]], x: Tensor, lost: Tensor
+    guess: Tensor, sizes: list[tuple[int, int]], x: Tensor, lost: Tensor, rounds: int
 ) -> tuple[Tensor, Tensor]:
     """See `exemplar`: from a first guess, which the smallest of the sizes is begun with."""
     rng = torch.Generator().manual_seed(0)
@@ -102,7 +102,7 @@ def _from(
         if field is not None:  # an enlarged mean is blurred, and would find blurred patches
             guess = search.copied(found) if whole else torch.where(known, level, search.mean(found))
             search.update(guess)
-        for _ in range((4 if whole else 8) if near.numel() <= SEARCHED else 0):
+        for _ in range((rounds // 2 if whole else rounds) if near.numel() <= SEARCHED else 0):
             found = search.everywhere() if field is None else search.nearer(found)
             guess = torch.where(known, level, search.mean(found))
             search.update(guess)
