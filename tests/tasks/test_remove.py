@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 import dreamsampler as ds
 from dreamsampler.files import InputError
+from dreamsampler.images.exemplar import exemplar
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -104,3 +106,12 @@ def test_a_thing_at_the_edge_of_another_leaves_its_outline(turn, wide):
     colors = np.asarray(task(ds.from_pretrained("photo")).images[0]).astype(int)
     red = colors[..., 0] > colors[..., 2]
     assert red[(np.asarray(turned[1]) > 0) & (np.asarray(turned[2]) > 0)].mean() < 0.02
+
+
+def test_a_hole_that_leaves_no_whole_piece_is_filled_with_what_is_left():
+    """A large flat drawing of which a narrow frame is known."""
+    hole = torch.zeros(1, 200, 220)
+    hole[:, 3:-3, 3:-3] = 1
+    filled, off = exemplar(torch.full((3, 200, 220), 0.25), hole)
+    torch.testing.assert_close(filled, torch.full((3, 200, 220), 0.25), atol=0.01, rtol=0)
+    assert off.shape == hole.shape

@@ -62,10 +62,13 @@ def exemplar(x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         return x, torch.zeros_like(hole)
     x = torch.where(lost, 0, x)
     sizes, known = _sizes(lost), (~lost).to(x)
+    start = spread(x[None], known[None])[0]
     if not _is_flat(x, known):
-        return _from(spread(x[None], known[None])[0], sizes, x, lost, 8)
+        return _from(start, sizes, x, lost, 8)
     joined = next((i for i, size in enumerate(sizes) if max(size) <= JOINED), len(sizes) - 1)
-    start = _joined(*_reduced(x, lost, sizes[joined]))
+    level, sure = _reduced(x, lost, sizes[joined])
+    start = functional.interpolate(start[None], sizes[joined], mode="bilinear")[0]
+    start = _joined(torch.where(sure, level, start), sure)
     return _from(start, sizes[: joined + 1], x, lost, 2)  # more would roughen the lines
 
 
@@ -110,7 +113,8 @@ def _from(
         if whole:  # means of many patches have lost their texture
             guess = torch.where(known, level, search.copied(found))
             off = search.off(found)
-    return torch.where(lost, guess, x), off * lost
+    guess = functional.interpolate(guess[None], x.shape[-2:], mode="bilinear")[0]
+    return torch.where(lost, guess, x), off * lost  # as it began where no size has a whole patch
 
 
 def _joined(x: Tensor, known: Tensor) -> Tensor:

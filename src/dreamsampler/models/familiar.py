@@ -20,8 +20,8 @@ KNOWN = 0.022
 STRANGE = 0.045
 """Error above which a picture is none of them. Chosen on 22 photographs (0.054 to 0.2) and 33
 drawings (at most 0.042, also under noise 0.1 or blur 3; 0.048 with half of the pixels lost). On 14
-others of CBSD68 and 15 other drawings it errs in none of these. Scaled down by 4 it takes one
-drawing in four for a photograph."""
+others of CBSD68 and 15 other drawings a limit of 0.05 errs in none. Scaled down by 4 one drawing in
+four is taken for a photograph."""
 
 
 def strangeness(prior: Prior, x: Image) -> float:

@@ -1,4 +1,4 @@
-"""Error messages for visitors: one sentence without folders of the server, and the field."""
+"""Error messages for users: one sentence without paths of the server, and the option it names."""
 
 from __future__ import annotations
 

@@ -123,13 +123,12 @@ def averaged_restoration(
         done += len(levels)
 
 
-def pixel_samples(inputs: RestoreInputs, steps: int) -> Steps:
+def pixel_samples(inputs: RestoreInputs, settings: Settings) -> Steps:
     """Several pictures by a model of pixels, as DiffPIR with DDPM's share of fresh noise."""
-    levels = dpir.falling(
-        inputs.prior.schedule, steps, 2 * dpir.START, max(inputs.data.noise / 2, dpir.LEAST)
-    )
+    steps, end = settings["num_inference_steps"], max(inputs.data.noise / 2, dpir.LEAST)
+    levels = dpir.falling(inputs.prior.schedule, steps, 2 * dpir.START, end)
     run = diffpir.diffpir(
-        inputs.denoise(1.0),
+        inputs.denoise(settings["guidance_scale"]),
         inputs.data,
         inputs.z_src,
         levels,
@@ -148,7 +147,7 @@ def run(inputs: RestoreInputs, settings: Settings) -> Steps:
     """
     if inputs.prior.factor == 1:
         if len(inputs.rng) > 1:
-            return pixel_samples(inputs, settings["num_inference_steps"])
+            return pixel_samples(inputs, settings)
         return dpir.run(inputs, {**settings, "weight": WEIGHT})
     first, *others = settings["starts"]
     starts, rate = [first if inputs.coarse else 1.0, *others], settings["spread"]
